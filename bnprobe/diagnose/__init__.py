@@ -1,0 +1,6 @@
+"""Quantities in, findings out: what went wrong, where, when, on what evidence, and what to do."""
+
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.verdict import diagnose
+
+__all__ = ["Evidence", "Finding", "diagnose"]

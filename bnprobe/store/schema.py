@@ -1,0 +1,247 @@
+"""The run file's schema: the one place where a variable's name, dimensions, type, unit, formula and source are written.
+
+The writer creates exactly these variables, the reader reads exactly these, and the documentation prints this table.
+A value that was not observed is NaN (or -1 in an index), never 0. Per-channel vectors of different lengths lie end to end along the
+``channel`` axis, with ``channel_layer`` as the index (the "contiguous ragged array" of the CF conventions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA_NAME = "bnprobe"
+SCHEMA_VERSION = 1
+CONVENTIONS = f"{SCHEMA_NAME}-{SCHEMA_VERSION}"
+
+#: The axes, in the order in which a variable names them. All of them can grow while a run is recorded.
+DIMENSIONS = {
+    "step": "optimizer step, counted from 0",
+    "snapshot": "a step at which every channel was stored",
+    "layer": "a recorded module call, in order of first call (depth)",
+    "channel": "one channel of one layer; layers lie end to end",
+    "parameter": "a trained parameter",
+    "group": "a parameter group of an optimizer",
+    "event": "something the recorder noticed or decided",
+    "coverage": "something that could not be observed, and why",
+}
+
+TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of the run file.
+
+    Attributes:
+        name: its HDF5 name.
+        dims: names of its axes.
+        dtype: numpy type name, or ``TEXT`` for UTF-8 strings.
+        units: SI unit, or "1" for a dimensionless quantity, or "as the signal".
+        long_name: what it is, in words.
+        formula: how it follows from the observed tensors.
+        source: where the definition comes from.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    formula: str = ""
+    source: str = "bnprobe"
+
+    @property
+    def missing(self) -> float | int | str:
+        """What stands where nothing was observed."""
+        if self.dtype == TEXT:
+            return ""
+        return float("nan") if self.dtype.startswith("f") else -1
+
+
+def _signal_variables(prefix: str, what: str) -> list[Variable]:
+    """The per-step, per-layer description of one kind of signal x, batch n, channel c, positions p."""
+    dims = ("step", "layer")
+    squared, signal = "square of the signal", "as the signal"
+    msr = "Ruff et al. 2019 (1911.13173); exact decomposition, docs"
+    return [
+        Variable(
+            f"{prefix}_common_energy",
+            dims,
+            "f8",
+            squared,
+            f"{what}: energy common to the whole batch (A)",
+            "A = mean_c m_c^2 with m_c = mean_{n,p} x",
+            msr,
+        ),
+        Variable(
+            f"{prefix}_between_energy",
+            dims,
+            "f8",
+            squared,
+            f"{what}: energy constant in space that differs between samples (B)",
+            "B = mean_c var_n(m_nc) with m_nc = mean_p x",
+            msr,
+        ),
+        Variable(
+            f"{prefix}_within_energy",
+            dims,
+            "f8",
+            squared,
+            f"{what}: energy that varies in space within a sample (W)",
+            "W = mean_{n,c} var_p(x)",
+            msr,
+        ),
+        Variable(f"{prefix}_rms", dims, "f4", signal, f"{what}: root mean square", "sqrt(A + B + W)"),
+        Variable(f"{prefix}_min", dims, "f4", signal, f"{what}: smallest value", "min x"),
+        Variable(f"{prefix}_max", dims, "f4", signal, f"{what}: largest value", "max x"),
+        Variable(f"{prefix}_nonfinite", dims, "f4", "count", f"{what}: number of NaN or infinite values", "sum [x is not finite]"),
+        Variable(f"{prefix}_zeros", dims, "f4", "1", f"{what}: share of values that are exactly zero", "mean [x = 0]"),
+    ]
+
+
+_STEP = [
+    Variable("step", ("step",), "i8", "1", "optimizer step, counted from 0"),
+    Variable(
+        "loss",
+        ("step",),
+        "f8",
+        "as the loss",
+        "loss handed to backward, mean over micro-steps, unscaled",
+        "mean over the step's backward calls of the scalar given to backward",
+    ),
+    Variable("wall_time", ("step",), "f8", "s", "time since recording began, at the end of the step"),
+    Variable("step_seconds", ("step",), "f8", "s", "duration of the step, the recorder's share included"),
+    Variable("observer_seconds", ("step",), "f8", "s", "time the recorder itself took within the step"),
+    Variable(
+        "batch_size",
+        ("step",),
+        "f4",
+        "samples",
+        "samples of the step, over its micro-steps",
+        "size of the batch axis of the model's first layer",
+    ),
+    Variable("micro_steps", ("step",), "i4", "1", "backward calls of the step"),
+    Variable("skipped", ("step",), "i4", "1", "1 where a gradient scaler skipped the update"),
+    Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
+    Variable("clip_norm", ("step",), "f8", "as the gradient", "total gradient norm before the script clipped it"),
+    Variable("evaluations", ("step",), "i4", "1", "forward passes of whole models without gradient before this step"),
+    Variable("learning_rate", ("step", "group"), "f8", "1", "learning rate of each parameter group"),
+    Variable("momentum", ("step", "group"), "f4", "1", "momentum (beta1 for Adam-like optimizers) of each parameter group"),
+    Variable("weight_decay", ("step", "group"), "f4", "1", "weight decay of each parameter group"),
+]
+
+_STEP_LAYER = [
+    *_signal_variables("activation", "activation"),
+    Variable(
+        "activation_dead",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "share of channels that are zero for the whole batch",
+        "mean_c [x = 0 for all n, p]",
+    ),
+    *_signal_variables("activation_gradient", "activation gradient"),
+]
+
+_STEP_PARAMETER = [
+    Variable(
+        "parameter_gradient_norm",
+        ("step", "parameter"),
+        "f4",
+        "as the gradient",
+        "norm of the gradient the optimizer used, unscaled",
+        "||g||_2",
+    ),
+    Variable("weight_norm", ("step", "parameter"), "f4", "as the weight", "norm of the parameter before the update", "||w||_2"),
+    Variable(
+        "update_norm", ("step", "parameter"), "f4", "as the weight", "norm of the step actually taken", "||w_after - w_before||_2"
+    ),
+]
+
+_SNAPSHOT = [
+    Variable("snapshot", ("snapshot",), "i8", "1", "step at which every channel was stored"),
+    Variable(
+        "channel_mean", ("snapshot", "channel"), "f4", "as the signal", "mean of one channel's activation", "m_c = mean_{n,p} x"
+    ),
+    Variable(
+        "channel_variance",
+        ("snapshot", "channel"),
+        "f4",
+        "square of the signal",
+        "variance of one channel's activation (biased)",
+        "v_c = mean_{n,p} (x - m_c)^2",
+    ),
+    Variable(
+        "channel_gradient_mean",
+        ("snapshot", "channel"),
+        "f4",
+        "as the gradient",
+        "mean of one channel's activation gradient",
+        "mean_{n,p} dL/dx",
+    ),
+    Variable(
+        "channel_gradient_variance",
+        ("snapshot", "channel"),
+        "f4",
+        "square of the gradient",
+        "variance of one channel's activation gradient (biased)",
+        "mean_{n,p} (dL/dx - mean)^2",
+    ),
+]
+
+_LAYER = [
+    Variable("layer", ("layer",), TEXT, "", "dotted name; ':input' marks a measured input, ':2' a second call in a forward"),
+    Variable("layer_type", ("layer",), TEXT, "", "class name of the module"),
+    Variable(
+        "layer_kind",
+        ("layer",),
+        TEXT,
+        "",
+        "convolution, linear, normalisation, activation, attention, recurrent, embedding, dropout, pooling or other",
+    ),
+    Variable(
+        "layer_role",
+        ("layer",),
+        TEXT,
+        "",
+        "output: the module's output; input: a signal no module produced, as the module received it",
+    ),
+    Variable("layer_depth", ("layer",), "i4", "1", "order of first call within a forward"),
+    Variable("layer_call", ("layer",), "i4", "1", "which call of the module within one forward, counted from 0"),
+    Variable("layer_model", ("layer",), "i4", "1", "which model (root module) it belongs to"),
+    Variable("layer_channels", ("layer",), "i4", "1", "number of channels"),
+    Variable("channel_layer", ("channel",), "i4", "1", "index of the layer the channel belongs to"),
+    Variable("channel", ("channel",), "i4", "1", "index of the channel within its layer"),
+]
+
+_PARAMETER = [
+    Variable("parameter", ("parameter",), TEXT, "", "dotted name of the parameter"),
+    Variable("parameter_layer", ("parameter",), TEXT, "", "dotted name of the module that owns it"),
+    Variable("parameter_shape", ("parameter",), TEXT, "", "shape, as text"),
+    Variable("parameter_size", ("parameter",), "i8", "1", "number of elements"),
+    Variable("parameter_group", ("parameter",), "i4", "1", "parameter group that trains it"),
+    Variable("group", ("group",), TEXT, "", "optimizer class, optimizer number and group number"),
+]
+
+_NOTES = [
+    Variable("event", ("event",), "i4", "1", "index of the event"),
+    Variable("event_step", ("event",), "i8", "1", "step of the event"),
+    Variable("event_kind", ("event",), TEXT, "", "divergence, schedule, remedy, fault, model or clock"),
+    Variable("event_text", ("event",), TEXT, "", "what happened, in words"),
+    Variable("coverage", ("coverage",), "i4", "1", "index of the entry"),
+    Variable("coverage_subject", ("coverage",), TEXT, "", "what could not be observed"),
+    Variable("coverage_reason", ("coverage",), TEXT, "", "why, and what would help"),
+    Variable("coverage_count", ("coverage",), "i8", "1", "how often it happened"),
+]
+
+VARIABLES: dict[str, Variable] = {
+    variable.name: variable for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_LAYER, *_PARAMETER, *_NOTES]
+}
+
+#: Every axis has a variable of its own name; these become HDF5 dimension scales, which xarray reads as coordinates.
+COORDINATES = tuple(DIMENSIONS)
+
+
+def variables_along(dimension: str) -> list[Variable]:
+    """Return the variables whose first axis is ``dimension``, in schema order."""
+    return [variable for variable in VARIABLES.values() if variable.dims[0] == dimension]
