@@ -1,0 +1,339 @@
+"""Run files without a training: recordings made of plain arrays, written through the real writer.
+
+Each builder takes a path and returns it: `healthy`, `exploding`, `vanishing`, `dead_units`, `hostile_names`, `zero_steps`,
+`killed`, `thinned`. For a case of its own a test takes `residual_recording()`, changes its arrays and calls `.write(path)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.store.writer import RunWriter
+
+Array = NDArray[np.float64]
+
+HOSTILE_NAMES = ("<script>alert(1)</script>", "café.層1", "quote\"and'tick", "{{ 7 * 7 }}", "a" * 200)
+
+
+@dataclass
+class Signal:
+    """What the file says of one kind of signal, (S, L) each: size, and how the energy splits."""
+
+    rms: Array
+    kappa: Array
+    within_share: Array
+    zeros: Array
+
+    def row(self, prefix: str, step: int, channels: Array) -> dict[str, Array]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            energy = self.rms[step] ** 2
+            rest = 1 - self.kappa[step]
+            peak = self.rms[step] * 4
+            values = {
+                "common_energy": self.kappa[step] * energy,
+                "between_energy": rest * (1 - self.within_share[step]) * energy,
+                "within_energy": rest * self.within_share[step] * energy,
+                "rms": self.rms[step],
+                "min": -peak,
+                "max": peak,
+                "nonfinite": np.where(np.isfinite(self.rms[step]), 0.0, 16.0 * channels),
+                "zeros": self.zeros[step],
+            }
+        return {f"{prefix}_{name}": value for name, value in values.items()}
+
+
+@dataclass
+class Recording:
+    """A run as arrays; every array may be changed before `write`. S steps, L layers, P parameters."""
+
+    layers: list[dict[str, Any]]
+    parameters: list[dict[str, Any]]
+    activation: Signal
+    gradient: Signal
+    dead: Array
+    loss: Array
+    learning_rate: Array
+    gradient_norm: Array
+    weight_norm: Array
+    update_norm: Array
+    observed: NDArray[np.bool_]
+    snapshots: list[int]
+    status: str = "finished"
+    events: list[tuple[int, str, str]] = field(default_factory=list)
+    attributes: dict[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        return len(self.loss)
+
+    def index(self, name: str) -> int:
+        """The layer of that name."""
+        return [layer["layer"] for layer in self.layers].index(name)
+
+    def write(self, path: Path) -> Path:
+        writer = RunWriter(path, {"script": "train.py", "command": "train.py", "seed": 0, **self.attributes}, overwrite=True)
+        for layer in self.layers:
+            writer.add_layer(**layer)
+        for parameter in self.parameters:
+            writer.add_parameter(**parameter)
+        writer.add_group("SGD 0.0")
+        writer.add_coverage("dropout masks", "drawn inside a fused kernel", 3)
+        channels = np.array([layer["channels"] for layer in self.layers], dtype=float)
+        for step in range(self.steps):
+            writer.append_step(self._step_row(step, channels))
+            if step in self.snapshots:
+                writer.append_snapshot(self._snapshot_row(step))
+        for event in self.events:
+            writer.add_event(*event)
+        if self.status == "running":  # killed: the last burst is all there is
+            writer.burst()
+            return path
+        return writer.close(status=self.status)
+
+    def _step_row(self, step: int, channels: Array) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "step": step,
+            "loss": self.loss[step],
+            "wall_time": 0.02 * (step + 1),
+            "step_seconds": 0.02,
+            "observer_seconds": 0.001,
+            "batch_size": 128,
+            "micro_steps": 1,
+            "skipped": 0,
+            "layers_observed": int(self.observed[step]),
+            "evaluations": 0,
+            "learning_rate": self.learning_rate[step : step + 1],
+            "momentum": np.array([0.9]),
+            "weight_decay": np.array([0.0]),
+        }
+        if self.observed[step]:
+            row |= self.activation.row("activation", step, channels)
+            row |= self.gradient.row("activation_gradient", step, channels)
+            row["activation_dead"] = self.dead[step]
+            row["parameter_gradient_norm"] = self.gradient_norm[step]
+            row["weight_norm"] = self.weight_norm[step]
+            row["update_norm"] = self.update_norm[step]
+        return row
+
+    def _snapshot_row(self, step: int) -> dict[str, Any]:
+        """Channels whose energies are those of the layer: means of alternating sign, variances spread over a factor of three."""
+        blocks: dict[str, list[Array]] = {"mean": [], "variance": [], "gradient_mean": [], "gradient_variance": []}
+        for index, layer in enumerate(self.layers):
+            n = layer["channels"]
+            sign = np.where(np.arange(n) % 3 == 0, -1.0, 1.0)
+            spread = np.linspace(0.5, 1.5, n)
+            for prefix, signal in (("", self.activation), ("gradient_", self.gradient)):
+                kappa, rms = signal.kappa[step, index], signal.rms[step, index]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    blocks[f"{prefix}mean"].append(sign * np.sqrt(kappa) * rms)
+                    blocks[f"{prefix}variance"].append(spread * (1 - kappa) * rms**2)
+        with np.errstate(over="ignore"):
+            columns = {f"channel_{name}": np.concatenate(parts).astype("f4") for name, parts in blocks.items()}
+        return {"snapshot": step, **columns}
+
+
+# -- a deep residual network as a recording of it looks ---------------------------------------------------------------
+
+
+def residual_layers(blocks: int = 3, norm: bool = False) -> list[dict[str, Any]]:
+    """Three stages of `blocks` residual blocks with 16, 32 and 64 channels, and a classifier."""
+    layers: list[dict[str, Any]] = []
+
+    def add(name: str, kind: str, kind_of_module: str, channels: int) -> None:
+        layers.append(
+            {
+                "layer": name,
+                "layer_type": kind_of_module,
+                "layer_kind": kind,
+                "layer_role": "output",
+                "layer_depth": len(layers),
+                "layer_call": 0,
+                "layer_model": 0,
+                "channels": channels,
+            }
+        )
+
+    def add_convolution(prefix: str, number: int, channels: int) -> None:
+        add(f"{prefix}conv{number}", "convolution", "Conv2d", channels)
+        if norm:
+            add(f"{prefix}bn{number}", "normalisation", "BatchNorm2d", channels)
+        add(f"{prefix}relu{number}", "activation", "ReLU", channels)
+
+    add_convolution("", 1, 16)
+    for stage, channels in enumerate((16, 32, 64), 1):
+        for block in range(1, blocks + 1):
+            for number in (1, 2):
+                add_convolution(f"stage{stage}.block{block}.", number, channels)
+    add("pool", "pooling", "AdaptiveAvgPool2d", 64)
+    add("classifier", "linear", "Linear", 10)
+    return layers
+
+
+def residual_recording(steps: int = 40, blocks: int = 3, norm: bool = False, seed: int = 0) -> Recording:
+    """A healthy training of the network above: the loss falls from ln 10, every layer keeps its size within some noise."""
+    rng = np.random.default_rng(seed)
+    layers = residual_layers(blocks, norm)
+    shape = (steps, len(layers))
+
+    def noise(width: float) -> Array:
+        return np.exp(width * rng.standard_normal(shape))
+
+    has_space = np.array([layer["layer_kind"] not in ("linear", "pooling") for layer in layers])
+    is_relu = np.array([layer["layer_kind"] == "activation" for layer in layers])
+    within = np.broadcast_to(np.where(has_space, 0.6, 0.0), shape).copy()
+    zeros = np.where(is_relu, 0.5, 0.0) * noise(0.02)
+    base_kappa = np.where(is_relu, 0.35, 0.1)
+    activation = Signal(1.2 * noise(0.03), np.clip(base_kappa * noise(0.05), 0, 1), within, zeros)
+    fading = np.linspace(1.0, 0.4, steps)[:, None]
+    gradient = Signal(1e-4 * fading * noise(0.1), np.clip(0.02 * noise(0.2), 0, 1), within, zeros / 2)
+    parameters = []
+    for layer in layers:
+        if layer["layer_kind"] in ("convolution", "linear"):
+            size = 9 * 16 * layer["channels"]
+            parameters.append(
+                {
+                    "parameter": f"{layer['layer']}.weight",
+                    "parameter_layer": layer["layer"],
+                    "parameter_shape": f"({layer['channels']}, 16, 3, 3)",
+                    "parameter_size": size,
+                    "parameter_group": 0,
+                }
+            )
+    wide = (steps, len(parameters))
+    weight_norm = 8.0 * np.ones(wide)
+    gradient_norm = 0.5 * fading * np.exp(0.1 * rng.standard_normal(wide))
+    time = np.arange(steps)
+    loss = 0.05 + (np.log(10) - 0.05) * np.exp(-time / max(steps / 4, 1)) * np.exp(0.03 * rng.standard_normal(steps))
+    return Recording(
+        layers=layers,
+        parameters=parameters,
+        activation=activation,
+        gradient=gradient,
+        dead=np.zeros(shape),
+        loss=loss,
+        learning_rate=np.full(steps, 0.1),
+        gradient_norm=gradient_norm,
+        weight_norm=weight_norm,
+        update_norm=0.1 * gradient_norm,
+        observed=np.ones(steps, dtype=bool),
+        snapshots=sorted({0, *range(0, steps, 10), *range(max(steps - 5, 0), steps)} & set(range(steps))),
+    )
+
+
+# -- the builders -----------------------------------------------------------------------------------------------------
+
+
+def exploding_recording(steps: int = 18, blocks: int = 3, leaves_at: int = 8) -> Recording:
+    """Without normalisation: rms grows 0.1 decades a layer from the start, and from `leaves_at` on the steps run away, stage2 first.
+
+    The common-mode fraction goes to 1 with depth, the loss is non-finite at the last step.
+    """
+    made = residual_recording(steps, blocks)
+    depth = np.arange(len(made.layers))
+    time = np.arange(steps)
+    start = made.index("stage2.block1.conv1")
+    late, deep = np.clip(time - leaves_at, 0, None), np.clip((depth - start + 4) / len(depth), 0, None)
+    runaway = 0.25 * late[:, None] ** 1.5 * deep[None, :]
+    made.activation.rms *= 10 ** (0.1 * depth[None, :] + runaway)
+    toward_one = np.clip(0.15 + depth / len(depth) * 0.6 + runaway, 0, 0.9999)
+    made.activation.kappa = np.broadcast_to(toward_one, made.activation.kappa.shape).copy()
+    made.gradient.rms *= 10 ** (0.02 * (len(depth) - depth)[None, :] + 1.2 * runaway.max(axis=1)[:, None])
+    growth = 10 ** runaway.max(axis=1)
+    made.loss = 9.1 * growth * np.exp(0.02 * np.sin(time))
+    made.gradient_norm *= growth[:, None]
+    made.update_norm = 0.1 * made.gradient_norm
+    made.weight_norm = 8.0 * growth[:, None] ** 0.25 * np.ones_like(made.weight_norm)
+    made.loss[-1] = np.nan
+    last = made.activation.rms[-1]
+    last[depth >= len(depth) - 6] = np.nan
+    made.gradient.rms[-1] = np.nan
+    made.gradient_norm[-1] = np.nan
+    made.update_norm[-1] = np.nan
+    made.events.append((steps - 1, "divergence", "the loss is nan"))
+    return made
+
+
+def healthy(path: Path) -> Path:
+    """A deep residual network with batch norm that trains."""
+    return residual_recording(norm=True).write(path)
+
+
+def exploding(path: Path) -> Path:
+    """A deep residual network without normalisation whose activations run away until the loss is not finite."""
+    return exploding_recording().write(path)
+
+
+def vanishing(path: Path) -> Path:
+    """Gradients shrink by 0.25 decades a layer towards the input, and the loss stays at chance."""
+    made = residual_recording(steps=30)
+    depth = np.arange(len(made.layers))
+    made.gradient.rms *= 10 ** (0.25 * (depth - depth[-1]))[None, :]
+    owners = np.array([made.index(parameter["parameter_layer"]) for parameter in made.parameters])
+    made.gradient_norm *= 10 ** (0.25 * (owners - depth[-1]))[None, :]
+    made.update_norm = 0.1 * made.gradient_norm
+    made.loss = np.log(10) + 0.01 * np.random.default_rng(1).standard_normal(made.steps)
+    return made.write(path)
+
+
+def dead_units(path: Path) -> Path:
+    """From step 10 on a growing share of stage2's channels is zero for the whole batch; the loss stalls."""
+    made = residual_recording(steps=30)
+    first = made.index("stage2.block1.relu1")
+    for index, layer in enumerate(made.layers):
+        if layer["layer_kind"] == "activation" and index >= first:
+            share = np.clip((np.arange(made.steps) - 10) / 5, 0, 0.95)
+            made.dead[:, index] = share
+            made.activation.zeros[:, index] = 0.5 + 0.5 * share
+    made.loss[10:] = made.loss[10] + 0.005 * np.random.default_rng(2).standard_normal(made.steps - 10)
+    return made.write(path)
+
+
+def hostile_names(path: Path) -> Path:
+    """The exploding run with layer names that carry markup, quotes, template syntax and non-ASCII."""
+    made = exploding_recording()
+    names = dict(zip((layer["layer"] for layer in made.layers[-len(HOSTILE_NAMES) :]), HOSTILE_NAMES, strict=True))
+    for layer in made.layers:
+        layer["layer"] = names.get(layer["layer"], layer["layer"])
+    for parameter in made.parameters:
+        parameter["parameter_layer"] = names.get(parameter["parameter_layer"], parameter["parameter_layer"])
+        parameter["parameter"] = f"{parameter['parameter_layer']}.weight"
+    made.events.append((3, "fault", "<img src=x onerror=alert(2)>"))
+    made.attributes["script"] = "<b>train</b>.py"
+    return made.write(path)
+
+
+def zero_steps(path: Path) -> Path:
+    """A script that built a network and never took a step."""
+    made = residual_recording(steps=0)
+    made.layers, made.parameters = [], []
+    made.status = "crashed"
+    return made.write(path)
+
+
+def killed(path: Path) -> Path:
+    """The exploding run, ended by SIGKILL two steps before the loss is not finite: its status is still "running"."""
+    made = exploding_recording()
+    for name in ("loss", "learning_rate", "gradient_norm", "weight_norm", "update_norm", "dead", "observed"):
+        setattr(made, name, getattr(made, name)[:-2])
+    made.status = "running"
+    made.events.clear()
+    return made.write(path)
+
+
+def thinned(path: Path) -> Path:
+    """A healthy run of which layers were measured at every tenth step only."""
+    made = residual_recording(steps=60, norm=True)
+    made.observed = np.arange(made.steps) % 10 == 0
+    made.snapshots = [0, 30]
+    return made.write(path)
+
+
+BUILDERS = {
+    function.__name__: function
+    for function in (healthy, exploding, vanishing, dead_units, hostile_names, zero_steps, killed, thinned)
+}
