@@ -229,7 +229,7 @@ def residual_recording(steps: int = 40, blocks: int = 3, norm: bool = False, see
 
 
 def exploding_recording(steps: int = 18, blocks: int = 3, leaves_at: int = 8) -> Recording:
-    """Without normalisation: rms grows 0.1 decades a layer from the start, and from `leaves_at` on the steps run away, stage2 first.
+    """Without normalisation: rms grows 0.1 decades a layer, and from `leaves_at` on the steps run away, stage2 first.
 
     The common-mode fraction goes to 1 with depth, the loss is non-finite at the last step.
     """

@@ -1,0 +1,52 @@
+"""Which layers belong together: those of one module, and those that make one depth profile."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.store.reader import Run
+
+#: Kinds that carry weights and transform the signal, so that a profile over them shows what the network does to it.
+TRANSFORMING = ("convolution", "linear", "recurrent", "attention")
+
+_SUFFIX = re.compile(r"(:(input|\d+))+$")
+
+
+def module_of(layer: str) -> str:
+    """The module a layer belongs to: ``x:2`` (its second call) and ``x:input`` are signals of module ``x``.
+
+    >>> module_of("stage1.conv:input"), module_of("stage1.conv:2"), module_of("stage1.conv")
+    ('stage1.conv', 'stage1.conv', 'stage1.conv')
+    """
+    return _SUFFIX.sub("", layer)
+
+
+def largest_model(run: Run) -> int:
+    """The root module with the most recorded layers: the one a verdict speaks of first."""
+    counts = Counter(layer.model for layer in run.layers)
+    return max(counts, key=lambda model: (counts[model], -model), default=0)
+
+
+def models(run: Run) -> list[int]:
+    """Every root module that has layers, in order of number."""
+    return sorted({layer.model for layer in run.layers})
+
+
+def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
+    """Indices of the layers whose size is followed along depth: the outputs of one kind within one model, in order of depth.
+
+    The kind is the most frequent one among those that carry weights, else the most frequent of all. Only one kind, because sizes of
+    different kinds differ by design (a ReLU halves the energy); only the first call, because a reused module is not a deeper one.
+    """
+    model = largest_model(run) if model is None else model
+    own = [(i, layer) for i, layer in enumerate(run.layers) if (layer.model, layer.call, layer.role) == (model, 0, "output")]
+    if not own:
+        return np.zeros(0, dtype=np.int64)
+    counts = Counter(layer.kind for _, layer in own)
+    weighted = {kind: counts[kind] for kind in TRANSFORMING if counts[kind]} or counts
+    kind = max(weighted, key=lambda name: weighted[name])
+    return np.array([i for i, layer in sorted(own, key=lambda pair: pair[1].depth) if layer.kind == kind], dtype=np.int64)

@@ -1,0 +1,80 @@
+"""Statistics that a few wild values cannot move, on arrays with gaps.
+
+Infinite values are gaps here: a median over them is meant for what can still be compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Pairs used by `slopes`; beyond that an even choice of the widest pairs, whose slopes are the most certain, stands for all of
+#: them.
+PAIR_LIMIT = 1000
+#: Median absolute deviation to standard deviation, for Gaussian noise.
+MAD_TO_SIGMA = 1.4826
+
+
+def median(values: NDArray[Any], axis: int = -1) -> Array:
+    """Median of the finite values along an axis; NaN where there are none.
+
+    >>> median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.inf]])).tolist()
+    [2.0, nan]
+    """
+    found = np.where(np.isfinite(values), values, np.nan).astype(float)
+    found = np.sort(np.moveaxis(found, axis, -1), axis=-1)  # NaN sorts to the end
+    if found.shape[-1] == 0:
+        return np.full(found.shape[:-1], np.nan)
+    count = np.isfinite(found).sum(axis=-1)
+    low = np.take_along_axis(found, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(found, np.minimum(count // 2, found.shape[-1] - 1)[..., None], axis=-1)[..., 0]
+    middle: Array = np.where(count > 0, low + (high - low) / 2, np.nan)
+    return middle
+
+
+def spread(values: NDArray[Any], axis: int = -1) -> Array:
+    """Standard deviation estimated from the median absolute deviation along an axis; NaN where nothing is finite."""
+    finite = np.where(np.isfinite(values), values, np.nan).astype(float)
+    return MAD_TO_SIGMA * median(np.abs(finite - np.expand_dims(median(finite, axis), axis)), axis)
+
+
+def slopes(x: NDArray[Any], y: NDArray[Any]) -> Array:
+    """Theil-Sen slope of every row of ``y`` over ``x``: the median of the slopes between pairs of points.
+
+    Theil 1950; up to 29 per cent of the points may be anything. Gaps are left out pair by pair.
+
+    Args:
+        x: places, (N,), increasing.
+        y: values, (S, N).
+
+    Returns:
+        (S,), NaN where fewer than two values of a row are finite.
+    """
+    if len(x) < 2:
+        return np.full(len(y), np.nan)
+    first, second = np.triu_indices(len(x), 1)
+    if first.size > PAIR_LIMIT:
+        by_width = np.argsort(second - first, kind="stable")[first.size // 2 :]
+        chosen = by_width[np.linspace(0, by_width.size - 1, PAIR_LIMIT).astype(int)]
+        first, second = first[chosen], second[chosen]
+    finite = np.where(np.isfinite(y), y, np.nan).astype(float)
+    result = np.empty(len(y))
+    rows = max(1, 2_000_000 // first.size)  # bounds the memory of a long run
+    for start in range(0, len(y), rows):
+        block = finite[start : start + rows]
+        result[start : start + rows] = median((block[:, second] - block[:, first]) / (x[second] - x[first]))
+    return result
+
+
+def first_finite(values: NDArray[Any]) -> Array:
+    """The first finite value of every column of (S, N); NaN where a column has none."""
+    finite = np.isfinite(values)
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
+    row = finite.argmax(axis=0)
+    picked = np.take_along_axis(np.asarray(values, dtype=float), row[None, :], axis=0)[0]
+    return np.where(finite.any(axis=0), picked, np.nan)

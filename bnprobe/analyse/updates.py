@@ -1,0 +1,55 @@
+"""Updates: how far the optimizer really moved the weights, against their size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse.layers import module_of
+from bnprobe.store.reader import Run
+
+Array = NDArray[np.float64]
+
+
+def update_ratio(run: Run) -> Array:
+    """||dw|| / ||w||, (S, P), of the step actually taken. NaN for 0 / 0, infinite for a first step away from zero."""
+    return _ratio(run["update_norm"].astype(float), run["weight_norm"].astype(float))
+
+
+def layer_update_ratio(run: Run) -> Array:
+    """||dw|| / ||w|| over all parameters of each layer's module, (S, L); NaN for a layer whose module has none.
+
+    Norms add in squares, so that a bias which starts at zero does not hide the weight beside it.
+    """
+    moved = _layer_norm(run, run["update_norm"])
+    return _ratio(moved, _layer_norm(run, run["weight_norm"]))
+
+
+def layer_gradient_norm(run: Run) -> Array:
+    """Norm of the gradient over all parameters of each layer's module, (S, L); NaN for a layer whose module has none."""
+    return _layer_norm(run, run["parameter_gradient_norm"])
+
+
+def total_norm(values: NDArray[np.floating]) -> Array:
+    """Norm over all parameters, (S, P) to (S,). NaN where nothing was observed, infinite where any norm is."""
+    values = np.asarray(values, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total: Array = np.sqrt(np.nansum(values**2, axis=1))
+    return np.where(np.isnan(values).all(axis=1), np.nan, total) if values.shape[1] else np.full(len(values), np.nan)
+
+
+def _layer_norm(run: Run, norms: NDArray[np.floating]) -> Array:
+    owned: dict[str, list[int]] = {}
+    for index, parameter in enumerate(run.parameters):
+        owned.setdefault(parameter.layer, []).append(index)
+    result = np.full((run.steps, len(run.layers)), np.nan)
+    for index, layer in enumerate(run.layers):
+        if columns := owned.get(module_of(layer.name)):
+            result[:, index] = total_norm(norms[:, columns])
+    return result
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Array = part / whole
+    return ratio
