@@ -1,0 +1,87 @@
+"""``bnprobe demo``: record a network that dies and its twin that lives, and lay them side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_RUNS = {
+    "plain": ("deep_residual_plain.py", "a deep residual network without normalisation"),
+    "batch_norm": ("deep_residual_batch_norm.py", "the same network with batch norm, at the same learning rate"),
+}
+
+
+def demo(
+    output_dir: Annotated[Path, typer.Option("--output-dir", help="Folder for two run files and the page.")] = Path("bnprobe-demo"),
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Train two small networks on real digits, record both, and write a page that compares them. About a minute.
+
+    \b
+      bnprobe demo --open
+    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.cli.report import open_page
+    from bnprobe.diagnose import diagnose
+    from bnprobe.report.page import write_page
+    from bnprobe.store.reader import read_run
+
+    scripts = sample_runs_folder()
+    _make_folder(output_dir)
+    files = []
+    for number, (name, (script, description)) in enumerate(_RUNS.items(), start=1):
+        print(f"{number} of {len(_RUNS)}: {description}", flush=True)
+        files.append(_record(scripts / script, output_dir / f"{name}.h5"))
+    page = output_dir / "demo.html"
+    write_page(files, page)
+    for file in files:
+        print(f"{file}: {diagnose(read_run(file))}")
+    print(f"wrote {page}")
+    if show:
+        open_page(page)
+    else:
+        print(f"open it in a browser: {page.resolve().as_uri()}")
+
+
+def sample_runs_folder() -> Path:
+    """Find the scripts: inside an installed package, or beside it in a checkout.
+
+    Raises:
+        UsageError: They are in neither place.
+    """
+    import bnprobe
+    from bnprobe.errors import UsageError
+
+    package = Path(bnprobe.__file__).parent
+    for folder in (package / "sample_runs", package.parent / "sample_runs"):
+        if all((folder / script).is_file() for script, _ in _RUNS.values()):
+            return folder
+    raise UsageError("the demo's scripts are not installed with bnprobe", "install bnprobe again, or run from a checkout")
+
+
+def _make_folder(folder: Path) -> None:
+    from bnprobe.errors import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder '{folder}': {error.strerror}", "choose another --output-dir") from None
+
+
+def _record(script: Path, output: Path) -> Path:
+    """Record one script in a process of its own, just as a user would.
+
+    Raises:
+        BnprobeError: The script failed.
+    """
+    import subprocess
+    import sys
+
+    from bnprobe.errors import BnprobeError
+
+    command = [sys.executable, "-m", "bnprobe", "record", "-f", "-o", str(output), str(script)]
+    status = subprocess.run(command, check=False).returncode
+    if status != 0 or not output.exists():
+        raise BnprobeError(f"{script.name} ended with status {status}", f"run it alone to see why: {sys.executable} {script}")
+    return output

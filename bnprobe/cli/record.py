@@ -1,0 +1,118 @@
+"""``bnprobe record``: run a script as python would, and record its training."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bnprobe.cli.voice import Voice
+
+
+def record(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The script to run, or a module with -m.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="The script's own arguments and options, unchanged.", metavar="[ARGS]...", show_default=False),
+    ] = None,
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module, as in python -m.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The run file (default: bnprobe-<script>.<pid>.h5 here)."),
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing run file.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Speak of faults only.")] = False,
+    every: Annotated[int, typer.Option("--every", min=1, metavar="N", help="Measure every N-th step.")] = 1,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, metavar="N", help="End the run cleanly after N optimizer steps.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Raise a fault in a hook instead of giving that layer up.")] = False,
+    budget: Annotated[
+        float,
+        typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that measuring may take."),
+    ] = 0.05,
+    ranks: Annotated[
+        str, typer.Option("--ranks", metavar="0|all", help="Processes of a distributed run to record, a file each.")
+    ] = "0",
+) -> Callable[[], None]:
+    """Run a script as python would and record its training. The script needs no edit.
+
+    \b
+      bnprobe record train.py --lr 0.1             what follows the script is its own
+      bnprobe record -o run.h5 -m package.train    a module, recorded to run.h5
+      bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
+      torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
+    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.errors import UsageError
+    from bnprobe.launch.output import check_output, default_output
+    from bnprobe.launch.provenance import collect_provenance
+    from bnprobe.launch.ranks import output_of_rank, read_rank
+    from bnprobe.launch.session import run_plainly, run_recorded
+    from bnprobe.launch.target import resolve
+    from bnprobe.observe.options import RecordOptions
+
+    resolved = resolve(target, module, arguments or [])
+    rank = read_rank(os.environ)
+    file = output_of_rank(output or default_output(resolved.label), rank, ranks)
+    if max_steps is not None and rank.world_size > 1 and ranks != "all":
+        raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
+    if file is None:
+        return functools.partial(run_plainly, resolved)
+    check_output(file, force)
+    voice = _introduce(file, quiet)
+    return functools.partial(
+        run_recorded,
+        resolved,
+        file,
+        RecordOptions(every=every, max_steps=max_steps, strict=strict, budget=budget),
+        collect_provenance(resolved, ["bnprobe", *sys.argv[1:]], rank),
+        voice,
+        overwrite=force,
+        on_progress=voice.progress,
+    )
+
+
+def closing_lines(file: Path) -> list[str]:
+    """Say what a finished run file shows, and the next command.
+
+    Args:
+        file: A run file that is no longer written to.
+
+    Returns:
+        Lines for the terminal, without our name in front.
+    """
+    from bnprobe.diagnose import diagnose
+    from bnprobe.store.reader import read_run
+
+    run = read_run(file)
+    if run.steps == 0:
+        return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"]
+    return [
+        f"recorded {run.steps} steps of {len(run.layers)} layers to {_shown(file)}",
+        f"verdict: {diagnose(run)}",
+        f"next: bnprobe report {_shown(file)}",
+    ]
+
+
+def _introduce(file: Path, quiet: bool) -> Voice:
+    """Announce the recording, and return the voice that accompanies it."""
+    from bnprobe.cli.status_line import on_stderr
+    from bnprobe.cli.voice import Voice, say
+
+    if quiet:
+        return Voice(file, quiet, None, closing_lines)
+    say(f"recording to {file}")
+    return Voice(file, quiet, on_stderr(), closing_lines)
+
+
+def _shown(file: Path) -> str:
+    """A path as it can be typed after the run: short below the current folder, quoted where the shell needs it."""
+    relative = os.path.relpath(file)
+    return shlex.quote(str(file) if relative.startswith("..") else relative)

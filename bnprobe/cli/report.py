@@ -1,0 +1,60 @@
+"""``bnprobe report``: write one page that says what happened to one or several runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run files; several are laid side by side.", metavar="RUNS...", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The page (default: the first run's name with .html)."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write a self-contained page on one or several runs. It works offline and sends nothing anywhere.
+
+    \b
+      bnprobe report run.h5                       write run.html
+      bnprobe report plain.h5 batch_norm.h5 -o both.html --open
+    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.report.page import write_page
+
+    page = output or runs[0].with_suffix(".html")
+    check_page(page, runs)
+    write_page(runs, page)
+    print(f"wrote {page}")
+    if show:
+        open_page(page)
+
+
+def check_page(page: Path, runs: list[Path]) -> None:
+    """Make sure that the page can be written and is none of the runs.
+
+    Raises:
+        UsageError: The folder is missing, or the page would overwrite a run or a folder.
+    """
+    from bnprobe.errors import UsageError
+
+    if not page.parent.is_dir():
+        raise UsageError(
+            f"cannot write '{page}': there is no folder '{page.parent}'", f"mkdir -p {page.parent}, or choose another -o"
+        )
+    if page.is_dir():
+        raise UsageError(f"cannot write '{page}': it is a folder", f"name a file in it: -o {page / 'report.html'}")
+    if page.resolve() in {run.resolve() for run in runs} or page.suffix == ".h5":
+        raise UsageError(f"cannot write the page to '{page}': that is a run file", "choose a name that ends in .html")
+
+
+def open_page(page: Path) -> None:
+    """Open a page in the user's browser; say so where there is none."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        print(f"no browser could be started; open {page.resolve()} in one")

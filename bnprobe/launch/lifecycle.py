@@ -1,0 +1,206 @@
+"""Bring one recording to a good end, whichever way the process ends.
+
+| the script ends by                        | we learn of it through              | what a shell sees |
+|-------------------------------------------|-------------------------------------|-------------------|
+| its last line, ``sys.exit``, an exception | an exit function                    | unchanged         |
+| Ctrl-C                                    | the same                            | 130               |
+| ``os._exit(n)``                           | a wrapper around it                 | n                 |
+| SIGTERM, SIGHUP                           | a handler, if there was none before | 143, 129          |
+| SIGKILL, a segmentation fault             | not at all: the file on disk counts | 137, 139          |
+
+The exit function is registered before the script starts, so it runs last: after threads have joined and after the script's own
+exit functions. A forked child forgets the recording, and every path asks for the process id first.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+from bnprobe.launch import ending as endings
+from bnprobe.launch.ending import Ending
+from bnprobe.launch.importing import AfterImport
+
+_FATAL_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Recording(Protocol):
+    """What the lifecycle asks of a recorder."""
+
+    def install(self) -> None:
+        """Attach to torch, which has just been imported."""
+
+    def flush(self) -> None:
+        """Put on disk what is held in memory."""
+
+    def finish(self, ending: Ending) -> None:
+        """Write the rest and how it ended. May be called twice, and from a signal handler that interrupted ``flush``."""
+
+    def abandon(self) -> None:
+        """Forget everything without touching the file: this is a forked child."""
+
+
+class Listener(Protocol):
+    """Who is told what happens to the recording, so that it can tell the user."""
+
+    def fault(self, error: Exception) -> None:
+        """Something of ours failed; the script goes on."""
+
+    def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
+        """The file is closed. ``recorded`` is False if torch never came; ``hurried`` if the process dies at once."""
+
+
+class Lifecycle:
+    """One recording, from the import of torch to the end of the process.
+
+    Args:
+        make_recording: Makes the recorder; called once torch has been imported, since that module needs it.
+        listener: Told about faults and about the end.
+        strict: Let our faults stop the script.
+    """
+
+    def __init__(self, make_recording: Callable[[], Recording], listener: Listener, strict: bool = False) -> None:
+        self._make_recording = make_recording
+        self._listener = listener
+        self._strict = strict
+        self._pid = os.getpid()
+        self._trigger = AfterImport("torch", self._begin)
+        self._recording: Recording | None = None
+        self._ending: Ending | None = None
+        self._is_over = False
+
+    def arm(self) -> None:
+        """Prepare for every end, then wait for torch. Call it in the main thread, right before the script starts."""
+        atexit.register(self._at_exit)
+        for number in _FATAL_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._on_signal)
+        os._exit = self._finishing(os._exit)
+        # A script that replaces itself by another program keeps what was recorded until then.
+        os.execv = self._flushing(os.execv)
+        os.execve = self._flushing(os.execve)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._in_forked_child)
+        self._trigger.arm()
+
+    def script_ended(self, ending: Ending) -> None:
+        """Remember how the script ended; the file is closed once threads and exit functions are through."""
+        self._ending = ending
+        if os.getpid() == self._pid:
+            # A script may have run all exit functions itself, which forgets them.
+            atexit.unregister(self._at_exit)
+            atexit.register(self._at_exit)
+
+    def _begin(self) -> None:
+        """Torch has been imported."""
+        if os.getpid() != self._pid or self._is_over:
+            return
+        with self._failing_open():
+            recording = self._make_recording()
+            recording.install()
+            self._recording = recording
+
+    def _at_exit(self) -> None:
+        if self._ending is not None:
+            self._end(self._ending)
+        elif self._recording is not None and os.getpid() == self._pid:
+            with self._failing_open():
+                self._recording.flush()
+
+    def _end(self, ending: Ending, hurried: bool = False) -> None:
+        """Close the recording, once, in the process that opened it."""
+        if os.getpid() != self._pid or self._is_over:
+            return
+        self._is_over = True
+        self._trigger.disarm()
+        with _signals_held():
+            if self._recording is not None:
+                try:
+                    self._recording.finish(ending)
+                except Exception as error:
+                    self._listener.fault(error)
+            self._listener.ended(ending, self._recording is not None, hurried)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._end(endings.from_signal(number), hurried=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _finishing(self, original: Callable[..., Any]) -> Any:
+        @functools.wraps(original)
+        def _exit(status: int) -> None:
+            self._end(endings.from_os_exit(status), hurried=True)
+            original(status)
+
+        return _exit
+
+    def _flushing(self, original: Callable[..., Any]) -> Any:
+        @functools.wraps(original)
+        def execute(*arguments: Any, **options: Any) -> Any:
+            if self._recording is not None and os.getpid() == self._pid and not self._is_over:
+                with self._failing_open():
+                    self._recording.flush()
+            return original(*arguments, **options)
+
+        return execute
+
+    def _in_forked_child(self) -> None:
+        """Leave the parent's file alone, and die of a signal as a child without us would."""
+        if self._recording is not None:
+            self._recording.abandon()
+            self._recording = None
+        self._is_over = True
+        self._trigger.disarm()
+        for number in _FATAL_SIGNALS:
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, signal.SIG_DFL)
+
+    @contextmanager
+    def _failing_open(self) -> Iterator[None]:
+        """A fault of ours becomes one message, and the training goes on; unless it was asked to be strict."""
+        try:
+            yield
+        except Exception as error:
+            if self._strict:
+                raise
+            self._listener.fault(error)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let the file be closed before a signal ends the process; a second signal does not wait.
+
+    Ctrl-C is dropped: the process is on its way out.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    before: dict[int, Any] = {}
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if pending:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        pending.append(number)
+
+    for number in [signal.SIGINT, *_FATAL_SIGNALS]:
+        handler = signal.getsignal(number)
+        if handler not in (signal.SIG_IGN, None):
+            before[number] = handler
+            signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in pending:
+            if number != signal.SIGINT:
+                os.kill(os.getpid(), number)

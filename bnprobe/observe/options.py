@@ -1,0 +1,55 @@
+"""What a recording was asked to do, and what it says while it runs.
+
+This file knows neither torch nor numpy: the command line reads it before the user's script has had its say about either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """The settings of one recording.
+
+    Attributes:
+        every: Measure every n-th optimizer step; 1 measures each.
+        max_steps: End the run cleanly after this many optimizer steps; None lets the script decide.
+        strict: Raise a fault inside a hook instead of switching that layer off with a warning.
+        budget: Share of the training time that measuring may take, dimensionless (0.05 is 5 %).
+    """
+
+    every: int = 1
+    max_steps: int | None = None
+    strict: bool = False
+    budget: float = 0.05
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a recorded training stands after one optimizer step.
+
+    Attributes:
+        step: Number of the step, counted from 0.
+        loss: Loss of the step, in the script's own unit; NaN if it was not seen.
+        learning_rate: Learning rate of the first parameter group; NaN if there is none.
+        worst_layer: Name of the layer that is furthest off course, or "" as long as there is none.
+        worst_value: How far that layer is off course: its activation rms over that of its first step, dimensionless.
+        overhead: Share of the time so far that measuring took, dimensionless.
+        message: A sentence that deserves a line of its own ("loss is not finite at step 12"), or "".
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    worst_layer: str
+    worst_value: float
+    overhead: float
+    message: str
+
+
+class StopTraining(BaseException):
+    """Raised out of the optimizer step to end the script once ``--max-steps`` is reached.
+
+    It is no ``Exception``, so that a script's own ``except Exception`` does not carry on training.
+    """
