@@ -75,6 +75,7 @@ class Lifecycle:
         self._recording: Recording | None = None
         self._ending: Ending | None = None
         self._is_over = False
+        self._exit_functions_ran = False
 
     def arm(self) -> None:
         """Prepare for every end, then wait for torch. Call it in the main thread, right before the script starts."""
@@ -93,10 +94,8 @@ class Lifecycle:
     def script_ended(self, ending: Ending) -> None:
         """Remember how the script ended; the file is closed once threads and exit functions are through."""
         self._ending = ending
-        if os.getpid() == self._pid:
-            # A script may have run all exit functions itself, which forgets them.
-            atexit.unregister(self._at_exit)
-            atexit.register(self._at_exit)
+        if self._exit_functions_ran:
+            atexit.register(self._at_exit)  # the script ran them all itself, which forgets them
 
     def _begin(self) -> None:
         """Torch has been imported."""
@@ -108,6 +107,7 @@ class Lifecycle:
             self._recording = recording
 
     def _at_exit(self) -> None:
+        self._exit_functions_ran = True
         if self._ending is not None:
             self._end(self._ending)
         elif self._recording is not None and os.getpid() == self._pid:
@@ -175,7 +175,7 @@ class Lifecycle:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Let the file be closed before a signal ends the process; a second signal does not wait.
+    """Let the file be closed before a signal ends the process; if another comes meanwhile, wait no longer.
 
     Ctrl-C is dropped: the process is on its way out.
     """

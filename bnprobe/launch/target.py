@@ -98,9 +98,9 @@ def _check_file(target: Target) -> None:
             raise UsageError(f"cannot read '{name}': {error.strerror}", "check the permissions of the file") from None
     if is_container(target.path):
         if importlib.machinery.PathFinder.find_spec("__main__", [target.path]) is None:
-            kind = "folder" if stat.S_ISDIR(mode) else "archive"
+            kind = "a folder" if stat.S_ISDIR(mode) else "an archive"
             raise UsageError(
-                f"cannot run '{name}': it is a {kind} without a __main__.py",
+                f"cannot run '{name}': it is {kind} without a __main__.py",
                 _suggest(_scripts_in(Path(name)), "name the script inside it") if stat.S_ISDIR(mode) else None,
             )
     elif stat.S_ISDIR(mode):
@@ -148,7 +148,7 @@ def _check_module(name: str) -> None:
     folders: list[str] | None = None
     for part in name.split("."):
         wanted = f"{found}.{part}" if found else part
-        spec = _find(wanted, folders)
+        spec = _find(wanted, folders) if part else None
         if spec is None:
             raise UsageError(f"cannot run -m {name}: no module named '{wanted}'", _hint_for_module(found, part, folders))
         found = wanted
