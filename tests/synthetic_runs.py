@@ -125,13 +125,14 @@ class Recording:
         blocks: dict[str, list[Array]] = {"mean": [], "variance": [], "gradient_mean": [], "gradient_variance": []}
         for index, layer in enumerate(self.layers):
             n = layer["channels"]
+            alive = np.arange(n) >= round(n * self.dead[step, index])
             sign = np.where(np.arange(n) % 3 == 0, -1.0, 1.0)
             spread = np.linspace(0.5, 1.5, n)
             for prefix, signal in (("", self.activation), ("gradient_", self.gradient)):
                 kappa, rms = signal.kappa[step, index], signal.rms[step, index]
                 with np.errstate(over="ignore", invalid="ignore"):
-                    blocks[f"{prefix}mean"].append(sign * np.sqrt(kappa) * rms)
-                    blocks[f"{prefix}variance"].append(spread * (1 - kappa) * rms**2)
+                    blocks[f"{prefix}mean"].append(alive * sign * np.sqrt(kappa) * rms)
+                    blocks[f"{prefix}variance"].append(alive * spread * (1 - kappa) * rms**2)
         with np.errstate(over="ignore"):
             columns = {f"channel_{name}": np.concatenate(parts).astype("f4") for name, parts in blocks.items()}
         return {"snapshot": step, **columns}

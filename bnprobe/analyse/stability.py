@@ -33,6 +33,8 @@ LATE_SHARE = 0.25
 #: A loss has moved when its late median differs from the early one by this many deviations of the late losses, and by this share.
 MOVED_SIGMAS = 3.0
 MOVED_SHARE = 0.05
+#: A loss falls when its trend over the last quarter exceeds its noise there, and this share of its level.
+FALLING_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def nonfinite_signal(run: Run) -> NDArray[np.bool_]:
     """Rows at which an activation, an activation gradient or a parameter's gradient held a value that is not finite, (S,)."""
-    counted = (run["activation_nonfinite"] > 0).any(axis=1) | (run["activation_gradient_nonfinite"] > 0).any(axis=1)
-    result: NDArray[np.bool_] = counted | np.isinf(run["parameter_gradient_norm"]).any(axis=1)
-    return result
+    signals = (run["activation_nonfinite"] > 0, run["activation_gradient_nonfinite"] > 0, np.isinf(run["parameter_gradient_norm"]))
+    found: NDArray[np.bool_] = np.logical_or.reduce([faulty.any(axis=1) for faulty in signals])
+    return found
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,11 @@ class LossCourse:
         """Whether the loss has come down by more than its noise and by more than 5 per cent."""
         fall = self.early - self.late
         return fall > MOVED_SIGMAS * self.noise and fall > MOVED_SHARE * abs(self.early)
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the loss still falls within the last quarter, by more than its noise there and by more than 1 per cent."""
+        return self.trend < -self.noise and self.trend < -FALLING_SHARE * abs(self.late)
 
 
 def loss_course(run: Run) -> LossCourse | None:

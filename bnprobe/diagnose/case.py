@@ -1,0 +1,161 @@
+"""The case: a run with the quantities that several causes ask for, each computed once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse import common_mode, depth_profile, robust, stability, units, updates
+from bnprobe.analyse.common_mode import Signal
+from bnprobe.analyse.depth_profile import Span
+from bnprobe.analyse.layers import profile_layers
+from bnprobe.analyse.stability import Departure, Divergence, LossCourse
+from bnprobe.diagnose import thresholds
+from bnprobe.store.reader import Run
+
+Array = NDArray[np.float64]
+
+
+class Case:
+    """An analysed run. Rows are places on the step axis; `step` turns a row into the optimizer step that a person counts."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    # -- what happened --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def divergence(self) -> Divergence | None:
+        """Where the loss was lost."""
+        return stability.divergence(self.run)
+
+    @cached_property
+    def course(self) -> LossCourse | None:
+        """Where the loss came from and went, before any divergence."""
+        return stability.loss_course(self.run)
+
+    @cached_property
+    def is_stuck(self) -> bool:
+        """Whether a run that did not diverge has ended at the level of guessing, or never moved."""
+        course = self.course
+        if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+            return False
+        return self.is_at_chance or not (course.moved or course.is_falling)
+
+    @cached_property
+    def is_at_chance(self) -> bool:
+        """Whether the loss lies where guessing among the outputs of the last layer would put it, and no longer falls."""
+        course, classes = self.course, self.classes
+        if course is None or classes < 2 or course.steps < thresholds.COURSE_STEPS:
+            return False
+        chance = stability.chance_level(classes)
+        return abs(course.late - chance) < thresholds.CHANCE_SHARE * chance and not course.is_falling
+
+    @cached_property
+    def classes(self) -> int:
+        """Outputs of the deepest layer with weights, 0 where there is none."""
+        return self.run.layers[self.last_layer].channels if self.last_layer is not None else 0
+
+    @property
+    def is_harmed(self) -> bool:
+        """Whether there is anything to explain."""
+        return self.divergence is not None or self.is_stuck
+
+    # -- where to look --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def profile(self) -> NDArray[np.int64]:
+        """Layers whose size is followed along depth."""
+        return profile_layers(self.run)
+
+    @cached_property
+    def last_layer(self) -> int | None:
+        """The deepest layer of the profile's model that carries weights."""
+        if not self.profile.size:
+            return None
+        model = self.run.layers[self.profile[0]].model
+        owned = {parameter.layer for parameter in self.run.parameters}
+        deepest = [
+            (layer.depth, i)
+            for i, layer in enumerate(self.run.layers)
+            if (layer.model, layer.role) == (model, "output") and (layer.name in owned or i in self.profile)
+        ]
+        return max(deepest)[1] if deepest else None
+
+    @cached_property
+    def observed_rows(self) -> NDArray[np.int64]:
+        """Rows at which layers were measured."""
+        return np.flatnonzero(self.run.observed())
+
+    @cached_property
+    def baseline_rows(self) -> NDArray[np.int64]:
+        """Early rows, the run's own baseline."""
+        return stability.baseline_rows(self.run)
+
+    @cached_property
+    def first_row(self) -> int | None:
+        """The first observed row: its forward pass came before the first update if it is step 0."""
+        return int(self.observed_rows[0]) if self.observed_rows.size else None
+
+    @cached_property
+    def last_sound_row(self) -> int | None:
+        """The last observed row at which the run was still finite: before the divergence, or the last of all."""
+        end = self.divergence.row if self.divergence is not None else self.run.steps - 1
+        faulty = stability.nonfinite_signal(self.run)
+        rows = self.observed_rows[(self.observed_rows <= end) & ~faulty[self.observed_rows]]
+        return int(rows[-1]) if rows.size else self.first_row
+
+    def step(self, row: int | None) -> int | None:
+        """The optimizer step of a row."""
+        return None if row is None else int(self.run["step"][row])
+
+    def name(self, layer: int) -> str:
+        """A layer's dotted name."""
+        return self.run.layers[layer].name
+
+    # -- quantities ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def kappa(self) -> Array:
+        """Common-mode fraction of the activations, (S, L)."""
+        return common_mode.common_mode_fraction(self.run)
+
+    @cached_property
+    def size(self) -> Array:
+        """log10 rms of the activations, (S, L)."""
+        return depth_profile.log10_rms(self.run)
+
+    @cached_property
+    def update_ratio(self) -> Array:
+        """||dw|| / ||w|| by layer, (S, L)."""
+        return updates.layer_update_ratio(self.run)
+
+    @cached_property
+    def gradient_norm(self) -> Array:
+        """Norm of the gradient over all parameters, (S,)."""
+        return updates.total_norm(self.run["parameter_gradient_norm"])
+
+    @cached_property
+    def dead_share(self) -> Array:
+        """Share of channels silent over the last steps, (L,)."""
+        return units.lasting_dead_share(self.run, thresholds.DEAD_STEPS)
+
+    def span(self, row: int | None, signal: Signal = "activation") -> Span | None:
+        """The depth profile at a row."""
+        return None if row is None else depth_profile.span(self.run, row, signal)
+
+    @cached_property
+    def activation_departures(self) -> list[Departure]:
+        """Layers whose activations left their baseline, first to leave first."""
+        return stability.departures(self.run, "activation")
+
+    @cached_property
+    def gradient_departures(self) -> list[Departure]:
+        """Layers whose activation gradients left their baseline, first to leave first."""
+        return stability.departures(self.run, "activation_gradient")
+
+    def baseline_of(self, values: Array) -> Array:
+        """Median over the baseline rows of (S, ...) values."""
+        return robust.median(values[self.baseline_rows], axis=0)

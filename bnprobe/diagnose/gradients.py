@@ -1,0 +1,153 @@
+"""Causes in the backward signal: gradients that shrink or grow from layer to layer on their way to the input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.analyse import robust
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import each, loss_fate, number, times, with_remedy
+
+_VANISHING = "Glorot, Bengio 2010; Brock et al. 2021 (arXiv 2101.08692): the gradient's profile along depth"
+_EXPLODING = "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063); the gradient's profile along depth"
+
+
+def vanishing_gradients(case: Case) -> Finding | None:
+    """Gradients shrink towards the input until the first layers no longer train.
+
+    Looks for a gradient profile that falls by decades from the last layer to the first, and first layers that move far less
+    than the last. Looks like frozen parameters; those have no gradient at all. An optimizer that rescales each gradient hides
+    the fall from the weights; then the updates are even and nothing is reported.
+    """
+    row = case.last_sound_row
+    if row is None or case.divergence is not None:
+        return None
+    spans = [span for span in (case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")) if span]
+    if len(spans) < 2 or min(span.decades for span in spans) < thresholds.VANISHED_DECADES:
+        return None
+    starved = _starvation(case)
+    if not starved < thresholds.STARVED_RATIO:
+        return None
+    late = spans[-1]
+    kind = each(case.run.layers[late.first].kind)
+    cause = (
+        f"The gradient shrinks {number(late.slope)} decades {kind} on its way to the input: "
+        f"rms {number(late.last_rms)} at {case.name(late.last)}, {number(late.first_rms)} at {case.name(late.first)}, "
+        f"so the first layers move {number(starved)} times as far as the last; {loss_fate(case)}."
+    )
+    return Finding(
+        id="vanishing-gradients",
+        severity="error" if case.is_stuck else "warning",
+        confidence=0.9 if case.is_stuck else 0.6,
+        layers=(case.name(late.first), case.name(late.last)),
+        step=case.step(spans[0].step),
+        evidence=(
+            Evidence(
+                "fall of the activation gradient over the depth",
+                late.decades,
+                thresholds.VANISHED_DECADES,
+                "decades",
+                case.step(late.step),
+            ),
+            Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO),
+        ),
+        cause=cause,
+        fix=with_remedy(
+            "Use activations that do not saturate with an initialisation made for them, shortcuts around layers, or normalisation",
+            "batch-norm",
+        ),
+        source=_VANISHING,
+    )
+
+
+def exploding_gradients(case: Case) -> Finding | None:
+    """Gradients grow towards the input, or leap within one step, while the activations are still sound.
+
+    Looks for a gradient profile that rises by decades from the last layer to the first before the first update, or for a total
+    gradient norm that leaps far above its own baseline before any activation has left its own. Looks like exploding
+    activations; there the forward signal grows first. Looks like a learning rate that is too high; there the updates are large
+    before the gradients leap.
+    """
+    if case.divergence is None:
+        return None
+    return _along_depth(case) or _in_one_step(case)
+
+
+def _along_depth(case: Case) -> Finding | None:
+    start, forward = case.span(case.first_row, "activation_gradient"), case.span(case.first_row)
+    if start is None or -start.decades < thresholds.EXPLODED_GRADIENT_DECADES:
+        return None
+    explained = forward is not None and forward.decades >= thresholds.EXPLODED_DECADES
+    kind = each(case.run.layers[start.first].kind)
+    cause = (
+        f"The gradient grows {number(-start.slope)} decades {kind} on its way to the input, already at the first step: "
+        f"rms {number(start.last_rms)} at {case.name(start.last)}, {number(start.first_rms)} at {case.name(start.first)}; "
+        f"{loss_fate(case)}."
+    )
+    growth = Evidence(
+        "growth of the activation gradient towards the input",
+        -start.decades,
+        thresholds.EXPLODED_GRADIENT_DECADES,
+        "decades",
+        case.step(start.step),
+    )
+    return _finding(case, 0.8, (case.name(start.first), case.name(start.last)), case.step(start.step), (growth,), cause, explained)
+
+
+def _in_one_step(case: Case) -> Finding | None:
+    norm = case.gradient_norm
+    usual = float(robust.median(norm[case.baseline_rows]))
+    if not usual > 0:
+        return None
+    leaps = np.flatnonzero(norm > thresholds.GRADIENT_LEAP * usual)
+    if not leaps.size:
+        return None
+    row = int(leaps[0])
+    before = [departure for departure in case.activation_departures if departure.row <= row]
+    moved = case.update_ratio[:row]
+    if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > thresholds.LARGE_UPDATE_RATIO):
+        return None
+    parameters = case.run["parameter_gradient_norm"][row]
+    worst = case.run.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
+    size = float(norm[row])
+    cause = (
+        f"At step {case.step(row)} the gradient leapt to {number(size)}, {times(size / usual)} its usual norm, "
+        f"while the activations were still where they had been; most of it in {worst.name}; {loss_fate(case)}."
+    )
+    leap = Evidence("total gradient norm", size, thresholds.GRADIENT_LEAP * usual, "as the gradient", case.step(row))
+    return _finding(case, 0.7, (worst.layer,), case.step(row), (leap,), cause, False)
+
+
+def _finding(
+    case: Case,
+    confidence: float,
+    layers: tuple[str, ...],
+    step: int | None,
+    evidence: tuple[Evidence, ...],
+    cause: str,
+    explained: bool,
+) -> Finding:
+    return Finding(
+        id="exploding-gradients",
+        severity="error",
+        confidence=confidence,
+        layers=layers,
+        step=step,
+        evidence=evidence,
+        cause=cause,
+        fix=with_remedy(
+            "Clip the gradient's norm at a few times its usual value, or normalise the layers", "clipping", "batch-norm"
+        ),
+        source=_EXPLODING,
+        follows_from=("exploding-activations",) if explained else (),
+    )
+
+
+def _starvation(case: Case) -> float:
+    """Median update ratio of the first third of the profile against that of the last third; NaN where it was not recorded."""
+    along = robust.median(case.update_ratio[:, case.profile], axis=0)
+    third = max(1, along.size // 3)
+    first, last = float(robust.median(along[:third])), float(robust.median(along[-third:]))
+    return first / last if last > 0 else float("nan")

@@ -1,0 +1,62 @@
+"""Every constant that a finding compares with, and where it comes from.
+
+A run's own early steps are its baseline wherever that is possible; these are the numbers that remain. *Convention*: the
+documented definition of an outcome. *Practice*: a rule of thumb of the field. *Measured*: set on recordings of trainings with
+and without the fault, with room to both sides.
+"""
+
+from __future__ import annotations
+
+#: Steps that a statement about the course of the loss needs. Practice: fewer say more about the first batches than about the
+#: training.
+COURSE_STEPS = 20
+#: A loss within this share of ln C, for C outputs, is at the level of guessing. Measured: collapsed networks lie within 1 per cent.
+CHANCE_SHARE = 0.03
+
+#: Growth of the activations over the whole depth before the first update, decades. Measured: with normalisation, or under
+#: PyTorch's default initialisation, sound networks stay below 0.6; a residual network of 26 layers without normalisation has
+#: 1.3 or more.
+EXPLODED_DECADES = 1.0
+#: Growth in one layer that can compound. Convention: 0.02 decades are a factor of ten over fifty layers.
+GROWTH_PER_LAYER = 0.02
+#: The same while training, shortly before a divergence; more, because training itself widens a profile. Measured.
+EXPLODING_LATE_DECADES = 3.0
+
+#: Share of the signal common to the whole batch from which the output says next to nothing of the input. Measured: collapsed
+#: networks reach 0.99 and more at the last layer, trained ones stay below 0.9.
+COMMON_MODE_FRACTION = 0.95
+#: Rise of that share from the first to the last layer. Practice: a signal that is common from the start (a constant input) is
+#: another fault.
+COMMON_MODE_RISE = 0.3
+
+#: Fall of the activation gradient from the last layer to the first, decades. Practice: float32 loses an update below 1e-7 of
+#: the weight, and a normal update is 1e-3 of it, so four decades leave the first layers without one.
+VANISHED_DECADES = 4.0
+#: Update ratio of the first layers against that of the last, below which the first do not train. Practice.
+STARVED_RATIO = 1e-2
+#: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
+#: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks.
+EXPLODED_GRADIENT_DECADES = 3.0
+#: Leap of the total gradient norm above its own early median. Practice: clipping thresholds are set to a few times the typical
+#: norm.
+GRADIENT_LEAP = 100.0
+
+#: Update ratio of a training step that cannot be a small one. Practice: 1e-3 is healthy; a tenth of the weight in one step is
+#: not small.
+LARGE_UPDATE_RATIO = 0.1
+#: Distance moved, as update ratio times steps, below which a network is where it was. Practice.
+UNMOVED_DISTANCE = 1e-2
+
+#: Share of a layer's channels that are silent for the whole batch. Half of them harms; nine tenths leave no layer to speak of.
+#: Practice.
+DEAD_SHARE = 0.5
+DEAD_LAYER_SHARE = 0.9
+#: Observed steps over which a unit has to be silent to count as dead. Practice: a handful of batches.
+DEAD_STEPS = 5
+
+#: Everything within this many decades of its baseline counts as small before a fault. Measured: an instability that grows is
+#: two decades above its baseline in the step before the first value that is not finite, a fault of the arithmetic comes out of
+#: the blue.
+CALM_DECADES = 1.5
+#: Loss against the first that still counts as calm. Practice.
+CALM_LOSS_TIMES = 10.0

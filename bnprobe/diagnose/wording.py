@@ -1,0 +1,85 @@
+"""Numbers and places in words, the same way in every sentence."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from bnprobe.diagnose.case import Case
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+def number(value: float) -> str:
+    """A number as a person would say it: three digits, powers of ten where it is far from one.
+
+    >>> number(0.1234), number(3.2e8), number(float("nan")), number(1.0)
+    ('0.123', '3.2e+08', 'NaN', '1')
+    """
+    if math.isnan(value):
+        return "NaN"
+    return "infinite" if math.isinf(value) else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent, never rounded up to all.
+
+    >>> percent(0.138), percent(0.99996), percent(1.0)
+    ('13.8 %', '99.996 %', '100 %')
+    """
+    value = 100 * float(share)
+    return f"{value:.5g} %" if 99.5 < value < 100 else f"{number(value)} %"
+
+
+def times(ratio: float) -> str:
+    """A ratio in words.
+
+    >>> times(1.0e5), times(3.0), times(0.25)
+    ('1e+05 times', '3 times', '0.25 times')
+    """
+    return f"{number(float(f'{ratio:.2g}'))} times"
+
+
+def loss_fate(case: Case) -> str:
+    """What became of the loss, as a clause."""
+    end, course = case.divergence, case.course
+    if end is not None and end.reason == "non-finite loss":
+        return f"the loss was {number(end.loss)} at step {end.step}"
+    if end is not None:
+        return f"the loss passed 1000 times its first value at step {end.step} ({number(end.first_loss)} to {number(end.loss)})"
+    if course is None:
+        return "no loss was seen"
+    if case.is_at_chance:
+        return f"the loss stays at {number(course.late)}, the level of guessing among {case.classes} classes"
+    if case.is_stuck:
+        return f"the loss has not moved ({number(course.early)} to {number(course.late)} in {course.steps} steps)"
+    return f"the loss went from {number(course.early)} to {number(course.late)}"
+
+
+def each(kind: str) -> str:
+    """A layer of that kind, with its article."""
+    name = kind if kind in ("convolution", "linear", "recurrent", "attention", "normalisation", "activation") else ""
+    return f"a {name} layer".replace("  ", " ") if name not in ("attention", "activation") else f"an {name} layer"
+
+
+def can(command: str) -> bool:
+    """Whether this bnprobe has a command or a remedy: a fix names only what can be typed.
+
+    Args:
+        command: a file below the package, such as ``cli/lr_limit.py``.
+    """
+    return (_PACKAGE / command).is_file()
+
+
+def with_remedy(sentence: str, *remedies: str) -> str:
+    """Add how to try remedies without editing the script, where they exist."""
+    known = [remedy for remedy in remedies if can(f"remedies/{remedy.replace('-', '_')}.py")]
+    if not known:
+        return f"{sentence}."
+    commands = " or ".join(f"`bnprobe record --remedy {remedy} TARGET`" for remedy in known)
+    return f"{sentence}; to try it without an edit: {commands}."
+
+
+def with_rate_search(sentence: str) -> str:
+    """Add how to find the largest rate, where the command exists."""
+    return f"{sentence}; `bnprobe lr-limit TARGET` finds the largest that trains." if can("cli/lr_limit.py") else f"{sentence}."
