@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import demo, inspect, record, report
+from bnprobe.cli import demo, diagnose, inspect, record, report
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -22,7 +22,8 @@ and why.
 \b
   bnprobe record train.py --lr 0.1     run train.py and record its training
   bnprobe report bnprobe-train.7.h5    write one page that says what happened
-  bnprobe inspect bnprobe-train.7.h5   say it in the terminal
+  bnprobe diagnose bnprobe-train.7.h5  name the cause in the terminal, or for CI
+  bnprobe inspect bnprobe-train.7.h5   say what the file holds
   bnprobe demo                         see all of it on two small networks
 """
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 # What follows the target belongs to the script, options with names like ours included.
 app.command(context_settings={"allow_interspersed_args": False})(record.record)
 app.command()(report.report)
+app.command()(diagnose.diagnose)
 app.command()(inspect.inspect)
 app.command()(demo.demo)
 

@@ -8,7 +8,10 @@ from dataclasses import replace
 from bnprobe.diagnose import activations, divergence, gradients, health, optimisation, units
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Finding
+from bnprobe.diagnose.text import verdict_line
 from bnprobe.store.reader import Run
+
+__all__ = ["CAUSES", "diagnose", "verdict_line"]
 
 #: Every cause: one function of an analysed run each.
 CAUSES: tuple[Callable[[Case], Finding | None], ...] = (
@@ -74,13 +77,3 @@ def _link(found: list[Finding]) -> list[Finding]:
             if other.id in EXPLAINS.get(root.id, ()) and other.id != root.id and other.id not in explained:
                 explained[other.id] = root.id
     return [replace(one, follows_from=(explained[one.id],)) if one.id in explained else one for one in linked]
-
-
-def verdict_line(findings: list[Finding]) -> str:
-    """The verdict in one line for a terminal.
-
-    >>> from bnprobe.diagnose.finding import Finding
-    >>> verdict_line([Finding("healthy", "info", 0.9, (), None, (), "Nothing speaks against this training.", "", "")])
-    'healthy: Nothing speaks against this training.'
-    """
-    return f"{findings[0].id}: {findings[0].cause}"

@@ -1,0 +1,46 @@
+"""``bnprobe diagnose``: name the cause of what a run file shows, for a person or for a program."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: Exit status where ``--fail-on`` is met; 1 and 2 are taken by files that cannot be read and by usage.
+FOUND = 3
+
+
+class FailOn(str, Enum):
+    """The least severity that fails."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-diagnosis-1).")] = False,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="End with status 3 when a finding is at least this severe.")
+    ] = None,
+) -> None:
+    """Name what went wrong in a run: the cause first, what follows from it, where, when, and what to do.
+
+    \b
+      bnprobe diagnose run.h5
+      bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the training is lost
+      bnprobe diagnose run.h5 --json | jq .verdict
+    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.diagnose import diagnose as findings_of
+    from bnprobe.diagnose.document import to_json
+    from bnprobe.diagnose.text import to_text
+    from bnprobe.store.reader import read_run
+
+    recorded = read_run(run)
+    findings = findings_of(recorded)
+    print(to_json(findings, recorded) if as_json else to_text(findings))
+    grave = {FailOn.ERROR: {"error"}, FailOn.WARNING: {"error", "warning"}}[fail_on] if fail_on else set()
+    if any(finding.severity in grave for finding in findings):
+        raise typer.Exit(FOUND)

@@ -1,0 +1,126 @@
+"""Findings as a document for programs, and back: what ``bnprobe diagnose --json`` prints.
+
+```
+{
+  "schema": "bnprobe-diagnosis-1",
+  "run": {"name": text, "status": text, "steps": whole number},
+  "verdict": the first finding's id,
+  "findings": [
+    {
+      "id": text, stable,
+      "severity": "error" | "warning" | "info",
+      "confidence": 0 to 1,
+      "layers": [{"name": text, "depth": whole number or null}], the first to leave its course first,
+      "step": whole number or null,
+      "evidence": [{"what": text, "value": number, "threshold": number or null, "units": text, "step": whole number or null}],
+      "cause": text, "fix": text, "source": text,
+      "follows_from": [ids of findings that explain this one]
+    }
+  ]
+}
+```
+
+JSON has no numbers that are not finite: those are the texts "nan", "inf" and "-inf". Fields may be added within a version;
+none changes its meaning or goes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.errors import BnprobeError
+from bnprobe.store.reader import Run
+
+SCHEMA = "bnprobe-diagnosis-1"
+
+
+def to_document(findings: list[Finding], run: Run) -> dict[str, Any]:
+    """Lay findings out as the documented tree of plain values.
+
+    Args:
+        findings: what `diagnose` returned for this run.
+        run: the run, for its name and the depth of its layers.
+    """
+    depth = {layer.name: int(layer.depth) for layer in run.layers}
+    return {
+        "schema": SCHEMA,
+        "run": {"name": run.name, "status": run.status, "steps": run.steps},
+        "verdict": findings[0].id,
+        "findings": [_finding_to_document(finding, depth) for finding in findings],
+    }
+
+
+def to_json(findings: list[Finding], run: Run) -> str:
+    """The document as indented JSON, ASCII only, so that it survives any terminal and pipe."""
+    return json.dumps(to_document(findings, run), indent=2, allow_nan=False)
+
+
+def from_document(document: dict[str, Any]) -> list[Finding]:
+    """Read findings back from a document.
+
+    Raises:
+        BnprobeError: the document is of another schema, or a field is missing or of the wrong kind.
+    """
+    if document.get("schema") != SCHEMA:
+        raise BnprobeError(
+            f"expected a document of schema {SCHEMA}, found {document.get('schema')!r}", "write it anew: bnprobe diagnose --json"
+        )
+    try:
+        return [_finding_from_document(entry) for entry in document["findings"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BnprobeError(f"the diagnosis is damaged ({error!r})", "write it anew: bnprobe diagnose --json") from None
+
+
+def _finding_to_document(finding: Finding, depth: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "layers": [{"name": name, "depth": depth.get(name)} for name in finding.layers],
+        "step": finding.step,
+        "evidence": [
+            {
+                "what": one.what,
+                "value": _number_to_document(one.value),
+                "threshold": None if one.threshold is None else _number_to_document(one.threshold),
+                "units": one.units,
+                "step": one.step,
+            }
+            for one in finding.evidence
+        ],
+        "cause": finding.cause,
+        "fix": finding.fix,
+        "source": finding.source,
+        "follows_from": list(finding.follows_from),
+    }
+
+
+def _finding_from_document(entry: dict[str, Any]) -> Finding:
+    return Finding(
+        id=entry["id"],
+        severity=entry["severity"],
+        confidence=float(entry["confidence"]),
+        layers=tuple(layer["name"] for layer in entry["layers"]),
+        step=entry["step"],
+        evidence=tuple(
+            Evidence(
+                what=one["what"],
+                value=float(one["value"]),
+                threshold=None if one["threshold"] is None else float(one["threshold"]),
+                units=one["units"],
+                step=one["step"],
+            )
+            for one in entry["evidence"]
+        ),
+        cause=entry["cause"],
+        fix=entry["fix"],
+        source=entry["source"],
+        follows_from=tuple(entry["follows_from"]),
+    )
+
+
+def _number_to_document(value: float) -> float | str:
+    return float(value) if math.isfinite(value) else str(float(value))

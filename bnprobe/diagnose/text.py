@@ -1,0 +1,53 @@
+"""Findings as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import number
+
+WIDTH = 100
+
+
+def to_text(findings: list[Finding]) -> str:
+    """Lay findings out for reading: the verdict, the other causes, and beneath each what follows from it."""
+    return "\n\n".join(_one(finding) for finding in findings)
+
+
+def verdict_line(findings: list[Finding]) -> str:
+    """The verdict in one line.
+
+    >>> verdict_line([Finding("healthy", "info", 0.9, (), None, (), "Nothing speaks against this training.", "", "")])
+    'healthy: Nothing speaks against this training.'
+    """
+    return printable(f"{findings[0].id}: {findings[0].cause}")
+
+
+def printable(text: str) -> str:
+    r"""Show what would steer a terminal as an escape: a layer's name comes from the script.
+
+    >>> printable("a\nb é")
+    'a\\nb é'
+    """
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _one(finding: Finding) -> str:
+    where = f" in {' and '.join(finding.layers)}" if finding.layers else ""
+    when = f" at step {finding.step}" if finding.step is not None else ""
+    why = f", follows from {' and '.join(finding.follows_from)}" if finding.follows_from else ""
+    head = f"{finding.severity}: {finding.id}{where}{when} (confidence {finding.confidence:.2f}{why})"
+    lines = [printable(head), *_paragraph(finding.cause), *_paragraph(f"To do: {finding.fix}")]
+    return "\n".join(lines + [f"    {printable(_evidence(one))}" for one in finding.evidence])
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _evidence(one: Evidence) -> str:
+    units = f" {one.units}" if one.units else ""
+    limit = f" (threshold {number(one.threshold)})" if one.threshold is not None else ""
+    when = f" at step {one.step}" if one.step is not None else ""
+    return f"{one.what}: {number(one.value)}{units}{when}{limit}"
