@@ -8,8 +8,8 @@
 | SIGTERM, SIGHUP                           | a handler, if there was none before | 143, 129          |
 | SIGKILL, a segmentation fault             | not at all: the file on disk counts | 137, 139          |
 
-The exit function is registered before the script starts, so it runs last: after threads have joined and after the script's own
-exit functions. A forked child forgets the recording, and every path asks for the process id first.
+The exit function is registered when torch is imported, so it runs late: after threads have joined and after the exit functions
+that the script registers from then on. A forked child forgets the recording, and every path asks for the process id first.
 """
 
 from __future__ import annotations
@@ -105,6 +105,12 @@ class Lifecycle:
             recording = self._make_recording()
             recording.install()
             self._recording = recording
+            # The recorder has imported libraries that clean up at exit (h5py gives up its type converters): ours must run before theirs.
+            atexit.unregister(self._at_exit)
+            atexit.register(self._at_exit)
+            # h5py, imported by the recorder, registers an exit function after which it cannot write: ours goes first.
+            atexit.unregister(self._at_exit)
+            atexit.register(self._at_exit)
 
     def _at_exit(self) -> None:
         self._exit_functions_ran = True

@@ -34,7 +34,7 @@ class Progress:
         loss: Loss of the step, in the script's own unit; NaN if it was not seen.
         learning_rate: Learning rate of the first parameter group; NaN if there is none.
         worst_layer: Name of the layer that is furthest off course, or "" as long as there is none.
-        worst_value: How far that layer is off course: its activation rms over that of its first step, dimensionless.
+        worst_value: How far that layer is off course: log10 of its activation rms over that of its first step.
         overhead: Share of the time so far that measuring took, dimensionless.
         message: A sentence that deserves a line of its own ("loss is not finite at step 12"), or "".
     """

@@ -1,0 +1,43 @@
+"""Euclidean norms of many tensors at once: parameters, their gradients, their updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+@torch.no_grad()
+def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """Return ||t||_2 of every tensor, NaN where there is none.
+
+    Args:
+        tensors: any shapes, dtypes and devices; None for a missing gradient. Sparse tensors are norms over their values; a sharded
+            tensor contributes its local shard, so that no rank has to wait for another.
+
+    Returns:
+        (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
+    """
+    present = [(index, _dense(tensor.detach())) for index, tensor in enumerate(tensors) if tensor is not None]
+    if not present:
+        return torch.full((len(tensors),), torch.nan)
+    device = present[0][1].device
+    result = torch.full((len(tensors),), torch.nan, device=device)
+    by_kind: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for position, (_, tensor) in enumerate(present):
+        by_kind.setdefault((tensor.device, tensor.dtype), []).append(position)
+    for (_, dtype), positions in by_kind.items():
+        group = [present[position][1] for position in positions]
+        low_precision = dtype in (torch.float16, torch.bfloat16)
+        lengths = torch._foreach_norm(group, 2, dtype=torch.float32) if low_precision else torch._foreach_norm(group, 2)
+        target = torch.tensor([present[position][0] for position in positions], device=device)
+        result[target] = torch.stack(lengths).to(device=device, dtype=torch.float32)
+    return result
+
+
+def _dense(tensor: torch.Tensor) -> torch.Tensor:
+    if hasattr(tensor, "to_local"):
+        tensor = tensor.to_local()
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    return tensor if not tensor.is_complex() else torch.view_as_real(tensor)

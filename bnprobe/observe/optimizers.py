@@ -1,0 +1,130 @@
+"""Optimizer steps, as torch's own step hooks show them: one place for every optimizer, after accumulation, unscaling and clipping.
+
+A step may hide another (``super().step()``), take a closure that runs forward and backward inside it (LBFGS, Lightning), or be skipped by
+a gradient scaler without ever starting. Learning rates are read where they are used, so every scheduler is seen.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import optimizer as torch_optimizer
+
+from bnprobe.observe.patches import Patches
+
+Optimizer = torch_optimizer.Optimizer
+
+
+class OptimizerTaps:
+    """Tells of every outermost optimizer step.
+
+    Args:
+        on_before: called with the optimizer when its gradients are ready and its weights have not moved.
+        on_after: called with the optimizer when its weights have moved.
+        on_skipped: called with the optimizer when a gradient scaler refused the step.
+    """
+
+    def __init__(
+        self,
+        on_before: Callable[[Optimizer], None],
+        on_after: Callable[[Optimizer], None],
+        on_skipped: Callable[[Optimizer], None],
+    ) -> None:
+        self.constructed: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._on_before = on_before
+        self._on_after = on_after
+        self._on_skipped = on_skipped
+        self._depth: dict[int, int] = {}
+        self._steps: dict[int, int] = {}
+        self._handles: list[Any] = []
+
+    def attach(self, patches: Patches) -> None:
+        """Watch all optimizers, those that exist already included."""
+        self._handles = [
+            torch_optimizer.register_optimizer_step_pre_hook(self._before),
+            torch_optimizer.register_optimizer_step_post_hook(self._after),
+        ]
+        patches.replace(Optimizer, "add_param_group", self._seeing_construction)
+        patches.replace(torch.amp.GradScaler, "step", self._seeing_skips)
+
+    def detach(self) -> None:
+        """Stop watching."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        depth = self._depth.get(id(optimizer), 0)
+        self._depth[id(optimizer)] = depth + 1
+        if depth:
+            return None
+        self.constructed.add(optimizer)
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._on_before(optimizer)
+            return None
+        wrapped = self._around_closure(optimizer, closure)
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": wrapped}
+        return (args[0], wrapped, *args[2:]), kwargs
+
+    def _around_closure(self, optimizer: Optimizer, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """Gradients exist once the closure has run, and only its first run sees the weights unmoved."""
+        first = True
+
+        @functools.wraps(closure)
+        def wrapped() -> Any:
+            nonlocal first
+            result = closure()
+            if first:
+                first = False
+                self._on_before(optimizer)
+            return result
+
+        return wrapped
+
+    def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        depth = self._depth.get(id(optimizer), 1) - 1
+        self._depth[id(optimizer)] = depth
+        if depth == 0:
+            self._steps[id(optimizer)] = self._steps.get(id(optimizer), 0) + 1
+            self._on_after(optimizer)
+
+    def _seeing_construction(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def add_param_group(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            result = original(optimizer, *args, **kwargs)
+            self.constructed.add(optimizer)
+            return result
+
+        return add_param_group
+
+    def _seeing_skips(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            before = self._steps.get(id(optimizer), 0)
+            result = original(scaler, optimizer, *args, **kwargs)
+            if self._steps.get(id(optimizer), 0) == before:
+                self._on_skipped(optimizer)
+            return result
+
+        return step
+
+
+def group_settings(group: dict[str, Any]) -> tuple[Any, float, float]:
+    """Return (learning rate, momentum or beta1, weight decay) of a parameter group; the rate may be a tensor, what is absent is NaN."""
+    betas = group.get("betas")
+    momentum = group.get("momentum", betas[0] if betas else float("nan"))
+    rate = group.get("lr", float("nan"))
+    return rate, _number(momentum), _number(group.get("weight_decay", float("nan")))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return float("nan")

@@ -1,0 +1,108 @@
+"""Parameters under training: which there are, what they are called, and their norms around one update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from bnprobe.measure.norms import norms
+
+#: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
+COPY_LIMIT_BYTES = 48 * 2**20
+
+
+@dataclass
+class UpdateMeasurement:
+    """Norms around one update of some parameters, still on their device.
+
+    Attributes:
+        parameters: the parameters, in the order of the vectors.
+        gradient: (k,) gradient norms, NaN where there was no gradient.
+        weight: (k,) norms before the update.
+        update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
+    """
+
+    parameters: list[torch.Tensor]
+    gradient: torch.Tensor
+    weight: torch.Tensor
+    update: torch.Tensor | None = None
+    _turns: list[int] = field(default_factory=list, repr=False)
+    _before: list[torch.Tensor] = field(default_factory=list, repr=False)
+
+
+class UpdateMeter:
+    """Measures updates, copying at most ``COPY_LIMIT_BYTES`` of weights at a time into buffers that it keeps."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, torch.Tensor] = {}
+        self._next_turn = 0
+
+    @torch.no_grad()
+    def before(self, parameters: Sequence[torch.Tensor]) -> UpdateMeasurement:
+        """Measure gradients and weights and remember the weights, just before an update."""
+        kept = list(parameters)
+        measurement = UpdateMeasurement(kept, norms([parameter.grad for parameter in kept]), norms(kept))
+        measurement._turns = self._take_turns(kept)
+        measurement._before = [self._copy(kept[index]) for index in measurement._turns]
+        return measurement
+
+    @torch.no_grad()
+    def after(self, measurement: UpdateMeasurement) -> None:
+        """Measure how far the weights have moved, just after the update."""
+        steps: list[torch.Tensor | None] = [None] * len(measurement.parameters)
+        local = [_local(measurement.parameters[index]) for index in measurement._turns]
+        same = [old for old, new in zip(measurement._before, local, strict=True) if old.shape == new.shape]
+        if len(same) == len(local) and local:
+            torch._foreach_sub_(measurement._before, local)
+            for index, step in zip(measurement._turns, measurement._before, strict=True):
+                steps[index] = step
+        measurement.update = norms(steps).to(measurement.weight.device)
+        measurement._before = []
+
+    def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
+        sizes = [_local(parameter).numel() * parameter.element_size() for parameter in parameters]
+        if sum(sizes) <= COPY_LIMIT_BYTES:
+            return list(range(len(parameters)))
+        turns: list[int] = []
+        left = COPY_LIMIT_BYTES
+        start = self._next_turn % len(parameters)
+        for offset in range(len(parameters)):
+            index = (start + offset) % len(parameters)
+            if sizes[index] > left:
+                # A single parameter beyond the limit never has a turn; the others go on from here next time.
+                if sizes[index] <= COPY_LIMIT_BYTES:
+                    self._next_turn = index
+                    break
+                continue
+            turns.append(index)
+            left -= sizes[index]
+        return sorted(turns)
+
+    def _copy(self, parameter: torch.Tensor) -> torch.Tensor:
+        local = _local(parameter)
+        buffer = self._buffers.get(id(parameter))
+        if buffer is None or buffer.shape != local.shape or buffer.dtype != local.dtype or buffer.device != local.device:
+            held = sum(other.numel() * other.element_size() for other in self._buffers.values())
+            if held + local.numel() * local.element_size() > COPY_LIMIT_BYTES:
+                self._buffers.clear()  # others had their turn before
+            buffer = torch.empty_like(local)
+            self._buffers[id(parameter)] = buffer
+        return buffer.copy_(local)
+
+
+def _local(parameter: torch.Tensor) -> torch.Tensor:
+    """Return the shard a rank holds, so that nothing has to be gathered."""
+    detached = parameter.detach()
+    return detached.to_local() if hasattr(detached, "to_local") else detached
+
+
+def trained_parameters(groups: Iterable[dict[str, object]]) -> list[torch.Tensor]:
+    """Return the tensors of an optimizer's parameter groups, each once."""
+    found: dict[int, torch.Tensor] = {}
+    for group in groups:
+        parameters = group.get("params", ())
+        if isinstance(parameters, list | tuple):
+            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
+    return list(found.values())
