@@ -1,0 +1,68 @@
+"""A run with everything that the figures and the page draw from it, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnprobe.analyse.stability import Departure, Divergence, departures, divergence
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.report.names import figure_text, run_labels
+from bnprobe.report.quantities import QUANTITIES, Field, field_of
+from bnprobe.store.reader import Run
+
+
+@dataclass(frozen=True)
+class AnalysedRun:
+    """A run and what follows from it.
+
+    Attributes:
+        run: the recording.
+        label: the name it goes by on the page, unique there.
+        findings: the diagnosis, the verdict first.
+        divergence: the step at which the loss was lost, or None.
+        departures: layers whose activations left their baseline, first to leave first.
+        gradient_departures: the same for activation gradients.
+        fields: the quantities per step and layer, by key.
+    """
+
+    run: Run
+    label: str
+    findings: list[Finding]
+    divergence: Divergence | None
+    departures: list[Departure]
+    gradient_departures: list[Departure]
+    fields: dict[str, Field]
+
+    @property
+    def first_departure(self) -> Departure | None:
+        """The layer that left its course first, of either signal; activations before gradients where both did at the same step.
+
+        None for a run that the diagnosis calls healthy: training moves layers, and not every move is a departure worth a mark.
+        """
+        if self.findings[0].severity == "info":
+            return None
+        both = [*self.departures[:1], *self.gradient_departures[:1]]
+        return min(both, key=lambda one: one.row, default=None)
+
+    @property
+    def hover_names(self) -> list[str]:
+        """Full layer names, escaped for plotly."""
+        return [figure_text(layer.name) for layer in self.run.layers]
+
+
+def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:
+    """Compute all that the page shows of each run."""
+    return [_analyse(run, label) for run, label in zip(runs, run_labels(runs), strict=True)]
+
+
+def _analyse(run: Run, label: str) -> AnalysedRun:
+    return AnalysedRun(
+        run=run,
+        label=label,
+        findings=diagnose(run),
+        divergence=divergence(run),
+        departures=departures(run),
+        gradient_departures=departures(run, "activation_gradient"),
+        fields={quantity.key: field_of(run, quantity) for quantity in QUANTITIES},
+    )

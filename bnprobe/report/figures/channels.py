@@ -1,0 +1,162 @@
+"""Channel by snapshot for one layer: mean (signed) or variance of every channel around the moment.
+
+As in Figure 4 of Bjorck et al. 2018 (arXiv 1806.02375), where a few channels carry the whole explosion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.colours import DIVERGING, SEQUENTIAL
+from bnprobe.report.figures.frame import AXIS, new_figure
+from bnprobe.report.figures.hatching import draw_nonfinite
+from bnprobe.report.figures.scales import BAR, decades, power_of_ten, shown_value
+
+Moment = Literal["mean", "variance"]
+
+#: Layers offered for choice; snapshots and channels drawn of one.
+MOST_LAYERS = 7
+MOST_SNAPSHOTS = 32
+MOST_CHANNELS = 256
+#: Decades below the largest variance that are told apart.
+DEEPEST = 12.0
+
+
+@dataclass(frozen=True)
+class ChannelView:
+    """Channels of one layer over some snapshots.
+
+    Attributes:
+        steps: step of each snapshot, (T,).
+        channels: index of each channel in its layer, (C,).
+        values: mean or variance, (C, T); NaN where not observed.
+        nonfinite: where a value was observed but is not finite, (C, T).
+        left_out: channels of the layer that are not drawn: those with the smallest values.
+    """
+
+    steps: NDArray[np.int64]
+    channels: NDArray[np.int64]
+    values: NDArray[np.float64]
+    nonfinite: NDArray[np.bool_]
+    left_out: int
+
+
+def channel_layers(analysed: AnalysedRun) -> list[str]:
+    """Choose layers to look into, by name: the first to leave its course, then some evenly spaced over depth."""
+    run = analysed.run
+    recorded = np.unique(run["channel_layer"]) if len(run["snapshot"]) else np.zeros(0, dtype=int)
+    seen = [layer for layer in recorded.tolist() if 0 <= layer < len(run.layers)]
+    if not seen:
+        return []
+    first = [analysed.departures[0].layer] if analysed.departures and analysed.departures[0].layer in seen else []
+    even = [seen[i] for i in np.linspace(0, len(seen) - 1, min(MOST_LAYERS - 1, len(seen))).astype(int)]
+    return [run.layers[layer].name for layer in dict.fromkeys([*first, *even])]
+
+
+def channel_view(analysed: AnalysedRun, layer: str, moment: Moment) -> ChannelView | None:
+    """Select what is drawn of a layer: the snapshots up to shortly after the divergence, and its largest channels."""
+    run = analysed.run
+    index = next((i for i, one in enumerate(run.layers) if one.name == layer), None)
+    place = run.channel_slice(index) if index is not None else slice(0, 0)
+    if place.stop <= place.start:
+        return None
+    values = run[f"channel_{moment}"][:, place].astype(float)
+    # A snapshot holds both moments of a channel or neither: where one is a number, a NaN in the other was computed.
+    known = np.isfinite(run["channel_mean"][:, place]) | np.isfinite(run["channel_variance"][:, place])
+    observed = known | ~np.isnan(values) | known.any(axis=1)[:, None]
+    seen = np.flatnonzero(observed.any(axis=1))
+    if analysed.divergence is not None:
+        seen = seen[: int(np.searchsorted(run["snapshot"][seen], analysed.divergence.step, side="right")) + 2]
+    seen = seen[-MOST_SNAPSHOTS:]
+    size = np.nan_to_num(np.abs(values[seen]), nan=np.inf).max(axis=0, initial=0.0)
+    kept = np.sort(np.argsort(-size, kind="stable")[:MOST_CHANNELS])
+    values, observed = values[seen][:, kept], observed[seen][:, kept]
+    return ChannelView(
+        run["snapshot"][seen], run["channel"][place][kept], values.T, (observed & ~np.isfinite(values)).T, len(size) - len(kept)
+    )
+
+
+@dataclass(frozen=True)
+class ChannelScale:
+    """The colour scale that the same layer of several runs shares.
+
+    Means are drawn as asinh(m / 2u) / ln 10, which is linear below the unit u and counts decades above it, with the sign kept; variances as
+    decimal logarithms.
+    """
+
+    moment: Moment
+    low: float
+    high: float
+    unit: float
+
+    def position(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the place of values on the scale."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.moment == "mean":
+                return np.asarray(np.arcsinh(values / (2 * self.unit)) / np.log(10))
+            return np.asarray(np.maximum(np.log10(values), self.low))
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Return places and labels for the colour bar."""
+        if self.moment == "variance":
+            return decades(self.low, self.high)
+        positive = [float(place) for place in range(1, int(self.high) + 1, max(1, -(-int(self.high) // 3)))]
+        places = [*(-place for place in reversed(positive)), 0.0, *positive]
+        return places, [shown_value(2 * self.unit * float(np.sinh(place * np.log(10)))) for place in places]
+
+
+def channel_scale(views: Sequence[ChannelView], moment: Moment) -> ChannelScale:
+    """Fit one colour scale to the same layer of every run."""
+    values = np.concatenate([np.zeros(0), *(view.values[np.isfinite(view.values)] for view in views)])
+    if moment == "variance":
+        logs = np.log10(values[values > 0])
+        high = float(logs.max()) if logs.size else 0.0
+        low = max(float(logs.min()), high - DEEPEST) if logs.size else -1.0
+        return ChannelScale(moment, min(low, high - 1), high, 1.0)
+    sizes = np.abs(values[values != 0])
+    unit = max(float(np.median(sizes)) / 3, float(sizes.max()) / 10**DEEPEST, 1e-300) if sizes.size else 1.0
+    reach = float(np.arcsinh(sizes.max() / (2 * unit)) / np.log(10)) if sizes.size else 1.0
+    return ChannelScale(moment, -max(reach, 1.0), max(reach, 1.0), unit)
+
+
+def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
+    """Draw one moment of every channel of a layer, snapshot by snapshot; columns are equally wide, whatever lies between them."""
+    ticks, names = scale.ticks()
+    figure = new_figure(360, hovermode="closest", showlegend=bool(view.nonfinite.any()))
+    shown = np.vectorize(shown_value, otypes=[object])(view.values) if view.values.size else view.values.astype(object)
+    figure.add_heatmap(
+        z=np.where(view.nonfinite, np.nan, scale.position(view.values)).astype("f4"),
+        text=shown,
+        customdata=np.broadcast_to(view.steps[None, :], view.values.shape),
+        zmin=scale.low,
+        zmax=scale.high,
+        colorscale=DIVERGING if scale.moment == "mean" else SEQUENTIAL,
+        colorbar={**BAR, "tickvals": ticks, "ticktext": names, "title": _title(scale.moment)},
+        hoverongaps=False,
+        hovertemplate="channel %{y}<br>step %{customdata}<br>%{text}<extra></extra>",
+    )
+    if view.nonfinite.any():
+        draw_nonfinite(figure, np.arange(len(view.steps)), view.nonfinite)
+    figure.update_layout(
+        xaxis={**AXIS, "title_text": "step of the snapshot", "showgrid": False, **_spaced(view.steps, 8)},
+        yaxis={**AXIS, "title_text": "channel", "showgrid": False, "range": [len(view.channels) - 0.5, -0.5], **_spaced(view.channels, 9)},
+        margin_t=30,
+    )
+    return figure
+
+
+def _title(moment: Moment) -> dict[str, Any]:
+    return {"text": "mean, as the signal" if moment == "mean" else "variance, its square", "side": "right", "font_size": 11}
+
+
+def _spaced(labels: NDArray[np.int64], most: int) -> dict[str, Any]:
+    """Ticks at every n-th place, the last one included."""
+    places = list(range(len(labels) - 1, -1, -max(1, -(-len(labels) // most))))[::-1]
+    return {"tickvals": places, "ticktext": [str(labels[place]) for place in places]}

@@ -1,0 +1,167 @@
+"""Along depth at one step: size, common-mode fraction, and the two numbers of a signal-propagation plot; one frame a step.
+
+The signal-propagation plot is that of Brock, De, Smith 2021 (arXiv 2101.08692): average squared channel mean (A of the energy split) and
+average channel variance (B + W). Layers of one kind are joined, since sizes of different kinds differ by design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from bnprobe.analyse.common_mode import Signal, common_mode_fraction
+from bnprobe.analyse.depth_profile import log10, log10_rms
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.colours import ALARM, KINDS
+from bnprobe.report.figures.frame import AXIS, new_figure
+from bnprobe.report.figures.scales import decades
+from bnprobe.report.names import tick_names
+from bnprobe.report.quantities import signal_nonfinite
+from bnprobe.store.reader import Run
+
+#: Steps that the slider stops at, half of them spread over the run, the others the last ones before the moment.
+MOST_STEPS = 40
+WORDS: dict[Signal, str] = {"activation": "activation", "activation_gradient": "activation gradient"}
+
+Limits = dict[str, tuple[float, float]]
+
+
+def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None) -> go.Figure:
+    """Draw the profile of one signal, with a frame for each step of ``profile_rows``; the last frame is shown.
+
+    Args:
+        analysed: the run.
+        signal: activation or activation gradient.
+        limits: ends of the axes, for runs side by side; its own by default.
+    """
+    run = analysed.run
+    limits = limits or profile_limits([analysed], signal)
+    rows = profile_rows(analysed)
+    curves, broken = _curves(run, signal), signal_nonfinite(run, signal)
+    figure = new_figure(640, hovermode="closest")
+    lines = _lines(run)
+    for line in lines:
+        _add_line(figure, analysed, line)
+    _add_crosses(figure, analysed, shown=bool(broken.any()))
+    frames = []
+    for row in rows:
+        heights = [_gaps(curves[line.key][row, line.layers]) for line in lines]
+        crosses = np.where(broken[row], limits["rms"][1], np.nan).astype("f4")
+        data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
+        frames.append(go.Frame(name=str(int(run["step"][row])), data=data))
+    if frames:
+        for trace, moving in zip(figure.data, frames[-1].data, strict=True):
+            trace.y = moving.y
+        figure.frames = frames
+    ticks, names = tick_names([layer.name for layer in run.layers], most=16)
+    depth = {**AXIS, "range": [-0.7, len(run.layers) - 0.3], "tickvals": ticks, "ticktext": names, "tickangle": -60, "tickfont_size": 10}
+    word = WORDS[signal]
+    figure.update_layout(
+        xaxis={**depth, "anchor": "y3", "title_text": "layer, in order of depth"},
+        yaxis={**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
+        yaxis2={**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ", "range": [-0.05, 1.05], "nticks": 5},
+        yaxis3={**AXIS, "domain": [0, 0.3], "title_text": "squared mean ●<br>variance ○", **_decade_axis(limits["energy"])},
+        legend={"y": 1.02},
+        margin_t=50,
+    )
+    return figure
+
+
+def profile_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
+    """Choose the rows of the step axis that the slider offers: spread over the run, and all of the last ones up to the divergence."""
+    rows = np.flatnonzero(analysed.run.observed())
+    if len(rows) <= MOST_STEPS:
+        return rows
+    lost = analysed.divergence
+    end = int(np.searchsorted(rows, lost.row, side="right")) if lost is not None else len(rows)
+    end = max(end, 1)
+    even = np.linspace(0, len(rows) - 1, MOST_STEPS // 2).astype(int)
+    late = np.arange(max(end - MOST_STEPS // 2, 0), end)
+    return rows[np.unique(np.concatenate([even, late]))]
+
+
+def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
+    """Return the ends of the logarithmic axes over all offered steps of all runs: 1st to 99th percentile and some room."""
+    limits: Limits = {}
+    for axis, keys in (("rms", ("rms",)), ("energy", ("squared mean", "variance"))):
+        parts = [_curves(run.run, signal)[key][profile_rows(run)].ravel() for run in runs for key in keys]
+        values = np.concatenate([np.zeros(0), *parts])
+        values = values[np.isfinite(values)]
+        low, high = (float(end) for end in np.percentile(values, [1, 99])) if values.size else (0.0, 1.0)
+        room = max(0.08 * (high - low), 0.2)
+        limits[axis] = (low - room, high + room)
+    return limits
+
+
+def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
+    return {
+        "rms": log10_rms(run, signal),
+        "κ": common_mode_fraction(run, signal),
+        "squared mean": log10(run[f"{signal}_common_energy"]),
+        "variance": log10(run[f"{signal}_between_energy"] + run[f"{signal}_within_energy"]),
+    }
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Layers of one kind in one row of the figure."""
+
+    kind: str
+    key: str
+    axis: str
+    layers: NDArray[np.int64]
+
+
+def _lines(run: Run) -> list[_Line]:
+    kinds = np.array([layer.kind if layer.kind in KINDS else "other" for layer in run.layers], dtype=object)
+    rows = (("rms", "y"), ("κ", "y2"), ("squared mean", "y3"), ("variance", "y3"))
+    present = [kind for kind in KINDS if (kinds == kind).any()]
+    return [_Line(kind, key, axis, np.flatnonzero(kinds == kind)) for kind in present for key, axis in rows]
+
+
+def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
+    colour, symbol, dash = KINDS[line.kind]
+    if line.key == "variance":
+        symbol = symbol if symbol.endswith("-open") else f"{symbol}-open"
+    value = "%{y:.3f}" if line.key == "κ" else "10^%{y:.2f}"
+    figure.add_scatter(
+        x=line.layers,
+        yaxis=line.axis,
+        mode="lines+markers",
+        line={"color": colour, "width": 1.2, "dash": dash},
+        marker={"symbol": symbol, "size": 6, "color": colour},
+        customdata=np.array(analysed.hover_names, dtype=object)[line.layers],
+        name=line.kind,
+        legendgroup=line.kind,
+        showlegend=line.key == "rms",
+        hovertemplate=f"%{{customdata}}<br>{line.key} {value}<extra>{line.kind}</extra>",
+    )
+
+
+def _add_crosses(figure: go.Figure, analysed: AnalysedRun, shown: bool) -> None:
+    """Crosses at the top of the figure for layers whose signal was not finite at the step shown."""
+    figure.add_scatter(
+        x=np.arange(len(analysed.run.layers)),
+        mode="markers",
+        cliponaxis=False,
+        marker={"symbol": "x", "size": 8, "color": ALARM},
+        customdata=np.array(analysed.hover_names, dtype=object),
+        name="not finite",
+        showlegend=shown,
+        hovertemplate="%{customdata}<br>not finite<extra></extra>",
+    )
+
+
+def _gaps(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.where(np.isfinite(values), values, np.nan).astype("f4")
+
+
+def _decade_axis(limits: tuple[float, float]) -> dict[str, Any]:
+    """A linear axis of decimal logarithms with powers of ten as its labels."""
+    places, names = decades(*limits)
+    return {"range": list(limits), "tickvals": places, "ticktext": names}

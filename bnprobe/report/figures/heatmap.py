@@ -1,0 +1,100 @@
+"""Layer by step, one quantity: colour is the value; what was not finite is hatched red; what was not observed shows the ground."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.colours import SEQUENTIAL
+from bnprobe.report.figures.frame import AXIS, mark_moments, new_figure, step_range
+from bnprobe.report.figures.hatching import draw_nonfinite, fill_cells
+from bnprobe.report.figures.scales import BAR, decades, power_of_ten
+from bnprobe.report.names import tick_names
+from bnprobe.report.quantities import Field, Quantity, shared_limits
+from bnprobe.report.thinning import MOST_COLUMNS, any_in_bins, bin_starts, largest_in_bins
+
+#: Cells of one heat map; more layers make for fewer columns, so that a page of five stays small.
+MOST_CELLS = 200_000
+ROW_PIXELS = 7
+SHORTEST, TALLEST = 170, 420
+
+
+def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Draw one quantity of every layer over all observed steps.
+
+    Args:
+        analysed: the run.
+        field: one of its fields.
+        limits: ends of the colour scale, for runs side by side; its own by default.
+    """
+    run = analysed.run
+    rows = np.flatnonzero(run.observed())
+    starts = bin_starts(len(rows), min(MOST_COLUMNS, max(1, MOST_CELLS // max(len(run.layers), 1))))
+    values = largest_in_bins(field.values[rows], starts).T
+    broken = any_in_bins(field.nonfinite[rows], starts).T
+    zero = np.isneginf(values) & ~broken
+    steps = run["step"][rows][starts]
+    low, high = limits or shared_limits([field])
+
+    height = min(max(ROW_PIXELS * len(run.layers), SHORTEST), TALLEST) + 52
+    figure = new_figure(height, hovermode="closest", showlegend=bool(broken.any()))
+    figure.add_heatmap(
+        x=steps,
+        z=np.where(broken | zero, np.nan, values).astype("f4"),
+        customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[:, None], values.shape),
+        zmin=low,
+        zmax=high,
+        colorscale=SEQUENTIAL,
+        colorbar=colour_bar(field.quantity, low, high, values),
+        hoverongaps=False,
+        hovertemplate=_hover(field.quantity),
+    )
+    if zero.any():
+        fill_cells(figure, steps, zero, str(SEQUENTIAL[0][1]), "exactly 0")
+    if broken.any():
+        draw_nonfinite(figure, steps, broken)
+    ticks, names = tick_names([layer.name for layer in run.layers], most=height // 17)
+    figure.update_layout(
+        xaxis={**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
+        yaxis={
+            **AXIS,
+            "tickvals": ticks,
+            "ticktext": names,
+            "tickfont_size": 10,
+            "range": [len(run.layers) - 0.5, -0.5],
+            "showgrid": False,
+        },
+        legend={"y": 1.0, "yanchor": "bottom", "x": 0},
+        margin_t=30,
+    )
+    mark_moments(figure, analysed)
+    return figure
+
+
+def columns_hold(analysed: AnalysedRun) -> int:
+    """Return how many observed steps one column of a heat map stands for."""
+    observed = int(analysed.run.observed().sum())
+    most = min(MOST_COLUMNS, max(1, MOST_CELLS // max(len(analysed.run.layers), 1)))
+    return -(-observed // most) if observed else 1
+
+
+def colour_bar(quantity: Quantity, low: float, high: float, values: NDArray[Any]) -> dict[str, Any]:
+    """Return a colour bar with its unit, powers of ten where the values are logarithms, and ≤ or ≥ at an end that hides values."""
+    bar = {**BAR, "title": {"text": quantity.symbol, "side": "right", "font_size": 11}}
+    if not quantity.logarithmic:
+        return bar
+    places, names = decades(low, high)
+    for end, hides, sign in ((low, np.nanmin(values, initial=high) < low, "≤"), (high, np.nanmax(values, initial=low) > high, "≥")):
+        if hides:  # the label nearest to that end gives way to the end's own
+            i = int(np.argmin(np.abs(np.array(places) - end)))
+            places[i], names[i] = end, f"{sign} {power_of_ten(end)}"
+    return bar | {"tickvals": places, "ticktext": names}
+
+
+def _hover(quantity: Quantity) -> str:
+    value = "10^%{z:.2f}" if quantity.logarithmic else "%{z:.3f}"
+    return f"%{{customdata}}<br>step %{{x}}<br>{value}<extra></extra>"

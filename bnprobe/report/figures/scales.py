@@ -1,0 +1,43 @@
+"""Numbers on axes and colour bars: powers of ten for logarithms, few digits for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: A colour bar beside its figure.
+BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y": 0.5, "xpad": 6, "ticks": ""}
+
+
+def power_of_ten(exponent: float) -> str:
+    """Write 10 to a power as plotly draws it.
+
+    >>> power_of_ten(-3.0), power_of_ten(0.5), power_of_ten(0.0)
+    ('10<sup>−3</sup>', '3.2', '1')
+    """
+    if abs(exponent - round(exponent)) < 1e-9:
+        return "1" if round(exponent) == 0 else f"10<sup>{round(exponent):d}</sup>".replace("-", "−")
+    return f"{10**exponent:.2g}"
+
+
+def shown_value(value: float) -> str:
+    """Write a number with three digits, large and small ones with a power of ten, as plotly draws it.
+
+    >>> shown_value(0.1234), shown_value(-3.1e8), shown_value(0.0)
+    ('0.123', '−3.1×10<sup>8</sup>', '0')
+    """
+    if not np.isfinite(value):
+        return "not finite"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}".replace("-", "−")
+    mantissa, exponent = f"{value:.2g}".split("e") if "e" in f"{value:.2g}" else f"{value:.1e}".split("e")
+    return f"{mantissa}×10<sup>{int(exponent)}</sup>".replace("-", "−")
+
+
+def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[str]]:
+    """Return places and labels of whole powers of ten within the limits; of halves of a decade where there would be fewer than two."""
+    first, last = int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9))
+    if last - first < 1:
+        places = [float(place) for place in np.arange(np.ceil(2 * low), np.floor(2 * high) + 1) / 2]
+    else:
+        places = [float(place) for place in range(first, last + 1, max(1, -(-(last - first) // (most - 1))))]
+    return places, [power_of_ten(place) for place in places]

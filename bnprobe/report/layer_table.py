@@ -1,0 +1,97 @@
+"""The layers of a run, worst first: those that left their course in the order in which they did, then those that changed most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.wording import number
+
+
+@dataclass(frozen=True)
+class LayerLine:
+    """One layer in the table; numbers are written out, "–" where there is none.
+
+    Attributes:
+        name: dotted name, as the file has it.
+        kind: kind of layer.
+        depth: its place along depth, counted from 1.
+        left: step at which it left its course.
+        nonfinite: first step at which its activation or activation gradient was not finite.
+        kappa: common-mode fraction at the first and the last step.
+        rms: size of the activation at the first and the last step.
+        gradient: size of the activation gradient at the first and the last step.
+        update: largest update ratio.
+        dead: share of dead channels at the last step.
+        off_course: whether it left its course or was not finite.
+    """
+
+    name: str
+    kind: str
+    depth: int
+    left: str
+    nonfinite: str
+    kappa: str
+    rms: str
+    gradient: str
+    update: str
+    dead: str
+    off_course: bool
+
+
+def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
+    """Describe every layer, worst first."""
+    run, fields = analysed.run, analysed.fields
+    layers = len(run.layers)
+    left = np.full(layers, run.steps, dtype=int)
+    for departure in [*analysed.departures, *analysed.gradient_departures]:
+        left[departure.layer] = min(left[departure.layer], departure.row)
+    broken = fields["activation-rms"].nonfinite | fields["gradient-rms"].nonfinite
+    lost = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
+    ends = {key: _ends(field.values) for key, field in fields.items()}
+    change = np.nan_to_num(np.abs(ends["activation-rms"][1] - ends["activation-rms"][0]), nan=-1.0)
+    # Among layers that left at the same step, the one that was lost first, then the one whose size changed most.
+    order = np.lexsort((-change, lost, left))
+    lines = []
+    for i in order:
+        first, last = {key: end[0][i] for key, end in ends.items()}, {key: end[1][i] for key, end in ends.items()}
+        update = fields["update-ratio"].values[:, i]
+        lines.append(
+            LayerLine(
+                name=run.layers[i].name,
+                kind=run.layers[i].kind,
+                depth=int(i) + 1,
+                left=_step(analysed, left[i]),
+                nonfinite=_step(analysed, lost[i]),
+                kappa=_course(first["common-mode"], last["common-mode"], "{:.2f}"),
+                rms=_course(10 ** first["activation-rms"], 10 ** last["activation-rms"]),
+                gradient=_course(10 ** first["gradient-rms"], 10 ** last["gradient-rms"]),
+                update=number(10 ** float(np.nanmax(update, initial=-np.inf))) if np.isfinite(update).any() else "–",
+                dead=f"{last['dead-share']:.0%}" if np.isfinite(last["dead-share"]) else "–",
+                off_course=bool(min(left[i], lost[i]) < run.steps),
+            )
+        )
+    return lines
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and last value of every column that is a number; NaN where a column has none."""
+    if not len(values):
+        nothing = np.full(values.shape[1], np.nan)
+        return nothing, nothing
+    known = ~np.isnan(values)
+    first, last = known.argmax(axis=0), len(values) - 1 - known[::-1].argmax(axis=0)
+    columns = np.arange(values.shape[1])
+    return values[first, columns], values[last, columns]
+
+
+def _course(first: float, last: float, form: str = "") -> str:
+    words = [("–" if np.isnan(value) else form.format(value)) if form else number(float(value)) for value in (first, last)]
+    return "–" if words == ["–", "–"] else f"{words[0]} → {words[1]}"
+
+
+def _step(analysed: AnalysedRun, row: int) -> str:
+    return f"{int(analysed.run['step'][row]):,}" if row < analysed.run.steps else ""

@@ -1,0 +1,134 @@
+"""The figures of a page, made and packed, in the order and the groups in which the page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bnprobe.analyse.common_mode import Signal
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
+from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits
+from bnprobe.report.figures.heatmap import columns_hold, heat_map
+from bnprobe.report.figures.loss import loss, loss_limits
+from bnprobe.report.packing import pack
+from bnprobe.report.quantities import QUANTITIES, shared_limits
+
+SIGNALS: tuple[Signal, ...] = ("activation", "activation_gradient")
+MOMENTS: tuple[Moment, ...] = ("mean", "variance")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure in its place.
+
+    Attributes:
+        id: of its element.
+        title: what it shows, without the run.
+        run: index of its run.
+        height: in pixels, so that its place is kept free until it is drawn.
+        note: what a reader has to know to read it, or "".
+    """
+
+    id: str
+    title: str
+    run: int
+    height: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Slider:
+    """The steps at which the depth profiles of a run can be looked at, and the figures that follow it."""
+
+    run: int
+    steps: list[str]
+    figures: list[str]
+
+
+@dataclass
+class Panels:
+    """All figures of a page.
+
+    Attributes:
+        figures: packed figures by panel.
+        columns: how many stand side by side.
+        loss: one a run.
+        maps: the heat maps, one quantity after the other, within it one a run.
+        sliders: one a run that has layers.
+        profiles: the depth profiles, one signal after the other.
+        channels: for each layer that can be chosen, by name, its panels.
+    """
+
+    columns: int
+    figures: dict[str, Any] = field(default_factory=dict)
+    loss: list[Panel] = field(default_factory=list)
+    maps: list[Panel] = field(default_factory=list)
+    sliders: list[Slider] = field(default_factory=list)
+    profiles: list[Panel] = field(default_factory=list)
+    channels: dict[str, list[Panel]] = field(default_factory=dict)
+
+    def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "") -> Panel:
+        """Pack a figure and return its panel."""
+        self.figures[panel_id] = {**pack(figure), "run": run}
+        return Panel(panel_id, title, run, int(figure.layout.height), note)
+
+
+def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
+    """Draw everything."""
+    panels = Panels(columns=min(max(len(runs), 2), 4))
+    drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
+    layered = [(number, analysed) for number, analysed in drawn if analysed.run.layers and analysed.run.observed().any()]
+    _add_losses(panels, drawn)
+    _add_maps(panels, layered)
+    _add_profiles(panels, layered)
+    _add_channels(panels, layered)
+    return panels
+
+
+def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    limits = loss_limits([analysed for _, analysed in runs])
+    for number, analysed in runs:
+        panels.loss.append(panels.add(f"loss-{number}", "Loss and learning rate", number, loss(analysed, limits)))
+
+
+def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    for quantity in QUANTITIES:
+        fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
+        limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
+        for number, analysed in runs:
+            hold = columns_hold(analysed)
+            note = f"Each column is the largest of {hold} observed steps." if hold > 1 else ""
+            figure = heat_map(analysed, fields[number], limits)
+            panels.maps.append(panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note))
+
+
+def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    for signal in SIGNALS:
+        limits = profile_limits([analysed for _, analysed in runs], signal)
+        for number, analysed in runs:
+            figure = depth_profile(analysed, signal, limits)
+            name = f"profile-{signal.replace('_', '-')}-{number}"
+            panels.profiles.append(panels.add(name, f"{WORDS[signal].capitalize()}s along depth", number, figure))
+    for number, _ in runs:
+        followers = [panel.id for panel in panels.profiles if panel.run == number]
+        panels.sliders.append(Slider(number, [frame["name"] for frame in panels.figures[followers[0]]["frames"]], followers))
+
+
+def _add_channels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    """Offer the layers of the run that was lost, for every run that has them, so that the same layer stands side by side."""
+    leading = sorted(runs, key=lambda pair: pair[1].divergence is None)
+    names = next((names for _, analysed in leading if (names := channel_layers(analysed))), [])
+    for place, name in enumerate(names):
+        shown: list[Panel] = []
+        for moment in MOMENTS:
+            views = {number: view for number, analysed in runs if (view := channel_view(analysed, name, moment)) is not None}
+            scale = channel_scale(list(views.values()), moment)
+            for number, view in views.items():
+                note = f"{view.left_out} channels with smaller values are left out." if view.left_out else ""
+                panel_id = f"channels-{place}-{moment}-{number}"
+                shown.append(panels.add(panel_id, f"Channel {moment}s of {name}", number, channels(view, scale), note))
+        panels.channels[name] = shown

@@ -1,0 +1,146 @@
+"""What the page draws for every layer and step, each with its title, its unit, and what in it was not finite.
+
+The numbers come from ``bnprobe.analyse``. Here they are only told apart: a value, a value that is not finite, and nothing observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse.common_mode import Signal, common_mode_fraction
+from bnprobe.analyse.depth_profile import log10, log10_rms
+from bnprobe.analyse.units import dead_share
+from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio
+from bnprobe.store.reader import Run
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number per step and layer.
+
+    Attributes:
+        key: identifier, also in the page's anchors.
+        title: what it is, in words.
+        symbol: its formula or symbol with its unit, for the colour bar's title.
+        logarithmic: whether the values are decimal logarithms, so that the colour bar writes powers of ten.
+        limits: ends of the colour bar where the quantity has some by definition, else None.
+        values: the function that computes it, (S, L).
+        nonfinite: the function that says where it was observed but not finite, (S, L).
+    """
+
+    key: str
+    title: str
+    symbol: str
+    logarithmic: bool
+    limits: tuple[float, float] | None
+    values: Callable[[Run], Array]
+    nonfinite: Callable[[Run], Mask]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A quantity of one run: values with NaN where there is none, and where that is because it was not finite."""
+
+    quantity: Quantity
+    values: Array
+    nonfinite: Mask
+
+
+def signal_nonfinite(run: Run, signal: Signal) -> Mask:
+    """Where a signal held NaN or infinite values, (S, L); a layer that was not observed at a step is not among them."""
+    count = run[f"{signal}_nonfinite"]
+    observed = np.isfinite(count)
+    broken: Mask = (observed & (count > 0)) | np.isinf(run[f"{signal}_rms"])
+    return broken | (observed & np.isnan(run[f"{signal}_rms"]))
+
+
+def _update_nonfinite(run: Run) -> Mask:
+    """A norm of a parameter is never missing at a step that was observed, so a gap there is a NaN of the training itself."""
+    norm = layer_gradient_norm(run)
+    known = np.logical_or.accumulate(np.isfinite(norm), axis=0)
+    seen = run.observed()[:, None] & known
+    return seen & ~np.isfinite(norm) | np.isinf(norm)
+
+
+def _log10_update_ratio(run: Run) -> Array:
+    return log10(layer_update_ratio(run))
+
+
+QUANTITIES = (
+    Quantity(
+        "common-mode",
+        "Common-mode fraction of activations",
+        "κ = A / (A + B + W)",
+        False,
+        (0.0, 1.0),
+        lambda run: common_mode_fraction(run, "activation"),
+        lambda run: signal_nonfinite(run, "activation"),
+    ),
+    Quantity(
+        "activation-rms",
+        "Size of activations",
+        "rms, as the signal",
+        True,
+        None,
+        lambda run: log10_rms(run, "activation"),
+        lambda run: signal_nonfinite(run, "activation"),
+    ),
+    Quantity(
+        "gradient-rms",
+        "Size of activation gradients",
+        "rms, as the gradient",
+        True,
+        None,
+        lambda run: log10_rms(run, "activation_gradient"),
+        lambda run: signal_nonfinite(run, "activation_gradient"),
+    ),
+    Quantity(
+        "update-ratio",
+        "Update ratio",
+        "‖Δw‖ / ‖w‖",
+        True,
+        None,
+        _log10_update_ratio,
+        _update_nonfinite,
+    ),
+    Quantity(
+        "dead-share",
+        "Dead channels",
+        "share, zero for the whole batch",
+        False,
+        (0.0, 1.0),
+        dead_share,
+        lambda run: np.zeros((run.steps, len(run.layers)), dtype=bool),
+    ),
+)
+
+
+def field_of(run: Run, quantity: Quantity) -> Field:
+    """Compute a quantity of a run. An exact zero of a logarithmic one (-inf) stays; all else that is not finite becomes NaN."""
+    values = np.asarray(quantity.values(run), dtype=float)
+    nonfinite = quantity.nonfinite(run)
+    kept = np.isfinite(values) | np.isneginf(values) if quantity.logarithmic else np.isfinite(values)
+    return Field(quantity, np.where(kept & ~nonfinite, values, np.nan), nonfinite)
+
+
+def shared_limits(fields: Sequence[Field]) -> tuple[float, float]:
+    """Return the ends of the colour scale that the same quantity of several runs shares.
+
+    A logarithmic quantity spans its 2nd to 98th percentile, rounded outwards to whole decades: one step at 10^30 would else paint all
+    others in one colour. What lies beyond takes the end's colour, and the colour bar says so.
+    """
+    quantity = fields[0].quantity
+    if quantity.limits is not None:
+        return quantity.limits
+    finite = np.concatenate([field.values[np.isfinite(field.values)] for field in fields])
+    if not finite.size:
+        return (0.0, 1.0)
+    low, high = np.percentile(finite, [2, 98])
+    return float(np.floor(low)), float(max(np.ceil(high), np.floor(low) + 1))

@@ -1,0 +1,160 @@
+"""The verdict in words: what happened, at which step, which layer left its course first, on what evidence, what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bnprobe.diagnose import Evidence, Finding
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.wording import ending, number, plural
+
+Tone = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class EvidenceLine:
+    """One number of a finding, written out: what, its value with unit, its threshold, its step."""
+
+    what: str
+    value: str
+    threshold: str
+    step: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the page says first about a run.
+
+    Attributes:
+        tone: how grave it is.
+        headline: what happened, in a few words.
+        cause: the finding's title, and its sentence.
+        when: at which step it was lost, and when it began.
+        where: which layer left its course first.
+        evidence: the finding's numbers.
+        fix: what to try.
+        ending: how the run ended.
+    """
+
+    tone: Tone
+    headline: str
+    title: str
+    cause: str
+    when: str
+    where: str
+    evidence: list[EvidenceLine]
+    fix: str
+    ending: str
+
+
+def verdict(analysed: AnalysedRun) -> Verdict:
+    """Put the first finding and the course of the run into words."""
+    finding = analysed.findings[0]
+    return Verdict(
+        tone=finding.severity,
+        headline=_headline(analysed, finding),
+        title=title(finding),
+        cause=finding.cause,
+        when=_when(analysed, finding),
+        where=_where(analysed, finding),
+        evidence=evidence_lines(finding),
+        fix=finding.fix,
+        ending=ending(analysed.run),
+    )
+
+
+def title(finding: Finding) -> str:
+    """Return a finding's identifier as words.
+
+    >>> title(Finding("dead-units", "warning", 0.7, (), None, (), "", "", ""))
+    'Dead units'
+    """
+    return finding.id.replace("-", " ").capitalize()
+
+
+def evidence_lines(finding: Finding) -> list[EvidenceLine]:
+    """Write the numbers of a finding out."""
+    return [_evidence_line(one) for one in finding.evidence]
+
+
+def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
+    """Compare several runs: rows of (what, one cell a run)."""
+    verdicts = [verdict(analysed) for analysed in runs]
+    return [
+        ("Verdict", [one.headline for one in verdicts]),
+        ("Cause", [one.title for one in verdicts]),
+        ("First to leave", [_first_layer(analysed) or "–" for analysed in runs]),
+        ("Loss, first → last", [_loss_course(analysed) for analysed in runs]),
+        ("Learning rate", [_rates(analysed) for analysed in runs]),
+        ("Steps", [f"{analysed.run.steps:,}" for analysed in runs]),
+        ("What to try", [one.fix for one in verdicts]),
+    ]
+
+
+def _evidence_line(one: Evidence) -> EvidenceLine:
+    unit = f" {one.units}" if one.units else ""
+    threshold = number(one.threshold) + unit if one.threshold is not None else ""
+    return EvidenceLine(one.what, number(one.value) + unit, threshold, f"{one.step:,}" if one.step is not None else "")
+
+
+def _headline(analysed: AnalysedRun, finding: Finding) -> str:
+    lost = analysed.divergence
+    if lost is not None:
+        reason = "the loss was not finite" if lost.reason == "non-finite loss" else "the loss passed 1000 times its first value"
+        return f"Diverged at step {lost.step:,}: {reason}"
+    if not analysed.run.steps:
+        return "Nothing was recorded"
+    if finding.severity == "info":
+        return f"Healthy over {plural(analysed.run.steps, 'step')}"
+    return title(finding)
+
+
+def _when(analysed: AnalysedRun, finding: Finding) -> str:
+    lost, first = analysed.divergence, analysed.first_departure
+    parts = []
+    if finding.step is not None and finding.severity != "info":
+        parts.append(f"It shows from step {finding.step:,} on.")
+    if first is not None:
+        parts.append(f"The first layer left its course at step {first.step:,}.")
+    if lost is not None:
+        parts.append(f"The loss was lost at step {lost.step:,} of {analysed.run.steps:,}.")
+    return " ".join(parts)
+
+
+def _where(analysed: AnalysedRun, finding: Finding) -> str:
+    first = analysed.first_departure
+    if first is None:
+        return ", ".join(finding.layers)
+    signal = "activations" if first.signal == "activation" else "activation gradients"
+    layer = analysed.run.layers[first.layer]
+    size = "were no longer finite" if not np.isfinite(first.rms) else f"went from rms {number(first.baseline_rms)} to {number(first.rms)}"
+    return f"{layer.name} (layer {first.layer + 1} of {len(analysed.run.layers)} along depth): its {signal} {size} at step {first.step:,}."
+
+
+def _first_layer(analysed: AnalysedRun) -> str:
+    first = analysed.first_departure
+    if first is not None:
+        return f"{analysed.run.layers[first.layer].name}, step {first.step:,}"
+    return analysed.findings[0].layers[0] if analysed.findings[0].layers else ""
+
+
+def _loss_course(analysed: AnalysedRun) -> str:
+    loss = analysed.run["loss"]
+    finite = loss[np.isfinite(loss)]
+    if not finite.size:
+        return "–"
+    end = "not finite" if analysed.divergence is not None and not np.isfinite(analysed.divergence.loss) else number(float(finite[-1]))
+    return f"{number(float(finite[0]))} → {end}"
+
+
+def _rates(analysed: AnalysedRun) -> str:
+    rates = analysed.run["learning_rate"]
+    rates = rates[np.isfinite(rates)]
+    if not rates.size:
+        return "–"
+    low, high = float(rates.min()), float(rates.max())
+    return number(low) if low == high else f"{number(low)} to {number(high)}"

@@ -1,0 +1,87 @@
+"""Numbers, sizes and ends of runs in words, for the page and the terminal alike."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from bnprobe.store.reader import Run
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float | None) -> str:
+    """Write a number with three digits, large and small ones with a power of ten.
+
+    >>> number(0.12345), number(-31000000.0), number(1500.0), number(float("nan")), number(float("inf"))
+    ('0.123', '−3.1×10⁷', '1500', '–', '∞')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        digits = 3 if abs(value) < 1000 else 0
+        text = f"{value:.{digits}g}" if digits else f"{value:.0f}"
+        return text.replace("-", "−")
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+
+
+def size(count: float) -> str:
+    """Write a number of bytes.
+
+    >>> size(312), size(20480), size(3_400_000)
+    ('312 B', '20 KiB', '3.2 MiB')
+    """
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= factor:
+            scaled = count / factor
+            return f"{scaled:.1f} {unit}" if scaled < 10 else f"{scaled:.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    >>> plural(1, "layer"), plural(3, "layer"), plural(2, "class"), plural(1200, "step")
+    ('1 layer', '3 layers', '2 classes', '1,200 steps')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def ending(run: Run) -> str:
+    """Say in one sentence how the run ended.
+
+    A file whose status is still "running" was either killed or is being written now; whether the process that wrote it lives tells which
+    is likely, provided that it ran on this machine.
+    """
+    detail = str(run.attributes.get("ending", ""))
+    reason = f" ({detail})" if detail else ""
+    sentences = {
+        "finished": "The script ran to its end.",
+        "stopped": f"The recording was ended on request{reason}.",
+        "interrupted": f"The run was interrupted{reason}.",
+        "crashed": f"The script raised an exception{reason}.",
+        "exited": f"The script left early{reason}.",
+        "running": _running(run),
+    }
+    return sentences.get(run.status, f"How the run ended was not recorded (status: {run.status}).")
+
+
+def _running(run: Run) -> str:
+    pid = run.attributes.get("pid")
+    if isinstance(pid, int) and pid > 0 and _alive(pid):
+        return f"The recording was not closed: process {pid} is still running, so it is likely still going."
+    which = f"process {pid} is gone" if isinstance(pid, int) else "it does not say which process wrote it"
+    return f"The recording was not closed: {which}, so the run was most likely killed. What it had written is all here."
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to someone else
+        return True
+    return True
