@@ -26,7 +26,6 @@ class LayerLine:
         gradient: size of the activation gradient at the first and the last step.
         update: largest update ratio.
         dead: share of dead channels at the last step.
-        off_course: whether it left its course or was not finite.
     """
 
     name: str
@@ -39,7 +38,6 @@ class LayerLine:
     gradient: str
     update: str
     dead: str
-    off_course: bool
 
 
 def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
@@ -71,7 +69,6 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
                 gradient=_course(10 ** first["gradient-rms"], 10 ** last["gradient-rms"]),
                 update=number(10 ** float(np.nanmax(update, initial=-np.inf))) if np.isfinite(update).any() else "–",
                 dead=f"{last['dead-share']:.0%}" if np.isfinite(last["dead-share"]) else "–",
-                off_course=bool(min(left[i], lost[i]) < run.steps),
             )
         )
     return lines

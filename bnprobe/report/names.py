@@ -6,7 +6,6 @@ draws, so a name is escaped before it becomes one; the page's template escapes o
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,11 @@ def common_prefix(names: Sequence[str]) -> str:
     if len(names) < 2:
         return ""
     parents = [name.split(".")[:-1] for name in names]
-    shared = os.path.commonprefix(parents)
+    shared: list[str] = []
+    for components in zip(*parents, strict=False):
+        if len(set(components)) > 1:
+            break
+        shared.append(components[0])
     return ".".join(shared) + "." if shared else ""
 
 

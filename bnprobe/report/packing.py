@@ -48,10 +48,10 @@ def pack_levels(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """Return JSON that may stand inside a script element: sorted, compact, without any character that could end the element.
+    r"""Return JSON that may stand inside a script element: sorted, compact, without any character that could end the element.
 
     >>> to_json({"name": "</script><script>"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cscript\\\\u003e"}'
+    '{"name":"\\u003c/script\\u003e\\u003cscript\\u003e"}'
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     for character in "<>&\u2028\u2029":

@@ -28,7 +28,7 @@ from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
-from bnprobe.report.wording import plural
+from bnprobe.report.wording import number, plural
 from bnprobe.store.reader import read_run
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -65,21 +65,25 @@ def render(paths: Sequence[Path]) -> str:
     runs = analyse_runs([read_run(path) for path in paths])
     panels = panels_of(runs)
     plotly, style, script = get_plotlyjs(), _asset("page.css"), _asset("page.js")
-    return _environment().get_template("page.html").render(
-        version=__version__,
-        heading=" · ".join(analysed.label for analysed in runs),
-        policy=_policy(scripts=[plotly, script], styles=[style, ""]),
-        plotly=Markup(plotly),
-        style=Markup(style),
-        script=Markup(script),
-        figures=Markup(to_json(panels.figures)),
-        runs=runs,
-        verdicts=[verdict(analysed) for analysed in runs],
-        comparison=comparison(runs) if len(runs) > 1 else [],
-        panels=panels,
-        tables=[layer_lines(analysed) for analysed in runs],
-        first_lines=FIRST_LINES,
-        first_events=FIRST_EVENTS,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            version=__version__,
+            heading=" · ".join(analysed.label for analysed in runs),
+            policy=_policy(scripts=[plotly, script], styles=[style, ""]),
+            plotly=Markup(plotly),
+            style=Markup(style),
+            script=Markup(script),
+            figures=Markup(to_json(panels.figures)),
+            runs=runs,
+            verdicts=[verdict(analysed) for analysed in runs],
+            comparison=comparison(runs) if len(runs) > 1 else [],
+            panels=panels,
+            tables=[layer_lines(analysed) for analysed in runs],
+            first_lines=FIRST_LINES,
+            first_events=FIRST_EVENTS,
+        )
     )
 
 
@@ -120,18 +124,26 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"prose": _prose, "title": title, "evidence": evidence_lines, "dotted": _dotted, "plural": plural, "attributes": _attribute_lines}
+    environment.filters |= {
+        "prose": _prose,
+        "title": title,
+        "evidence": evidence_lines,
+        "dotted": _dotted,
+        "plural": plural,
+        "attributes": _attribute_lines,
+    }
     return environment
 
 
 def _prose(text: str) -> Markup:
-    """Escape a sentence and set what stands between backticks as code."""
+    """Escape a sentence, set what stands between backticks as code, and 1.2e+06 as a power of ten."""
+    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), text)
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _dotted(name: str) -> Markup:
     """Escape a dotted name and let it break after its dots and underscores."""
-    return Markup(re.sub(r"([._/])", r"\1<wbr>", str(escape(name))))
+    return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(name))))
 
 
 def _attribute_lines(attributes: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
-from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits
-from bnprobe.report.figures.heatmap import columns_hold, heat_map
+from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, shown_frame
+from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.packing import pack
 from bnprobe.report.quantities import QUANTITIES, shared_limits
@@ -46,6 +46,7 @@ class Slider:
 
     run: int
     steps: list[str]
+    start: int
     figures: list[str]
 
 
@@ -92,17 +93,18 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
 def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     limits = loss_limits([analysed for _, analysed in runs])
     for number, analysed in runs:
-        panels.loss.append(panels.add(f"loss-{number}", "Loss and learning rate", number, loss(analysed, limits)))
+        panels.loss.append(panels.add(f"loss-{number}", "", number, loss(analysed, limits)))
 
 
 def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    height = map_height(max((len(analysed.run.layers) for _, analysed in runs), default=0))
     for quantity in QUANTITIES:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
         limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
         for number, analysed in runs:
             hold = columns_hold(analysed)
             note = f"Each column is the largest of {hold} observed steps." if hold > 1 else ""
-            figure = heat_map(analysed, fields[number], limits)
+            figure = heat_map(analysed, fields[number], limits, height)
             panels.maps.append(panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note))
 
 
@@ -113,9 +115,10 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
             figure = depth_profile(analysed, signal, limits)
             name = f"profile-{signal.replace('_', '-')}-{number}"
             panels.profiles.append(panels.add(name, f"{WORDS[signal].capitalize()}s along depth", number, figure))
-    for number, _ in runs:
+    for number, analysed in runs:
         followers = [panel.id for panel in panels.profiles if panel.run == number]
-        panels.sliders.append(Slider(number, [frame["name"] for frame in panels.figures[followers[0]]["frames"]], followers))
+        steps = [frame["name"] for frame in panels.figures[followers[0]]["frames"]]
+        panels.sliders.append(Slider(number, steps, shown_frame(analysed), followers))
 
 
 def _add_channels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import Signal, common_mode_fraction
+from bnprobe.analyse.common_mode import Signal, common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10, log10_rms
 from bnprobe.analyse.units import dead_share
 from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio
@@ -81,6 +81,15 @@ QUANTITIES = (
         False,
         (0.0, 1.0),
         lambda run: common_mode_fraction(run, "activation"),
+        lambda run: signal_nonfinite(run, "activation"),
+    ),
+    Quantity(
+        "spatial-common-mode",
+        "Spatial common-mode fraction of activations",
+        "κₛ = (A + B) / (A + B + W)",
+        False,
+        (0.0, 1.0),
+        lambda run: spatial_common_mode_fraction(run, "activation"),
         lambda run: signal_nonfinite(run, "activation"),
     ),
     Quantity(

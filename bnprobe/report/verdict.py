@@ -13,6 +13,8 @@ from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import ending, number, plural
 
 Tone = Literal["error", "warning", "info"]
+#: Layers of a finding that are named in the verdict.
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -117,22 +119,30 @@ def _when(analysed: AnalysedRun, finding: Finding) -> str:
     lost, first = analysed.divergence, analysed.first_departure
     parts = []
     if finding.step is not None and finding.severity != "info":
-        parts.append(f"It shows from step {finding.step:,} on.")
+        parts.append(f"it shows from step {finding.step:,} on")
     if first is not None:
-        parts.append(f"The first layer left its course at step {first.step:,}.")
+        parts.append(f"the first layer left its course at step {first.step:,}")
     if lost is not None:
-        parts.append(f"The loss was lost at step {lost.step:,} of {analysed.run.steps:,}.")
-    return " ".join(parts)
+        parts.append(f"the loss was lost at step {lost.step:,} of {analysed.run.steps:,}")
+    sentence = "; ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 
 
 def _where(analysed: AnalysedRun, finding: Finding) -> str:
+    """The layers that the finding names, then the one that left its own early level first, which may be another one."""
+    depth = {layer.name: f"{layer.name} (layer {i} of {len(analysed.run.layers)})" for i, layer in enumerate(analysed.run.layers, 1)}
+    named = ", ".join(depth.get(name, name) for name in finding.layers[:MOST_NAMED])
+    more = f" and {len(finding.layers) - MOST_NAMED} more" if len(finding.layers) > MOST_NAMED else ""
     first = analysed.first_departure
     if first is None:
-        return ", ".join(finding.layers)
-    signal = "activations" if first.signal == "activation" else "activation gradients"
-    layer = analysed.run.layers[first.layer]
-    size = "were no longer finite" if not np.isfinite(first.rms) else f"went from rms {number(first.baseline_rms)} to {number(first.rms)}"
-    return f"{layer.name} (layer {first.layer + 1} of {len(analysed.run.layers)} along depth): its {signal} {size} at step {first.step:,}."
+        return f"{named}{more}." if named else ""
+    signal = "activation" if first.signal == "activation" else "activation gradient"
+    change = f"{number(first.baseline_rms)} → {number(first.rms)}" if np.isfinite(first.rms) else "no longer finite"
+    name = analysed.run.layers[first.layer].name
+    left = f"left its early level first, at step {first.step:,} ({signal} rms {change})"
+    if name in finding.layers[:1]:
+        return f"{named}{more}. The first of them {left}."
+    return f"{named}{more}. In time, {depth[name]} {left}." if named else f"{depth[name]} {left}."
 
 
 def _first_layer(analysed: AnalysedRun) -> str:
@@ -147,7 +157,7 @@ def _loss_course(analysed: AnalysedRun) -> str:
     finite = loss[np.isfinite(loss)]
     if not finite.size:
         return "–"
-    end = "not finite" if analysed.divergence is not None and not np.isfinite(analysed.divergence.loss) else number(float(finite[-1]))
+    end = "not finite" if analysed.divergence is not None and not np.isfinite(loss[-1]) else number(float(finite[-1]))
     return f"{number(float(finite[0]))} → {end}"
 
 

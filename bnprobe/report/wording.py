@@ -20,7 +20,7 @@ def number(value: float | None) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
         digits = 3 if abs(value) < 1000 else 0
         text = f"{value:.{digits}g}" if digits else f"{value:.0f}"
         return text.replace("-", "−")

@@ -17,7 +17,9 @@ from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import DIVERGING, SEQUENTIAL
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.hatching import draw_nonfinite
-from bnprobe.report.figures.scales import BAR, decades, power_of_ten, shown_value
+from bnprobe.report.figures.scales import BAR, decades, shown_value
+from bnprobe.report.quantities import signal_nonfinite
+from bnprobe.store.reader import Run
 
 Moment = Literal["mean", "variance"]
 
@@ -64,23 +66,31 @@ def channel_view(analysed: AnalysedRun, layer: str, moment: Moment) -> ChannelVi
     """Select what is drawn of a layer: the snapshots up to shortly after the divergence, and its largest channels."""
     run = analysed.run
     index = next((i for i, one in enumerate(run.layers) if one.name == layer), None)
-    place = run.channel_slice(index) if index is not None else slice(0, 0)
-    if place.stop <= place.start:
+    if index is None or (place := run.channel_slice(index)).stop <= place.start:
         return None
     values = run[f"channel_{moment}"][:, place].astype(float)
-    # A snapshot holds both moments of a channel or neither: where one is a number, a NaN in the other was computed.
-    known = np.isfinite(run["channel_mean"][:, place]) | np.isfinite(run["channel_variance"][:, place])
-    observed = known | ~np.isnan(values) | known.any(axis=1)[:, None]
-    seen = np.flatnonzero(observed.any(axis=1))
+    broken = _broken(run, index, place) & ~np.isfinite(values)
+    seen = np.flatnonzero((np.isfinite(values) | broken).any(axis=1))
     if analysed.divergence is not None:
         seen = seen[: int(np.searchsorted(run["snapshot"][seen], analysed.divergence.step, side="right")) + 2]
     seen = seen[-MOST_SNAPSHOTS:]
-    size = np.nan_to_num(np.abs(values[seen]), nan=np.inf).max(axis=0, initial=0.0)
+    size = np.where(broken[seen], np.inf, np.nan_to_num(np.abs(values[seen]))).max(axis=0, initial=0.0)
     kept = np.sort(np.argsort(-size, kind="stable")[:MOST_CHANNELS])
-    values, observed = values[seen][:, kept], observed[seen][:, kept]
-    return ChannelView(
-        run["snapshot"][seen], run["channel"][place][kept], values.T, (observed & ~np.isfinite(values)).T, len(size) - len(kept)
-    )
+    shown = np.ix_(seen, kept)
+    return ChannelView(run["snapshot"][seen], run["channel"][place][kept], values[shown].T, broken[shown].T, len(size) - len(kept))
+
+
+def _broken(run: Run, layer: int, place: slice) -> NDArray[np.bool_]:
+    """Where a channel was stored without a finite value, (snapshots, channels).
+
+    A snapshot holds both moments of a channel or neither, so a NaN beside a number was computed; and where the layer was not finite at that
+    step, so were the channels that show nothing.
+    """
+    mean, variance = run["channel_mean"][:, place], run["channel_variance"][:, place]
+    computed = np.isfinite(mean) | np.isfinite(variance) | np.isinf(mean) | np.isinf(variance)
+    lost = np.isin(run["snapshot"], run["step"][signal_nonfinite(run, "activation")[:, layer]])
+    broken: NDArray[np.bool_] = computed | lost[:, None]
+    return broken
 
 
 @dataclass(frozen=True)
@@ -107,9 +117,15 @@ class ChannelScale:
         """Return places and labels for the colour bar."""
         if self.moment == "variance":
             return decades(self.low, self.high)
-        positive = [float(place) for place in range(1, int(self.high) + 1, max(1, -(-int(self.high) // 3)))]
-        places = [*(-place for place in reversed(positive)), 0.0, *positive]
-        return places, [shown_value(2 * self.unit * float(np.sinh(place * np.log(10)))) for place in places]
+        lowest, highest = int(np.ceil(np.log10(self.unit))), int(np.floor(np.log10(self.largest)))
+        powers = [10.0**power for power in range(highest, lowest - 1, -max(1, -(-(highest - lowest + 1) // 3)))]
+        values = [*(-power for power in powers), 0.0, *reversed(powers)]
+        return self.position(np.array(values)).tolist(), [shown_value(value) for value in values]
+
+    @property
+    def largest(self) -> float:
+        """The value at the upper end, for means."""
+        return float(2 * self.unit * np.sinh(self.high * np.log(10)))
 
 
 def channel_scale(views: Sequence[ChannelView], moment: Moment) -> ChannelScale:
@@ -120,16 +136,26 @@ def channel_scale(views: Sequence[ChannelView], moment: Moment) -> ChannelScale:
         high = float(logs.max()) if logs.size else 0.0
         low = max(float(logs.min()), high - DEEPEST) if logs.size else -1.0
         return ChannelScale(moment, min(low, high - 1), high, 1.0)
-    sizes = np.abs(values[values != 0])
-    unit = max(float(np.median(sizes)) / 3, float(sizes.max()) / 10**DEEPEST, 1e-300) if sizes.size else 1.0
-    reach = float(np.arcsinh(sizes.max() / (2 * unit)) / np.log(10)) if sizes.size else 1.0
-    return ChannelScale(moment, -max(reach, 1.0), max(reach, 1.0), unit)
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    # What is ordinary before the trouble begins: the typical size in the earliest snapshot of any run.
+    earliest = [np.abs(view.values[:, :1][np.isfinite(view.values[:, :1])]) for view in views]
+    typical = [float(np.median(sizes)) for sizes in earliest if sizes.any()]
+    unit = min(max(min(typical, default=largest / 10), largest / 10**DEEPEST), largest / 10)
+    reach = float(np.arcsinh(largest / (2 * unit)) / np.log(10))
+    return ChannelScale(moment, -reach, reach, unit)
 
 
 def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
     """Draw one moment of every channel of a layer, snapshot by snapshot; columns are equally wide, whatever lies between them."""
     ticks, names = scale.ticks()
-    figure = new_figure(360, hovermode="closest", showlegend=bool(view.nonfinite.any()))
+    rows = {"range": [len(view.channels) - 0.5, -0.5], **_spaced(view.channels, 9)}
+    layout = {
+        "xaxis": {**AXIS, "title_text": "step of the snapshot", "showgrid": False, **_spaced(view.steps, 8)},
+        "yaxis": {**AXIS, "title_text": "channel", "showgrid": False, **rows},
+        "margin": {"t": 44, "r": 96},
+        "showlegend": bool(view.nonfinite.any()),
+    }
+    figure = new_figure(360, layout)
     shown = np.vectorize(shown_value, otypes=[object])(view.values) if view.values.size else view.values.astype(object)
     figure.add_heatmap(
         z=np.where(view.nonfinite, np.nan, scale.position(view.values)).astype("f4"),
@@ -144,11 +170,6 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
     )
     if view.nonfinite.any():
         draw_nonfinite(figure, np.arange(len(view.steps)), view.nonfinite)
-    figure.update_layout(
-        xaxis={**AXIS, "title_text": "step of the snapshot", "showgrid": False, **_spaced(view.steps, 8)},
-        yaxis={**AXIS, "title_text": "channel", "showgrid": False, "range": [len(view.channels) - 0.5, -0.5], **_spaced(view.channels, 9)},
-        margin_t=30,
-    )
     return figure
 
 
@@ -157,6 +178,6 @@ def _title(moment: Moment) -> dict[str, Any]:
 
 
 def _spaced(labels: NDArray[np.int64], most: int) -> dict[str, Any]:
-    """Ticks at every n-th place, the last one included."""
-    places = list(range(len(labels) - 1, -1, -max(1, -(-len(labels) // most))))[::-1]
+    """Ticks at every n-th place."""
+    places = list(range(0, len(labels), max(1, -(-len(labels) // most))))
     return {"tickvals": places, "ticktext": [str(labels[place]) for place in places]}

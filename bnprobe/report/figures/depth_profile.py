@@ -32,7 +32,7 @@ Limits = dict[str, tuple[float, float]]
 
 
 def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None) -> go.Figure:
-    """Draw the profile of one signal, with a frame for each step of ``profile_rows``; the last frame is shown.
+    """Draw the profile of one signal, with a frame for each step of ``profile_rows``; that of ``shown_frame`` is drawn.
 
     Args:
         analysed: the run.
@@ -43,7 +43,18 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
     limits = limits or profile_limits([analysed], signal)
     rows = profile_rows(analysed)
     curves, broken = _curves(run, signal), signal_nonfinite(run, signal)
-    figure = new_figure(640, hovermode="closest")
+    ticks, names = tick_names([layer.name for layer in run.layers], most=16)
+    depth = {"range": [-0.7, len(run.layers) - 0.3], "tickvals": ticks, "ticktext": names, "tickangle": -60, "tickfont_size": 10}
+    word = WORDS[signal]
+    layout = {
+        "xaxis": {**AXIS, **depth, "anchor": "y3", "title_text": "layer, in order of depth"},
+        "yaxis": {**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
+        "yaxis2": {**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ", "range": [-0.05, 1.05], "nticks": 5},
+        "yaxis3": {**AXIS, "domain": [0, 0.3], "title_text": "squared mean ●<br>variance ○", **_decade_axis(limits["energy"])},
+        "legend": {"y": 1.02},
+        "margin": {"t": 50},
+    }
+    figure = new_figure(640, layout)
     lines = _lines(run)
     for line in lines:
         _add_line(figure, analysed, line)
@@ -55,20 +66,9 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
         data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
         frames.append(go.Frame(name=str(int(run["step"][row])), data=data))
     if frames:
-        for trace, moving in zip(figure.data, frames[-1].data, strict=True):
+        for trace, moving in zip(figure.data, frames[shown_frame(analysed)].data, strict=True):
             trace.y = moving.y
         figure.frames = frames
-    ticks, names = tick_names([layer.name for layer in run.layers], most=16)
-    depth = {**AXIS, "range": [-0.7, len(run.layers) - 0.3], "tickvals": ticks, "ticktext": names, "tickangle": -60, "tickfont_size": 10}
-    word = WORDS[signal]
-    figure.update_layout(
-        xaxis={**depth, "anchor": "y3", "title_text": "layer, in order of depth"},
-        yaxis={**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
-        yaxis2={**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ", "range": [-0.05, 1.05], "nticks": 5},
-        yaxis3={**AXIS, "domain": [0, 0.3], "title_text": "squared mean ●<br>variance ○", **_decade_axis(limits["energy"])},
-        legend={"y": 1.02},
-        margin_t=50,
-    )
     return figure
 
 
@@ -82,7 +82,17 @@ def profile_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
     end = max(end, 1)
     even = np.linspace(0, len(rows) - 1, MOST_STEPS // 2).astype(int)
     late = np.arange(max(end - MOST_STEPS // 2, 0), end)
-    return rows[np.unique(np.concatenate([even, late]))]
+    chosen: NDArray[np.int64] = rows[np.unique(np.concatenate([even, late]))]
+    return chosen
+
+
+def shown_frame(analysed: AnalysedRun) -> int:
+    """Return which frame to show first: the last up to the divergence at which at least half of all sizes are finite."""
+    rows = profile_rows(analysed)
+    sizes = np.concatenate([analysed.fields[key].values[rows] for key in ("activation-rms", "gradient-rms")], axis=1)
+    lost = analysed.divergence
+    sound = (np.isfinite(sizes).mean(axis=1) >= 0.5) & (rows <= (lost.row if lost is not None else analysed.run.steps))
+    return int(np.flatnonzero(sound)[-1]) if sound.any() else len(rows) - 1
 
 
 def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
@@ -134,7 +144,7 @@ def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
         yaxis=line.axis,
         mode="lines+markers",
         line={"color": colour, "width": 1.2, "dash": dash},
-        marker={"symbol": symbol, "size": 6, "color": colour},
+        marker={"symbol": symbol, "size": 6 if len(analysed.run.layers) <= 80 else 4, "color": colour},
         customdata=np.array(analysed.hover_names, dtype=object)[line.layers],
         name=line.kind,
         legendgroup=line.kind,

@@ -24,26 +24,31 @@ AXIS: dict[str, Any] = {
     "ticklen": 4,
     "tickcolor": GRID,
     "title_standoff": 8,
+    "title_font_size": 12,
     "automargin": True,
 }
 
 
-def new_figure(height: int, **layout: Any) -> go.Figure:
-    """Return an empty figure in the house's look, ``height`` pixels high and as wide as its place."""
-    figure = go.Figure()
-    figure.update_layout(
-        template=go.layout.Template(),
-        height=height,
-        margin={"l": 64, "r": 16, "t": 8, "b": 44},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12, "color": TEXT},
-        hoverlabel={"font_size": 12, "align": "left"},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "font_size": 12},
-        dragmode="zoom",
-        **layout,
-    )
-    return figure
+def new_figure(height: int, layout: dict[str, Any]) -> go.Figure:
+    """Return an empty figure in the house's look, ``height`` pixels high and as wide as its place.
+
+    Args:
+        height: in pixels.
+        layout: what is this figure's own. Given here and not by ``update_layout``, which takes as long as all else together.
+    """
+    legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "font_size": 11}
+    house = {
+        "template": {},
+        "height": height,
+        "margin": {"l": 64, "r": 16, "t": 8, "b": 44, **layout.pop("margin", {})},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 12, "color": TEXT},
+        "hoverlabel": {"font_size": 12, "align": "left"},
+        "legend": {**legend, **layout.pop("legend", {})},
+        "hovermode": "closest",
+    }
+    return go.Figure(layout=house | layout)
 
 
 def step_range(analysed: AnalysedRun) -> list[float]:
@@ -52,25 +57,26 @@ def step_range(analysed: AnalysedRun) -> list[float]:
     return [float(steps[0]) - 0.5, float(steps[-1]) + 0.5] if len(steps) else [-0.5, 0.5]
 
 
-def mark_moments(figure: go.Figure, analysed: AnalysedRun, *, words: bool = False) -> None:
-    """Draw a line at the step where a layer first left its course and one where the loss was lost.
+def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
+    """Return the part of a layout that marks where a layer first left its course, and where the loss was lost.
 
     Args:
-        figure: one with steps along x.
         analysed: the run.
         words: also say which is which.
     """
     first, lost = analysed.first_departure, analysed.divergence
-    moments = []
-    if first is not None and (lost is None or first.step != lost.step):
-        moments.append((first.step, "first layer leaves", "dot", "right"))
+    found = []
     if lost is not None:
-        moments.append((lost.step, "diverged", "solid", "right"))
-    for step, text, dash, anchor in moments:
-        figure.add_shape(
-            type="line", x0=step, x1=step, y0=0, y1=1, xref="x", yref="paper", line={"color": MARK, "width": 1.5, "dash": dash}
-        )
-        if words:
-            figure.add_annotation(
-                x=step, y=1, xref="x", yref="paper", xanchor=anchor, yanchor="bottom", showarrow=False, text=f"{text}, step {step}"
-            )
+        found.append((lost.step, "diverged", "solid"))
+    if first is not None and (lost is None or first.step != lost.step):
+        found.append((first.step, "first layer leaves its course", "dot"))
+    low, high = step_range(analysed)
+    shapes, annotations = [], []
+    for tier, (step, text, dash) in enumerate(found):
+        line = {"color": MARK, "width": 1.5, "dash": dash}
+        shapes.append({"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "xref": "x", "yref": "paper", "line": line})
+        anchor = "right" if step > (low + high) / 2 else "left"
+        # Each on a line of its own, so that close moments do not overlap.
+        place = {"x": step, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": 15 * tier}
+        annotations.append({**place, "text": f"{text}, step {step}", "showarrow": False, "font_size": 11})
+    return {"shapes": shapes, "annotations": annotations if words else []}

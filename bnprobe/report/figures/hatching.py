@@ -1,4 +1,4 @@
-"""Cells of a heat map that no colour scale can show: what was not finite is filled red and hatched, to be told apart without colour, too."""
+"""Cells of a heat map that no colour scale can show: what was not finite is red and hatched, to be told apart without colour, too."""
 
 from __future__ import annotations
 

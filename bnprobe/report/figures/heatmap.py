@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import SEQUENTIAL
-from bnprobe.report.figures.frame import AXIS, mark_moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
 from bnprobe.report.figures.hatching import draw_nonfinite, fill_cells
 from bnprobe.report.figures.scales import BAR, decades, power_of_ten
 from bnprobe.report.names import tick_names
@@ -21,15 +21,18 @@ from bnprobe.report.thinning import MOST_COLUMNS, any_in_bins, bin_starts, large
 MOST_CELLS = 200_000
 ROW_PIXELS = 7
 SHORTEST, TALLEST = 170, 420
+#: Room above for the legend, kept where there is none, so that neighbours are level.
+TOP, BOTTOM = 44, 44
 
 
-def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | None = None) -> go.Figure:
+def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | None = None, height: int | None = None) -> go.Figure:
     """Draw one quantity of every layer over all observed steps.
 
     Args:
         analysed: the run.
         field: one of its fields.
         limits: ends of the colour scale, for runs side by side; its own by default.
+        height: in pixels, for runs side by side; what its layers need by default.
     """
     run = analysed.run
     rows = np.flatnonzero(run.observed())
@@ -40,8 +43,17 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     steps = run["step"][rows][starts]
     low, high = limits or shared_limits([field])
 
-    height = min(max(ROW_PIXELS * len(run.layers), SHORTEST), TALLEST) + 52
-    figure = new_figure(height, hovermode="closest", showlegend=bool(broken.any()))
+    height = height or map_height(len(run.layers))
+    ticks, names = tick_names([layer.name for layer in run.layers], most=(height - TOP - BOTTOM) // 14)
+    rows_axis = {"tickvals": ticks, "ticktext": names, "tickfont_size": 10, "range": [len(run.layers) - 0.5, -0.5]}
+    layout = {
+        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
+        "yaxis": {**AXIS, **rows_axis, "showgrid": False},
+        "margin": {"t": TOP, "b": BOTTOM, "r": 96},
+        "showlegend": bool(broken.any()),
+        **moments(analysed),
+    }
+    figure = new_figure(height, layout)
     figure.add_heatmap(
         x=steps,
         z=np.where(broken | zero, np.nan, values).astype("f4"),
@@ -57,22 +69,12 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         fill_cells(figure, steps, zero, str(SEQUENTIAL[0][1]), "exactly 0")
     if broken.any():
         draw_nonfinite(figure, steps, broken)
-    ticks, names = tick_names([layer.name for layer in run.layers], most=height // 17)
-    figure.update_layout(
-        xaxis={**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
-        yaxis={
-            **AXIS,
-            "tickvals": ticks,
-            "ticktext": names,
-            "tickfont_size": 10,
-            "range": [len(run.layers) - 0.5, -0.5],
-            "showgrid": False,
-        },
-        legend={"y": 1.0, "yanchor": "bottom", "x": 0},
-        margin_t=30,
-    )
-    mark_moments(figure, analysed)
     return figure
+
+
+def map_height(layers: int) -> int:
+    """Return the height of a heat map of that many layers, in pixels."""
+    return min(max(ROW_PIXELS * layers, SHORTEST), TALLEST) + TOP + BOTTOM
 
 
 def columns_hold(analysed: AnalysedRun) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, mark_moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
 from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
 from bnprobe.store.reader import Run
@@ -20,6 +20,8 @@ from bnprobe.store.reader import Run
 MOST_NAMED_GROUPS = 6
 #: A loss is drawn on a logarithmic axis from this ratio of its largest to its smallest value on.
 LOGARITHMIC_FROM = 20.0
+#: Plotly draws powers a quarter larger than other numbers.
+POWERS = {"exponentformat": "power", "tickfont_size": 10}
 
 
 def loss(analysed: AnalysedRun, limits: tuple[float, float] | None = None) -> go.Figure:
@@ -32,18 +34,18 @@ def loss(analysed: AnalysedRun, limits: tuple[float, float] | None = None) -> go
     run = analysed.run
     low, high = limits or loss_limits([analysed])
     logarithmic = low > 0 and high / low >= LOGARITHMIC_FROM
-    figure = new_figure(380)
+    layout = {
+        "margin": {"t": 50},
+        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
+        "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **_range(low, high, logarithmic)},
+        "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_rate_axis(run)},
+        "legend": {"y": -0.18, "yanchor": "top"},
+        "hovermode": "x unified",
+        **moments(analysed, words=True),
+    }
+    figure = new_figure(380, layout)
     _draw_loss(figure, run, high)
     _draw_learning_rates(figure, run)
-    figure.update_layout(
-        margin_t=34,
-        xaxis={**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
-        yaxis={**AXIS, "title_text": "loss", "domain": [0.38, 1], **_range(low, high, logarithmic)},
-        yaxis2={**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_rate_axis(run)},
-        legend={"y": -0.22, "yanchor": "top"},
-        hovermode="x unified",
-    )
-    mark_moments(figure, analysed, words=True)
     return figure
 
 
@@ -123,7 +125,7 @@ def _rate_axis(run: Run) -> dict[str, Any]:
     rates = run["learning_rate"][np.isfinite(run["learning_rate"])]
     positive = rates[rates > 0]
     if positive.size and positive.max() / positive.min() > LOGARITHMIC_FROM and positive.size == rates.size:
-        return {"type": "log", "exponentformat": "power", "dtick": 1, "nticks": 4}
+        return {"type": "log", "dtick": max(1, round(float(np.log10(positive.max() / positive.min())) / 3)), **POWERS}
     return {"rangemode": "tozero", "nticks": 4}
 
 
@@ -132,6 +134,6 @@ def _range(low: float, high: float, logarithmic: bool) -> dict[str, Any]:
     if logarithmic:
         ends = np.log10([low, high])
         room = 0.06 * (ends[1] - ends[0])
-        return {"type": "log", "range": [ends[0] - room, ends[1] + room], "exponentformat": "power"}
+        return {"type": "log", "range": [ends[0] - room, ends[1] + room], "dtick": max(1, round((ends[1] - ends[0]) / 5)), **POWERS}
     room = 0.06 * ((high - low) or abs(high) or 1.0)
     return {"range": [low - room, high + room]}

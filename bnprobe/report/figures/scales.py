@@ -29,8 +29,9 @@ def shown_value(value: float) -> str:
         return "not finite"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}".replace("-", "−")
-    mantissa, exponent = f"{value:.2g}".split("e") if "e" in f"{value:.2g}" else f"{value:.1e}".split("e")
-    return f"{mantissa}×10<sup>{int(exponent)}</sup>".replace("-", "−")
+    mantissa, exponent = f"{value:.1e}".replace(".0e", "e").split("e")
+    times = "" if mantissa == "1" else "−" if mantissa == "-1" else f"{mantissa}×"
+    return f"{times}10<sup>{int(exponent)}</sup>".replace("-", "−")
 
 
 def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[str]]:

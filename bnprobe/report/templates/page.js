@@ -5,7 +5,9 @@
   const config = {
     displaylogo: false,
     responsive: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines"],
+    showSendToCloud: false,
+    /* A list of what is wanted, not of what is not: plotly's default bar holds a button that sends the figure to its maker. */
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
   };
   const place = (id) => document.getElementById(id);
 

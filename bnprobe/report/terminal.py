@@ -1,0 +1,119 @@
+"""What a run file holds, as plain text for a terminal."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+import unicodedata
+from collections import Counter
+
+import numpy as np
+
+from bnprobe.report.wording import ending, number, plural, size
+from bnprobe.store.reader import Run
+
+WIDTH = 100
+INDENT = 12
+#: Gaps and events that are listed one by one.
+MOST_LISTED = 8
+
+
+def summary(run: Run) -> str:
+    """Say what a run file holds, how the run ended, what could not be seen, and what to type next.
+
+    Plain text without a final line break; control characters in names from the file are left out.
+    """
+    lines = [
+        ("file", _file(run)),
+        ("script", _script(run)),
+        ("ended", ending(run)),
+        ("steps", _steps(run)),
+        ("loss", _loss(run)),
+        ("layers", _layers(run)),
+        ("parameters", _parameters(run)),
+        *_listed("not seen", [f"{gap.subject}: {gap.reason}{_times(gap.times)}" for gap in run.gaps] or ["nothing that is known of"]),
+        *_listed("noticed", [f"step {event.step}, {event.kind}: {event.text}" for event in run.events]),
+        *_listed("unreadable", run.problems),
+    ]
+    text = [_wrap(name, content) for name, content in lines if content]
+    return "\n".join([*text, "", f"next: bnprobe report {shlex.quote(str(run.path))}"])
+
+
+def _file(run: Run) -> str:
+    try:
+        length = run.path.stat().st_size
+    except OSError:  # removed since it was read
+        return str(run.path)
+    cells = run.steps * len(run.layers)
+    share = f", {size(length / cells)} a step and layer" if cells else ""
+    return f"{run.path} ({size(length)}{share})"
+
+
+def _script(run: Run) -> str:
+    with_torch = f"torch {run.attributes['torch_version']}" if "torch_version" in run.attributes else ""
+    on = f"on {run.attributes['device']}" if "device" in run.attributes else ""
+    created = str(run.attributes.get("created", ""))
+    script = str(run.attributes.get("command") or run.attributes.get("script") or "not recorded")
+    return ", ".join(part for part in (script, created, " ".join(part for part in (with_torch, on) if part)) if part)
+
+
+def _steps(run: Run) -> str:
+    if not run.steps:
+        return "none: the script took no optimizer step, or ended before its first one was written"
+    observed, snapshots = int(run.observed().sum()), len(run["snapshot"])
+    steps = run["step"]
+    parts = [f"{plural(run.steps, 'step')}, {steps[0]} to {steps[-1]}; layers measured at {observed if observed < run.steps else 'each'}"]
+    if snapshots:
+        parts.append(f"{plural(snapshots, 'snapshot')} of {plural(len(run['channel']), 'channel')}")
+    seconds, own = run["step_seconds"], run["observer_seconds"]
+    known = np.isfinite(seconds) & np.isfinite(own) & (seconds > 0)
+    if known.any():
+        share = float(own[known].sum() / seconds[known].sum())
+        parts.append(f"{number(float(np.median(seconds[known])))} s a step, {share:.1%} of it the recorder's")
+    return "; ".join(parts)
+
+
+def _loss(run: Run) -> str:
+    loss = run["loss"]
+    finite = loss[np.isfinite(loss)]
+    if not run.steps:
+        return ""
+    if not finite.size:
+        return "no finite loss was seen"
+    lost = int((~np.isfinite(loss)).sum())
+    return f"{number(finite[0])} → {number(finite[-1])}" + (f"; missing or not finite at {plural(lost, 'step')}" if lost else "")
+
+
+def _layers(run: Run) -> str:
+    if not run.layers:
+        return "none were seen"
+    kinds = ", ".join(f"{count} {kind or 'unnamed'}" for kind, count in Counter(layer.kind for layer in run.layers).most_common())
+    models = len({layer.model for layer in run.layers})
+    return f"{len(run.layers)}: {kinds}" + (f"; {models} models" if models > 1 else "")
+
+
+def _parameters(run: Run) -> str:
+    if not run.parameters:
+        return "none were seen"
+    elements = sum(max(parameter.size, 0) for parameter in run.parameters)
+    groups = ", ".join(dict.fromkeys(run.groups[:MOST_LISTED]))
+    return f"{len(run.parameters)} with {elements:,} elements" + (f"; {groups}" if groups else "")
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
+
+
+def _listed(name: str, items: list[str]) -> list[tuple[str, str]]:
+    """One line an item, the name before the first."""
+    shown = items[:MOST_LISTED]
+    if len(items) > MOST_LISTED:
+        shown.append(f"and {len(items) - MOST_LISTED} more")
+    return [(name if i == 0 else "", item) for i, item in enumerate(shown)]
+
+
+def _wrap(name: str, content: str) -> str:
+    plain = "".join(character for character in content if unicodedata.category(character)[0] != "C")
+    return textwrap.fill(
+        plain, WIDTH, initial_indent=name.ljust(INDENT), subsequent_indent=" " * INDENT, break_long_words=False, break_on_hyphens=False
+    )
