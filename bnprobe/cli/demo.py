@@ -24,6 +24,7 @@ def demo(
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.cli.report import open_page
     from bnprobe.diagnose import diagnose
+    from bnprobe.diagnose.verdict import verdict_line
     from bnprobe.report.page import write_page
     from bnprobe.store.reader import read_run
 
@@ -36,7 +37,7 @@ def demo(
     page = output_dir / "demo.html"
     write_page(files, page)
     for file in files:
-        print(f"{file}: {diagnose(read_run(file))}")
+        print(f"{file}: {verdict_line(diagnose(read_run(file)))}")
     print(f"wrote {page}")
     if show:
         open_page(page)

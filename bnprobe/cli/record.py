@@ -38,9 +38,7 @@ def record(
         float,
         typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that measuring may take."),
     ] = 0.05,
-    ranks: Annotated[
-        str, typer.Option("--ranks", metavar="0|all", help="Processes of a distributed run to record, a file each.")
-    ] = "0",
+    ranks: Annotated[str, typer.Option("--ranks", metavar="0|all", help="Processes of a distributed run to record, a file each.")] = "0",
 ) -> Callable[[], None]:
     """Run a script as python would and record its training. The script needs no edit.
 
@@ -72,7 +70,7 @@ def record(
         resolved,
         file,
         RecordOptions(every=every, max_steps=max_steps, strict=strict, budget=budget),
-        collect_provenance(resolved, ["bnprobe", *sys.argv[1:]], rank),
+        collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
         voice,
         overwrite=force,
         on_progress=voice.progress,
@@ -89,6 +87,7 @@ def closing_lines(file: Path) -> list[str]:
         Lines for the terminal, without our name in front.
     """
     from bnprobe.diagnose import diagnose
+    from bnprobe.diagnose.verdict import verdict_line
     from bnprobe.store.reader import read_run
 
     run = read_run(file)
@@ -96,7 +95,7 @@ def closing_lines(file: Path) -> list[str]:
         return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"]
     return [
         f"recorded {run.steps} steps of {len(run.layers)} layers to {_shown(file)}",
-        f"verdict: {diagnose(run)}",
+        f"verdict: {verdict_line(diagnose(run))}",
         f"next: bnprobe report {_shown(file)}",
     ]
 

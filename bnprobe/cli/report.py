@@ -9,9 +9,7 @@ import typer
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Run files; several are laid side by side.", metavar="RUNS...", show_default=False)
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="Run files; several are laid side by side.", metavar="RUNS...", show_default=False)],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The page (default: the first run's name with .html)."),
@@ -43,9 +41,7 @@ def check_page(page: Path, runs: list[Path]) -> None:
     from bnprobe.errors import UsageError
 
     if not page.parent.is_dir():
-        raise UsageError(
-            f"cannot write '{page}': there is no folder '{page.parent}'", f"mkdir -p {page.parent}, or choose another -o"
-        )
+        raise UsageError(f"cannot write '{page}': there is no folder '{page.parent}'", f"mkdir -p {page.parent}, or choose another -o")
     if page.is_dir():
         raise UsageError(f"cannot write '{page}': it is a folder", f"name a file in it: -o {page / 'report.html'}")
     if page.resolve() in {run.resolve() for run in runs} or page.suffix == ".h5":

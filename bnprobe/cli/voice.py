@@ -87,13 +87,21 @@ class Voice:
 def status_text(progress: Progress) -> str:
     """Put a training step into one line.
 
-    >>> status_text(Progress(120, 2.25, 0.1, "blocks.3.conv", 32.0, 0.04, ""))
+    >>> status_text(Progress(120, 2.25, 0.1, "blocks.3.conv", 1.5, 0.04, ""))
     'bnprobe: step 120 | loss 2.25 | rate 0.1 | worst layer blocks.3.conv (rms x 32) | overhead 4 %'
     """
     parts = [f"bnprobe: step {progress.step}", f"loss {progress.loss:.4g}"]
     if not math.isnan(progress.learning_rate):
         parts.append(f"rate {progress.learning_rate:.3g}")
     if progress.worst_layer:
-        parts.append(f"worst layer {progress.worst_layer} (rms x {progress.worst_value:.2g})")
+        parts.append(f"worst layer {progress.worst_layer} (rms x {_power_of_ten(progress.worst_value)})")
     parts.append(f"overhead {100 * progress.overhead:.0f} %")
     return " | ".join(parts)
+
+
+def _power_of_ten(exponent: float) -> str:
+    """10^exponent, also beyond what a float can hold."""
+    try:
+        return f"{10**exponent:.2g}"
+    except OverflowError:
+        return f"1e+{exponent:.0f}"

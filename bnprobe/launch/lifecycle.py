@@ -20,7 +20,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Protocol
 
@@ -116,6 +116,8 @@ class Lifecycle:
         self._exit_functions_ran = True
         if self._ending is not None:
             self._end(self._ending)
+            if self._ending.status == "interrupted":
+                _remind_of_interrupt()
         elif self._recording is not None and os.getpid() == self._pid:
             with self._failing_open():
                 self._recording.flush()
@@ -177,6 +179,16 @@ class Lifecycle:
             if self._strict:
                 raise
             self._listener.fault(error)
+
+
+def _remind_of_interrupt() -> None:
+    """Let the interpreter die of SIGINT, as it does after an uncaught KeyboardInterrupt.
+
+    It keeps a note of that exception which any ``exec`` of a string since then has wiped, the imports of our last words included
+    (CPython's run_eval_code_obj); raising one in an ``exec`` writes the note anew.
+    """
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")
 
 
 @contextmanager

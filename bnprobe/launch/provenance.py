@@ -9,23 +9,20 @@ import shlex
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from bnprobe.launch.ranks import Rank
 from bnprobe.launch.target import Target
 
 
-def collect_provenance(target: Target, command: Sequence[str], rank: Rank) -> dict[str, str]:
+def collect_provenance(target: Target, command: Sequence[str]) -> dict[str, str]:
     """Say what is about to be run; the name of the machine is nobody's business.
 
     Args:
         target: What is run.
         command: The command line as it was typed, ``bnprobe record ...``.
-        rank: This process among those of a distributed run.
 
     Returns:
-        command, script, argv (a JSON list, as the script sees it), cwd, python, created (UTC, ISO 8601), and for a
-        distributed run rank and world_size.
+        command, script, argv (a JSON list, as the script sees it), cwd, python, created (UTC, ISO 8601).
     """
-    provenance = {
+    return {
         "command": shlex.join(command),
         "script": f"-m {target.name}" if target.is_module else target.name,
         "argv": json.dumps([target.name, *target.arguments], ensure_ascii=False),
@@ -33,6 +30,3 @@ def collect_provenance(target: Target, command: Sequence[str], rank: Rank) -> di
         "python": platform.python_version(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    if rank.world_size > 1:
-        provenance |= {"rank": str(rank.number), "world_size": str(rank.world_size)}
-    return provenance

@@ -6,14 +6,13 @@ import shlex
 from datetime import datetime, timezone
 
 from bnprobe.launch.provenance import collect_provenance
-from bnprobe.launch.ranks import Rank
 from bnprobe.launch.target import Target
 
 
 def test_what_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["bnprobe", "record", "train.py", "--name", "a b"]
-    kept = collect_provenance(Target("train.py", False, ("--name", "a b")), command, Rank())
+    kept = collect_provenance(Target("train.py", False, ("--name", "a b")), command)
 
     assert set(kept) == {"command", "script", "argv", "cwd", "python", "created"}
     assert shlex.split(kept["command"]) == command
@@ -25,10 +24,9 @@ def test_what_is_kept(tmp_path, monkeypatch):
 
 
 def test_the_machine_is_not_named():
-    kept = collect_provenance(Target("train.py", False), ["bnprobe"], Rank())
+    kept = collect_provenance(Target("train.py", False), ["bnprobe"])
     assert not platform.node() or platform.node() not in " ".join(kept.values())
 
 
-def test_module_and_rank():
-    kept = collect_provenance(Target("package.train", True), ["bnprobe"], Rank(1, 2))
-    assert (kept["script"], kept["rank"], kept["world_size"]) == ("-m package.train", "1", "2")
+def test_module():
+    assert collect_provenance(Target("package.train", True), ["bnprobe"])["script"] == "-m package.train"
