@@ -1,30 +1,30 @@
 """The reading side of the run file: a file in, a ``Run`` of numpy arrays out. Needs no torch and holds no handle.
 
-A file may come from anywhere: nothing in it is executed or unpickled, sizes are checked against the file before memory is taken, and
-a part that cannot be read is left out with a note rather than believed.
+A file may come from anywhere: it is read in a process of its own (``quarantine``), nothing in it is executed or unpickled, sizes are
+checked against the file before memory is taken, and a part that cannot be read is left out with a note rather than believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import stat
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.errors import RunFileError
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, SCHEMA_NAME, SCHEMA_VERSION, TEXT, VARIABLES, Variable
+from bnprobe.store.quarantine import ReaderDied, Refused, Reply, read_quarantined
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, SCHEMA_NAME, SCHEMA_VERSION, TEXT, VARIABLES
 
 Array = NDArray[Any]
 
-#: gzip shrinks constant data at most about a thousandfold; a file that declares more than this is damaged or hostile.
-EXPANSION_LIMIT = 1100
-SMALLEST_LIMIT_BYTES = 64 * 2**20
-LARGEST_LIMIT_BYTES = 16 * 2**30
-LONGEST_TEXT = 10_000
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: A run that is being recorded changes every two seconds; one reading in between suffices.
+READS_OF_A_GROWING_FILE = 4
 
 
 class Layer(NamedTuple):
@@ -83,6 +83,7 @@ class Run:
     gaps: list[Gap]
     variables: dict[str, Array]
     problems: list[str] = field(default_factory=list)
+    lengths: dict[str, int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Array:
         """Return a variable by its schema name. Raises KeyError for a name the schema does not have."""
@@ -118,6 +119,8 @@ class Run:
         return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
 
     def _length(self, dimension: str) -> int:
+        if dimension in self.lengths:
+            return self.lengths[dimension]
         if dimension in self.variables:
             return len(self.variables[dimension])
         counts = {"layer": len(self.layers), "parameter": len(self.parameters), "group": len(self.groups)}
@@ -131,53 +134,61 @@ def read_run(path: Path | str) -> Run:
         path: a file written by ``bnprobe record``; it may still be written to.
 
     Raises:
-        RunFileError: no such file; not HDF5; cut short before its first flush; not a bnprobe run; a newer schema.
+        RunFileError: no such file; not HDF5; cut short before its first flush; not a bnprobe run; a newer schema; so damaged, or
+            so made, that HDF5 crashes on it.
     """
     path = Path(path)
-    size = _size(path)
-    problems: list[str] = []
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            attributes = _attributes(file)
-            _check_conventions(path, attributes)
-            raw = _read_variables(file, size, problems)
-    except RunFileError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, UnicodeError) as error:
-        raise _explain(path, size, error) from None
-    return _assemble(path, attributes, _trim(raw, problems), problems)
+    for _ in range(READS_OF_A_GROWING_FILE):
+        before = _look(path)
+        reply = _read(path, before.st_size)
+        after = _look(path)
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            break
+    _check_conventions(path, reply.attributes)
+    problems = reply.problems
+    lengths, arrays = _agree(reply.arrays, problems)
+    return _assemble(Run(path, reply.attributes, [], [], [], [], [], arrays, problems, lengths))
 
 
 # -- reading, part by part --------------------------------------------------------------------------------------------
 
 
-def _size(path: Path) -> int:
-    if path.is_dir():
-        raise RunFileError(f"{path} is a folder, not a run file", "name a file written by `bnprobe record`")
+def _look(path: Path) -> os.stat_result:
+    """Return the file's state. What is no regular file could block a reader for ever, or never end."""
+    hint = "name a file written by `bnprobe record`"
     try:
-        return path.stat().st_size
-    except OSError as error:
-        raise RunFileError(f"cannot read {path}: {error.strerror}", "name a file written by `bnprobe record`") from None
-
-
-def _explain(path: Path, size: int, error: Exception) -> RunFileError:
-    if size == 0:
-        return RunFileError(f"{path} is empty", "the recording ended before its first write; record again")
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise RunFileError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}", hint) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise RunFileError(f"{path} is a folder, not a run file", hint)
+    if not stat.S_ISREG(found.st_mode):
+        raise RunFileError(f"{path} is not a regular file", hint)
+    if found.st_size == 0:
+        raise RunFileError(f"{path} is empty", "the recording ended before its first write; record again")
     try:
         with path.open("rb") as file:
-            signature = file.read(8)
-    except OSError as unreadable:
-        return RunFileError(f"cannot read {path}: {unreadable.strerror}", "check its permissions")
-    if signature != b"\x89HDF\r\n\x1a\n":
-        return RunFileError(f"{path} is not an HDF5 file", "name a file written by `bnprobe record`")
-    return RunFileError(
-        f"{path} is cut short or damaged ({str(error)[:200]})", "copy it again from where it was recorded, or record again"
-    )
+            signature = file.read(len(HDF5_SIGNATURE))
+    except OSError as error:
+        raise RunFileError(f"cannot read {path}: {error.strerror}", "check its permissions") from None
+    if signature != HDF5_SIGNATURE:
+        raise RunFileError(f"{path} is not an HDF5 file", hint)
+    return found
+
+
+def _read(path: Path, size: int) -> Reply:
+    damaged = "copy it again from where it was recorded, or record again"
+    try:
+        return read_quarantined(path)
+    except Refused as refusal:
+        raise RunFileError(f"{path} ({size} bytes) is cut short or damaged ({str(refusal)[:200]})", damaged) from None
+    except ReaderDied as death:
+        raise RunFileError(f"{path} is damaged: the process that read it gave no result ({death})", damaged) from None
 
 
 def _check_conventions(path: Path, attributes: dict[str, str | int | float]) -> None:
     name, _, version = str(attributes.get("Conventions", "")).rpartition("-")
-    if name != SCHEMA_NAME or not version.isdecimal():
+    if name != SCHEMA_NAME or not (version.isascii() and version.isdecimal()):
         raise RunFileError(f"{path} is an HDF5 file, but not one of bnprobe's", "name a file written by `bnprobe record`")
     if int(version[:9]) > SCHEMA_VERSION:
         raise RunFileError(
@@ -185,73 +196,30 @@ def _check_conventions(path: Path, attributes: dict[str, str | int | float]) -> 
         )
 
 
-def _attributes(file: h5py.File) -> dict[str, str | int | float]:
-    attributes: dict[str, str | int | float] = {}
-    for name in file.attrs:
-        value = file.attrs[name]
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, (str, int, float)):
-            attributes[str(name)] = value[:LONGEST_TEXT] if isinstance(value, str) else value
-    return attributes
+def _agree(raw: dict[str, Array], problems: list[str]) -> tuple[dict[str, int], dict[str, Array]]:
+    """Give every axis the length that most of its variables have: longer ones are cut, shorter ones left out.
 
-
-def _read_variables(file: h5py.File, size: int, problems: list[str]) -> dict[str, Array]:
-    left = min(max(SMALLEST_LIMIT_BYTES, EXPANSION_LIMIT * size), LARGEST_LIMIT_BYTES)
-    arrays: dict[str, Array] = {}
-    for variable in VARIABLES.values():
-        try:
-            dataset = file.get(variable.name)
-            if dataset is None:
-                continue
-            _check_dataset(dataset, variable, left)
-            array = _text(dataset) if variable.dtype == TEXT else dataset[()].astype(variable.dtype, copy=False)
-            left -= array.nbytes
-            arrays[variable.name] = array
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, UnicodeError) as error:
-            problems.append(f"{variable.name} could not be read: {str(error)[:200]}")
-    return arrays
-
-
-def _check_dataset(dataset: Any, variable: Variable, left: int) -> None:
-    if not isinstance(dataset, h5py.Dataset) or len(dataset.shape or ()) != len(variable.dims):
-        raise ValueError(f"expected an array with axes {variable.dims}")
-    if dataset.external or dataset.is_virtual:
-        raise ValueError("it refers to data outside the file")
-    if (variable.dtype == TEXT) != (h5py.check_string_dtype(dataset.dtype) is not None):
-        raise ValueError(f"expected {variable.dtype}, found {dataset.dtype}")
-    if variable.dtype != TEXT and dataset.dtype.kind not in "iuf":
-        raise ValueError(f"expected numbers, found {dataset.dtype}")
-    declared = int(np.prod(dataset.shape, dtype=object)) * max(dataset.dtype.itemsize, np.dtype("f8").itemsize)
-    if declared > left:
-        raise ValueError(f"it declares {declared} bytes, more than the file can hold")
-
-
-def _text(dataset: h5py.Dataset) -> Array:
-    decode: Callable[[Any], str] = lambda value: (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[
-          # noqa: E731
-        :LONGEST_TEXT
-    ]
-    return np.array([decode(value) for value in dataset[()]], dtype=object)
-
-
-def _trim(raw: dict[str, Array], problems: list[str]) -> dict[str, Array]:
-    """Cut every axis to the length that all its variables share: what a writer that died left unequal is not data."""
+    The writer leaves no unequal lengths behind; a damaged file has them.
+    """
     lengths: dict[str, int] = {}
     for dimension in DIMENSIONS:
-        found = [
+        found = Counter(
             array.shape[VARIABLES[name].dims.index(dimension)] for name, array in raw.items() if dimension in VARIABLES[name].dims
-        ]
-        lengths[dimension] = min(found, default=0)
-        if found and max(found) != min(found):
-            problems.append(f"axis {dimension} has {min(found)} complete entries of {max(found)}; the rest was cut off")
-    return {name: array[tuple(slice(lengths[d]) for d in VARIABLES[name].dims)] for name, array in raw.items()}
+        )
+        # The smaller of two equally frequent lengths: what fewer variables reach is not data.
+        lengths[dimension] = min(found, key=lambda length: (-found[length], length), default=0)
+    arrays: dict[str, Array] = {}
+    for name, array in raw.items():
+        expected = tuple(lengths[dimension] for dimension in VARIABLES[name].dims)
+        if array.shape != expected:
+            problems.append(f"{name} has {array.shape} entries where the others have {expected}")
+        if all(own >= others for own, others in zip(array.shape, expected, strict=True)):
+            arrays[name] = array[tuple(map(slice, expected))]
+    return lengths, arrays
 
 
-def _assemble(path: Path, attributes: dict[str, str | int | float], arrays: dict[str, Array], problems: list[str]) -> Run:
-    run = Run(path, attributes, [], [], [], [], [], arrays, problems)
+def _assemble(run: Run) -> Run:
+    arrays = run.variables
     # Ragged dumps of the flight recorder arrive after later steps of the coarse schedule: sort snapshots by step.
     if "snapshot" in arrays:
         order = np.argsort(arrays["snapshot"], kind="stable")

@@ -1,8 +1,7 @@
 """The writing side of the run file.
 
-Rows are kept in memory and appended in bursts: open, append to every variable through held handles, flush, close. Between bursts
-no handle is open, so a SIGKILL costs at most the rows since the last burst and a forked child has nothing to corrupt. Default
-library version, no SWMR and no compression while recording: the combination whose files always opened after random kills.
+Rows are kept in memory and appended in bursts, each of which arrives whole or not at all (``journal``). A SIGKILL costs the rows since the
+last burst, a full disk costs nothing while the rows find room in memory, and a forked child has nothing to corrupt.
 """
 
 from __future__ import annotations
@@ -11,39 +10,60 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from bnprobe.errors import RunFileError
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, TEXT, VARIABLES, Variable, variables_along
+from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, stack
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES, variables_along
+from bnprobe.store.uninterrupted import uninterrupted
 
 BURST_ROWS = 64
 BURST_SECONDS = 2.0
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
-#: A burst is not started when the disk has less than this above what it needs: a write that fails half-way is worse than a late one.
-DISK_RESERVE_BYTES = 2**20
+#: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
+_LONG_AXES = ("step", "snapshot")
+_RECOVERED_NAMES = 100
 
 Row = dict[str, Any]
-Attribute = str | int | float
 
 
 @dataclass
 class _Axis:
-    """Rows of one growing axis: how many are on disk, and those that wait."""
+    """Rows of one growing axis.
+
+    Attributes:
+        written: how many are on disk.
+        first: index of the first row still held.
+        rows: those held.
+    """
 
     written: int = 0
-    pending: list[Row] = field(default_factory=list)
+    first: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return self.first + len(self.rows)
+
+    @property
+    def pending(self) -> list[Row]:
+        return self.rows[self.written - self.first :]
+
+    def forget_written(self) -> None:
+        del self.rows[: self.written - self.first]
+        self.first = self.written
 
 
 class RunWriter:
-    """Writes one run file, in bursts.
+    """Writes one run file, in bursts. To be used by one thread at a time, and only in the process that made it.
 
     Args:
         path: the file; its folder must exist.
@@ -58,39 +78,43 @@ class RunWriter:
         self.path = Path(path)
         self.closed = False
         self._attributes: dict[str, Attribute] = {"Conventions": CONVENTIONS, **attributes, "status": "running"}
-        self._attributes_changed = True
-        self._axes = {name: _Axis() for name in DIMENSIONS}
+        self._changed_attributes: set[str] = set()
+        self._axes = {name: _Axis() for name in DIMENSIONS if name not in ("channel", "coverage")}
+        self._channels: list[int] = []  # by layer
+        self._channels_written = 0
         self._coverage: dict[tuple[str, str], int] = {}
-        self._coverage_changed = False
+        self._coverage_written = 0
         self._pending_bytes = 0
         self._last_burst = time.monotonic()
         self._told = False
-        self._create(overwrite)
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._session: Hdf5Session | None = None
+        with uninterrupted():
+            self._end = _create(self.path, self._attributes, overwrite)
 
     # -- what is recorded ---------------------------------------------------------------------------------------------
 
     @property
     def layer_count(self) -> int:
         """Number of layers defined so far."""
-        return self._length("layer")
+        return self._axes["layer"].length
 
     @property
     def parameter_count(self) -> int:
         """Number of parameters defined so far."""
-        return self._length("parameter")
+        return self._axes["parameter"].length
 
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a root attribute, written with the next burst."""
         self._attributes[name] = value
-        self._attributes_changed = True
+        self._changed_attributes.add(name)
 
     def add_layer(self, *, channels: int, **columns: Any) -> int:
         """Append a layer with its channels; return its index. ``columns`` are the schema's variables along ``layer``."""
-        index = self.layer_count
         self._append("layer", {**columns, "layer_channels": channels})
-        for channel in range(channels):
-            self._append("channel", {"channel": channel, "channel_layer": index})
-        return index
+        self._channels.append(channels)
+        return self.layer_count - 1
 
     def add_parameter(self, **columns: Any) -> int:
         """Append a parameter; return its index."""
@@ -100,17 +124,16 @@ class RunWriter:
     def add_group(self, name: str) -> int:
         """Append a parameter group; return its index."""
         self._append("group", {"group": name})
-        return self._length("group") - 1
+        return self._axes["group"].length - 1
 
     def add_event(self, step: int, kind: str, text: str) -> None:
         """Note something that happened at a step."""
-        self._append("event", {"event": self._length("event"), "event_step": step, "event_kind": kind, "event_text": text})
+        self._append("event", {"event": self._axes["event"].length, "event_step": step, "event_kind": kind, "event_text": text})
 
     def add_coverage(self, subject: str, reason: str, count: int = 1) -> None:
         """Count something that could not be observed."""
         key = (subject, reason)
         self._coverage[key] = self._coverage.get(key, 0) + count
-        self._coverage_changed = True
 
     def append_step(self, row: Row) -> None:
         """Append one step: scalars and one-dimensional arrays by variable name. What is absent is missing."""
@@ -129,18 +152,21 @@ class RunWriter:
         return self.burst() if due else False
 
     def burst(self) -> bool:
-        """Append all that waits to the file. On a fault keep it, tell the user once, and return False."""
-        self._last_burst = time.monotonic()
-        try:
-            self._check_disk()
-            self._write(self.path)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py reports i/o faults as any of these
-            self._on_fault(error)
+        """Append all that waits to the file. On a fault keep it, tell the user once, and return False. A forked child does nothing."""
+        if os.getpid() != self._owner:
             return False
-        if self._told:
-            self._say(f"{self.path} can be written again; nothing was lost")
-            self._told = False
-        return True
+        fault = self._try_burst(closing=False)
+        if fault is None:
+            if self._told:
+                self._say(f"{self.path} can be written again; nothing was lost")
+                self._told = False
+            return True
+        if not self._told:
+            self._say(f"cannot write {self.path} now ({fault}); the recording is kept in memory and tried again")
+            self._told = True
+        if self._pending_bytes > PENDING_LIMIT_BYTES:
+            self._give_up_oldest()
+        return False
 
     def close(self, **attributes: Attribute) -> Path:
         """Write what is left together with the closing attributes; return the file that holds it.
@@ -149,157 +175,174 @@ class RunWriter:
         """
         for name, value in attributes.items():
             self.set_attribute(name, value)
-        if self.closed:
+        if self.closed or os.getpid() != self._owner:
             return self.path
         self.closed = True
-        return self.path if self.burst() else self._spill()
+        fault = self._try_burst(closing=True)
+        return self.path if fault is None else self._spill(fault)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _length(self, dimension: str) -> int:
-        axis = self._axes[dimension]
-        return axis.written + len(axis.pending)
-
     def _append(self, dimension: str, row: Row) -> None:
-        self._axes[dimension].pending.append(row)
-        self._pending_bytes += sum(value.nbytes if isinstance(value, np.ndarray) else 16 for value in row.values())
+        self._axes[dimension].rows.append(row)
+        self._pending_bytes += _size(row)
 
-    def _create(self, overwrite: bool) -> None:
-        try:
-            with h5py.File(self.path, "w" if overwrite else "x", locking=False) as file:
-                self._write_attributes(file)
-                file.flush()
-        except FileExistsError:
-            raise RunFileError(f"{self.path} already exists", "choose another name with -o, or overwrite it with -f") from None
-        except OSError as error:
-            raise RunFileError(f"cannot create {self.path}: {error.strerror or error}", "choose another folder with -o") from None
+    def _try_burst(self, closing: bool) -> Exception | None:
+        """Write all that waits; return what went wrong."""
+        with self._lock, uninterrupted():
+            self._last_burst = time.monotonic()
+            try:
+                if self._session is None:
+                    self._session = Hdf5Session(self.path, self._end, self._written_lengths())
+                self._session.write(self._lengths(), dict(self._blocks()), self._new_attributes())
+                self._end = self._session.end
+            except Exception as error:  # h5py reports a failed read or write as almost anything
+                # Its state is ahead of the disk's; the next burst begins from what is on disk.
+                if self._session is not None:
+                    self._session.discard()
+                self._session = None
+                return error
+            self._note_written()
+            if closing:
+                self._close_session()
+        return None
 
-    def _check_disk(self) -> None:
-        free = os.statvfs(self.path.parent)
-        available = free.f_bavail * free.f_frsize
-        if available < 2 * self._pending_bytes + DISK_RESERVE_BYTES:
-            raise OSError(f"no space left ({available} bytes free)")
+    def _close_session(self) -> None:
+        """Close the HDF5 file. Everything is on disk already: a fault now costs nothing."""
+        if self._session is not None:
+            with contextlib.suppress(Exception):
+                self._session.close()
+            self._session = None
 
-    def _write(self, path: Path) -> None:
-        with h5py.File(path, "r+", locking=False) as file:
-            if "step" not in file:
-                _create_variables(file, {name: self._length(name) for name in DIMENSIONS})
-            handles = {name: file[name] for name in VARIABLES}  # held until the flush; see the module's docstring
-            self._resize_second_axes(handles)
-            for dimension, axis in self._axes.items():
-                if axis.pending:
-                    self._write_rows(handles, dimension, axis)
-            if self._coverage_changed:
-                self._write_coverage(handles)
-            if self._attributes_changed:
-                self._write_attributes(file)
-            file.flush()
-        # Only now is it certain: until here a second try would write the same rows to the same places.
-        for axis in self._axes.values():
-            axis.written += len(axis.pending)
-            axis.pending.clear()
-        self._pending_bytes = 0
-        self._attributes_changed = self._coverage_changed = False
+    def _lengths(self) -> dict[str, int]:
+        own = {name: axis.length for name, axis in self._axes.items()}
+        return {**own, "channel": sum(self._channels), "coverage": len(self._coverage)}
 
-    def _resize_second_axes(self, handles: Mapping[str, h5py.Dataset]) -> None:
-        for name, dataset in handles.items():
-            dims = VARIABLES[name].dims
-            if len(dims) == 2 and dataset.shape[1] < self._length(dims[1]):
-                dataset.resize(self._length(dims[1]), axis=1)
+    def _written_lengths(self) -> dict[str, int]:
+        own = {name: axis.written for name, axis in self._axes.items()}
+        return {**own, "channel": sum(self._channels[: self._channels_written]), "coverage": self._coverage_written}
 
-    def _write_rows(self, handles: Mapping[str, h5py.Dataset], dimension: str, axis: _Axis) -> None:
-        end = axis.written + len(axis.pending)
-        for variable in variables_along(dimension):
-            dataset = handles[variable.name]
-            width = dataset.shape[1] if len(variable.dims) == 2 else None
-            dataset.resize(end, axis=0)
-            dataset[axis.written : end] = _stack([row.get(variable.name) for row in axis.pending], variable, width)
-
-    def _write_coverage(self, handles: Mapping[str, h5py.Dataset]) -> None:
-        columns: dict[str, list[Any]] = {
-            "coverage": list(range(len(self._coverage))),
-            "coverage_subject": [subject for subject, _ in self._coverage],
-            "coverage_reason": [reason for _, reason in self._coverage],
-            "coverage_count": list(self._coverage.values()),
+    def _blocks(self) -> Iterator[tuple[str, tuple[int, Block]]]:
+        """Every variable's waiting rows, and where they go."""
+        lengths = self._lengths()
+        for dimension, axis in self._axes.items():
+            rows = axis.pending
+            for variable in variables_along(dimension) if rows else []:
+                values = [row.get(variable.name) for row in rows]
+                if any(value is not None for value in values):  # what nobody observed is the fill value already
+                    width = lengths[variable.dims[1]] if len(variable.dims) == 2 else None
+                    yield variable.name, (axis.written, stack(values, variable, width))
+        channels = self._channels[self._channels_written :]
+        first = sum(self._channels[: self._channels_written])
+        columns = {
+            "channel": np.array([channel for count in channels for channel in range(count)]),
+            "channel_layer": np.repeat(np.arange(self._channels_written, len(self._channels)), channels),
         }
-        for name, values in columns.items():
-            handles[name].resize(len(values), axis=0)
-            handles[name][:] = _stack(values, VARIABLES[name], None)
+        yield from ((name, (first, column.astype(VARIABLES[name].dtype))) for name, column in columns.items())
+        # Of known gaps only the count changes; texts rewritten at every burst would fill the file with copies.
+        new = list(self._coverage)[self._coverage_written :]
+        notes: dict[str, tuple[int, list[Any]]] = {
+            "coverage": (self._coverage_written, list(range(self._coverage_written, len(self._coverage)))),
+            "coverage_subject": (self._coverage_written, [subject for subject, _ in new]),
+            "coverage_reason": (self._coverage_written, [reason for _, reason in new]),
+            "coverage_count": (0, list(self._coverage.values())),
+        }
+        yield from ((name, (start, stack(values, VARIABLES[name], None))) for name, (start, values) in notes.items())
 
-    def _write_attributes(self, file: h5py.File) -> None:
-        for name, value in self._attributes.items():
-            # Attributes live in the object header, which holds 64 KiB in all.
-            file.attrs[name] = value[:8000] if isinstance(value, str) else value
+    def _new_attributes(self) -> dict[str, Attribute]:
+        return {name: self._attributes[name] for name in self._attributes if name in self._changed_attributes}
 
-    def _on_fault(self, error: Exception) -> None:
-        if not self._told:
-            self._say(f"cannot write {self.path} now ({error}); the recording is kept in memory and tried again")
-            self._told = True
-        rows = self._axes["step"].pending
-        if self._pending_bytes > PENDING_LIMIT_BYTES and len(rows) > BURST_ROWS:
-            dropped = len(rows) // 2
-            del rows[:dropped]
-            self._axes["snapshot"].pending.clear()
-            self._pending_bytes //= 2
+    def _note_written(self) -> None:
+        for name, axis in self._axes.items():
+            axis.written = axis.length
+            if name in _LONG_AXES:
+                axis.forget_written()
+        self._channels_written = len(self._channels)
+        self._coverage_written = len(self._coverage)
+        self._changed_attributes.clear()
+        self._pending_bytes = 0
+
+    def _give_up_oldest(self) -> None:
+        """Make room in memory: the older half of the waiting steps, and all waiting snapshots but the latest."""
+        snapshots, steps = self._axes["snapshot"], self._axes["step"]
+        del snapshots.rows[:-1]
+        if sum(_size(row) for row in steps.rows) > PENDING_LIMIT_BYTES // 2:
+            dropped = len(steps.rows) // 2
+            del steps.rows[:dropped]
             self.add_coverage("steps", "the run file could not be written for so long that steps were given up", dropped)
+        self._pending_bytes = sum(_size(row) for axis in (snapshots, steps) for row in axis.rows)
 
-    def _spill(self) -> Path:
+    def _spill(self, fault: Exception) -> Path:
         """Write what is in memory to a new file, because the run file cannot be written."""
-        for axis in self._axes.values():
-            axis.written = 0
         for folder in (self.path.parent, Path(tempfile.gettempdir())):
-            target = folder / f"{self.path.stem}.recovered-{os.getpid()}.h5"
-            with contextlib.suppress(OSError, RuntimeError, RunFileError):
-                rest = RunWriter(target, self._attributes)
-                rest._axes, rest._attributes = self._axes, dict(self._attributes)
-                rest._coverage, rest._coverage_changed = self._coverage, bool(self._coverage)
-                rest._write(target)
-                self._say(f"{self.path} could not be written; what was still in memory is in {target}")
-                return target
-        self._say(f"{self.path} could not be written, and neither could a file beside it; its last rows are lost")
+            for number in range(_RECOVERED_NAMES):
+                suffix = f"-{number}" if number else ""
+                target = folder / f"{self.path.stem}.recovered-{os.getpid()}{suffix}.h5"
+                if target.exists():
+                    continue
+                with contextlib.suppress(RunFileError):
+                    rest = RunWriter(target, {**self._attributes, "recovered_from": str(self.path)})
+                    if rest._take_over(self):
+                        self._say(f"{self.path} could not be written ({fault}); what was still in memory is in {target}")
+                        return target
+                    target.unlink(missing_ok=True)
+                break
+        self._say(f"{self.path} could not be written ({fault}), and neither could a file beside it; its last rows are lost")
         return self.path
+
+    def _take_over(self, other: RunWriter) -> bool:
+        """Write what another writer still holds into this one's file."""
+        for name, axis in other._axes.items():
+            self._axes[name].rows = axis.rows if name not in _LONG_AXES else axis.pending
+        self._channels, self._coverage = other._channels, other._coverage
+        self.set_attribute("status", other._attributes["status"])
+        self.closed = True
+        return self._try_burst(closing=True) is None
 
     @staticmethod
     def _say(text: str) -> None:
-        print(f"bnprobe: {text}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # a closed or broken stderr is no reason to stop
+            print(f"bnprobe: {text}", file=sys.stderr, flush=True)
 
 
-def _create_variables(file: h5py.File, lengths: Mapping[str, int]) -> None:
-    """Create every variable of the schema, empty, growable, with its axes named and its meaning attached."""
-    for variable in VARIABLES.values():
-        shape = (0, *(lengths[name] for name in variable.dims[1:]))
-        # A chunk is one burst long: a burst then touches one or two chunks a variable.
-        chunks = (BURST_ROWS, *(min(max(length, 1), 2048) for length in shape[1:])) if len(shape) == 2 else (256,)
-        dataset = file.create_dataset(
-            variable.name,
-            shape=shape,
-            maxshape=(None,) * len(shape),
-            chunks=chunks,
-            dtype=h5py.string_dtype() if variable.dtype == TEXT else variable.dtype,
-            fillvalue=None if variable.dtype == TEXT else variable.missing,
-        )
-        for name in ("units", "long_name", "formula", "source"):
-            dataset.attrs[name] = getattr(variable, name)
-    for name in DIMENSIONS:
-        file[name].make_scale(name)
-    for variable in VARIABLES.values():
-        for axis, name in enumerate(variable.dims):
-            if name != variable.name:
-                file[variable.name].dims[axis].attach_scale(file[name])
+def _size(row: Row) -> int:
+    return sum(value.nbytes if isinstance(value, np.ndarray) else 16 for value in row.values())
 
 
-def _stack(values: Sequence[Any], variable: Variable, width: int | None) -> np.ndarray[Any, Any]:
-    """Lay rows under each other; what is absent, or shorter than the axis has grown since, is missing."""
-    if variable.dtype == TEXT:
-        # A NUL would end the string for HDF5, a lone surrogate cannot be encoded.
-        texts = [str(value or "").replace("\0", "").encode("utf-8", "replace").decode() for value in values]
-        return np.array(texts, dtype=object)
-    missing = variable.missing
-    with np.errstate(over="ignore"):  # a float64 energy beyond float32 is stored as infinite where the schema says float32
-        if width is None:
-            return np.array([missing if value is None else value for value in values], dtype=variable.dtype)
-        block = np.full((len(values), width), missing, dtype=variable.dtype)
-        for row, value in zip(block, values, strict=True):
-            if value is not None:
-                row[: len(value)] = value
-    return block
+def _create(path: Path, attributes: Mapping[str, Attribute], overwrite: bool) -> int:
+    """Create the file under another name and move it into its place complete; return where it ends."""
+    place = Path(os.path.realpath(path))
+    if place.exists():
+        if not overwrite:
+            raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f")
+        if not place.is_file():
+            raise RunFileError(f"{path} is not a regular file", "choose another name with -o")
+        if not os.access(place, os.W_OK):
+            raise RunFileError(f"cannot create {path}: it is write-protected", "choose another name with -o")
+    draft = place.with_name(f".{place.name}.{os.getpid()}.new")
+    try:
+        try:
+            end = Hdf5Session.create(draft, attributes)
+            _move(draft, place, overwrite)
+        finally:
+            draft.unlink(missing_ok=True)
+    except FileExistsError:
+        raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f") from None
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise RunFileError(f"cannot create {path}: {reason}", "choose another folder with -o") from None
+    return end
+
+
+def _move(draft: Path, place: Path, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(draft, place)
+        return
+    try:
+        os.link(draft, place)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if place.exists():
+            raise FileExistsError(str(place)) from None
+        os.replace(draft, place)
