@@ -5,6 +5,7 @@ Infinite values are gaps here: a median over them is meant for what can still be
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ Array = NDArray[np.float64]
 #: Pairs used by `slopes`; beyond that an even choice of the widest pairs, whose slopes are the most certain, stands for all of
 #: them.
 PAIR_LIMIT = 1000
+#: Values used by `significance_of_fall`.
+TREND_LIMIT = 400
 #: Median absolute deviation to standard deviation, for Gaussian noise.
 MAD_TO_SIGMA = 1.4826
 
@@ -68,6 +71,26 @@ def slopes(x: NDArray[Any], y: NDArray[Any]) -> Array:
         block = finite[start : start + rows]
         result[start : start + rows] = median((block[:, second] - block[:, first]) / (x[second] - x[first]))
     return result
+
+
+def significance_of_fall(values: NDArray[Any]) -> float:
+    """One-sided p-value of the Mann-Kendall test for a downward trend: how likely noise without a trend falls as much.
+
+    Mann 1945; S = sum_{i<j} sign(x_j - x_i) is near Gaussian with variance n (n - 1) (2 n + 5) / 18.
+
+    Args:
+        values: finite values in order of time; at most `TREND_LIMIT` evenly chosen ones are used.
+
+    >>> significance_of_fall(np.arange(20.0)) > 0.99, significance_of_fall(-np.arange(20.0)) < 1e-6
+    (True, True)
+    """
+    chosen = np.asarray(values, dtype=float)[np.linspace(0, len(values) - 1, min(len(values), TREND_LIMIT)).astype(int)]
+    n = chosen.size
+    if n < 3:
+        return 1.0
+    total = float(np.sign(chosen[None, :] - chosen[:, None])[np.triu_indices(n, 1)].sum())
+    z = total / math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    return 0.5 * math.erfc(-z / math.sqrt(2))
 
 
 def first_finite(values: NDArray[Any]) -> Array:

@@ -8,12 +8,15 @@ ruins it later.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bnprobe.analyse import common_mode, depth_profile
+from bnprobe.analyse import common_mode, depth_profile, robust
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import each, loss_fate, number, percent, times, with_remedy
+
+Array = NDArray[np.float64]
 
 _PROPAGATION = "Bjorck et al. 2018 (arXiv 1806.02375), Figure 5; growth along depth as in Brock et al. 2021 (arXiv 2101.08692)"
 _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)"
@@ -28,7 +31,7 @@ def exploding_activations(case: Case) -> Finding | None:
     """
     if not case.is_harmed:
         return None
-    start, late = case.span(case.first_row), case.span(case.last_sound_row)
+    start, late = case.span(case.first_row), case.span(case.late_row)
     if start is None or late is None:
         return None
     from_start = start.decades >= thresholds.EXPLODED_DECADES and start.slope >= thresholds.GROWTH_PER_LAYER
@@ -39,13 +42,13 @@ def exploding_activations(case: Case) -> Finding | None:
     limit = thresholds.EXPLODED_DECADES if from_start else thresholds.EXPLODING_LATE_DECADES
     layer = _steepest(case, shown.step)
     kind = each(case.run.layers[shown.last].kind)
-    when = "already at the first step" if from_start else f"by step {case.step(shown.step)}"
-    rise = case.run["activation_rms"][late.step, late.last] / max(float(case.run["activation_rms"][start.step, late.last]), 1e-300)
-    later = f" and at step {case.step(late.step)} the rms there was {number(late.last_rms)}, {times(rise)} its first value"
+    when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
+    rise = late.last_rms / max(start.last_rms, np.finfo(float).tiny)
+    later = f"; at step {case.step(late.step)} the rms there was {number(late.last_rms)}, {times(rise)} its first value"
     cause = (
         f"The activations grow {number(shown.slope)} decades {kind} {when}: "
-        f"rms {number(shown.first_rms)} at {case.name(shown.first)}, {number(shown.last_rms)} at {case.name(shown.last)}"
-        f"{later if late.step != shown.step else ''}; {loss_fate(case)}."
+        f"rms {number(shown.first_rms)} at {case.place(shown.first)}, {number(shown.last_rms)} at {case.place(shown.last)}"
+        f"{later if late.step != shown.step and rise > 1 else ''}; {loss_fate(case)}."
     )
     evidence = [
         Evidence("growth of the activations over the depth", shown.decades, limit, "decades", case.step(shown.step)),
@@ -72,76 +75,73 @@ def exploding_activations(case: Case) -> Finding | None:
             "msr",
         ),
         source=_PROPAGATION,
-        follows_from=() if from_start else ("learning-rate-too-high",),
     )
 
 
 def mean_shift(case: Case) -> Finding | None:
     """The part of the signal that all inputs share takes over along depth: the output hardly depends on the input any more.
 
-    Looks for a common-mode fraction that rises along depth to nearly one in a run that diverged or is stuck. It is a cause of
-    its own where the common part grows along depth and the input-dependent part does not keep up; where both grow, the
-    activations explode and this follows. A saturated network also gives one answer for all inputs, but its common part does not
-    grow.
+    Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before
+    it, in a run that is lost, while the common part grows faster along depth than what differs between inputs. It is a cause
+    of its own where it is there at the first step, or no other cause came before it. Looks like exploding activations; there
+    both parts grow. Looks like saturation; there the output is common, too, but nothing grows. The last layer alone says
+    little: before training it is common to 90 per cent and more in sound networks, by its bias and the pooling before it.
     """
-    row = case.last_sound_row
-    if not case.is_harmed or row is None or case.last_layer is None or case.profile.size < 3:
+    row, last = case.late_row, case.last_layer
+    if not case.is_harmed or row is None or last is None or case.first_row is None or case.profile.size < 3:
         return None
+    deep, first = _deep_fraction(case), int(case.profile[0])
     kappa = case.kappa[row]
-    along = kappa[case.profile]
-    seen = case.profile[np.isfinite(along)]
-    if seen.size < 3:
+    common, dependent = _growth_of_parts(case, row)
+    is_common = kappa[last] >= thresholds.COMMON_MODE_FRACTION
+    is_shifted = deep[row] >= thresholds.SHIFTED_FRACTION and deep[row] - kappa[first] >= thresholds.COMMON_MODE_RISE
+    if not (is_common and is_shifted and common > max(dependent, 0.0)):
         return None
-    last = case.last_layer if np.isfinite(kappa[case.last_layer]) else int(seen[-1])
-    if kappa[last] < thresholds.COMMON_MODE_FRACTION or kappa[last] - kappa[seen[0]] < thresholds.COMMON_MODE_RISE:
-        return None
-    common = depth_profile.slope_of(depth_profile.log10(common_mode.common_rms(case.run)), case.profile)[row]
-    dependent = depth_profile.slope_of(depth_profile.log10(common_mode.input_dependent_rms(case.run)), case.profile)[row]
-    if not common > dependent or common < 0:
-        return None
-    above = seen[kappa[seen] >= thresholds.COMMON_MODE_FRACTION]
-    first = int(above[0]) if above.size else last
-    start = case.kappa[case.first_row, last] if case.first_row is not None else float("nan")
-    explodes = dependent >= thresholds.GROWTH_PER_LAYER
-    shift = common_mode.mean_shift_in_sigmas(case.run)[row, last]
+    shifted = case.measured_rows[np.flatnonzero(deep[case.measured_rows] >= thresholds.SHIFTED_FRACTION)]
+    since = int(shifted[0])
+    place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
+    step = case.step(row)
     cause = (
-        f"At step {case.step(row)}, {percent(kappa[last])} of the signal's energy at {case.name(last)} is the same for every input "
-        f"({percent(start)} at the first step; {percent(kappa[seen[0]])} at {case.name(int(seen[0]))}): "
-        f"the mean grows along depth and drowns what differs between inputs; {loss_fate(case)}."
+        f"At step {step}, {percent(deep[row])} of the signal's energy in the deepest layers is the same for every input "
+        f"({percent(deep[case.first_row])} at the first step; {percent(kappa[first])} at {case.place(first)}) and {percent(kappa[last])} "
+        f"at {case.place(last)}: the mean grows along depth and drowns what differs between inputs; {loss_fate(case)}."
     )
     return Finding(
         id="mean-shift",
         severity="error",
-        confidence=0.7 if explodes else 0.8,
-        layers=(case.name(first), case.name(last)) if first != last else (case.name(last),),
-        step=_first_step_above(case, last),
+        confidence=0.7,
+        layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
+        step=case.step(since),
         evidence=(
-            Evidence(
-                f"common-mode fraction at {case.name(last)}",
-                float(kappa[last]),
-                thresholds.COMMON_MODE_FRACTION,
-                "",
-                case.step(row),
-            ),
-            Evidence("growth of the common part along depth", float(common), None, "decades per layer", case.step(row)),
-            Evidence(
-                "growth of the input-dependent part along depth",
-                float(dependent),
-                float(common),
-                "decades per layer",
-                case.step(row),
-            ),
-            Evidence(f"mean shift at {case.name(last)}", float(shift), None, "standard deviations", case.step(row)),
+            Evidence("common-mode fraction of the deepest layers", float(deep[row]), thresholds.SHIFTED_FRACTION, "", step),
+            Evidence(f"common-mode fraction at {place}", float(kappa[last]), thresholds.COMMON_MODE_FRACTION, "", step),
+            Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
+            Evidence("growth of the common part along depth", common, dependent, "decades per layer", step),
         ),
         cause=cause,
         fix=with_remedy(
-            "Remove the mean where it arises: batch norm, or kernels of zero spatial mean (mean shift rejection)",
-            "msr",
-            "batch-norm",
+            "Remove the mean where it arises: batch norm, or kernels of zero spatial mean (mean shift rejection)", "msr", "batch-norm"
         ),
         source=_MEAN_SHIFT,
-        follows_from=("exploding-activations",) if explodes else (),
     )
+
+
+def _deep_fraction(case: Case) -> Array:
+    """Median common-mode fraction of the deepest third of the profile, (S,)."""
+    third = max(1, case.profile.size // 3)
+    return robust.median(case.kappa[:, case.profile[-third:]], axis=1)
+
+
+def _growth_of_parts(case: Case, row: int) -> tuple[float, float]:
+    """Slope along depth of the common part and of the input-dependent part, decades per layer."""
+    parts = (common_mode.common_rms(case.run)[row], common_mode.input_dependent_rms(case.run)[row])
+    common, dependent = (float(depth_profile.slope_of(depth_profile.log10(part[None, :]), case.profile)[0]) for part in parts)
+    return common, dependent
+
+
+def _first_shifted(case: Case, row: int) -> int:
+    """The first layer of the profile whose common-mode fraction counts as shifted."""
+    return int(case.profile[np.flatnonzero(case.kappa[row, case.profile] >= thresholds.SHIFTED_FRACTION)[0]])
 
 
 def _steepest(case: Case, row: int) -> int:
@@ -151,11 +151,6 @@ def _steepest(case: Case, row: int) -> int:
     level = size[np.isfinite(size)]
     below = np.flatnonzero(level < level[0] + (level.max() - level[0]) / 3)
     return int(seen[min(int(below[-1]) + 1, seen.size - 1)])
-
-
-def _first_step_above(case: Case, layer: int) -> int | None:
-    rows = np.flatnonzero(case.kappa[:, layer] >= thresholds.COMMON_MODE_FRACTION)
-    return case.step(int(rows[0])) if rows.size else None
 
 
 def _confidence(value: float, limit: float, most: float) -> float:

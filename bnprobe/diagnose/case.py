@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse import common_mode, depth_profile, robust, stability, units, updates
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
-from bnprobe.analyse.layers import profile_layers
+from bnprobe.analyse.layers import module_of, profile_layers
 from bnprobe.analyse.stability import Departure, Divergence, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.store.reader import Run
@@ -38,11 +38,19 @@ class Case:
 
     @cached_property
     def is_stuck(self) -> bool:
-        """Whether a run that did not diverge has ended at the level of guessing, or never moved."""
+        """Whether a run that did not diverge has gone nowhere: it sits at the level of guessing, has risen, or never moved."""
         course = self.course
         if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
             return False
-        return self.is_at_chance or not (course.moved or course.is_falling)
+        return self.is_at_chance or self.has_risen or not (course.moved or course.is_falling)
+
+    @cached_property
+    def has_risen(self) -> bool:
+        """Whether the loss of a run that did not diverge has ended well above its first value, and no longer falls."""
+        course = self.course
+        if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+            return False
+        return course.first > 0 and course.late > thresholds.RISEN_TIMES * course.first and not course.is_falling
 
     @cached_property
     def is_at_chance(self) -> bool:
@@ -60,8 +68,8 @@ class Case:
 
     @property
     def is_harmed(self) -> bool:
-        """Whether there is anything to explain."""
-        return self.divergence is not None or self.is_stuck
+        """Whether the training is lost: diverged, risen or at the level of guessing. A loss that merely stays may be meant to (a GAN's)."""
+        return self.divergence is not None or self.is_at_chance or self.has_risen
 
     # -- where to look --------------------------------------------------------------------------------------------------
 
@@ -85,9 +93,9 @@ class Case:
         return max(deepest)[1] if deepest else None
 
     @cached_property
-    def observed_rows(self) -> NDArray[np.int64]:
-        """Rows at which layers were measured."""
-        return np.flatnonzero(self.run.observed())
+    def measured_rows(self) -> NDArray[np.int64]:
+        """Rows at which activations were measured."""
+        return stability.measured_rows(self.run)
 
     @cached_property
     def baseline_rows(self) -> NDArray[np.int64]:
@@ -96,15 +104,17 @@ class Case:
 
     @cached_property
     def first_row(self) -> int | None:
-        """The first observed row: its forward pass came before the first update if it is step 0."""
-        return int(self.observed_rows[0]) if self.observed_rows.size else None
+        """The first measured row: its forward pass came before the first update if it is step 0."""
+        return int(self.measured_rows[0]) if self.measured_rows.size else None
 
     @cached_property
-    def last_sound_row(self) -> int | None:
-        """The last observed row at which the run was still finite: before the divergence, or the last of all."""
+    def late_row(self) -> int | None:
+        """The last measured row up to a divergence, or of all, at which most of the depth profile was still finite."""
         end = self.divergence.row if self.divergence is not None else self.run.steps - 1
-        faulty = stability.nonfinite_signal(self.run)
-        rows = self.observed_rows[(self.observed_rows <= end) & ~faulty[self.observed_rows]]
+        rows = self.measured_rows[self.measured_rows <= end]
+        if self.profile.size:
+            finite = np.isfinite(self.size[np.ix_(rows, self.profile)])
+            rows = rows[finite.sum(axis=1) * 2 > self.profile.size]
         return int(rows[-1]) if rows.size else self.first_row
 
     def step(self, row: int | None) -> int | None:
@@ -114,6 +124,11 @@ class Case:
     def name(self, layer: int) -> str:
         """A layer's dotted name."""
         return self.run.layers[layer].name
+
+    def place(self, layer: int) -> str:
+        """A layer's name as it reads in a sentence: with its type where it is a bare number, as in nn.Sequential."""
+        described = self.run.layers[layer]
+        return f"{described.name} ({described.type})" if not any(map(str.isalpha, module_of(described.name))) else described.name
 
     # -- quantities ---------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.analyse import robust, stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rate_search
+from bnprobe.diagnose.wording import against_weights, loss_fate, number, times, with_rate_search
+
+Array = NDArray[np.float64]
 
 _STEP_SIZE = "steps beyond the stable size make the loss rise (Bjorck et al. 2018, arXiv 1806.02375, Figure 3)"
 
@@ -17,48 +20,56 @@ _STEP_SIZE = "steps beyond the stable size make the loss rise (Bjorck et al. 201
 def learning_rate_too_high(case: Case) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
-    Looks for updates that are large against the weights at or before the moment the run left its course, in a run that
-    diverged. Looks like exploding activations; those grow along depth before the first update. Looks like a fault of the
-    arithmetic; that comes out of a calm run.
+    Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that fell to
+    the level of guessing or rose, at any step. Looks like exploding activations; those grow along depth before the first
+    update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of the arithmetic;
+    that comes out of a calm run.
     """
-    end = case.divergence
-    if end is None:
+    if not case.is_harmed:
         return None
-    ratio = case.update_ratio[: end.row + 1]
-    with np.errstate(invalid="ignore"):
-        large = np.argwhere(
-            np.isfinite(ratio) & (ratio >= thresholds.LARGE_UPDATE_RATIO) & (case.run["step"][: end.row + 1, None] >= 0)
-        )
-    if not large.size:
+    ratio = np.where(np.isfinite(case.update_ratio), case.update_ratio, -1.0)
+    if not ratio.shape[1]:
         return None
-    row = int(large[0, 0])
-    layer = int(np.nanargmax(np.where(np.isfinite(ratio[row]), ratio[row], -1.0)))
-    rate = _rate(case, row)
-    usual = float(robust.median(ratio[case.baseline_rows].ravel()))
+    row = _first_large_update(case, ratio.max(axis=1))
+    if row is None:
+        return None
+    layer = int(ratio[row].argmax())
+    module, moved = module_of(case.name(layer)), float(ratio[row, layer])
+    end = case.divergence.row if case.divergence is not None else case.run.steps
+    most = float(ratio[row:end].max())
+    later = f", and a later one by {against_weights(most)}" if most > 2 * moved else ""
     cause = (
-        f"The steps are too large: at step {case.step(row)} one update moved {module_of(case.name(layer))} by "
-        f"{percent(float(ratio[row, layer]))} of its weights' size{rate}; {loss_fate(case)}."
+        f"The steps are too large: at step {case.step(row)} one update moved {_module(case, layer)} by {against_weights(moved)}"
+        f"{_rate(case, row)}{later}; {loss_fate(case)}."
     )
     return Finding(
         id="learning-rate-too-high",
         severity="error",
-        confidence=0.8 if row <= max(1, end.row - 1) else 0.5,
-        layers=(module_of(case.name(layer)),),
+        confidence=0.8 if case.divergence is not None else 0.6,
+        layers=(module,),
         step=case.step(row),
         evidence=(
-            Evidence(
-                f"update ratio of {module_of(case.name(layer))}",
-                float(ratio[row, layer]),
-                thresholds.LARGE_UPDATE_RATIO,
-                "",
-                case.step(row),
-            ),
-            Evidence("median update ratio of the early steps", usual),
+            Evidence(f"update ratio of {module}", moved, thresholds.LARGE_UPDATE_RATIO, "", case.step(row)),
+            Evidence("largest update ratio before the loss was lost", most),
         ),
         cause=cause,
         fix=with_rate_search("Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
+
+
+def _first_large_update(case: Case, largest: Array) -> int | None:
+    """The row from which on the updates stayed large until the divergence; without one, the first that was large."""
+    end = case.divergence.row if case.divergence is not None else case.run.steps
+    rows = np.flatnonzero(largest[:end] >= 0)  # those whose updates were measured
+    is_large = largest[rows] >= thresholds.LARGE_UPDATE_RATIO
+    if not is_large.any():
+        return None
+    if case.divergence is None:
+        return int(rows[is_large.argmax()])
+    small = np.flatnonzero(~is_large)
+    start = int(small[-1]) + 1 if small.size else 0
+    return int(rows[start]) if start < rows.size else None
 
 
 def numerical_fault(case: Case) -> Finding | None:
@@ -76,15 +87,9 @@ def numerical_fault(case: Case) -> Finding | None:
         return None
     place, where, layer = _birthplace(case, row)
     before = case.run["loss"][row - 1] if row else float("nan")
-    calm = (
-        f"the loss had been {number(float(before))} and no layer had left its course"
-        if np.isfinite(before)
-        else "it was the first step"
-    )
+    calm = f"the loss had been {number(float(before))} and no layer had left its course" if np.isfinite(before) else "it was the first step"
     excess, count = _excess(case, row), _count(case, row, layer)
-    calmness = Evidence(
-        "largest finite activation against its baseline", excess, thresholds.CALM_DECADES, "decades", case.step(row)
-    )
+    calmness = Evidence("largest finite activation against its baseline", excess, thresholds.CALM_DECADES, "decades", case.step(row))
     return Finding(
         id="numerical-fault",
         severity="error",
@@ -111,9 +116,9 @@ def unexplained_divergence(case: Case) -> Finding | None:
     left = ""
     if first is not None:
         what = "activations" if first.signal == "activation" else "gradients"
-        left = f"; the {what} of {case.name(first.layer)} left their course first, at step {first.step}"
+        left = f"; the {what} of {case.place(first.layer)} left their course first, at step {first.step}"
         left += f", by {times(10**first.decades)}" if np.isfinite(first.decades) else ", with values that are not finite"
-    unseen = "" if case.observed_rows.size else "; no layer was measured"
+    unseen = "" if case.measured_rows.size else "; no layer was measured"
     return Finding(
         id="unexplained-divergence",
         severity="error",
@@ -135,15 +140,18 @@ def _rate(case: Case, row: int) -> str:
 
 def _is_calm(case: Case, row: int) -> bool:
     loss = case.run["loss"][:row]
-    loss = np.abs(loss[np.isfinite(loss)])
-    quiet_loss = not loss.size or loss[-1] <= thresholds.CALM_LOSS_TIMES * max(float(loss[0]), float(np.median(loss)))
-    return bool(quiet_loss and _excess(case, row) < thresholds.CALM_DECADES)
+    loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
+    quiet = not loss.size or loss[-1] <= thresholds.CALM_LOSS_TIMES * float(np.median(loss))
+    return bool(quiet and _excess(case, row) < thresholds.CALM_DECADES)
 
 
 def _excess(case: Case, row: int) -> float:
-    """How far the largest finite activation, of the row and the observed row before it, is above its baseline, decades."""
-    rows = case.observed_rows[case.observed_rows <= row][-2:]
-    above = case.size[rows] - case.baseline_of(case.size)
+    """How far the largest finite activation, of the row and the one before it, is above the course of its layer, decades."""
+    rows = case.measured_rows[case.measured_rows <= row]
+    recent, before = rows[-2:], rows[-2 - thresholds.CALM_STEPS : -2]
+    if not before.size:
+        recent, before = rows[-1:], rows[:-1]
+    above = case.size[recent] - robust.median(case.size[before], axis=0)
     above = above[np.isfinite(above)]
     return float(above.max()) if above.size else 0.0
 
@@ -157,14 +165,19 @@ def _birthplace(case: Case, row: int) -> tuple[str, str, int | None]:
         layer = int(forward[np.argmin(depth[forward])])
         described = case.run.layers[layer]
         if described.role == "input":
-            return f"in what {module_of(described.name)} was given", "the signal", layer
-        return f"in the forward pass of {described.name} ({described.type})", "the activations", layer
+            return f"in the input of {_module(case, layer)}", "the input", layer
+        return f"in the forward pass of {module_of(described.name)} ({described.type})", "the activations", layer
     if backward.size:
         layer = int(backward[np.argmax(depth[backward])])
-        return f"in the backward pass, between the loss and {case.name(layer)}", "the activation gradients", layer
-    if case.observed_rows.size and row in case.observed_rows:
+        return f"in the backward pass, between the loss and {_module(case, layer)}", "the activation gradients", layer
+    if row in case.measured_rows:
         return "in the loss itself, all activations being finite", "the loss", None
     return "at a step whose layers were not measured", "the loss", None
+
+
+def _module(case: Case, layer: int) -> str:
+    """The module of a layer as it reads in a sentence."""
+    return case.place(layer).replace(case.name(layer), module_of(case.name(layer)), 1)
 
 
 def _count(case: Case, row: int, layer: int | None) -> float:

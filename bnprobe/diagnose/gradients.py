@@ -21,7 +21,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
     than the last. Looks like frozen parameters; those have no gradient at all. An optimizer that rescales each gradient hides
     the fall from the weights; then the updates are even and nothing is reported.
     """
-    row = case.last_sound_row
+    row = case.late_row
     if row is None or case.divergence is not None:
         return None
     spans = [span for span in (case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")) if span]
@@ -34,7 +34,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
     kind = each(case.run.layers[late.first].kind)
     cause = (
         f"The gradient shrinks {number(late.slope)} decades {kind} on its way to the input: "
-        f"rms {number(late.last_rms)} at {case.name(late.last)}, {number(late.first_rms)} at {case.name(late.first)}, "
+        f"rms {number(late.last_rms)} at {case.place(late.last)}, {number(late.first_rms)} at {case.place(late.first)}, "
         f"so the first layers move {number(starved)} times as far as the last; {loss_fate(case)}."
     )
     return Finding(
@@ -76,14 +76,13 @@ def exploding_gradients(case: Case) -> Finding | None:
 
 
 def _along_depth(case: Case) -> Finding | None:
-    start, forward = case.span(case.first_row, "activation_gradient"), case.span(case.first_row)
+    start = case.span(case.first_row, "activation_gradient")
     if start is None or -start.decades < thresholds.EXPLODED_GRADIENT_DECADES:
         return None
-    explained = forward is not None and forward.decades >= thresholds.EXPLODED_DECADES
     kind = each(case.run.layers[start.first].kind)
     cause = (
         f"The gradient grows {number(-start.slope)} decades {kind} on its way to the input, already at the first step: "
-        f"rms {number(start.last_rms)} at {case.name(start.last)}, {number(start.first_rms)} at {case.name(start.first)}; "
+        f"rms {number(start.last_rms)} at {case.place(start.last)}, {number(start.first_rms)} at {case.place(start.first)}; "
         f"{loss_fate(case)}."
     )
     growth = Evidence(
@@ -93,7 +92,7 @@ def _along_depth(case: Case) -> Finding | None:
         "decades",
         case.step(start.step),
     )
-    return _finding(case, 0.8, (case.name(start.first), case.name(start.last)), case.step(start.step), (growth,), cause, explained)
+    return _finding(case, 0.8, (case.name(start.first), case.name(start.last)), case.step(start.step), (growth,), cause)
 
 
 def _in_one_step(case: Case) -> Finding | None:
@@ -117,17 +116,11 @@ def _in_one_step(case: Case) -> Finding | None:
         f"while the activations were still where they had been; most of it in {worst.name}; {loss_fate(case)}."
     )
     leap = Evidence("total gradient norm", size, thresholds.GRADIENT_LEAP * usual, "as the gradient", case.step(row))
-    return _finding(case, 0.7, (worst.layer,), case.step(row), (leap,), cause, False)
+    return _finding(case, 0.7, (worst.layer,), case.step(row), (leap,), cause)
 
 
 def _finding(
-    case: Case,
-    confidence: float,
-    layers: tuple[str, ...],
-    step: int | None,
-    evidence: tuple[Evidence, ...],
-    cause: str,
-    explained: bool,
+    case: Case, confidence: float, layers: tuple[str, ...], step: int | None, evidence: tuple[Evidence, ...], cause: str
 ) -> Finding:
     return Finding(
         id="exploding-gradients",
@@ -137,11 +130,8 @@ def _finding(
         step=step,
         evidence=evidence,
         cause=cause,
-        fix=with_remedy(
-            "Clip the gradient's norm at a few times its usual value, or normalise the layers", "clipping", "batch-norm"
-        ),
+        fix=with_remedy("Clip the gradient's norm at a few times its usual value, or normalise the layers", "clipping", "batch-norm"),
         source=_EXPLODING,
-        follows_from=("exploding-activations",) if explained else (),
     )
 
 

@@ -32,7 +32,7 @@ def healthy(case: Case) -> Finding:
     steps = f"{case.run.steps} step{'s' if case.run.steps != 1 else ''}"
     parts = [f"Nothing speaks against this training: {loss_fate(case)} in {steps}"]
     evidence = []
-    span = case.span(case.last_sound_row)
+    span = case.span(case.late_row)
     if span is not None:
         growth, step = "growth of the activations along depth", case.step(span.step)
         parts.append(f"the activations grow {number(round(span.slope, 3))} decades a layer along depth")
@@ -41,12 +41,12 @@ def healthy(case: Case) -> Finding:
     if ratio.size:
         parts.append(f"a step moves a layer by {number(100 * float(np.median(ratio)))} % of its weights")
         evidence.append(Evidence("median update ratio", float(np.median(ratio))))
-    if not case.observed_rows.size:
+    if not case.measured_rows.size:
         parts.append("but no layer was measured, so only the loss was judged")
     return Finding(
         id="healthy",
         severity="info",
-        confidence=0.5 if not case.observed_rows.size or case.run.steps < 5 else 0.9,
+        confidence=0.5 if not case.measured_rows.size or case.run.steps < 5 else 0.9,
         layers=(),
         step=None,
         evidence=tuple(evidence),

@@ -20,7 +20,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     course = case.course
     if not case.is_stuck or course is None:
         return None
-    ratio = case.update_ratio[case.observed_rows]
+    ratio = case.update_ratio[case.measured_rows]
     moving = robust.median(ratio, axis=0)
     moving = moving[np.isfinite(moving)]
     if not moving.size:
@@ -30,7 +30,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
         return None
     return Finding(
         id="learning-rate-too-low",
-        severity="warning",
+        severity="error",
         confidence=0.7,
         layers=(),
         step=case.step(case.first_row),
@@ -44,7 +44,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 
 def stuck(case: Case) -> Finding | None:
     """The loss sits at the level of guessing, whatever the reason: what remains when no cause is found."""
-    if not case.is_at_chance or case.course is None or (case.course.moved and case.course.first < 1.05 * case.course.late):
+    if not case.is_at_chance or case.course is None:
         return None
     return Finding(
         id="stuck",

@@ -12,6 +12,8 @@ from __future__ import annotations
 COURSE_STEPS = 20
 #: A loss within this share of ln C, for C outputs, is at the level of guessing. Measured: collapsed networks lie within 1 per cent.
 CHANCE_SHARE = 0.03
+#: A loss this many times its first has risen. Practice: noise and a warm-up stay below.
+RISEN_TIMES = 2.0
 
 #: Growth of the activations over the whole depth before the first update, decades. Measured: with normalisation, or under
 #: PyTorch's default initialisation, sound networks stay below 0.6; a residual network of 26 layers without normalisation has
@@ -28,6 +30,9 @@ COMMON_MODE_FRACTION = 0.95
 #: Rise of that share from the first to the last layer. Practice: a signal that is common from the start (a constant input) is
 #: another fault.
 COMMON_MODE_RISE = 0.3
+#: Share from which the deepest third of the layers counts as shifted. Measured: with normalisation 0.2 to 0.5, after a shift
+#: 0.7 and more.
+SHIFTED_FRACTION = 0.6
 
 #: Fall of the activation gradient from the last layer to the first, decades. Practice: float32 loses an update below 1e-7 of
 #: the weight, and a normal update is 1e-3 of it, so four decades leave the first layers without one.
@@ -54,9 +59,15 @@ DEAD_LAYER_SHARE = 0.9
 #: Observed steps over which a unit has to be silent to count as dead. Practice: a handful of batches.
 DEAD_STEPS = 5
 
+#: Size of the network's input beyond which it is not scaled. Practice: standardised inputs have rms 1; pixels of 0 to 255
+#: have about 100.
+UNSCALED_RMS = 30.0
+
 #: Everything within this many decades of its baseline counts as small before a fault. Measured: an instability that grows is
 #: two decades above its baseline in the step before the first value that is not finite, a fault of the arithmetic comes out of
 #: the blue.
 CALM_DECADES = 1.5
 #: Loss against the first that still counts as calm. Practice.
 CALM_LOSS_TIMES = 10.0
+#: Steps before a fault that show what was usual. Practice: long enough for a median, short enough to follow a training.
+CALM_STEPS = 10

@@ -26,12 +26,11 @@ def dead_units(case: Case) -> Finding | None:
     worst = max(dead, key=lambda layer: case.dead_share[layer])
     first = min(dead, key=lambda layer: (_row_of_death(case, layer), case.run.layers[layer].depth))
     row = _row_of_death(case, first)
-    by_rate = row > 0 and _largest_update(case, row) >= thresholds.LARGE_UPDATE_RATIO
     rest = f", as in {len(dead) - 1} more" if len(dead) > 1 else ""
     when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
     cause = (
-        f"{percent(case.dead_share[worst])} of the channels of {case.name(worst)} are zero for every input{rest}; "
-        f"{case.name(first)} lost more than {percent(thresholds.DEAD_SHARE)} {when}; {loss_fate(case)}."
+        f"{percent(case.dead_share[worst])} of the channels of {case.place(worst)} are zero for every input{rest}; "
+        f"{case.place(first)} lost more than {percent(thresholds.DEAD_SHARE)} {when}; {loss_fate(case)}."
     )
     return Finding(
         id="dead-units",
@@ -45,14 +44,13 @@ def dead_units(case: Case) -> Finding | None:
                 float(case.dead_share[worst]),
                 _limit(case),
                 "",
-                case.step(case.last_sound_row),
+                case.step(case.late_row),
             ),
             Evidence("layers with as many dead channels", float(len(dead))),
         ),
         cause=cause,
         fix="Warm the learning rate up, check the bias initialisation, or use an activation with a slope below zero (LeakyReLU).",
         source=_SOURCE,
-        follows_from=("learning-rate-too-high",) if by_rate else (),
     )
 
 
@@ -66,7 +64,7 @@ def _is_dead(case: Case, layer: int) -> bool:
     if not case.dead_share[layer] >= _limit(case):
         return False
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
-        seen = case.run["activation_dead"][case.observed_rows, layer]
+        seen = case.run["activation_dead"][case.measured_rows, layer]
         return described.depth > 0 and bool(seen[0] < thresholds.DEAD_SHARE)
     return described.kind == "activation"
 
@@ -74,13 +72,7 @@ def _is_dead(case: Case, layer: int) -> bool:
 def _row_of_death(case: Case, layer: int) -> int:
     """The first observed row from which on more than half of the channels stayed silent."""
     share = case.run["activation_dead"][:, layer]
-    rows = case.observed_rows[np.isfinite(share[case.observed_rows])]
+    rows = case.measured_rows[np.isfinite(share[case.measured_rows])]
     alive = np.flatnonzero(share[rows] < thresholds.DEAD_SHARE)
     start = int(alive[-1]) + 1 if alive.size else 0
     return int(rows[min(start, rows.size - 1)])
-
-
-def _largest_update(case: Case, row: int) -> float:
-    before = case.update_ratio[:row]
-    before = before[np.isfinite(before)]
-    return float(before.max()) if before.size else 0.0

@@ -40,6 +40,15 @@ def times(ratio: float) -> str:
     return f"{number(float(f'{ratio:.2g}'))} times"
 
 
+def against_weights(ratio: float) -> str:
+    """An update ratio in words.
+
+    >>> against_weights(0.138), against_weights(27.7)
+    ("13.8 % of its weights' size", "27.7 times its weights' size")
+    """
+    return f"{percent(ratio)} of its weights' size" if ratio < 1 else f"{number(ratio)} times its weights' size"
+
+
 def loss_fate(case: Case) -> str:
     """What became of the loss, as a clause."""
     end, course = case.divergence, case.course
@@ -51,6 +60,8 @@ def loss_fate(case: Case) -> str:
         return "no loss was seen"
     if case.is_at_chance:
         return f"the loss stays at {number(course.late)}, the level of guessing among {case.classes} classes"
+    if case.has_risen:
+        return f"the loss rose from {number(course.first)} to {number(course.late)}"
     if case.is_stuck:
         return f"the loss has not moved ({number(course.early)} to {number(course.late)} in {course.steps} steps)"
     return f"the loss went from {number(course.early)} to {number(course.late)}"

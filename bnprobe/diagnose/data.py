@@ -1,0 +1,60 @@
+"""Causes in what the network is given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.analyse import robust
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import loss_fate, number
+
+#: Kinds whose output has the size of their input.
+_RESHAPING = ("other", "pooling", "dropout")
+
+_SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: inputs of mean 0 and variance 1"
+
+
+def unscaled_input(case: Case) -> Finding | None:
+    """The network is given numbers far from one, so that its first layer's output, gradient and curvature are as far off.
+
+    Looks at the size of the first signal that no module produced, in a run that is lost. Looks like a learning rate that is
+    too high; there the input is of ordinary size. A normalisation that meets the input first makes its size harmless.
+    """
+    layer = _input_layer(case)
+    if not case.is_harmed or layer is None:
+        return None
+    size = float(robust.median(case.run["activation_rms"][case.baseline_rows, layer]))
+    if not size > thresholds.UNSCALED_RMS:
+        return None
+    low, high = (float(robust.median(case.run[f"activation_{end}"][case.baseline_rows, layer])) for end in ("min", "max"))
+    return Finding(
+        id="unscaled-input",
+        severity="error",
+        confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / thresholds.UNSCALED_RMS))), 2),
+        layers=(case.name(layer),),
+        step=case.step(case.first_row),
+        evidence=(
+            Evidence("rms of the input", size, thresholds.UNSCALED_RMS, "as the signal", case.step(case.first_row)),
+            Evidence("smallest input", low, None, "as the signal"),
+            Evidence("largest input", high, None, "as the signal"),
+        ),
+        cause=f"The input is not scaled: it has rms {number(size)} (from {number(low)} to {number(high)}) where the network, as it was "
+        f"initialised, expects about 1; {loss_fate(case)}.",
+        fix="Subtract the mean of the training data from the input and divide by its standard deviation.",
+        source=_SOURCE,
+    )
+
+
+def _input_layer(case: Case) -> int | None:
+    """The first recorded signal, if it is still the input; None where it is not, or where a normalisation receives it."""
+    if not case.profile.size:
+        return None
+    model = case.run.layers[case.profile[0]].model
+    own = sorted((layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.model == model)
+    first = own[0][1]
+    described = case.run.layers[first]
+    is_input = described.role == "input" or described.kind in _RESHAPING
+    receives = next((case.run.layers[i] for _, i in own if case.run.layers[i].kind not in _RESHAPING), described)
+    return first if is_input and receives.kind != "normalisation" else None
