@@ -16,39 +16,41 @@ A recorder of the common mode lives where the mean dwarfs the spread, and there 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from bnprobe.measure import fused
+from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.layout import Layout, by_samples
 
 #: Above this m_c^2 / V_c (any channel average) one-pass second moments lose more than about 1e-5 and the two-pass kernel is used.
 ONE_PASS_LIMIT = 10.0
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """What is kept of one signal.
 
     Attributes:
         samples: N.
         positions: P, 1 for a signal without positions.
-        mean: (C,) channel means m_c.
-        variance: (C,) channel variances V_c; infinite where the signal holds a non-finite value.
-        between: (C,) between-sample part B_c of V_c.
-        scalars: (4,) smallest value, largest value, number of zeros, number of non-finite values.
+        packed: (3 C + 8,) float64, on the host or on the signal's device: channel means m_c, channel variances V_c, their between-sample
+            parts B_c, then the summary: smallest value, largest value, number of zeros, number of non-finite values, A, B,
+            mean_c V_c, share of channels that are zero throughout. Where a value is not finite, vectors and energies are infinite.
     """
 
     samples: int
     positions: int
-    mean: torch.Tensor
-    variance: torch.Tensor
-    between: torch.Tensor
-    scalars: torch.Tensor
+    packed: NDArray[np.float64] | torch.Tensor
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return (self.packed.shape[0] - SUMMARY) // 3
 
 
-@torch.no_grad()
 def moments(x: torch.Tensor, layout: Layout) -> Moments:
     """Measure a signal.
 
@@ -57,21 +59,38 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
         layout: which axes are samples and channels.
 
     Returns:
-        The moments, on the device of ``x``. On an accelerator nothing is waited for.
+        The moments. On an accelerator nothing is waited for.
     """
-    x = x.detach()
+    if x.dtype is torch.float32 and x.is_cpu and fused.available():
+        how = fused.plan(tuple(x.shape), x.stride(), layout)
+        if how is not None:
+            packed, finite = fused.packed_moments(x, how)
+            if finite:
+                return Moments(how.true_samples, how.true_positions, packed)
+    with torch.no_grad():
+        return _moments_by_torch(x.detach(), layout)
+
+
+def _moments_by_torch(x: torch.Tensor, layout: Layout) -> Moments:
+    """The same with torch alone: for accelerators, other dtypes, memory with gaps, non-finite values, and without a compiler."""
     view, channels_last = by_samples(x, layout)
     samples, positions = view.shape[0], view.shape[1 if channels_last else 2]
-    if x.device.type != "cpu":
-        mean, variance, between = _on_accelerator(view, channels_last)
-        return Moments(samples, positions, mean, variance, between, _scalars_on_accelerator(x))
+    if not x.is_cpu:
+        return Moments(samples, positions, _pack(*_on_accelerator(view, channels_last), _extremes_on_accelerator(x)))
     mean, variance, between = _on_cpu(view, channels_last)
-    if not math.isfinite(float(variance.sum() + mean.sum())):
-        return _not_finite(view, channels_last)
-    # A tensor stored channels-last is contiguous as (N, P, C): reductions over it run at full speed.
-    low, high = torch.aminmax(view)
-    scalars = torch.tensor([float(low), float(high), _zeros_on_cpu(view, float(low), float(high)), 0.0], dtype=torch.float64)
-    return Moments(samples, positions, mean, variance, between, scalars)
+    if math.isfinite(float(mean.sum() + variance.sum())):
+        # A tensor stored channels-last is contiguous as (N, P, C): reductions over it run at full speed.
+        low, high = (float(value) for value in torch.aminmax(view))
+        return Moments(samples, positions, _pack(mean, variance, between, [low, high, _zeros_on_cpu(view, low, high), 0.0]))
+    return Moments(samples, positions, _not_finite(view, channels_last))
+
+
+def _pack(mean: torch.Tensor, variance: torch.Tensor, between: torch.Tensor, extremes: torch.Tensor | list[float]) -> torch.Tensor:
+    mean, variance, between = mean.double(), variance.double(), between.double()
+    extremes = torch.as_tensor(extremes, dtype=torch.float64, device=mean.device)
+    dead = ((mean == 0.0) & (variance == 0.0)).double()
+    energies = torch.stack([(mean * mean).mean(), between.mean(), variance.mean(), dead.mean()])
+    return torch.cat([mean, variance, between, extremes, energies])
 
 
 def _on_cpu(view: torch.Tensor, channels_last: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -137,29 +156,24 @@ def _has_negative_zero(sample: torch.Tensor, bits: torch.dtype) -> bool:
     return int(np.count_nonzero(sample.contiguous().view(bits).numpy())) != int(torch.count_nonzero(sample))
 
 
-def _scalars_on_accelerator(x: torch.Tensor) -> torch.Tensor:
+def _extremes_on_accelerator(x: torch.Tensor) -> torch.Tensor:
     low, high = torch.aminmax(x)
     zeros = x.numel() - torch.count_nonzero(x)
     nonfinite = x.numel() - torch.isfinite(x).sum()
     return torch.stack([low.double(), high.double(), zeros.double(), nonfinite.double()])
 
 
-def _not_finite(view: torch.Tensor, channels_last: bool) -> Moments:
+def _not_finite(view: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """Handle a signal that holds NaN or infinity, or whose squares overflow although every value is finite."""
-    samples, positions = view.shape[0], view.shape[1 if channels_last else 2]
     finite = torch.isfinite(view)
     count = int(view.numel() - finite.sum())
-    if count == 0:
-        scale = float(view.abs().max())
-        mean, variance, between = (part.double() for part in _on_cpu(view / scale, channels_last))
-        low, high = torch.aminmax(view)
-        scalars = torch.tensor([float(low), float(high), float(view.numel() - torch.count_nonzero(view)), 0.0], dtype=torch.float64)
-        return Moments(samples, positions, mean * scale, variance * scale**2, between * scale**2, scalars)
     kept = view[finite]
-    low = float(kept.min()) if kept.numel() else math.nan
-    high = float(kept.max()) if kept.numel() else math.nan
-    zeros = float(kept.numel() - torch.count_nonzero(kept))
-    channels = view.shape[2 if channels_last else 1]
-    infinite = torch.full((channels,), math.inf, dtype=torch.float64)
-    scalars = torch.tensor([low, high, zeros, float(count)], dtype=torch.float64)
-    return Moments(samples, positions, infinite, infinite, infinite, scalars)
+    extremes = [math.nan, math.nan, 0.0, float(count)]
+    if kept.numel():
+        extremes[:3] = [float(kept.min()), float(kept.max()), float(kept.numel() - torch.count_nonzero(kept))]
+    if count:
+        infinite = torch.full((view.shape[2 if channels_last else 1],), math.inf)
+        return _pack(infinite, infinite, infinite, extremes)
+    scale = float(view.abs().max())
+    mean, variance, between = (part.double() for part in _on_cpu(view / scale, channels_last))
+    return _pack(mean * scale, variance * scale**2, between * scale**2, extremes)

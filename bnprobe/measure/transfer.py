@@ -13,39 +13,43 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+Vector = NDArray[np.float64]
+
 
 class Transfer:
     """Vectors on their way to the host.
 
     Args:
-        vectors: one-dimensional tensors, on any devices; laid end to end in the given order, as float64.
+        vectors: one-dimensional; numpy arrays are there already, tensors may lie on any devices.
     """
 
-    def __init__(self, vectors: Sequence[torch.Tensor]) -> None:
-        self._lengths = [len(vector) for vector in vectors]
-        self._parts: list[tuple[list[int], torch.Tensor]] = []
+    def __init__(self, vectors: Sequence[torch.Tensor | Vector]) -> None:
+        self._arrays: list[Vector | None] = [vector if isinstance(vector, np.ndarray) else None for vector in vectors]
+        self._parts: list[tuple[list[tuple[int, int]], torch.Tensor]] = []
         self._events: list[Any] = []
-        by_device: dict[torch.device, list[int]] = {}
+        by_device: dict[torch.device, list[tuple[int, torch.Tensor]]] = {}
         for index, vector in enumerate(vectors):
-            by_device.setdefault(vector.device, []).append(index)
-        for device, indices in by_device.items():
-            self._parts.append((indices, self._start(torch.cat([vectors[index].double() for index in indices]), device)))
+            if isinstance(vector, torch.Tensor):
+                by_device.setdefault(vector.device, []).append((index, vector))
+        for device, found in by_device.items():
+            flat = torch.cat([vector.detach().to(torch.float64) for _, vector in found])
+            self._parts.append(([(index, len(vector)) for index, vector in found], self._start(flat, device)))
 
     @property
     def is_asynchronous(self) -> bool:
         """Whether something is still on its way from an accelerator."""
         return bool(self._events)
 
-    def result(self) -> list[NDArray[np.float64]]:
-        """Return the vectors as numpy arrays, waiting for them if need be."""
+    def result(self) -> list[Vector]:
+        """Return the vectors as numpy arrays of float64, waiting for them if need be."""
         for event in self._events:
             event.synchronize()
-        arrays: list[NDArray[np.float64]] = [np.empty(0)] * len(self._lengths)
-        for indices, host in self._parts:
-            ends = np.cumsum([self._lengths[index] for index in indices])[:-1]
-            for index, array in zip(indices, np.split(host.numpy(), ends), strict=True):
-                arrays[index] = array
-        return arrays
+        for lengths, host in self._parts:
+            flat, begin = host.numpy(), 0
+            for index, length in lengths:
+                self._arrays[index] = flat[begin : begin + length]
+                begin += length
+        return [array for array in self._arrays if array is not None]
 
     def _start(self, flat: torch.Tensor, device: torch.device) -> torch.Tensor:
         if device.type != "cuda":

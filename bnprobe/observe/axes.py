@@ -48,7 +48,7 @@ class Axes:
     def layer(self, tap: Tap) -> int | None:
         """Return the place of a tap's layer; None where the layer has changed its number of channels, or is gone."""
         known = self._layers.get(tap.key)
-        width = len(tap.moments.mean)
+        width = tap.moments.channels
         if known is not None:
             return known[0] if known[1] == width else None
         module = tap.key.module()

@@ -26,8 +26,6 @@ from bnprobe.observe.modules import ModuleCensus, ObservedModule, layout_of
 #: A module called more often than this before one backward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
 
-_HAS_CUDA = torch.backends.cuda.is_built()  # asking a build without CUDA would raise
-
 OUTPUT, INPUT = "output", "input"
 
 
@@ -265,5 +263,5 @@ def _is_traced() -> bool:
         torch.compiler.is_compiling()
         or torch._C._get_tracing_state() is not None
         or torch._C._functorch.maybe_current_level() is not None
-        or (_HAS_CUDA and torch.cuda.is_current_stream_capturing())
+        or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
     )

@@ -90,12 +90,27 @@ class Recorder:
 
     def install(self) -> None:
         """Attach to torch."""
+        self.resume()
+
+    def resume(self) -> None:
+        """Attach to torch, again after ``pause``."""
         self._census.attach()
         self._backward.attach(self._patches)
         self._optimizers.attach(self._patches)
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
-        self._prepare_step()
+        self._prepare_step(self._step.number)
+        self._step_began = time.perf_counter()
+
+    def pause(self) -> None:
+        """Detach from torch until ``resume``; nothing of the recorder is left in a step."""
+        self.settle()
+        self._detach()
+
+    def settle(self) -> None:
+        """Close the step whose update has happened, without waiting for the next one to begin."""
+        if self._step.stepped:
+            self._close_step()
 
     def flush(self) -> None:
         """Put on disk what is complete."""
@@ -112,8 +127,7 @@ class Recorder:
             return
         self._over = True
         self._detach()
-        if self._step.stepped:
-            self._close_step()
+        self.settle()
         self._deliver()
         if ending.status == "crashed":
             self._dump_flight()
@@ -140,14 +154,12 @@ class Recorder:
     # -- the clock ----------------------------------------------------------------------------------------------------
 
     def _on_forward(self) -> None:
-        if self._step.stepped:
-            self._close_step()
+        self.settle()
 
     def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None) -> None:
         if self._over:
             return
-        if self._step.stepped:
-            self._close_step()
+        self.settle()
         step = self._step
         step.micro_steps += 1
         if loss is not None:
@@ -242,7 +254,7 @@ class Recorder:
             self._close_step()
             raise StopTraining(f"--max-steps {self._options.max_steps}")
 
-    def _prepare_step(self, number: int = 0) -> None:
+    def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
         if self._schedule.is_observed(number):
             self._forward.attach()
@@ -292,9 +304,8 @@ class Recorder:
         loss = row["loss"] if row["loss"] is not None else math.nan
         self._judge(row, loss)
         self._writer.append_step(row)
-        if channels is not None:
-            for snapshot in self._flight.keep(channels, write=self._schedule.is_snapshot(closed.step.number)):
-                self._writer.append_snapshot(snapshot)
+        if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(closed.step.number)):
+            self._writer.append_snapshot(channels.columns(self._axes))
         self._writer.burst_if_due()
         self._show(row, loss)
 
@@ -314,7 +325,7 @@ class Recorder:
 
     def _dump_flight(self) -> None:
         for row in self._flight.dump():
-            self._writer.append_snapshot(row)
+            self._writer.append_snapshot(row.columns(self._axes))
 
     def _show(self, row: dict[str, Any], loss: float) -> None:
         now = time.perf_counter()

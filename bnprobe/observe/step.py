@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.forward import Tap
@@ -55,15 +56,43 @@ class OpenStep:
     wall_time: float = 0.0
 
 
-class ChannelMoments(NamedTuple):
-    """Moments of one layer at one step, on the host, float64; see measure.moments."""
+class LayerMoments(NamedTuple):
+    """Moments of one layer at one step, on the host; ``packed`` as in ``measure.moments.Moments``."""
 
     samples: int
     positions: int
-    mean: Vector
-    variance: Vector
-    between: Vector
-    scalars: Vector
+    packed: Vector
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return (len(self.packed) - SUMMARY) // 3
+
+
+class ChannelRow(NamedTuple):
+    """Every channel of one step, taken apart only when it is written: most steps are forgotten."""
+
+    step: int
+    signals: list[tuple[str, float, dict[int, LayerMoments]]]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return sum(moments.packed.nbytes for _, _, present in self.signals for moments in present.values())
+
+    def columns(self, axes: Axes) -> dict[str, Any]:
+        """Return the row of the run file."""
+        row: dict[str, Any] = {"snapshot": self.step}
+        for prefix, scale, present in self.signals:
+            mean = np.full(axes.channels, np.nan, dtype=np.float32)
+            variance = np.full(axes.channels, np.nan, dtype=np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for layer, moments in present.items():
+                    where, channels = axes.channel_slice(layer), moments.channels
+                    mean[where] = moments.packed[:channels] / scale
+                    variance[where] = moments.packed[channels : 2 * channels] / scale**2
+            row[f"{prefix}_mean"], row[f"{prefix}_variance"] = mean, variance
+        return row
 
 
 class ClosedStep:
@@ -77,9 +106,7 @@ class ClosedStep:
     def __init__(self, step: OpenStep, taps: Sequence[Tap]) -> None:
         self.step = step
         self._taps = _belonging(taps)
-        vectors: list[torch.Tensor] = []
-        for tap in self._taps:
-            vectors += [tap.moments.mean, tap.moments.variance, tap.moments.between, tap.moments.scalars]
+        vectors: list[torch.Tensor | Vector] = [tap.moments.packed for tap in self._taps]
         for update in step.updates:
             vectors += [update.gradient, update.weight]
             if update.update is not None:
@@ -94,8 +121,8 @@ class ClosedStep:
         """Whether the numbers still travel."""
         return self._transfer.is_asynchronous
 
-    def row(self, axes: Axes) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Return the step's row and, where layers were measured, its row of channels."""
+    def row(self, axes: Axes) -> tuple[dict[str, Any], ChannelRow | None]:
+        """Return the step's row and, where layers were measured, every channel."""
         vectors = iter(self._transfer.result())
         merged = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
@@ -120,28 +147,20 @@ class ClosedStep:
         if not step.observed:
             return row, None
         self._add_updates(row, axes, updates, fused_scale or 1.0)
-        channels: dict[str, Any] = {"snapshot": step.number}
-        with np.errstate(over="ignore", invalid="ignore"):
-            for prefix, channel_prefix, is_gradient in (
-                ("activation", "channel", False),
-                ("activation_gradient", "channel_gradient", True),
-            ):
-                present = {layer: moments for (layer, gradient), moments in merged.items() if gradient is is_gradient}
-                _add_signals(row, prefix, present, (scale or 1.0) if is_gradient else 1.0)
-                _add_channels(channels, channel_prefix, axes, present, (scale or 1.0) if is_gradient else 1.0)
-        return row, channels
+        activations, gradients = merged
+        _add_signals(row, "activation", activations, 1.0)
+        _add_signals(row, "activation_gradient", gradients, scale or 1.0)
+        return row, ChannelRow(step.number, [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)])
 
-    def _merge_taps(self, axes: Axes, vectors: Any) -> dict[tuple[int, bool], ChannelMoments]:
-        merged: dict[tuple[int, bool], ChannelMoments] = {}
+    def _merge_taps(self, axes: Axes, vectors: Any) -> tuple[dict[int, LayerMoments], dict[int, LayerMoments]]:
+        """Return the layers' activations and activation gradients, micro-steps merged."""
+        merged: tuple[dict[int, LayerMoments], dict[int, LayerMoments]] = ({}, {})
         for tap in self._taps:
-            measured = ChannelMoments(
-                tap.moments.samples, tap.moments.positions, next(vectors), next(vectors), next(vectors), next(vectors)
-            )
+            measured = LayerMoments(tap.moments.samples, tap.moments.positions, next(vectors))
             layer = axes.layer(tap)
-            if layer is None:
-                continue
-            place = (layer, tap.is_gradient)
-            merged[place] = merge(merged[place], measured) if place in merged else measured
+            if layer is not None:
+                present = merged[tap.is_gradient]
+                present[layer] = merge(present[layer], measured) if layer in present else measured
         return merged
 
     @staticmethod
@@ -171,29 +190,23 @@ class ClosedStep:
         row.update(columns)
 
 
-def merge(a: ChannelMoments, b: ChannelMoments) -> ChannelMoments:
+def merge(a: LayerMoments, b: LayerMoments) -> LayerMoments:
     """Merge the moments of two batches of one layer (Chan, Golub, LeVeque 1979), channel by channel.
 
     The batches may differ in samples and positions; samples weigh by their positions.
     """
     weight_a, weight_b = a.samples * a.positions, b.samples * b.positions
     share = weight_b / (weight_a + weight_b)
+    parts = [moments.packed[:-SUMMARY].reshape(3, -1) for moments in (a, b)]
     with np.errstate(over="ignore", invalid="ignore"):
-        delta = b.mean - a.mean
-        spread = share * (1.0 - share) * delta * delta
-        mean = a.mean + share * delta
-        variance = (1.0 - share) * a.variance + share * b.variance + spread
-        between = (1.0 - share) * a.between + share * b.between + spread
-    scalars = np.array(
-        [
-            np.fmin(a.scalars[0], b.scalars[0]),
-            np.fmax(a.scalars[1], b.scalars[1]),
-            a.scalars[2] + b.scalars[2],
-            a.scalars[3] + b.scalars[3],
-        ]
-    )
+        merged = (1.0 - share) * parts[0] + share * parts[1]
+        delta = parts[1][0] - parts[0][0]
+        merged[1:] += share * (1.0 - share) * delta * delta
+        energies = [np.mean(merged[0] ** 2), np.mean(merged[2]), np.mean(merged[1]), np.mean((merged[0] == 0) & (merged[1] == 0))]
+    first, second = a.packed[-SUMMARY:], b.packed[-SUMMARY:]
+    extremes = [np.fmin(first[0], second[0]), np.fmax(first[1], second[1]), first[2] + second[2], first[3] + second[3]]
     samples = a.samples + b.samples
-    return ChannelMoments(samples, (weight_a + weight_b) // samples, mean, variance, between, scalars)
+    return LayerMoments(samples, (weight_a + weight_b) // samples, np.concatenate([merged.ravel(), extremes, energies]))
 
 
 def _belonging(taps: Sequence[Tap]) -> list[Tap]:
@@ -203,39 +216,31 @@ def _belonging(taps: Sequence[Tap]) -> list[Tap]:
     return list(taps)
 
 
-def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, ChannelMoments], scale: float) -> None:
-    width = max(present, default=-1) + 1
-    names = ("common_energy", "between_energy", "within_energy", "rms", "min", "max", "nonfinite", "zeros")
-    columns = {name: np.full(width, np.nan) for name in names}
-    dead = np.full(width, np.nan)
-    for layer, moments in present.items():
-        low, high, zeros, nonfinite = moments.scalars
-        size = moments.samples * moments.positions * len(moments.mean)
-        common = float(np.mean(moments.mean * moments.mean)) / scale**2
-        between = float(np.mean(moments.between)) / scale**2
-        within = max(0.0, float(np.mean(moments.variance)) / scale**2 - between) if np.isfinite(between) else np.inf
-        if nonfinite:
-            common = between = within = np.inf
-        columns["common_energy"][layer] = common
-        columns["between_energy"][layer] = between
-        columns["within_energy"][layer] = within
-        columns["rms"][layer] = np.sqrt(common + between + within)
-        columns["min"][layer] = low / scale
-        columns["max"][layer] = high / scale
-        columns["nonfinite"][layer] = nonfinite
-        columns["zeros"][layer] = zeros / size
-        dead[layer] = np.mean((moments.mean == 0.0) & (moments.variance == 0.0))
-    row.update({f"{prefix}_{name}": column for name, column in columns.items()})
+def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, LayerMoments], scale: float) -> None:
+    """Add a kind of signal, layer by layer; a gradient scaler's factor is taken out."""
+    if not present:
+        return
+    places = list(present)
+    low, high, zeros, nonfinite, common, between, variance, dead = np.array([one.packed[-SUMMARY:] for one in present.values()]).T
+    sizes = np.array([one.samples * one.positions * one.channels for one in present.values()])
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = nonfinite == 0
+        common, between, variance = (np.where(whole, energy / scale**2, np.inf) for energy in (common, between, variance))
+        # B and V are rounded apart; an infinite V leaves nothing to subtract from.
+        within = np.where(np.isfinite(variance), np.maximum(variance - between, 0.0), np.inf)
+        columns = {
+            "common_energy": common,
+            "between_energy": between,
+            "within_energy": within,
+            "rms": np.sqrt(common + between + within),
+            "min": low / scale,
+            "max": high / scale,
+            "nonfinite": nonfinite,
+            "zeros": zeros / sizes,
+        }
     if prefix == "activation":
-        row["activation_dead"] = dead
-
-
-def _add_channels(row: dict[str, Any], prefix: str, axes: Axes, present: dict[int, ChannelMoments], scale: float) -> None:
-    mean = np.full(axes.channels, np.nan, dtype=np.float32)
-    variance = np.full(axes.channels, np.nan, dtype=np.float32)
-    for layer, moments in present.items():
-        where = axes.channel_slice(layer)
-        mean[where] = moments.mean / scale
-        variance[where] = moments.variance / scale**2
-    row[f"{prefix}_mean"] = mean
-    row[f"{prefix}_variance"] = variance
+        columns["dead"] = dead
+    for name, values in columns.items():
+        column = np.full(max(places) + 1, np.nan)
+        column[places] = values
+        row[f"{prefix}_{name}"] = column
