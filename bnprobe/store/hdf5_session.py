@@ -124,7 +124,7 @@ class Hdf5Session:
         handle = self._handles[name]
         place = handle.get_space()
         place.select_hyperslab((first, *(0,) * (block.ndim - 1)), block.shape)
-        text = h5py.h5t.py_create(h5py.string_dtype(), logical=True) if VARIABLES[name].dtype == TEXT else None
+        text = h5py.h5t.py_create(h5py.string_dtype()) if VARIABLES[name].dtype == TEXT else None
         handle.write(h5py.h5s.create_simple(block.shape), place, block, text)
 
 
