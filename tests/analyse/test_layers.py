@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnprobe.analyse import layers
+from bnprobe.store.reader import Layer, Run
+
+
+def run_of_layers(*found: Layer) -> Run:
+    return Run(Path("x.h5"), {}, list(found), [], [], [], [], {})
+
+
+def layer(name: str, kind: str, depth: int, role: str = "output", call: int = 0, model: int = 0) -> Layer:
+    return Layer(name, kind.title(), kind, role, depth, call, model, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("a.b", "a.b"), ("a.b:2", "a.b"), ("a.b:input", "a.b"), ("a.b:input:2", "a.b"), ("a.b:2:input", "a.b"), ("", ""), ("a:x", "a:x")],
+)
+def test_module_of(name: str, module: str) -> None:
+    assert layers.module_of(name) == module
+
+
+def test_a_profile_holds_first_calls_of_the_most_frequent_weighted_kind_in_depth_order() -> None:
+    run = run_of_layers(
+        layer("deep", "linear", 9),
+        layer("x:input", "linear", 0, role="input"),
+        layer("first", "linear", 1),
+        layer("relu", "activation", 2),
+        layer("relu2", "activation", 3),
+        layer("relu3", "activation", 4),
+        layer("first:2", "linear", 5, call=1),
+        layer("conv", "convolution", 6),
+        layer("other", "linear", 1, model=1),
+    )
+    assert layers.profile_layers(run).tolist() == [2, 0]
+    assert layers.profile_layers(run, model=1).tolist() == [8]
+    assert layers.profile_layers(run, model=7).tolist() == []
+    assert layers.models(run) == [0, 1]
+
+
+def test_without_weights_the_most_frequent_kind_makes_the_profile() -> None:
+    run = run_of_layers(layer("a", "normalisation", 0), layer("b", "activation", 1), layer("c", "activation", 2))
+    assert layers.profile_layers(run).tolist() == [1, 2]
+
+
+def test_no_layers_no_profile() -> None:
+    assert layers.profile_layers(run_of_layers()).dtype == np.int64
+    assert layers.largest_model(run_of_layers()) == 0

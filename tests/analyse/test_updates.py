@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnprobe.analyse import updates
+from bnprobe.store.reader import read_run
+from tests.synthetic_runs import residual_recording
+
+
+def test_ratios_by_parameter_and_by_layer(tmp_path: Path) -> None:
+    made = residual_recording(steps=2)
+    bias = {**made.parameters[0], "parameter": "conv1.bias", "parameter_size": 16}
+    made.parameters.append(bias)
+    for name in ("gradient_norm", "weight_norm", "update_norm"):
+        values = getattr(made, name)
+        setattr(made, name, np.concatenate([values, np.zeros((2, 1))], axis=1))
+    made.weight_norm[:, 0], made.update_norm[:, 0], made.gradient_norm[:, 0] = 4.0, 0.3, 6.0
+    made.weight_norm[:, -1], made.update_norm[:, -1], made.gradient_norm[:, -1] = [0.0, 3.0], 0.4, 8.0
+    made.layers.append({**made.layers[0], "layer": "conv1:2", "layer_call": 1})
+    for signal in (made.activation, made.gradient):
+        for field in ("rms", "kappa", "within_share", "zeros"):
+            values = getattr(signal, field)
+            setattr(signal, field, np.concatenate([values, values[:, :1]], axis=1))
+    made.dead = np.zeros((2, len(made.layers)))
+    made.snapshots = []
+    run = read_run(made.write(tmp_path / "run.h5"))
+
+    ratio = updates.update_ratio(run)
+    assert ratio[:, 0] == pytest.approx([0.075, 0.075])
+    assert ratio[:, -1] == pytest.approx([np.inf, 0.4 / 3.0])  # a bias starts at zero
+    by_layer = updates.layer_update_ratio(run)
+    assert by_layer[:, 0] == pytest.approx([0.5 / 4.0, 0.5 / 5.0])
+    assert by_layer[:, -1] == pytest.approx(by_layer[:, 0])  # the second call is the same module
+    assert np.isnan(by_layer[:, made.index("relu1")]).all()
+    assert updates.layer_gradient_norm(run)[0, 0] == pytest.approx(10.0)
+
+
+def test_what_was_not_observed_is_a_gap(tmp_path: Path) -> None:
+    made = residual_recording(steps=3)
+    made.observed[1] = False
+    run = read_run(made.write(tmp_path / "run.h5"))
+    assert np.isnan(updates.update_ratio(run)[1]).all()
+    assert np.isnan(updates.layer_update_ratio(run)[1]).all()
+    assert np.isfinite(updates.total_norm(run["parameter_gradient_norm"])).tolist() == [True, False, True]
+
+
+def test_total_norm_of_infinite_and_of_no_parameters() -> None:
+    assert updates.total_norm(np.array([[3.0, 4.0], [np.nan, 2.0], [np.inf, 1.0]])) == pytest.approx([5.0, 2.0, np.inf])
+    assert np.isnan(updates.total_norm(np.empty((2, 0)))).all()
