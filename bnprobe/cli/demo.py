@@ -81,7 +81,7 @@ def _record(script: Path, output: Path) -> Path:
 
     from bnprobe.errors import BnprobeError
 
-    command = [sys.executable, "-m", "bnprobe", "record", "-f", "-o", str(output), str(script)]
+    command = [sys.executable, "-m", "bnprobe", "record", "-q", "-f", "-o", str(output), str(script)]
     status = subprocess.run(command, check=False).returncode
     if status != 0 or not output.exists():
         raise BnprobeError(f"{script.name} ended with status {status}", f"run it alone to see why: {sys.executable} {script}")

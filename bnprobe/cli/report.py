@@ -12,7 +12,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Run files; several are laid side by side.", metavar="RUNS...", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page (default: the first run's name with .html)."),
+        typer.Option("-o", "--output", help="The page (default: the first run's name with .html in place of .h5)."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
@@ -24,7 +24,7 @@ def report(
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.report.page import write_page
 
-    page = output or runs[0].with_suffix(".html")
+    page = output or runs[0].parent / f"{runs[0].name.removesuffix('.h5')}.html"
     check_page(page, runs)
     write_page(runs, page)
     print(f"wrote {page}")

@@ -53,9 +53,9 @@ class Voice:
             self._status_line.update(status_text(progress))
 
     def fault(self, error: Exception) -> None:
-        """Something of ours failed; the script goes on."""
+        """Something of ours failed; the script does not notice."""
         self._has_failed = True
-        say(f"{error if isinstance(error, BnprobeError) else describe(error)}; the script goes on")
+        say(f"the recording failed: {error if isinstance(error, BnprobeError) else describe(error)}")
         if isinstance(error, BnprobeError) and error.hint:
             say(f"hint: {error.hint}")
 

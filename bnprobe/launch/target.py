@@ -25,6 +25,11 @@ _LAUNCHERS = {
     "python": "bnprobe record train.py",
     "python3": "bnprobe record train.py",
 }
+_LAUNCHER_MODULES = {
+    "torch.distributed.run": "python -m torch.distributed.run --nproc-per-node=N -m bnprobe record train.py",
+    "torch.distributed.launch": "python -m torch.distributed.run --nproc-per-node=N -m bnprobe record train.py",
+    "accelerate.commands.launch": "python -m accelerate.commands.launch -m bnprobe record train.py",
+}
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,11 @@ def _check_module(name: str) -> None:
     """Look for a module without importing anything: its packages belong to the script and may import torch."""
     if name.endswith(".py") or os.sep in name:
         raise UsageError(f"cannot run '{name}' with -m: it is a file, not a module name", f"leave -m out: bnprobe record {name}")
+    if name in _LAUNCHER_MODULES:
+        raise UsageError(
+            f"cannot record -m {name}: it trains in processes of its own",
+            f"put bnprobe next to the script: {_LAUNCHER_MODULES[name]}",
+        )
     found = ""
     folders: list[str] | None = None
     for part in name.split("."):

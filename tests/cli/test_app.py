@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -99,3 +100,19 @@ def test_console_script_and_module_are_the_same_program():
     code = "import importlib.metadata as m; [e] = [e for e in m.entry_points(group='console_scripts') if e.name == 'bnprobe']; e.load()()"
     result = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, timeout=60)
     assert result.stdout == f"bnprobe {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "expected"), [("bash", "bnprobe re", {"record", "report"}), ("zsh", "bnprobe record --ev", {"--every"})]
+)
+def test_shell_completion(shell, words, expected):
+    environment = {
+        **os.environ,
+        "_BNPROBE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+        "_TYPER_COMPLETE_ARGS": words,
+    }
+    result = subprocess.run([sys.executable, "-m", "bnprobe"], capture_output=True, text=True, timeout=60, env=environment)
+    assert all(word in result.stdout for word in expected)
+    assert "demo" not in result.stdout

@@ -52,6 +52,7 @@ def test_the_whole_way(record, tmp_path):
     run = read_run(file)
     assert run.steps == 4
     assert run.attributes["command"] == "bnprobe record train.py --lr 1"
+    assert {"0", "1", "2"} <= {layer.name for layer in run.layers}
 
 
 ENDS = {

@@ -72,7 +72,7 @@ def test_fault_with_its_hint(voice, capsys):
     voice.fault(RunFileError("cannot write run.h5", "free some space"))
     voice.ended(DONE, recorded=False, hurried=False)
     assert capsys.readouterr().err.splitlines() == [
-        "bnprobe: cannot write run.h5; the script goes on",
+        "bnprobe: the recording failed: cannot write run.h5",
         "bnprobe: hint: free some space",
         "bnprobe: nothing was recorded",
     ]

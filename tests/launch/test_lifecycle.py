@@ -256,7 +256,7 @@ class TestFaultsOfOurs:
         result = bench.record(script.name, FAKE_FAULT="init")
         assert (result.status, result.stdout) == (3, "trained\n")
         assert result.stderr.splitlines() == [
-            "bnprobe: OSError: the disk is on fire; the script goes on",
+            "bnprobe: the recording failed: OSError: the disk is on fire",
             "bnprobe: nothing was recorded",
         ]
 

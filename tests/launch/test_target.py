@@ -102,8 +102,14 @@ def test_launcher_by_habit(launcher):
     assert "bnprobe record train.py" in hint
 
 
+def test_launcher_as_a_module_would_record_nothing():
+    message, hint = refusal("torch.distributed.run", is_module=True)
+    assert message == "cannot record -m torch.distributed.run: it trains in processes of its own"
+    assert hint.endswith("-m bnprobe record train.py")
+
+
 def test_module_given_as_a_file():
-    assert refusal("json.tool"[:4]) == ("cannot run 'json': no such file", "'json' is a module: bnprobe record -m json")
+    assert refusal("json") == ("cannot run 'json': no such file", "'json' is a module: bnprobe record -m json")
 
 
 def test_file_given_as_a_module():

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.test_app import bnprobe
+from tests.synthetic_runs import BUILDERS
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name in ("exploding", "healthy"):
+        BUILDERS[name](tmp_path / f"{name}.h5")
+    return tmp_path
+
+
+def test_page_is_named_after_the_first_run(runs):
+    result = bnprobe("report", "exploding.h5", "healthy.h5", cwd=runs)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "wrote exploding.html\n", "")
+    page = (runs / "exploding.html").read_text()
+    assert "exploding" in page and "healthy" in page
+    # Reports are made again and again: the page may be overwritten.
+    assert bnprobe("report", "exploding.h5", cwd=runs).returncode == 0
+
+
+def test_name_with_other_dots(runs):
+    (runs / "healthy.h5").rename(runs / "bnprobe-train.412.h5.part")
+    assert bnprobe("report", "bnprobe-train.412.h5.part", cwd=runs).stdout == "wrote bnprobe-train.412.h5.part.html\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.h5"], "nothing.h5"),
+        (["."], "is a folder"),
+        (["text.txt"], "is not an HDF5 file"),
+        (["empty.h5"], "is empty"),
+        (["cut.h5"], "cut short or damaged"),
+        (["healthy.h5", "-o", "pages/run.html"], "there is no folder 'pages'"),
+        (["healthy.h5", "-o", "."], "it is a folder"),
+        (["healthy.h5", "-o", "healthy.h5"], "that is a run file"),
+        (["healthy.h5", "-o", "exploding.h5"], "that is a run file"),
+        (["healthy.h5", "-o", "/proc/self/run.html"], "cannot write /proc/self/run.html"),
+    ],
+)
+def test_bad_input_is_one_sentence(runs, arguments, message):
+    (runs / "text.txt").write_text("not a run")
+    (runs / "empty.h5").write_bytes(b"")
+    (runs / "cut.h5").write_bytes((runs / "healthy.h5").read_bytes()[:3000])
+    before = {path.name: path.read_bytes() for path in runs.iterdir()}
+
+    result = bnprobe("report", *arguments, cwd=runs)
+
+    assert result.returncode in (1, 2)
+    assert result.stdout == ""
+    first, second = result.stderr.splitlines()
+    assert first.startswith("bnprobe: ") and message in first
+    assert second.startswith("hint: ")
+    assert {path.name: path.read_bytes() for path in runs.iterdir()} == before
+
+
+def test_open_starts_the_browser(runs, monkeypatch, capsys):
+    from bnprobe.cli import report
+
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or False)
+    report.report([runs / "healthy.h5"], show=True)
+    assert opened == [(runs / "healthy.html").as_uri()]
+    assert "no browser could be started" in capsys.readouterr().out
