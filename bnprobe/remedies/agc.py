@@ -1,0 +1,54 @@
+"""Adaptive gradient clipping: no unit's gradient is large beside its weights.
+
+Brock, De, Smith, Simonyan 2021, "High-Performance Large-Scale Image Recognition Without Normalization", arXiv 2102.06171, equation 3.
+For each output unit i of a weight,
+
+    G_i <- lambda max(||W_i||, eps) / ||G_i|| G_i    where  ||G_i|| / max(||W_i||, eps) > lambda
+
+with lambda = 0.01 and eps = 1e-3. Vectors (biases, gains) count as one unit. The last linear layer is left alone, as published.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from bnprobe.remedies.remedy import Remedy, Step, Touched
+from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.settings import AdaptiveClippingSettings
+
+
+class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
+    """The remedy ``agc``."""
+
+    acts_in_steps = True
+
+    def __init__(self, settings: AdaptiveClippingSettings | None = None) -> None:
+        super().__init__(settings)
+        self._parameters: list[nn.Parameter] = []
+
+    def prepare(self, scope: Scope) -> Touched:
+        """Note what will be clipped."""
+        linear = [module for _, module in scope.modules() if isinstance(module, nn.Linear) and scope.is_trained(module)]
+        spared = {id(p) for p in linear[-1].parameters()} if linear and not self.settings.last else set()
+        clipped = [(name, parameter) for name, parameter in scope.parameters() if id(parameter) not in spared]
+        if not clipped:
+            raise self.nothing("no parameter is trained but the last linear layer's", "agc:last clips that, too")
+        self._parameters = [parameter for _, parameter in clipped]
+        return Touched("parameters", tuple(name for name, _ in clipped))
+
+    def before_step(self, step: Step) -> None:
+        """Clip unit by unit."""
+        for parameter in step.mine(self._parameters):
+            gradient = parameter.grad
+            if gradient is not None:
+                limit = unit_norms(parameter).clamp_(min=self.settings.eps).mul_(self.settings.clipping * step.scale)
+                # Where the gradient is zero the ratio is infinite, and its minimum with 1 is 1.
+                gradient.mul_((limit / unit_norms(gradient)).clamp_(max=1.0))
+
+
+def unit_norms(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the norm of each unit, in a shape that broadcasts: over all axes but the first, or over a vector as a whole."""
+    axes = tuple(range(1, tensor.dim())) if tensor.dim() > 1 else None
+    norms: torch.Tensor = torch.linalg.vector_norm(tensor.detach(), dim=axes, keepdim=tensor.dim() > 1)
+    return norms

@@ -1,0 +1,234 @@
+"""Apply remedies to a model and to whatever trains it.
+
+    applied = apply(["msr", "clip-norm:max=2"], model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+The optimizer need not be named: one that steps the model's parameters is recognised at its first step. Name it where it exists
+already and a remedy brings new parameters, which it then trains beside the old ones.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from bnprobe.errors import RemedyError
+from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
+from bnprobe.remedies.scope import Scope, wrapping_of
+from bnprobe.remedies.specification import Specification, parse_all
+
+#: A record names this many modules of each remedy; an attribute of the run file holds 64 KiB.
+NAMES_LIMIT = 100
+
+
+class Applied:
+    """Remedies at work on some models.
+
+    It is a context manager, which takes them off again at its end, and may be ignored by those who never want to.
+
+    Args:
+        specifications: the remedies, in the order in which they act.
+        scope: where they may act.
+        optimizer: the optimizer, if it exists already.
+
+    Raises:
+        RemedyError: one cannot be applied; the model is then as it was, but for weights that another has set anew.
+    """
+
+    def __init__(self, specifications: Sequence[Specification], scope: Scope, optimizer: torch.optim.Optimizer | None = None) -> None:
+        self.remedies: list[Remedy[Any]] = [one.entry.load()(one.settings) for one in specifications]
+        self.touched: list[Touched] = []
+        self._specifications = list(specifications)
+        self._scope = scope
+        self._handles: list[Any] = []
+        self._attached: weakref.WeakSet[torch.optim.Optimizer] = weakref.WeakSet()
+        self._depth: weakref.WeakKeyDictionary[torch.optim.Optimizer, int] = weakref.WeakKeyDictionary()
+        try:
+            self._prepare(optimizer)
+        except Exception:
+            self.remove()
+            raise
+        if any(remedy.acts_in_steps for remedy in self.remedies):
+            if optimizer is not None:
+                self.attach(optimizer)
+            self._handles.append(register_optimizer_step_pre_hook(self._meet))
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Act around the steps of an optimizer; done by itself for one that steps a parameter of the models."""
+        if optimizer not in self._attached:
+            self._attached.add(optimizer)
+            # On the optimizer, not globally: its own hooks run after the global ones before a step, and before them after it,
+            # so that a recording sees the gradient as it came and the update as it was made.
+            self._handles.append(optimizer.register_step_pre_hook(_eagerly(self._before)))
+            self._handles.append(optimizer.register_step_post_hook(_eagerly(self._after)))
+
+    def remove(self) -> None:
+        """Take the remedies off: hooks, added modules and parametrisations go, weights stay as they are.
+
+        Parameters that a remedy added stay in the optimizer without effect.
+        """
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for remedy in reversed(self.remedies):
+            remedy.remove()
+
+    def __enter__(self) -> Applied:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.remove()
+
+    def record(self) -> list[dict[str, Any]]:
+        """Return, in order and ready for JSON, each remedy with its settings and what it touched."""
+        return [
+            {
+                "name": one.entry.name,
+                "specification": one.text,
+                "settings": one.values(),
+                "what": touched.what,
+                "count": len(touched.names),
+                "touched": list(touched.names[:NAMES_LIMIT]),
+            }
+            for one, touched in zip(self._specifications, self.touched, strict=True)
+        ]
+
+    def __repr__(self) -> str:
+        lines = [f"{one['specification']}: {one['count']} {one['what']}" for one in self.record()]
+        return f"<remedies {json.dumps(lines)}>"
+
+    # -- before training ----------------------------------------------------------------------------------------------
+
+    def _prepare(self, optimizer: torch.optim.Optimizer | None) -> None:
+        for remedy in self.remedies:
+            for model in self._scope.models:
+                _check_wrapping(remedy, model)
+        for remedy in self.remedies:
+            touched = remedy.prepare(self._scope)
+            self.touched.append(touched)
+            self._scope.trained.update((id(one.parameter), one.parameter) for one in touched.added)
+            if optimizer is not None and touched.added:
+                hand_over(optimizer, touched.added, remedy.name)
+
+    # -- around every step --------------------------------------------------------------------------------------------
+
+    def _meet(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Attach to an optimizer that moves our parameters, in time for the step that it is about to make."""
+        if optimizer not in self._attached:
+            held = (p for group in optimizer.param_groups for p in group["params"])
+            if any(id(p) in self._scope.trained for p in held):
+                self.attach(optimizer)
+
+    def _before(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        depth = self._depth.get(optimizer, 0)
+        self._depth[optimizer] = depth + 1
+        if depth:  # a step that calls the step it inherits
+            return None
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._edit_gradients(optimizer)
+            return None
+        wrapped = partial(self._run_closure, closure, optimizer)
+        return (args, {**kwargs, "closure": wrapped}) if "closure" in kwargs else ((args[0], wrapped, *args[2:]), kwargs)
+
+    def _run_closure(self, closure: Callable[[], Any], optimizer: torch.optim.Optimizer) -> Any:
+        """The gradients of such a step exist only once its closure has run."""
+        result = closure()
+        self._edit_gradients(optimizer)
+        return result
+
+    @torch.no_grad()
+    def _edit_gradients(self, optimizer: torch.optim.Optimizer) -> None:
+        step = Step(optimizer)
+        for remedy in self.remedies:
+            remedy.before_step(step)
+
+    @torch.no_grad()
+    def _after(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        depth = self._depth.get(optimizer, 1) - 1
+        self._depth[optimizer] = depth
+        if depth == 0:
+            step = Step(optimizer)
+            for remedy in self.remedies:
+                remedy.after_step(step)
+
+
+def apply(
+    remedies: str | Iterable[str],
+    model: nn.Module | Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Applied:
+    """Change how a model trains.
+
+    Args:
+        remedies: one or more of ``bnprobe remedies``, with settings: ``"msr:w=0.99"``, ``["no-norm", "agc"]``.
+        model: the model or models that will be trained, before they are wrapped or compiled.
+        optimizer: the optimizer, if it has been built already; otherwise it is recognised at its first step.
+
+    Returns:
+        The remedies at work; ``remove()``, or leaving a ``with`` block, takes them off.
+
+    Raises:
+        RemedyError: a remedy is unknown, finds nothing to act on, or comes too late for this model or optimizer.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    >>> apply("msr", model)
+    <remedies ["msr: 2 convolution kernels"]>
+    """
+    models = [model] if isinstance(model, nn.Module) else list(model)
+    return Applied(parse_all(remedies), Scope(models), optimizer)
+
+
+def hand_over(optimizer: torch.optim.Optimizer, added: Sequence[Added], remedy: str) -> None:
+    """Let an optimizer train new parameters, each in the group of the old one beside it.
+
+    Raises:
+        RemedyError: the optimizer has begun to train, or was not made for this model.
+    """
+    if optimizer.state:
+        raise RemedyError(
+            f"remedy {remedy} adds parameters, and this {type(optimizer).__name__} has state already",
+            f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
+        )
+    for one in added:
+        group = next((g for g in optimizer.param_groups if any(p is one.beside for p in g["params"])), None)
+        if group is None:
+            raise RemedyError(
+                f"remedy {remedy} adds {one.name}, and the optimizer trains nothing beside it",
+                f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
+            )
+        group["params"].append(one.parameter)
+        if "param_names" in group:
+            group["param_names"].append(one.name)
+
+
+def _check_wrapping(remedy: Remedy[Any], model: nn.Module) -> None:
+    wrapping = wrapping_of(model)
+    too_late = {
+        "DistributedDataParallel": remedy.needs >= Changes.WEIGHTS,
+        "torch.compile": remedy.needs >= Changes.STRUCTURE,
+        "FSDP": True,
+    }
+    if wrapping is not None and too_late[wrapping]:
+        raise RemedyError(
+            f"remedy {remedy.name} changes the model, and {wrapping} has fixed it already",
+            f'in the script, ahead of {wrapping}: bnprobe.remedies.apply("{remedy.name}", model)',
+        )
+
+
+def _eagerly(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep a hook out of compiled graphs, lazily: a script that does not compile must not import the compiler for it."""
+
+    def call(*args: Any) -> Any:
+        return hook(*args)
+
+    disable: Callable[[Any], Any] = getattr(torch, "_disable_dynamo", lambda function: function)
+    return disable(call)  # type: ignore[no-any-return]

@@ -1,0 +1,38 @@
+"""Gradient centralisation: the mean over a whole filter is taken out of its gradient.
+
+Yong, Huang, Hua, Zhang 2020, arXiv 2004.01461:  g[o] <- g[o] - mean g[o], over all axes but the first.
+Under SGD it keeps the sum of a filter's weights, and so removes what is common to all inputs and positions; mean shift rejection removes
+it input by input.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bnprobe.remedies.remedy import Remedy, Step, Touched
+from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.settings import GradientCentralisationSettings
+
+
+class GradientCentralisation(Remedy[GradientCentralisationSettings]):
+    """The remedy ``gradient-centralisation``."""
+
+    acts_in_steps = True
+
+    def __init__(self, settings: GradientCentralisationSettings | None = None) -> None:
+        super().__init__(settings)
+        self._weights: list[nn.Parameter] = []
+
+    def prepare(self, scope: Scope) -> Touched:
+        """Note the weights."""
+        layers = scope.weight_layers(self.settings.linear)
+        if not layers:
+            raise self.nothing("no trained weights of convolutions or linear layers")
+        self._weights = [layer.get_parameter("weight") for _, layer in layers]
+        return Touched("weights", tuple(name for name, _ in layers))
+
+    def before_step(self, step: Step) -> None:
+        """Centre the gradients."""
+        for weight in step.mine(self._weights):
+            if weight.grad is not None:
+                weight.grad.sub_(weight.grad.mean(tuple(range(1, weight.dim())), keepdim=True))

@@ -1,0 +1,172 @@
+"""What a remedy is: something that changes a training at three moments.
+
+    prepare       before the optimizer is built, or while it is: weights are set anew, modules are added behind others, weights are
+                  parametrised
+    before_step   the gradients are final, the weights have not moved
+    after_step    the weights have moved
+
+A remedy says what it touched; one that finds nothing to touch says that instead of doing nothing quietly. Hooks left on a user's
+modules are functions of this package and hold no reference to the remedy, so that models still pickle and copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from bnprobe.errors import RemedyError
+from bnprobe.remedies.catalogue import ENTRIES, Entry
+from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+class Changes(IntEnum):
+    """How deep a remedy goes into a model, and so what must not have happened before it."""
+
+    GRADIENTS = 0  # gradients and updates alone: works on wrapped and compiled models
+    WEIGHTS = 1  # values of weights: every rank must do the same, so not after DistributedDataParallel has made them equal
+    STRUCTURE = 2  # modules, hooks, parameters: neither after DistributedDataParallel nor after torch.compile
+
+
+@dataclass(frozen=True)
+class Added:
+    """A parameter that a remedy made, and an old one beside which the optimizer shall train it."""
+
+    name: str
+    parameter: nn.Parameter
+    beside: nn.Parameter
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a remedy changed.
+
+    Attributes:
+        what: in words, after a number: "convolution kernels".
+        names: of the modules or parameters.
+        added: parameters that did not exist before.
+    """
+
+    what: str
+    names: tuple[str, ...]
+    added: tuple[Added, ...] = ()
+
+
+class Step:
+    """One update that an optimizer is about to make, or has made.
+
+    Args:
+        optimizer: the optimizer.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self._held = {id(p): p for group in optimizer.param_groups for p in group["params"]}
+
+    @property
+    def scale(self) -> torch.Tensor | float:
+        """The factor on the gradients: a fused optimizer under a gradient scaler divides by it only inside its step."""
+        scale = getattr(self.optimizer, "grad_scale", None)
+        return scale if isinstance(scale, torch.Tensor) else 1.0
+
+    def mine(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+        """Return those parameters that this optimizer moves: two optimizers may share a model."""
+        return [parameter for parameter in parameters if id(parameter) in self._held]
+
+    def with_gradient(self) -> list[torch.Tensor]:
+        """Return all that this optimizer is about to move."""
+        return [parameter for parameter in self._held.values() if parameter.grad is not None]
+
+
+class Remedy(Generic[S]):
+    """One remedy with its settings.
+
+    Args:
+        settings: what was asked for; the defaults if None.
+
+    Attributes:
+        changes: how deep it goes.
+        acts_in_steps: whether it has work to do around every update.
+    """
+
+    changes: ClassVar[Changes] = Changes.GRADIENTS
+    acts_in_steps: ClassVar[bool] = False
+
+    def __init__(self, settings: S | None = None) -> None:
+        self.entry = entry_of(type(self))
+        self.settings: S = settings or self.entry.settings()  # type: ignore[assignment]
+        self._undo: list[Callable[[], None]] = []
+
+    @property
+    def name(self) -> str:
+        """What is typed after ``--remedy``."""
+        return self.entry.name
+
+    @property
+    def needs(self) -> Changes:
+        """How deep these settings go; at most ``changes``."""
+        return self.changes
+
+    def prepare(self, scope: Scope) -> Touched:
+        """Change the model.
+
+        Raises:
+            RemedyError: there is nothing to act on.
+        """
+        raise NotImplementedError
+
+    def before_step(self, step: Step) -> None:
+        """Edit the gradients of an update that is about to be made."""
+
+    def after_step(self, step: Step) -> None:
+        """Edit the weights that an update has moved."""
+
+    def remove(self) -> None:
+        """Take back what was added to the model's structure; weights stay what training has made of them."""
+        while self._undo:
+            self._undo.pop()()
+
+    # -- for the remedies ---------------------------------------------------------------------------------------------
+
+    def nothing(self, what: str, hint: str | None = None) -> RemedyError:
+        """The error of a remedy that finds nothing to act on."""
+        return RemedyError(f"remedy {self.name} found nothing to act on: {what}", hint)
+
+    def add_module(self, owner: nn.Module, name: str, module: nn.Module) -> None:
+        """Make a module part of another, so that it trains, moves, saves and switches to evaluation with it."""
+        if hasattr(owner, name):
+            raise RemedyError(f"remedy {self.name}: a {type(owner).__name__} has a '{name}' already", "apply each remedy once")
+        module.train(owner.training)
+        owner.add_module(name, module)
+        self._undo.append(lambda: delattr(owner, name))
+
+    def parametrise(self, layer: nn.Module, parametrisation: nn.Module) -> None:
+        """Let a layer's weight be computed from its parameter, which stays the same object."""
+        parametrize.register_parametrization(layer, "weight", parametrisation)
+        self.undo_parametrisation(layer)
+
+    def undo_parametrisation(self, layer: nn.Module) -> None:
+        """Make a layer's weight a plain parameter again at ``remove``, with the value that it has by then."""
+
+        def undo() -> None:
+            parametrize.remove_parametrizations(layer, "weight")
+
+        self._undo.append(undo)
+
+    def hook(self, handle: Any) -> None:
+        """Keep a hook's handle until ``remove``."""
+        self._undo.append(handle.remove)
+
+
+def entry_of(remedy: type[Remedy[Any]]) -> Entry:
+    """Return the catalogue's entry of a remedy."""
+    place = f"{remedy.__module__.rpartition('.')[2]}:{remedy.__name__}"
+    return next(entry for entry in ENTRIES if entry.place == place)

@@ -1,0 +1,114 @@
+"""Residual branches, found in a module's own code: ``f`` in ``x + f(x)``.
+
+Modules are traced with torch.fx one at a time, their children taken whole; nothing is computed. Of the two sides of an addition that
+start from a common value, the branch is the one with more weight layers of its own; the other is the shortcut. Code that fx cannot
+trace (its control flow depends on values) shows no branches.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from bnprobe.remedies.scope import CONVOLUTIONS, Convolution, Scope
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_ADDITIONS = (operator.add, operator.iadd, torch.add)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One residual branch.
+
+    Attributes:
+        name: of the block, the module whose code holds the addition.
+        block: that module.
+        last_name: of the last module of the branch.
+        last: that module; what it returns goes into the addition.
+        parts: the modules of the branch, all children of the block.
+    """
+
+    name: str
+    block: nn.Module
+    last_name: str
+    last: nn.Module
+    parts: tuple[nn.Module, ...]
+
+    def convolutions(self) -> list[Convolution]:
+        """Return the convolutions inside the branch."""
+        return [module for part in self.parts for module in part.modules() if isinstance(module, CONVOLUTIONS)]
+
+
+def residual_branches(scope: Scope) -> list[Branch]:
+    """Find the residual branches of the modules in scope, in the order of the model's tree."""
+    found: list[Branch] = []
+    for name, module in scope.modules():
+        if not isinstance(module, _CONTAINERS) and _weight_layers(module) and len(module._modules) and scope.is_trained(module):
+            found += _branches_of(name, module)
+    return found
+
+
+class _OwnCode(fx.Tracer):
+    """Traces a module's own forward; children are single nodes."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return True
+
+
+def _branches_of(name: str, block: nn.Module) -> Iterator[Branch]:
+    try:
+        graph = _OwnCode().trace(block)
+    except Exception:  # whatever a forward may raise when it is given proxies
+        return
+    children = dict(block.named_modules())
+    for node in graph.nodes:
+        sides = [argument for argument in node.args if isinstance(argument, fx.Node)] if _is_addition(node) else []
+        if len(sides) != 2:
+            continue
+        before = [_ancestors(side) for side in sides]
+        if not before[0] & before[1]:
+            continue
+        own = [[n for n in before[i] - before[1 - i] if n.op == "call_module"] for i in (0, 1)]
+        weights = [sum(_weight_layers(children[str(n.target)]) for n in nodes) for nodes in own]
+        if weights[0] == weights[1]:
+            continue
+        side = 0 if weights[0] > weights[1] else 1
+        last = _last_module(sides[side], graph)
+        if last is not None and last in own[side]:
+            target = str(last.target)
+            parts = tuple(children[str(n.target)] for n in graph.nodes if n in own[side])
+            yield Branch(name, block, f"{name}.{target}" if name else target, children[target], parts)
+
+
+def _is_addition(node: fx.Node) -> bool:
+    return (node.op == "call_function" and node.target in _ADDITIONS) or (node.op == "call_method" and node.target in ("add", "add_"))
+
+
+def _ancestors(node: fx.Node) -> set[fx.Node]:
+    """Return a node with everything it is computed from."""
+    found: set[fx.Node] = set()
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if one not in found:
+            found.add(one)
+            pending += one.all_input_nodes
+    return found
+
+
+def _last_module(node: fx.Node, graph: fx.Graph) -> fx.Node | None:
+    """Follow a branch back to a module that is called nowhere else in the block."""
+    calls = [other.target for other in graph.nodes if other.op == "call_module"]
+    while node.op != "call_module" or calls.count(node.target) > 1:
+        if len(node.all_input_nodes) != 1:
+            return None
+        node = node.all_input_nodes[0]
+    return node
+
+
+def _weight_layers(module: nn.Module) -> int:
+    return sum(isinstance(child, (nn.modules.conv._ConvNd, nn.Linear)) for child in module.modules())

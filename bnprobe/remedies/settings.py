@@ -1,0 +1,147 @@
+"""What can be set on each remedy, and its defaults.
+
+Kept apart from the remedies themselves because it must be readable without torch: a mistyped setting is refused before the user's
+script has imported anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one remedy; every field has a default, and its metadata say what it accepts."""
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    names: dict[str, float] | None = None,
+    alone: Any = None,
+) -> Any:
+    """Describe one setting.
+
+    Args:
+        default: its value when nothing is said; its type is the type of the setting.
+        text: one line for the list of remedies.
+        low: smallest value accepted.
+        high: largest value accepted.
+        choices: the words accepted, for a text.
+        names: words accepted in place of numbers.
+        alone: the value when the setting is named without one (``noise`` for ``noise=0.1``); a yes-or-no setting then means yes.
+    """
+    metadata = {"text": text, "low": low, "high": high, "choices": choices, "names": names or {}, "alone": alone}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class MeanShiftRejectionSettings(Settings):
+    """Settings of ``msr``."""
+
+    w: float = setting(1.0, "share of the slice means taken out of gradient and update", low=0.0, high=1.0)
+    gain: float = setting(1.0, "magnitude ||W[o]|| of every filter at the start", low=0.0, names={"unit": 1.0, "he": 2.0**0.5})
+    scale: str = setting("fixed", "learnable factor of each filter", choices=("fixed", "linear", "exp"), alone="linear")
+    branch: float = setting(1.0, "further factor on convolutions in residual branches at the start", low=0.0, alone=0.8)
+    first: bool = setting(False, "project the first convolution, too")
+    pointwise: bool = setting(False, "project 1x1 kernels, over their input channels")
+    noise: float = setting(0.0, "what the remedy noise does, with this d", low=0.0, high=1.0, alone=0.1)
+    keep_weights: bool = setting(False, "start from the weights as they are; their slice means stay what they are")
+
+
+@dataclass(frozen=True)
+class NoiseSettings(Settings):
+    """Settings of ``noise``."""
+
+    d: float = setting(0.1, "half-width of the factor U(1-d, 1+d)", low=0.0, high=1.0)
+    per: str = setting("sample", "a factor for each sample and channel, or each channel", choices=("sample", "channel"))
+    at: str = setting("blocks", "inputs of residual blocks, or of convolutions (not the first)", choices=("blocks", "convolutions"))
+
+
+@dataclass(frozen=True)
+class BatchNormSettings(Settings):
+    """Settings of ``batch-norm``."""
+
+    affine: bool = setting(False, "learn a scale and a shift for each channel, as nn.BatchNorm does")
+    momentum: float = setting(0.1, "weight of the newest batch in the running statistics", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class NoNormSettings(Settings):
+    """Settings of ``no-norm``."""
+
+    only: str = setting("all", "which normalisation is switched off", choices=("all", "batch", "layer", "group"))
+
+
+@dataclass(frozen=True)
+class WeightNormSettings(Settings):
+    """Settings of ``weight-norm``."""
+
+    linear: bool = setting(True, "linear layers, too, not only convolutions")
+
+
+@dataclass(frozen=True)
+class ClipNormSettings(Settings):
+    """Settings of ``clip-norm``."""
+
+    max: float = setting(1.0, "largest norm of the whole gradient", low=0.0)
+
+
+@dataclass(frozen=True)
+class ClipValueSettings(Settings):
+    """Settings of ``clip-value``."""
+
+    max: float = setting(0.1, "largest magnitude of a gradient's element", low=0.0)
+
+
+@dataclass(frozen=True)
+class AdaptiveClippingSettings(Settings):
+    """Settings of ``agc``."""
+
+    clipping: float = setting(0.01, "largest ratio ||G_i|| / ||W_i|| of a unit", low=0.0)
+    eps: float = setting(1e-3, "smallest ||W_i|| taken into the ratio", low=0.0)
+    last: bool = setting(False, "clip the last linear layer, too")
+
+
+@dataclass(frozen=True)
+class DropoutSettings(Settings):
+    """Settings of ``dropout``."""
+
+    p: float = setting(0.1, "probability with which an activation is dropped", low=0.0, high=1.0)
+    after: str = setting("activations", "which outputs", choices=("activations", "convolutions", "blocks"))
+    channels: bool = setting(False, "drop whole channels")
+
+
+@dataclass(frozen=True)
+class GradientCentralisationSettings(Settings):
+    """Settings of ``gradient-centralisation``."""
+
+    linear: bool = setting(True, "linear layers, too, not only convolutions")
+
+
+@dataclass(frozen=True)
+class WeightStandardisationSettings(Settings):
+    """Settings of ``weight-standardisation``."""
+
+    gain: float = setting(1.0, "factor on the standardised weight; the ReLU's is 1.713", low=0.0, names={"relu": 1.7139588594436646})
+    first: bool = setting(True, "the first convolution, too")
+
+
+@dataclass(frozen=True)
+class SpectralNormSettings(Settings):
+    """Settings of ``spectral-norm``."""
+
+    iterations: int = setting(1, "power iterations in each training forward", low=1)
+    mean: bool = setting(False, "mean spectral norm: a learnable r beside it, and mean-only batch norm behind")
+
+
+@dataclass(frozen=True)
+class SkipInitSettings(Settings):
+    """Settings of ``skip-init``."""
+
+    start: float = setting(0.0, "the branch factor at the start")

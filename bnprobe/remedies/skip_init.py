@@ -1,0 +1,67 @@
+"""SkipInit: residual branches start switched off and find their weight in training, x + a f(x) with a learnable a, 0 at the start.
+
+De, Smith 2020, "Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks", arXiv 2002.10444. The network
+begins as the composition of its shortcuts, whose signal does not grow with depth. The factor follows the last module of each branch, found
+in the block's own code (see ``residual``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
+from bnprobe.remedies.residual import Branch, residual_branches
+from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.settings import SkipInitSettings
+
+_ATTRIBUTE = "added_branch_factor"
+
+
+class BranchFactor(nn.Module):
+    """Multiply by a learnable scalar.
+
+    Args:
+        start: its first value.
+        like: gives device and dtype.
+    """
+
+    def __init__(self, start: float, like: torch.Tensor) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.full((), start, dtype=like.dtype, device=like.device))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a x."""
+        return self.factor * x
+
+
+class SkipInit(Remedy[SkipInitSettings]):
+    """The remedy ``skip-init``."""
+
+    changes = Changes.STRUCTURE
+
+    def prepare(self, scope: Scope) -> Touched:
+        """Put a factor behind each residual branch."""
+        branches = residual_branches(scope)
+        if not branches:
+            raise self.nothing(
+                "no residual branch x + f(x) in its modules' code", "a forward that torch.fx cannot trace hides its branches"
+            )
+        added = tuple(self._add_factor(branch, scope) for branch in branches)
+        return Touched("residual branches", tuple(branch.last_name for branch in branches), added)
+
+    def _add_factor(self, branch: Branch, scope: Scope) -> Added:
+        beside = next(p for part in branch.parts for p in part.parameters() if id(p) in scope.trained)
+        factor = BranchFactor(self.settings.start, beside)
+        self.add_module(branch.last, _ATTRIBUTE, factor)
+        self.hook(branch.last.register_forward_hook(_weigh))
+        return Added(f"{branch.last_name}.{_ATTRIBUTE}.factor", factor.factor, beside)
+
+
+def _weigh(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    """Forward hook: pass a branch's result through its factor; of several results the first is what is added."""
+    factor = module._modules[_ATTRIBUTE]
+    assert factor is not None
+    return (factor(output[0]), *output[1:]) if isinstance(output, tuple) else factor(output)
