@@ -39,6 +39,8 @@ class Axes:
         self._parameter_names: set[str] = set()
         self._groups: dict[tuple[int, int], int] = {}
         self._optimizers: dict[int, str] = {}
+        # Looked at again only when a group is added or changes its length: a step must not walk over all parameters.
+        self._introduced: dict[int, tuple[weakref.ref[torch.optim.Optimizer], tuple[int, ...], list[int]]] = {}
 
     @property
     def channels(self) -> int:
@@ -68,13 +70,18 @@ class Axes:
 
     def introduce(self, optimizer: torch.optim.Optimizer) -> list[int]:
         """Give places to an optimizer's groups and parameters; return the places of its groups."""
-        places = []
+        shape = tuple(len(group["params"]) for group in optimizer.param_groups)
+        known = self._introduced.get(id(optimizer))
+        if known is not None and known[0]() is optimizer and known[1] == shape:
+            return known[2]
+        places: list[int] = []
         for number, group in enumerate(optimizer.param_groups):
             key = (id(optimizer), number)
             if key not in self._groups:
                 self._groups[key] = self._writer.add_group(f"{self._optimizer_name(optimizer)}[{number}]")
             places.append(self._groups[key])
             self.introduce_parameters(trained_parameters([group]), self._groups[key])
+        self._introduced[id(optimizer)] = (weakref.ref(optimizer), shape, places)
         return places
 
     def introduce_parameters(self, parameters: Iterable[torch.Tensor], group: int) -> None:

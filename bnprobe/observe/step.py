@@ -6,7 +6,8 @@ micro-steps of a layer are merged and the energy split is computed in float64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -111,28 +112,29 @@ class ClosedStep:
             vectors += [update.gradient, update.weight]
             if update.update is not None:
                 vectors.append(update.update)
-        self._plain = [*step.losses, *[rate for rate, _, _ in step.groups.values()]]
-        self._plain += [step.scale, step.fused_scale, step.skipped, step.clip_norm]
-        vectors += [value.detach().reshape(1) for value in self._plain if isinstance(value, torch.Tensor)]
-        self._transfer = Transfer(vectors)
+        self._losses = [_begin_number(loss, vectors) for loss in step.losses]
+        self._rates = {place: _begin_number(settings[0], vectors) for place, settings in step.groups.items()}
+        single = (step.scale, step.fused_scale, step.skipped, step.clip_norm)
+        self._singles = [_begin_number(value, vectors) for value in single]
+        self._transfer = Transfer(vectors) if vectors else None
 
     @property
     def is_asynchronous(self) -> bool:
         """Whether the numbers still travel."""
-        return self._transfer.is_asynchronous
+        return self._transfer is not None and self._transfer.is_asynchronous
 
     def row(self, axes: Axes) -> tuple[dict[str, Any], ChannelRow | None]:
         """Return the step's row and, where layers were measured, every channel."""
-        vectors = iter(self._transfer.result())
-        merged = self._merge_taps(axes, vectors)
+        vectors = iter(self._transfer.result() if self._transfer is not None else ())
+        activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
-        values = [float(next(vectors)[0]) if isinstance(value, torch.Tensor) else value for value in self._plain]
-        losses, values = values[: len(self.step.losses)], values[len(self.step.losses) :]
-        rates, (scale, fused_scale, skipped, clip_norm) = values[:-4], values[-4:]
+        losses = [_end_number(loss, vectors) for loss in self._losses]
+        rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
+        scale, fused_scale, skipped, clip_norm = (_end_number(value, vectors) for value in self._singles)
         step = self.step
         row: dict[str, Any] = {
             "step": step.number,
-            "loss": float(np.mean(losses)) if losses else None,
+            "loss": sum(losses) / len(losses) if losses else None,
             "wall_time": step.wall_time,
             "step_seconds": step.seconds,
             "observer_seconds": step.observer_seconds,
@@ -143,11 +145,11 @@ class ClosedStep:
             "evaluations": step.evaluations,
             "clip_norm": clip_norm,
         }
-        self._add_groups(row, rates)
+        if rates:
+            self._add_groups(row, rates)
         if not step.observed:
             return row, None
         self._add_updates(row, axes, updates, fused_scale or 1.0)
-        activations, gradients = merged
         _add_signals(row, "activation", activations, 1.0)
         _add_signals(row, "activation_gradient", gradients, scale or 1.0)
         return row, ChannelRow(step.number, [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)])
@@ -167,15 +169,12 @@ class ClosedStep:
     def _next_update(update: UpdateMeasurement, vectors: Any) -> tuple[list[torch.Tensor], Vector, Vector, Vector | None]:
         return update.parameters, next(vectors), next(vectors), next(vectors) if update.update is not None else None
 
-    def _add_groups(self, row: dict[str, Any], rates: list[Any]) -> None:
-        places = list(self.step.groups)
-        width = max(places, default=-1) + 1
-        columns = {name: np.full(width, np.nan) for name in ("learning_rate", "momentum", "weight_decay")}
-        for place, rate in zip(places, rates, strict=True):
-            columns["learning_rate"][place] = rate
-            columns["momentum"][place] = self.step.groups[place][1]
-            columns["weight_decay"][place] = self.step.groups[place][2]
-        row.update(columns)
+    def _add_groups(self, row: dict[str, Any], rates: dict[int, float]) -> None:
+        missing = [math.nan] * (max(rates) + 1)
+        row["learning_rate"], row["momentum"], row["weight_decay"] = missing.copy(), missing.copy(), missing
+        for place, rate in rates.items():
+            row["learning_rate"][place] = rate
+            _, row["momentum"][place], row["weight_decay"][place] = self.step.groups[place]
 
     def _add_updates(self, row: dict[str, Any], axes: Axes, updates: list[Any], fused_scale: float) -> None:
         places = [[axes.parameter(parameter) for parameter in parameters] for parameters, *_ in updates]
@@ -207,6 +206,20 @@ def merge(a: LayerMoments, b: LayerMoments) -> LayerMoments:
     extremes = [np.fmin(first[0], second[0]), np.fmax(first[1], second[1]), first[2] + second[2], first[3] + second[3]]
     samples = a.samples + b.samples
     return LayerMoments(samples, (weight_a + weight_b) // samples, np.concatenate([merged.ravel(), extremes, energies]))
+
+
+def _begin_number(value: Any, vectors: list[torch.Tensor | Vector]) -> Any:
+    """Read a number that is at hand; send one that lies on an accelerator with the others, and return None for it."""
+    if not isinstance(value, torch.Tensor):
+        return (value,)
+    if value.is_cpu:
+        return (value.item(),)
+    vectors.append(value.detach().reshape(1))
+    return None
+
+
+def _end_number(number: Any, vectors: Iterator[Vector]) -> Any:
+    return float(next(vectors)[0]) if number is None else number[0]
 
 
 def _belonging(taps: Sequence[Tap]) -> list[Tap]:

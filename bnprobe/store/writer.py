@@ -26,6 +26,8 @@ from bnprobe.store.uninterrupted import uninterrupted
 
 BURST_ROWS = 64
 BURST_SECONDS = 2.0
+#: Share of the time that bursts may take where steps are so short that 64 of them pass in no time.
+BURST_SHARE = 0.01
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
@@ -86,6 +88,7 @@ class RunWriter:
         self._coverage_written = 0
         self._pending_bytes = 0
         self._last_burst = time.monotonic()
+        self._burst_seconds = 0.0
         self._told = False
         self._owner = os.getpid()
         self._lock = threading.RLock()
@@ -146,10 +149,18 @@ class RunWriter:
     # -- bursts -------------------------------------------------------------------------------------------------------
 
     def burst_if_due(self) -> bool:
-        """Write when enough rows or time have gathered; return whether everything is on disk."""
+        """Write when enough rows or time have gathered; return whether everything is on disk.
+
+        Steps of a millisecond would have a burst every 64 of them cost more than they do: those wait for their time.
+        """
         waited = time.monotonic() - self._last_burst
-        due = waited > BURST_SECONDS or (len(self._axes["step"].pending) >= BURST_ROWS and not self._told)
-        return self.burst() if due else False
+        many = len(self._axes["step"].pending) >= BURST_ROWS and not self._told
+        if not (waited > BURST_SECONDS or (many and waited > self._burst_seconds / BURST_SHARE)):
+            return False
+        began = time.monotonic()
+        written = self.burst()
+        self._burst_seconds = time.monotonic() - began
+        return written
 
     def burst(self) -> bool:
         """Append all that waits to the file. On a fault keep it, tell the user once, and return False. A forked child does nothing."""
