@@ -108,9 +108,6 @@ class Lifecycle:
             # The recorder has imported libraries that clean up at exit (h5py gives up its type converters): ours must run before theirs.
             atexit.unregister(self._at_exit)
             atexit.register(self._at_exit)
-            # h5py, imported by the recorder, registers an exit function after which it cannot write: ours goes first.
-            atexit.unregister(self._at_exit)
-            atexit.register(self._at_exit)
 
     def _at_exit(self) -> None:
         self._exit_functions_ran = True
