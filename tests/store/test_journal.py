@@ -1,0 +1,230 @@
+"""A commit is whole or nothing, wherever it is cut off; here at every single write."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+
+import h5py
+import pytest
+
+from bnprobe.store import journal as journal_module
+from bnprobe.store.journal import FOOTER, MAGIC, PAGE_BYTES, RUN, Overlay, find_journal
+from bnprobe.store.reader import read_run
+from tests.store.numbered_runs import NumberedRun
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the commit runs after it."""
+
+
+class Deadline:
+    """Lets so many bytes and cuts of a commit through, then kills it."""
+
+    def __init__(self, monkeypatch):
+        self.left = None
+        self.passed = 0
+        self._write, self._cut = os.write, os.ftruncate
+        monkeypatch.setattr(journal_module.os, "write", self._limited_write)
+        monkeypatch.setattr(journal_module.os, "ftruncate", self._limited_cut)
+
+    def _limited_write(self, descriptor, data):
+        allowed = len(data) if self.left is None else min(len(data), self.left)
+        written = self._write(descriptor, data[:allowed]) if allowed else 0
+        self._count(written)
+        if written < len(data):
+            raise Killed
+        return written
+
+    def _limited_cut(self, descriptor, size):
+        if self.left == 0:
+            raise Killed
+        self._cut(descriptor, size)
+        self._count(1)
+
+    def _count(self, amount):
+        self.passed += amount
+        if self.left is not None:
+            self.left -= amount
+
+
+def points(total, changed):
+    """Where to cut: around every page boundary of the journal, and a grid over the rest."""
+    grid = set(range(0, total, max(1, total // 40)))
+    return sorted({*grid, *(total - 1 - back for back in range(0, min(changed, total), max(1, changed // 40))), total - 1, total - 2})
+
+
+def commit_cut_off_everywhere(tmp_path, monkeypatch, change):
+    """Yield (run, file) for every place at which the commit of ``change`` can be killed, and how many bytes it takes."""
+    deadline = Deadline(monkeypatch)
+
+    def prepared(path):
+        run = NumberedRun(path)
+        run.add_steps(40)
+        run.add_snapshot()
+        run.writer.burst()
+        return run
+
+    whole = prepared(tmp_path / "whole.h5")
+    change(whole)
+    deadline.passed = 0
+    assert whole.writer.burst()
+    total = deadline.passed
+    for left in points(total, total // 3):
+        path = tmp_path / f"{left}.h5"
+        deadline.left = None
+        run = prepared(path)
+        before = {**run.lengths}
+        change(run)
+        deadline.left = left
+        with pytest.raises(Killed):
+            run.writer.burst()
+        deadline.left = None
+        yield run, before, path
+        path.unlink()
+
+
+def add_steps(run):
+    run.add_steps(40)
+
+
+def grow_everything(run):
+    run.add_layer()
+    run.add_parameter()
+    run.add_steps(30)
+    run.add_snapshot()
+    run.writer.add_event(3, "fault", "text")
+    run.writer.add_coverage("subject", "reason")
+
+
+@pytest.mark.parametrize("change", [add_steps, grow_everything])
+def test_killed_at_any_write_the_file_is_the_old_or_the_new_one(tmp_path, monkeypatch, change):
+    old = new = replayed = 0
+    for run, before, path in commit_cut_off_everywhere(tmp_path, monkeypatch, change):
+        with path.open("rb") as file:
+            replayed += find_journal(file.fileno()) is not None
+        read = read_run(path)
+        assert read.problems == []
+        is_new = read.steps == run.lengths["step"]
+        run.lengths = run.lengths if is_new else before
+        assert run.wrong(read) == []
+        old, new = old + (not is_new), new + is_new
+    assert old > 10 and new > 5 and replayed > 5
+
+
+def test_the_next_writer_applies_the_journal(tmp_path, monkeypatch):
+    for run, _, path in commit_cut_off_everywhere(tmp_path, monkeypatch, add_steps):
+        with path.open("rb") as file:
+            found = find_journal(file.fileno())
+        if found is not None:
+            overlay = Overlay(path)
+            assert overlay.end == path.stat().st_size == found.end
+            with h5py.File(path, "r") as file:  # without our help
+                assert file["step"].shape == (run.lengths["step"],)
+            return
+    pytest.fail("no kill left a journal")
+
+
+def test_a_commit_that_fails_leaves_the_old_bytes(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(256)) * 40)
+    before = path.read_bytes()
+    overlay = Overlay(path)
+    overlay.seek(100)
+    overlay.write(memoryview(b"x" * 5000))
+    overlay.seek(0, os.SEEK_END)
+    overlay.write(memoryview(b"y" * 5000))
+    real = os.write
+    monkeypatch.setattr(journal_module.os, "write", lambda descriptor, data: fail_after(real(descriptor, data[:1000])))
+    with pytest.raises(OSError, match="full"):
+        overlay.commit()
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    overlay.commit()
+    after = path.read_bytes()
+    assert after == before[:100] + b"x" * 5000 + before[5100:] + b"y" * 5000
+
+
+def fail_after(_):
+    raise OSError(28, "full")
+
+
+@pytest.mark.parametrize("size", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 1, 3 * PAGE_BYTES + 17])
+def test_the_overlay_reads_back_what_was_written_over_any_boundary(tmp_path, size):
+    path = tmp_path / "a"
+    content = bytearray(os.urandom(size))
+    path.write_bytes(content)
+    overlay = Overlay(path)
+    for offset, length in [(0, 5), (PAGE_BYTES - 3, 6), (size // 2, PAGE_BYTES), (max(0, size - 1), 3), (size + 2 * PAGE_BYTES, 9)]:
+        data = os.urandom(length)
+        overlay.seek(offset)
+        assert overlay.write(memoryview(data)) == length
+        content += bytes(max(0, offset + length - len(content)))
+        content[offset : offset + length] = data
+        overlay.seek(0)
+        assert overlay.read() == content
+        buffer = bytearray(7)
+        overlay.seek(max(0, offset - 3))
+        count = overlay.readinto(memoryview(buffer))
+        assert buffer[:count] == content[max(0, offset - 3) : max(0, offset - 3) + 7]
+    assert path.stat().st_size == size
+    overlay.commit()
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_was_cut_or_replaced_is_not_written(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(OSError, match="cut it to 100 of 200"):
+        Overlay(path, end=200)
+    overlay = Overlay(path)
+    overlay.write(memoryview(b"mine"))
+    (tmp_path / "b").write_bytes(b"other" * 50)
+    os.replace(tmp_path / "b", path)
+    with pytest.raises(OSError, match="another file has taken its place"):
+        overlay.commit()
+    assert path.read_bytes() == b"other" * 50
+
+
+def test_bytes_of_a_killed_commit_are_cut_off(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100 + b"left behind")
+    Overlay(path, end=100)
+    assert path.read_bytes() == b"x" * 100
+
+
+def forged(base, end, count, body, tail=b"", checksum=None):
+    data = tail + body
+    return b"x" * base + data + FOOTER.pack(MAGIC, base, end, count, zlib.crc32(data) if checksum is None else checksum)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        MAGIC,
+        b"x" * 8192 + FOOTER.pack(MAGIC, 0, 0, 0, 1),
+        forged(8192, 8192, 1, RUN.pack(0, 4) + b"abcd", checksum=5),
+        forged(8192, 8192, 1, RUN.pack(1, 4) + b"abcd"),
+        forged(8192, 8192, 1, RUN.pack(8192, 4) + b"abcd"),
+        forged(8192, 8192, 1, RUN.pack(0, 5) + b"abcd"),
+        forged(8192, 8192, 2**63, RUN.pack(0, 4) + b"abcd"),
+        forged(8192, 2**63, 1, RUN.pack(0, 4) + b"abcd"),
+        forged(8192, 100, 1, RUN.pack(0, 4) + b"abcd"),
+        forged(8192, 8192, 1, RUN.pack(2**64 - PAGE_BYTES, PAGE_BYTES) + bytes(PAGE_BYTES)),
+        forged(8192, 8192, 1, struct.pack("<Q", 0)),
+    ],
+)
+def test_a_forged_journal_is_no_journal(tmp_path, content):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        assert find_journal(file.fileno()) is None
+
+
+def test_a_well_formed_journal_is_found(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(forged(8192, 8195, 1, RUN.pack(4096, 4) + b"abcd", tail=b"new"))
+    with path.open("rb") as file:
+        assert find_journal(file.fileno()) == (8195, [(4096, b"abcd")])
