@@ -198,13 +198,15 @@ def hand_over(optimizer: torch.optim.Optimizer, added: Sequence[Added], remedy: 
             f"remedy {remedy} adds parameters, and this {type(optimizer).__name__} has state already",
             f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
         )
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    missing = next((one for one in added if id(one.beside) not in groups), None)
+    if missing is not None:
+        raise RemedyError(
+            f"remedy {remedy} adds {missing.name}, and the optimizer trains nothing beside it",
+            f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
+        )
     for one in added:
-        group = next((g for g in optimizer.param_groups if any(p is one.beside for p in g["params"])), None)
-        if group is None:
-            raise RemedyError(
-                f"remedy {remedy} adds {one.name}, and the optimizer trains nothing beside it",
-                f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
-            )
+        group = groups[id(one.beside)]
         group["params"].append(one.parameter)
         if "param_names" in group:
             group["param_names"].append(one.name)

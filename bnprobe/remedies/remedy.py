@@ -150,14 +150,24 @@ class Remedy(Generic[S]):
 
     def parametrise(self, layer: nn.Module, parametrisation: nn.Module) -> None:
         """Let a layer's weight be computed from its parameter, which stays the same object."""
-        parametrize.register_parametrization(layer, "weight", parametrisation)
         self.undo_parametrisation(layer)
+        parametrize.register_parametrization(layer, "weight", parametrisation)
 
     def undo_parametrisation(self, layer: nn.Module) -> None:
-        """Make a layer's weight a plain parameter again at ``remove``, with the value that it has by then."""
+        """Make a layer's weight, a plain parameter still, one again at ``remove``, with the value that it has by then.
+
+        It will be the same object, which optimizers hold, at the same place among the layer's parameters, which state dicts of
+        optimizers count on.
+        """
+        parameter, order = layer.get_parameter("weight"), list(layer._parameters)
 
         def undo() -> None:
             parametrize.remove_parametrizations(layer, "weight")
+            with torch.no_grad():
+                parameter.copy_(layer.get_parameter("weight"))
+            layer._parameters["weight"] = parameter
+            for key in order:
+                layer._parameters[key] = layer._parameters.pop(key)
 
         self._undo.append(undo)
 

@@ -79,8 +79,8 @@ class SpectralNorm(Remedy[SpectralNormSettings]):
         added: list[Added] = []
         for name, layer in layers:
             weight = layer.get_parameter("weight")
-            spectral_norm(layer, "weight", n_power_iterations=self.settings.iterations)
             self.undo_parametrisation(layer)
+            spectral_norm(layer, "weight", n_power_iterations=self.settings.iterations)
             if self.settings.mean:
                 added += self._add_mean(name, layer, weight)
         return Touched("weights", tuple(name for name, _ in layers), tuple(added))

@@ -32,8 +32,8 @@ class WeightNorm(Remedy[WeightNormSettings]):
     def _parametrise(self, name: str, layer: nn.Module) -> Added:
         direction = layer._parameters["weight"]
         assert direction is not None
-        weight_norm(layer, "weight", dim=_unit_axis(layer))
         self.undo_parametrisation(layer)
+        weight_norm(layer, "weight", dim=_unit_axis(layer))
         parts = layer.get_submodule("parametrizations.weight")
         parts.original1 = direction
         return Added(f"{name}.parametrizations.weight.original0", parts.get_parameter("original0"), beside=direction)

@@ -4,8 +4,8 @@
     python tests/benchmarks/remedies.py --depth 26 --seeds 1
     python tests/benchmarks/remedies.py -r none -r msr:gain=he -r msr+clip-norm --rates 0.1 0.3
 
-Every trial ends in one of three ways. It *trains* when the mean loss of its last ten steps is below three quarters of chance, ln 10; it *diverges*
-when the loss is no finite number or above a thousand times the first; everything else is *stuck*.
+Every trial ends in one of three ways. It *trains* when the mean loss of its last ten steps is below three quarters of chance, ln 10; it
+*diverges* when the loss is no finite number or above a thousand times the first; everything else is *stuck*.
 """
 
 from __future__ import annotations
