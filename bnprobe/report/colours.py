@@ -26,7 +26,8 @@ MARK = "#d55e00"
 LINE = "#2f7fc1"
 SECOND_LINE = "#c98a00"
 
-#: Colour, marker and dash of each kind of layer, so that a profile can be told apart without its colours.
+#: Colour, marker and dash of each kind of layer, so that a profile can be told apart without its colours. What a module received is a kind
+#: of its own: "input".
 KINDS = {
     "convolution": ("#2f7fc1", "circle", "solid"),
     "linear": ("#0f9d76", "square", "solid"),
@@ -38,4 +39,5 @@ KINDS = {
     "dropout": ("#8a8a8a", "x-thin-open", "dot"),
     "pooling": ("#38a3c4", "triangle-down", "dashdot"),
     "other": ("#8a8a8a", "cross", "dashdot"),
+    "input": ("#8a8a8a", "asterisk-open", "dot"),
 }

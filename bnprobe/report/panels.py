@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
-from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, shown_frame
+from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, profile_rows, shown_frame
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.packing import pack
@@ -82,10 +82,10 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     """Draw everything."""
     panels = Panels(columns=min(max(len(runs), 2), 4))
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
-    layered = [(number, analysed) for number, analysed in drawn if analysed.run.layers and analysed.run.observed().any()]
+    layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
     _add_losses(panels, drawn)
     _add_maps(panels, layered)
-    _add_profiles(panels, layered)
+    _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
     _add_channels(panels, layered)
     return panels
 
@@ -102,7 +102,7 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
         limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
         for number, analysed in runs:
-            hold = columns_hold(analysed)
+            hold = columns_hold(fields[number])
             note = f"Each column is the largest of {hold} observed steps." if hold > 1 else ""
             figure = heat_map(analysed, fields[number], limits, height)
             panels.maps.append(panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note))

@@ -52,6 +52,11 @@ class Field:
     values: Array
     nonfinite: Mask
 
+    def known_rows(self) -> NDArray[np.int64]:
+        """Rows of the step axis at which any layer has a value or was not finite."""
+        known: NDArray[np.int64] = np.flatnonzero((~np.isnan(self.values) | self.nonfinite).any(axis=1))
+        return known
+
 
 def signal_nonfinite(run: Run, signal: Signal) -> Mask:
     """Where a signal held NaN or infinite values, (S, L); a layer that was not observed at a step is not among them."""

@@ -22,7 +22,7 @@ from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import decades
 from bnprobe.report.names import tick_names
 from bnprobe.report.quantities import signal_nonfinite
-from bnprobe.store.reader import Run
+from bnprobe.store.reader import Layer, Run
 
 #: Steps that the slider stops at, half of them spread over the run, the others the last ones before the moment.
 MOST_STEPS = 40
@@ -74,7 +74,7 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
 
 def profile_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
     """Choose the rows of the step axis that the slider offers: spread over the run, and all of the last ones up to the divergence."""
-    rows = np.flatnonzero(analysed.run.observed())
+    rows = np.union1d(analysed.fields["activation-rms"].known_rows(), analysed.fields["gradient-rms"].known_rows())
     if len(rows) <= MOST_STEPS:
         return rows
     lost = analysed.divergence
@@ -128,10 +128,16 @@ class _Line:
 
 
 def _lines(run: Run) -> list[_Line]:
-    kinds = np.array([layer.kind if layer.kind in KINDS else "other" for layer in run.layers], dtype=object)
+    kinds = np.array([_kind(layer) for layer in run.layers], dtype=object)
     rows = (("rms", "y"), ("κ", "y2"), ("squared mean", "y3"), ("variance", "y3"))
     present = [kind for kind in KINDS if (kinds == kind).any()]
     return [_Line(kind, key, axis, np.flatnonzero(kinds == kind)) for kind in present for key, axis in rows]
+
+
+def _kind(layer: Layer) -> str:
+    if layer.role == "input":
+        return "input"
+    return layer.kind if layer.kind in KINDS else "other"
 
 
 def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
@@ -142,7 +148,7 @@ def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
     figure.add_scatter(
         x=line.layers,
         yaxis=line.axis,
-        mode="lines+markers",
+        mode="markers" if line.kind == "input" else "lines+markers",
         line={"color": colour, "width": 1.2, "dash": dash},
         marker={"symbol": symbol, "size": 6 if len(analysed.run.layers) <= 80 else 4, "color": colour},
         customdata=np.array(analysed.hover_names, dtype=object)[line.layers],

@@ -35,8 +35,8 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         height: in pixels, for runs side by side; what its layers need by default.
     """
     run = analysed.run
-    rows = np.flatnonzero(run.observed())
-    starts = bin_starts(len(rows), min(MOST_COLUMNS, max(1, MOST_CELLS // max(len(run.layers), 1))))
+    rows = field.known_rows()
+    starts = bin_starts(len(rows), _most_columns(field))
     values = largest_in_bins(field.values[rows], starts).T
     broken = any_in_bins(field.nonfinite[rows], starts).T
     zero = np.isneginf(values) & ~broken
@@ -77,11 +77,14 @@ def map_height(layers: int) -> int:
     return min(max(ROW_PIXELS * layers, SHORTEST), TALLEST) + TOP + BOTTOM
 
 
-def columns_hold(analysed: AnalysedRun) -> int:
+def columns_hold(field: Field) -> int:
     """Return how many observed steps one column of a heat map stands for."""
-    observed = int(analysed.run.observed().sum())
-    most = min(MOST_COLUMNS, max(1, MOST_CELLS // max(len(analysed.run.layers), 1)))
-    return -(-observed // most) if observed else 1
+    return max(1, -(-len(field.known_rows()) // _most_columns(field)))
+
+
+def _most_columns(field: Field) -> int:
+    layers: int = field.values.shape[1]
+    return min(MOST_COLUMNS, max(1, MOST_CELLS // max(layers, 1)))
 
 
 def colour_bar(quantity: Quantity, low: float, high: float, values: NDArray[Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,36 +25,65 @@ LOGARITHMIC_FROM = 20.0
 POWERS = {"exponentformat": "power", "tickfont_size": 10}
 
 
-def loss(analysed: AnalysedRun, limits: tuple[float, float] | None = None) -> go.Figure:
+@dataclass(frozen=True)
+class Limits:
+    """Smallest and largest values to show, of all runs that stand side by side."""
+
+    loss: tuple[float, float]
+    rate: tuple[float, float]
+
+
+def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
     """Draw the loss and the learning rate of every parameter group.
 
     Args:
         analysed: the run.
-        limits: smallest and largest loss to show, for runs side by side; its own by default.
+        limits: ends of the axes, for runs side by side; its own by default.
     """
-    run = analysed.run
-    low, high = limits or loss_limits([analysed])
-    logarithmic = low > 0 and high / low >= LOGARITHMIC_FROM
+    limits = limits or loss_limits([analysed])
+    marks = moments(analysed, words=True)
+    if not np.isfinite(analysed.run["loss"]).any():
+        marks["annotations"].append(
+            {"text": "no finite loss was observed", "xref": "paper", "x": 0.5, "yref": "y domain", "y": 0.5, "showarrow": False}
+        )
     layout = {
-        "margin": {"t": 50},
+        "margin": {"t": 50, "b": 48},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
-        "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **_range(low, high, logarithmic)},
-        "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_rate_axis(run)},
-        "legend": {"y": -0.18, "yanchor": "top"},
+        "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **_axis(*limits.loss, most=5)},
+        "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_axis(*limits.rate, most=3)},
+        # Beside the axis title, where it takes no room from the figure, so that neighbours stay level.
+        "legend": {"yref": "container", "y": 0.01, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "hovermode": "x unified",
-        **moments(analysed, words=True),
+        **marks,
     }
     figure = new_figure(380, layout)
-    _draw_loss(figure, run, high)
-    _draw_learning_rates(figure, run)
+    _draw_loss(figure, analysed.run, limits.loss[1])
+    _draw_learning_rates(figure, analysed.run)
     return figure
 
 
-def loss_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:
-    """Return the smallest and largest finite loss of all runs; (0, 1) where there is none."""
-    values = np.concatenate([np.zeros(0), *(analysed.run["loss"] for analysed in runs)])
+def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
+    """Return the ends of the axes over all runs: (0, 1) where nothing is known.
+
+    A loss that takes both signs has no logarithmic axis; there the axis follows its bulk, the 1st to 99th percentile and half as much on
+    either side, and a runaway leaves the figure.
+    """
+    losses = _finite([analysed.run["loss"] for analysed in runs])
+    rates = _finite([analysed.run["learning_rate"].ravel() for analysed in runs])
+    low, high = float(losses.min()), float(losses.max())
+    if low <= 0:
+        first, last = (float(end) for end in np.percentile(losses, [1, 99]))
+        room = (last - first) / 2 or 1.0
+        low, high = max(low, first - room), min(high, last + room)
+    smallest, largest = float(rates.min()), float(rates.max())
+    is_wide = smallest > 0 and largest / smallest >= LOGARITHMIC_FROM
+    return Limits((low, high), (smallest if is_wide else min(smallest, 0.0), largest))
+
+
+def _finite(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    values = np.concatenate([np.zeros(0), *parts])
     values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    return values if values.size else np.array([0.0, 1.0])
 
 
 def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
@@ -121,19 +151,12 @@ def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
         )
 
 
-def _rate_axis(run: Run) -> dict[str, Any]:
-    rates = run["learning_rate"][np.isfinite(run["learning_rate"])]
-    positive = rates[rates > 0]
-    if positive.size and positive.max() / positive.min() > LOGARITHMIC_FROM and positive.size == rates.size:
-        return {"type": "log", "dtick": max(1, round(float(np.log10(positive.max() / positive.min())) / 3)), **POWERS}
-    return {"rangemode": "tozero", "nticks": 4}
-
-
-def _range(low: float, high: float, logarithmic: bool) -> dict[str, Any]:
-    """An axis with a little room at both ends, so that a mark at the top is whole."""
-    if logarithmic:
+def _axis(low: float, high: float, most: int) -> dict[str, Any]:
+    """An axis with a little room at both ends, so that a mark there is whole; logarithmic where the values span far."""
+    if low > 0 and high / low >= LOGARITHMIC_FROM:
         ends = np.log10([low, high])
         room = 0.06 * (ends[1] - ends[0])
-        return {"type": "log", "range": [ends[0] - room, ends[1] + room], "dtick": max(1, round((ends[1] - ends[0]) / 5)), **POWERS}
+        decades = max(1, round(float(ends[1] - ends[0]) / most))
+        return {"type": "log", "range": [ends[0] - room, ends[1] + room], "dtick": decades, **POWERS}
     room = 0.06 * ((high - low) or abs(high) or 1.0)
-    return {"range": [low - room, high + room]}
+    return {"range": [low - room, high + room], "nticks": most + 1}

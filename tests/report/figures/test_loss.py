@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.figures.loss import loss, loss_limits
+
+Analysed = Callable[[str], AnalysedRun]
+
+
+def with_variables(run: AnalysedRun, **changed: np.ndarray) -> AnalysedRun:
+    return replace(run, run=replace(run.run, variables={**run.run.variables, **changed}))
+
+
+def test_loss_and_learning_rate_share_the_steps(analysed: Analysed) -> None:
+    run = analysed("exploding")
+    figure = loss(run)
+    line, lost, rate = figure.data
+    assert np.array_equal(line.x, run.run["step"])
+    assert lost.name == "loss not finite" and lost.x.tolist() == [17]
+    assert rate.yaxis == "y2" and set(rate.y) == {0.1}
+    assert figure.layout.yaxis.type == "log"
+    assert [axis.title.text for axis in (figure.layout.xaxis, figure.layout.yaxis, figure.layout.yaxis2)] == [
+        "step",
+        "loss",
+        "learning rate",
+    ]
+
+
+def test_the_moment_is_marked_in_words(analysed: Analysed) -> None:
+    run = analysed("exploding")
+    words = [annotation.text for annotation in loss(run).layout.annotations]
+    assert f"diverged, step {run.divergence.step}" in words
+    assert f"first layer leaves its course, step {run.first_departure.step}" in words
+
+
+def test_equal_learning_rates_are_drawn_once_and_different_ones_named(analysed: Analysed) -> None:
+    run = analysed("healthy")
+    rates = np.tile([0.1, 0.1, 0.2], (40, 1))
+    groups = ["SGD[0]", "SGD[1]", "<b>SGD</b>[2]"]
+    figure = loss(with_variables(replace(run, run=replace(run.run, groups=groups)), learning_rate=rates))
+    drawn = [trace for trace in figure.data if trace.yaxis == "y2"]
+    assert [trace.name for trace in drawn] == ["learning rate, SGD[0]", "learning rate, &lt;b&gt;SGD&lt;/b&gt;[2]"]
+    assert all(trace.showlegend for trace in drawn)
+
+
+def test_runs_side_by_side_share_both_axes(analysed: Analysed) -> None:
+    runs = [analysed("exploding"), analysed("healthy")]
+    limits = loss_limits(runs)
+    one, other = (loss(run, limits) for run in runs)
+    assert one.layout.yaxis.range == other.layout.yaxis.range
+    assert one.layout.yaxis2.range == other.layout.yaxis2.range
+
+
+def test_a_loss_of_both_signs_has_a_linear_axis_that_a_runaway_cannot_flatten(analysed: Analysed) -> None:
+    values = np.linspace(-1, 1, 40)
+    values[20] = 1e12
+    figure = loss(with_variables(analysed("healthy"), loss=values))
+    assert figure.layout.yaxis.type is None
+    assert figure.layout.yaxis.range[1] < 1e12
+
+
+def test_a_run_whose_loss_was_never_seen_says_so(analysed: Analysed) -> None:
+    figure = loss(with_variables(analysed("healthy"), loss=np.full(40, np.nan)))
+    assert [annotation.text for annotation in figure.layout.annotations] == ["no finite loss was observed"]

@@ -1,0 +1,146 @@
+"""The page in a real browser: it draws itself, obeys its slider, and runs nothing that came with a name."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bnprobe.report.page import render
+from tests.synthetic_runs import exploding_recording
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")]
+
+OWNED = "document.title='owned'"
+NAMES = [
+    f"<script>{OWNED}</script>",
+    f"</script><script>{OWNED}</script>",
+    f'<img src=x onerror="{OWNED}">',
+    f'<svg onload="{OWNED}"><a href="javascript:{OWNED}">',
+    f"--><style onload={OWNED}>",
+]
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Callable[[str], str]:
+    """Open a page and return what the browser made of it, once all figures are drawn."""
+
+    def show(page: str) -> str:
+        path = tmp_path / "page.html"
+        path.write_text(page, encoding="utf-8")
+        command = [str(CHROMIUM), "--headless", "--disable-gpu", "--disable-background-networking", "--window-size=1400,1000"]
+        command += ["--no-sandbox"] if os.geteuid() == 0 else []
+        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom", path.as_uri()]
+        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+        return done.stdout.decode()
+
+    return show
+
+
+@pytest.fixture
+def visitors() -> Iterator[tuple[int, list[bytes]]]:
+    """A server that has nothing and remembers who called."""
+    calls: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def listen() -> None:
+            while True:
+                try:
+                    caller, _ = server.accept()
+                except OSError:
+                    return
+                with caller:
+                    request = caller.recv(1000)
+                    if request:  # Chromium opens a connection before it asks the policy of a frame, and closes it without a word
+                        calls.append(request)
+                        caller.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield server.getsockname()[1], calls
+
+
+def places(page: str) -> int:
+    return len(re.findall(r'class="plot"', page))
+
+
+def drawn(dom: str) -> int:
+    found = re.search(r'<html[^>]*data-drawn="(\d+)"', dom)
+    return int(found[1]) if found else 0
+
+
+def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    page = render([run_file("exploding")])
+    dom = document(page)
+    hidden = 12  # the channels of all layers but the first
+    assert drawn(dom) == places(page) - hidden
+    assert dom.count('class="heatmaplayer') > 6
+    assert "data:image/png" in dom
+    buttons = set(re.findall(r'class="modebar-btn[^>]*data-title="([^"]+)"', dom))
+    assert buttons == {"Zoom", "Pan", "Reset axes", "Download plot as a PNG"}
+
+
+def test_two_runs_are_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    page = render([run_file("exploding"), run_file("healthy")])
+    assert drawn(document(page)) >= 2 * 9
+
+
+def test_a_run_without_steps_is_drawn_without_a_fault(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    assert 'data-drawn="0"' in document(render([run_file("zero_steps")]))
+
+
+def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    """The page is changed to begin at step 0, as a browser does that remembers what was chosen; the figure must tell the difference."""
+    page = render([run_file("exploding")])
+    first = document(page)
+    script = page[page.rindex("<script>") + len("<script>") : page.rindex("</script>")]
+    moved = script.replace(
+        "document.documentElement.dataset.drawn =",
+        'sliders[0].input.value = 0; sliders[0].input.dispatchEvent(new Event("input")); document.documentElement.dataset.drawn =',
+    )
+    assert moved != script
+    second = document(page.replace(script, moved).replace("http-equiv", "data-off"))
+
+    def line(dom: str) -> str:
+        return dom[dom.index('id="profile-activation-0"') :].split('class="js-line"', 1)[1].split(">", 1)[0]
+
+    assert line(first) != line(second)
+
+
+def test_a_name_is_never_run(tmp_path: Path, document: Callable[[str], str]) -> None:
+    made = exploding_recording()
+    for layer, name in zip(made.layers, NAMES, strict=False):
+        layer["layer"] = name
+    made.attributes["script"] = NAMES[0]
+    made.events.append((1, NAMES[1], NAMES[2]))
+    page = render([made.write(tmp_path / "run.h5")])
+    dom = document(page)
+    assert drawn(dom) > 0
+    assert "<title>run – bnprobe</title>" in dom
+    # The names are there to be read: in the figures, too, where plotly renders a subset of HTML.
+    assert dom.count("&lt;script&gt;document") > 2
+
+
+def test_the_policy_stops_what_escaping_would_have_missed(
+    run_file: Callable[[str], Path], document: Callable[[str], str], visitors: tuple[int, list[bytes]]
+) -> None:
+    port, calls = visitors
+    injected = (
+        f'<script>{OWNED}</script><img src=x onerror="{OWNED}"><img src=http://127.0.0.1:{port}/image>'
+        f"<script src=http://127.0.0.1:{port}/script></script><link rel=stylesheet href=http://127.0.0.1:{port}/style>"
+        f"<iframe src=http://127.0.0.1:{port}/frame></iframe>"
+    )
+    page = render([run_file("zero_steps")])
+    dom = document(page.replace("<main>", f"<main>{injected}"))
+    assert "<title>zero_steps – bnprobe</title>" in dom
+    assert calls == []
+    image = injected[: injected.index("<script src")]
+    assert "<title>owned</title>" in document(page.replace("<main>", f"<main>{image}").replace("http-equiv", "data-off"))
+    assert calls, "the test must notice a page that does call"

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bnprobe.report.quantities import QUANTITIES, field_of, shared_limits, signal_nonfinite
+from bnprobe.store.reader import read_run
+from tests.synthetic_runs import residual_recording
+
+BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
+
+
+def test_what_was_not_finite_is_told_from_what_was_not_observed(tmp_path: Path) -> None:
+    made = residual_recording(steps=12)
+    made.observed[5] = False
+    made.activation.rms[7, 3] = np.nan
+    made.activation.rms[8, 4] = np.inf
+    run = read_run(made.write(tmp_path / "run.h5"))
+    field = field_of(run, BY_KEY["activation-rms"])
+    assert np.argwhere(field.nonfinite).tolist() == [[7, 3], [8, 4]]
+    assert np.isnan(field.values[5]).all()
+    assert not np.isfinite(field.values[field.nonfinite]).any()
+
+
+def test_a_norm_that_turns_nan_is_not_finite(tmp_path: Path) -> None:
+    made = residual_recording(steps=12)
+    made.gradient_norm[9:] = np.nan
+    made.update_norm[9:] = np.nan
+    field = field_of(read_run(made.write(tmp_path / "run.h5")), BY_KEY["update-ratio"])
+    with_weights = ~np.isnan(field.values[0])
+    assert with_weights.sum() == 20
+    assert field.nonfinite[9:, with_weights].all()
+    assert not field.nonfinite[:, ~with_weights].any()
+
+
+def test_an_exact_zero_is_kept_as_such(tmp_path: Path) -> None:
+    made = residual_recording(steps=4)
+    made.activation.rms[2, 5] = 0.0
+    field = field_of(read_run(made.write(tmp_path / "run.h5")), BY_KEY["activation-rms"])
+    assert np.isneginf(field.values[2, 5])
+    assert not field.nonfinite.any()
+
+
+def test_a_file_without_layer_variables_has_fields_without_values(tmp_path: Path) -> None:
+    run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
+    for name in list(run.variables):
+        if name.startswith(("activation", "parameter_gradient", "update", "weight_norm")):
+            del run.variables[name]
+    for quantity in QUANTITIES:
+        field = field_of(run, quantity)
+        assert field.values.shape == (4, 40)
+        assert np.isnan(field.values).all()
+        assert not field.nonfinite.any()
+    assert not signal_nonfinite(run, "activation").any()
+
+
+def test_limits_are_shared_and_not_moved_by_one_runaway(tmp_path: Path) -> None:
+    calm, wild = residual_recording(steps=40), residual_recording(steps=40)
+    wild.activation.rms[-1, 0] = 1e30
+    runs = [read_run(made.write(tmp_path / f"{name}.h5")) for name, made in (("calm", calm), ("wild", wild))]
+    low, high = shared_limits([field_of(run, BY_KEY["activation-rms"]) for run in runs])
+    assert low <= 0 <= high < 5
+    assert (low, high) == (round(low), round(high))
+
+
+def test_a_share_keeps_its_own_limits(tmp_path: Path) -> None:
+    run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
+    assert shared_limits([field_of(run, BY_KEY["dead-share"])]) == (0.0, 1.0)
