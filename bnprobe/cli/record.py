@@ -38,6 +38,14 @@ def record(
         float,
         typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that measuring may take."),
     ] = 0.05,
+    remedy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remedy",
+            metavar="NAME[:SETTINGS]",
+            help="Change the training, not the script; repeatable, in order (bnprobe remedies lists them).",
+        ),
+    ] = None,
     ranks: Annotated[str, typer.Option("--ranks", metavar="0|all", help="Processes of a distributed run to record, a file each.")] = "0",
 ) -> Callable[[], None]:
     """Run a script as python would and record its training. The script needs no edit.
@@ -46,6 +54,7 @@ def record(
       bnprobe record train.py --lr 0.1             what follows the script is its own
       bnprobe record -o run.h5 -m package.train    a module, recorded to run.h5
       bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
+      bnprobe record --remedy msr train.py         train with mean shift rejection
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.errors import UsageError
@@ -55,12 +64,16 @@ def record(
     from bnprobe.launch.session import run_plainly, run_recorded
     from bnprobe.launch.target import resolve
     from bnprobe.observe.options import RecordOptions
+    from bnprobe.remedies.specification import parse_all
 
+    remedies = tuple(one.text for one in parse_all(remedy or []))
     resolved = resolve(target, module, arguments or [])
     rank = read_rank(os.environ)
     file = output_of_rank(output or default_output(resolved.label), rank, ranks)
     if max_steps is not None and rank.world_size > 1 and ranks != "all":
         raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
+    if remedies and rank.world_size > 1 and ranks != "all":
+        raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "add --ranks all")
     if file is None:
         return functools.partial(run_plainly, resolved)
     check_output(file, force)
@@ -69,7 +82,7 @@ def record(
         run_recorded,
         resolved,
         file,
-        RecordOptions(every=every, max_steps=max_steps, strict=strict, budget=budget),
+        RecordOptions(every=every, max_steps=max_steps, strict=strict, budget=budget, remedies=remedies),
         collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
         voice,
         overwrite=force,

@@ -6,6 +6,8 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
+from bnprobe.errors import RemedyError
+
 Status = Literal["finished", "stopped", "interrupted", "crashed", "exited"]
 
 
@@ -45,6 +47,8 @@ def from_exception(error: BaseException) -> Ending:
         return _from_system_exit(error)
     if isinstance(error, KeyboardInterrupt):
         return Ending("interrupted", "KeyboardInterrupt", 128 + signal.SIGINT)
+    if isinstance(error, RemedyError):
+        return Ending("crashed", describe(error), error.exit_status)
     return Ending("crashed", describe(error), 1)
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 
-from bnprobe.errors import UsageError
+from bnprobe.errors import RemedyError, UsageError
 from bnprobe.launch import ending
 from bnprobe.launch.ending import Ending
 from bnprobe.launch.target import Target, is_container
@@ -50,6 +50,9 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
         _show(error)
         ended(ending.from_exception(error))
         raise SystemExit(1) from None
+    except RemedyError as error:
+        ended(ending.from_exception(error))
+        raise  # the user asked us for it, not the script: a message, no traceback
     except KeyboardInterrupt as interrupt:
         _show(interrupt)
         ended(ending.from_exception(interrupt))

@@ -17,12 +17,14 @@ class RecordOptions:
         max_steps: End the run cleanly after this many optimizer steps; None lets the script decide.
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that measuring may take, dimensionless (0.05 is 5 %).
+        remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
     every: int = 1
     max_steps: int | None = None
     strict: bool = False
     budget: float = 0.05
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

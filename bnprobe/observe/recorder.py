@@ -8,6 +8,7 @@ by their backward calls.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 import time
@@ -30,6 +31,7 @@ from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_p
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ClosedStep, OpenStep
+from bnprobe.observe.surgery import Surgery
 from bnprobe.store.writer import RunWriter
 
 #: A loss this many times the first one is a divergence even while it is finite.
@@ -63,6 +65,7 @@ class Recorder:
         self._on_progress = on_progress
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._patches = Patches()
+        self._surgery = Surgery(options.remedies, self._on_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._census = ModuleCensus()
         self._forward = ForwardTaps(self._census, self._faults, self._on_forward, self._writer.add_coverage)
@@ -90,6 +93,8 @@ class Recorder:
 
     def install(self) -> None:
         """Attach to torch."""
+        if self._surgery is not None:
+            self._surgery.attach()
         self.resume()
 
     def resume(self) -> None:
@@ -127,6 +132,8 @@ class Recorder:
             return
         self._over = True
         self._detach()
+        if self._surgery is not None:
+            self._surgery.detach()
         self.settle()
         self._deliver()
         if ending.status == "crashed":
@@ -150,6 +157,17 @@ class Recorder:
         self._optimizers.detach()
         self._census.detach()
         self._patches.undo()
+
+    def _on_remedies(self, record: list[dict[str, Any]]) -> None:
+        """Remedies have been applied to a model of the script."""
+        if self._over:
+            return
+        self._writer.set_attribute("remedies", json.dumps(record))
+        for entry in record[-len(self._options.remedies) :]:
+            text = f"remedy {entry['specification']} acts on {entry['count']} {entry['what']}"
+            self._writer.add_event(self._step.number, "remedy", text)
+            if self._on_progress is not None:
+                self._on_progress(Progress(self._step.number, math.nan, math.nan, "", math.nan, 0.0, text))
 
     # -- the clock ----------------------------------------------------------------------------------------------------
 

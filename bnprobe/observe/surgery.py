@@ -43,16 +43,18 @@ class Surgery:
         self._known: dict[int, weakref.ref[torch.Tensor]] = {}
         self._loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._refusal: RemedyError | None = None
+        self._patches = Patches()
         self._handle: Any = None
 
-    def attach(self, patches: Patches) -> None:
+    def attach(self) -> None:
         """Wait for an optimizer."""
-        patches.replace(Optimizer, "__init__", self._operating)
-        patches.replace(nn.Module, "load_state_dict", self._seeing_loads)
+        self._patches.replace(Optimizer, "__init__", self._operating)
+        self._patches.replace(nn.Module, "load_state_dict", self._seeing_loads)
         self._handle = register_optimizer_step_pre_hook(self._check_step)
 
     def detach(self) -> None:
         """Wait no longer; what was applied stays, for the script still saves or evaluates its model."""
+        self._patches.undo()
         if self._handle is not None:
             self._handle.remove()
             self._handle = None

@@ -111,12 +111,15 @@ class Applied:
         for remedy in self.remedies:
             for model in self._scope.models:
                 _check_wrapping(remedy, model)
-        for remedy in self.remedies:
-            touched = remedy.prepare(self._scope)
-            self.touched.append(touched)
-            self._scope.trained.update((id(one.parameter), one.parameter) for one in touched.added)
-            if optimizer is not None and touched.added:
-                hand_over(optimizer, touched.added, remedy.name)
+        devices = {p.device for p in self._scope.trained.values() if p.device.type == "cuda"}
+        # What a remedy draws must not shift the script's own draws: with and without it, the same batches in the same order.
+        with torch.random.fork_rng(devices=sorted(devices, key=str)):
+            for remedy in self.remedies:
+                touched = remedy.prepare(self._scope)
+                self.touched.append(touched)
+                self._scope.trained.update((id(one.parameter), one.parameter) for one in touched.added)
+                if optimizer is not None and touched.added:
+                    hand_over(optimizer, touched.added, remedy.name)
 
     # -- around every step --------------------------------------------------------------------------------------------
 

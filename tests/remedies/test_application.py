@@ -190,6 +190,15 @@ class TestLife:
             torch.manual_seed(3)
             assert torch.equal(twin(images), expected)
 
+    @pytest.mark.parametrize("name", NAMES)
+    def test_what_it_draws_leaves_the_scripts_own_draws_alone(self, name: str) -> None:
+        model = network()
+        torch.manual_seed(0)
+        apply(name, model)
+        drawn = torch.rand(3)
+        torch.manual_seed(0)
+        assert torch.equal(drawn, torch.rand(3))
+
     def test_several_act_in_their_order(self) -> None:
         model = network(dtype=torch.float64)
         applied = apply(["gradient-centralisation", "clip-norm:max=0.01"], model)
