@@ -86,8 +86,7 @@ for step, (images, _labels) in enumerate(digits.batches(train_images, train_labe
 
     if (step + 1) % 100 == 0 or step + 1 == args.steps:
         print(
-            f"step {step + 1:4d}  discriminator loss {discriminator_loss.item():.3f}"
-            f"  generator loss {generator_loss.item():.3f}",
+            f"step {step + 1:4d}  discriminator loss {discriminator_loss.item():.3f}  generator loss {generator_loss.item():.3f}",
             flush=True,
         )
 

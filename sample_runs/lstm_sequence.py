@@ -51,7 +51,6 @@ for step, (images, labels) in enumerate(digits.batches(train_images, train_label
         with torch.no_grad():
             accuracy = (model(test_images).argmax(1) == test_labels).float().mean().item()
         print(
-            f"step {step + 1:3d}  loss {loss.item():.4f}  gradient norm {norm.item():.2f}"
-            f"  test accuracy {accuracy:.3f}",
+            f"step {step + 1:3d}  loss {loss.item():.4f}  gradient norm {norm.item():.2f}  test accuracy {accuracy:.3f}",
             flush=True,
         )

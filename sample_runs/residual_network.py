@@ -41,7 +41,7 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if blocks < 1 or rest:
-            raise ValueError(f"depth {depth} is not 6n + 2; such as {6 * max(blocks, 1) + 2}")
+            raise ValueError(f"depth {depth} is not 6n + 2, such as {6 * max(blocks, 1) + 2}")
         self.conv1 = nn.Conv2d(1, 16, 3, padding=1, bias=False)
         self.stage1 = stage(16, 16, 1, blocks, batch_norm)
         self.stage2 = stage(16, 32, 2, blocks, batch_norm)
