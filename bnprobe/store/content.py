@@ -134,6 +134,8 @@ def _attribute(file: h5py.File, name: str) -> str | int | float | None:
     value = file.attrs[name]
     if isinstance(value, np.ndarray):
         value = value.reshape(-1)[0]
+    if isinstance(value, np.void):
+        return None
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (str, bytes)):

@@ -98,9 +98,7 @@ class Hdf5Session:
         with contextlib.suppress(Exception):
             self._file.close()
 
-    def _write(
-        self, lengths: Mapping[str, int], blocks: Mapping[str, tuple[int, Block]], attributes: Mapping[str, Attribute]
-    ) -> None:
+    def _write(self, lengths: Mapping[str, int], blocks: Mapping[str, tuple[int, Block]], attributes: Mapping[str, Attribute]) -> None:
         if not self._handles:
             _create_variables(self._file, lengths)
             self._hold_handles()
@@ -194,5 +192,3 @@ def _chunks(variable: Variable, lengths: Mapping[str, int]) -> tuple[int, ...]:
     widths: Iterable[int] = (min(max(lengths[name], NARROWEST_CHUNK), WIDEST_CHUNK) for name in variable.dims[1:])
     rows = CHUNK_ROWS.get(variable.dims[0], OTHER_CHUNK_ROWS) if len(variable.dims) > 1 else OTHER_CHUNK_ROWS
     return (rows, *widths)
-
-

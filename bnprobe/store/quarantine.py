@@ -17,6 +17,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import struct
 import subprocess
@@ -128,10 +129,17 @@ class _Server:
             # Paths may hold bytes that are no text; as escaped surrogates they travel through ASCII.
             self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
             self._process.stdin.flush()
-            return _receive(_Frames(self._process.stdout), limit_bytes)
+            frames = _Frames(self._process.stdout)
+            try:
+                return _receive(frames, limit_bytes)
+            finally:
+                if frames.was_the_last:
+                    self.stop()
         except (EOFError, OSError) as error:
             self.stop()
             raise ReaderDied(f"it ended without an answer ({error or self._process.returncode})") from None
+        except (Refused, ReaderDied):
+            raise  # the reply came to its end, and the server is as good as new
         except BaseException:
             self.stop()  # the rest of the reply is still in the pipe
             raise
@@ -179,6 +187,7 @@ class _Frames:
         self._pipe = pipe
         self._left = 0
         self._is_over = False
+        self.was_the_last = False
 
     def read(self, size: int) -> bytearray:
         """Return exactly ``size`` bytes; fewer if the reply ends."""
@@ -203,7 +212,9 @@ class _Frames:
         self.drain()
         line = self._pipe.readline(1000)
         try:
-            return {str(key): int(value) for key, value in json.loads(line).items()}
+            outcome = {str(key): int(value) for key, value in json.loads(line).items()}
+            self.was_the_last = bool(outcome.get("last"))
+            return outcome
         except (ValueError, TypeError, AttributeError):
             raise EOFError("no outcome") from None
 
@@ -270,9 +281,9 @@ def _array(record: dict[str, Any], payload: bytearray) -> tuple[str, Array]:
     shape = tuple(int(length) for length in record["shape"])
     if len(shape) != len(variable.dims) or min(shape) < 0:
         raise ValueError("a shape that the schema does not have")
-    count = 1
-    for length in shape:
-        count *= length
+    count = math.prod(shape)
+    if count * np.dtype(variable.dtype).itemsize > len(payload):
+        raise ValueError("fewer bytes than its shape demands")
     return variable.name, np.frombuffer(payload, dtype=variable.dtype, count=count).reshape(shape)
 
 

@@ -30,7 +30,7 @@ def serve() -> None:
             outcome = _fork_and_relay(request, replies)
         else:  # one file, in this process; the parent's timer watches it and starts another for the next file
             _answer(request, _Framing(replies))
-            outcome = {"signal": 0, "peak_bytes": 0}
+            outcome = {"signal": 0, "peak_bytes": 0, "last": 1}
         replies.write(struct.pack("<I", 0) + json.dumps(outcome).encode("ascii") + b"\n")
         replies.flush()
         if not hasattr(os, "fork"):

@@ -240,9 +240,7 @@ def _assemble(run: Run) -> Run:
             "layer_channels",
         )
     )
-    run.parameters.extend(
-        _rows(run, Parameter, "parameter", "parameter_layer", "parameter_shape", "parameter_size", "parameter_group")
-    )
+    run.parameters.extend(_rows(run, Parameter, "parameter", "parameter_layer", "parameter_shape", "parameter_size", "parameter_group"))
     run.groups.extend(run["group"].tolist())
     run.events.extend(_rows(run, Event, "event_step", "event_kind", "event_text"))
     run.gaps.extend(_rows(run, Gap, "coverage_subject", "coverage_reason", "coverage_count"))

@@ -153,16 +153,12 @@ _STEP_PARAMETER = [
         "||g||_2",
     ),
     Variable("weight_norm", ("step", "parameter"), "f4", "as the weight", "norm of the parameter before the update", "||w||_2"),
-    Variable(
-        "update_norm", ("step", "parameter"), "f4", "as the weight", "norm of the step actually taken", "||w_after - w_before||_2"
-    ),
+    Variable("update_norm", ("step", "parameter"), "f4", "as the weight", "norm of the step actually taken", "||w_after - w_before||_2"),
 ]
 
 _SNAPSHOT = [
     Variable("snapshot", ("snapshot",), "i8", "1", "step at which every channel was stored"),
-    Variable(
-        "channel_mean", ("snapshot", "channel"), "f4", "as the signal", "mean of one channel's activation", "m_c = mean_{n,p} x"
-    ),
+    Variable("channel_mean", ("snapshot", "channel"), "f4", "as the signal", "mean of one channel's activation", "m_c = mean_{n,p} x"),
     Variable(
         "channel_variance",
         ("snapshot", "channel"),

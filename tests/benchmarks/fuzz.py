@@ -4,8 +4,9 @@
 
 Every file is a mutation of a good one: flipped bytes, truncations, splices, zeroed and random blocks, and damage aimed at HDF5's own
 structures (superblock, object headers, B-trees, heaps, symbol tables) and at our journal. Each is read by ``read_run`` in a worker process.
-A clear error, or a reading with the damaged parts left out and noted, is right; anything else raised, a worker that dies, takes more than its
-time or more than its memory, is a failure of ours and sets the exit status. What HDF5 itself did to the process that reads is listed too.
+A clear error, or a reading with the damaged parts left out and noted, is right; anything else raised, a worker that dies, takes more than
+its time or more than its memory, is a failure of ours and sets the exit status. What HDF5 itself did to the process that reads is
+listed too, and how often damage went unnoticed: numbers carry checksums, but texts and HDF5's own structures do not.
 """
 
 from __future__ import annotations

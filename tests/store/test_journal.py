@@ -12,77 +12,51 @@ import pytest
 from bnprobe.store import journal as journal_module
 from bnprobe.store.journal import FOOTER, MAGIC, PAGE_BYTES, RUN, Overlay, find_journal
 from bnprobe.store.reader import read_run
-from tests.store.numbered_runs import NumberedRun
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the commit runs after it."""
-
-
-class Deadline:
-    """Lets so many bytes and cuts of a commit through, then kills it."""
-
-    def __init__(self, monkeypatch):
-        self.left = None
-        self.passed = 0
-        self._write, self._cut = os.write, os.ftruncate
-        monkeypatch.setattr(journal_module.os, "write", self._limited_write)
-        monkeypatch.setattr(journal_module.os, "ftruncate", self._limited_cut)
-
-    def _limited_write(self, descriptor, data):
-        allowed = len(data) if self.left is None else min(len(data), self.left)
-        written = self._write(descriptor, data[:allowed]) if allowed else 0
-        self._count(written)
-        if written < len(data):
-            raise Killed
-        return written
-
-    def _limited_cut(self, descriptor, size):
-        if self.left == 0:
-            raise Killed
-        self._cut(descriptor, size)
-        self._count(1)
-
-    def _count(self, amount):
-        self.passed += amount
-        if self.left is not None:
-            self.left -= amount
-
-
-def points(total, changed):
-    """Where to cut: around every page boundary of the journal, and a grid over the rest."""
-    grid = set(range(0, total, max(1, total // 40)))
-    return sorted({*grid, *(total - 1 - back for back in range(0, min(changed, total), max(1, changed // 40))), total - 1, total - 2})
+from tests.store.numbered_runs import NumberedRun, wrong_values
 
 
 def commit_cut_off_everywhere(tmp_path, monkeypatch, change):
-    """Yield (run, file) for every place at which the commit of ``change`` can be killed, and how many bytes it takes."""
-    deadline = Deadline(monkeypatch)
+    """Yield (run, lengths before, file) for every point at which a SIGKILL can hit the commit of ``change``.
 
-    def prepared(path):
-        run = NumberedRun(path)
-        run.add_steps(40)
-        run.add_snapshot()
-        run.writer.burst()
-        return run
+    One commit is watched; what it would have left after any part of its writes is put together from them. What the kernel was
+    given before a kill stays, in the order in which it was given.
+    """
+    path = tmp_path / "run.h5"
+    run = NumberedRun(path)
+    run.add_steps(40)
+    run.add_snapshot()
+    run.writer.burst()
+    old, before = path.read_bytes(), dict(run.lengths)
+    change(run)
+    operations = []
+    write_at, cut = journal_module._write_at, os.ftruncate
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            journal_module, "_write_at", lambda file, data, offset: (operations.append((offset, data)), write_at(file, data, offset))
+        )
+        patch.setattr(journal_module.os, "ftruncate", lambda file, size: (operations.append((size, None)), cut(file, size)))
+        assert run.writer.burst()
+    torn = tmp_path / "torn.h5"
+    left = bytearray(old)
+    for offset, data in operations:
+        for length in cuts(len(data)) if data is not None else [0]:
+            torn.write_bytes(left if not length else overwritten(left, offset, data[:length]))
+            yield run, before, torn
+        left = left[:offset] if data is None else overwritten(left, offset, data)
+    assert left == path.read_bytes()
+    torn.write_bytes(left)
+    yield run, before, torn
 
-    whole = prepared(tmp_path / "whole.h5")
-    change(whole)
-    deadline.passed = 0
-    assert whole.writer.burst()
-    total = deadline.passed
-    for left in points(total, total // 3):
-        path = tmp_path / f"{left}.h5"
-        deadline.left = None
-        run = prepared(path)
-        before = {**run.lengths}
-        change(run)
-        deadline.left = left
-        with pytest.raises(Killed):
-            run.writer.burst()
-        deadline.left = None
-        yield run, before, path
-        path.unlink()
+
+def cuts(length):
+    """After how many of a write's bytes it is cut off: a kill comes between pages, so a few places inside stand for all."""
+    return sorted({0, 1, length // 7, length // 3, length // 2, length - FOOTER.size, length - 1} & set(range(length)))
+
+
+def overwritten(content, offset, data):
+    result = content + bytes(max(0, offset + len(data) - len(content)))
+    result[offset : offset + len(data)] = data
+    return result
 
 
 def add_steps(run):
@@ -107,10 +81,10 @@ def test_killed_at_any_write_the_file_is_the_old_or_the_new_one(tmp_path, monkey
         read = read_run(path)
         assert read.problems == []
         is_new = read.steps == run.lengths["step"]
-        run.lengths = run.lengths if is_new else before
-        assert run.wrong(read) == []
+        assert wrong_values(read, run.lengths if is_new else before, run.widths) == []
+        assert not new or is_new
         old, new = old + (not is_new), new + is_new
-    assert old > 10 and new > 5 and replayed > 5
+    assert old >= 5 and new >= 5 and replayed >= 4
 
 
 def test_the_next_writer_applies_the_journal(tmp_path, monkeypatch):

@@ -266,6 +266,7 @@ def test_no_handle_stays_open_between_bursts(path):
     assert len(open_files()) == before
 
 
+CHILDREN = ["pass", "run.writer.burst()", "run.writer.close(status='finished')", "run.writer.burst_if_due()", "del run"]
 FORKING = """
 import os, sys
 from pathlib import Path
@@ -291,7 +292,7 @@ assert run.wrong(read_run(path)) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("child", ["pass", "run.writer.burst()", "run.writer.close(status='finished')", "run.writer.burst_if_due()", "del run"])
+@pytest.mark.parametrize("child", CHILDREN)
 def test_a_forked_child_never_touches_the_parents_file(path, child):
     program = textwrap.dedent(FORKING).format(path=str(path), child=child)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
