@@ -151,9 +151,7 @@ def test_a_reader_that_lies_is_not_believed(path, reader_that, lie):
 
 def test_odd_attributes_from_a_reader_are_dropped(path, reader_that):
     reader_that(
-        "write(pipe, {'kind': 'attributes', 'values': {'a': [1], 'b': None, 'c': 'kept'}})
-"
-        "write(pipe, {'kind': 'end', 'problems': [3]})"
+        "write(pipe, {'kind': 'attributes', 'values': {'a': [1], 'b': None, 'c': 'kept'}})\nwrite(pipe, {'kind': 'end', 'problems': [3]})"
     )
     reply = read_quarantined(path)
     assert reply.attributes == {"c": "kept"} and reply.problems == ["3"]
