@@ -184,9 +184,16 @@ class TestRefusal:
         assert run.status == "crashed"
 
     def test_a_script_that_catches_everything_does_not_train_either(self, train: Train, tmp_path: Path) -> None:
-        outcome = train(
-            "no-norm", optimizer=f"None\ntry:\n    optimizer = {SGD}\nexcept Exception:\n    optimizer = {SGD.replace('SGD', 'Adam')}"
-        )
+        careless = """
+class Careless(torch.optim.SGD):
+    def __init__(self, *args, **kwargs):
+        try:
+            super().__init__(*args, **kwargs)
+        except Exception:
+            print("never mind")
+"""
+        outcome = train("no-norm", before=careless, optimizer="Careless(model.parameters(), lr=0.1)")
+        assert outcome.stdout == "never mind\n"
         assert "no-norm found nothing" in outcome.stderr
         assert read_run(tmp_path / "run.h5").steps == 0
 
