@@ -1,7 +1,8 @@
 """Run files without a training: recordings made of plain arrays, written through the real writer.
 
 Each builder takes a path and returns it: `healthy`, `exploding`, `vanishing`, `dead_units`, `hostile_names`, `zero_steps`,
-`killed`, `thinned`. For a case of its own a test takes `residual_recording()`, changes its arrays and calls `.write(path)`.
+`killed`, `thinned`. For a case of its own a test takes `residual_recording()`, changes its arrays and calls `.write(path)`, or `.run()`
+for the same run without a file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.store.reader import Event, Gap, Layer, Parameter, Run
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, TEXT, VARIABLES, Variable
 from bnprobe.store.writer import RunWriter
 
 Array = NDArray[np.float64]
@@ -47,6 +50,51 @@ class Signal:
         return {f"{prefix}_{name}": value for name, value in values.items()}
 
 
+class _MemoryWriter:
+    """Takes what the real writer takes, and keeps it as the reader would give it back."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in DIMENSIONS}
+
+    def add_layer(self, *, channels: int, **columns: Any) -> None:
+        index = len(self._rows["layer"])
+        self._rows["layer"].append({**columns, "layer_channels": channels})
+        self._rows["channel"] += [{"channel": channel, "channel_layer": index} for channel in range(channels)]
+
+    def add_parameter(self, **columns: Any) -> None:
+        self._rows["parameter"].append(columns)
+
+    def add_group(self, name: str) -> None:
+        self._rows["group"].append({"group": name})
+
+    def add_event(self, step: int, kind: str, text: str) -> None:
+        index = len(self._rows["event"])
+        self._rows["event"].append({"event": index, "event_step": step, "event_kind": kind, "event_text": text})
+
+    def add_coverage(self, subject: str, reason: str, count: int = 1) -> None:
+        index = len(self._rows["coverage"])
+        row = {"coverage": index, "coverage_subject": subject, "coverage_reason": reason, "coverage_count": count}
+        self._rows["coverage"].append(row)
+
+    def append_step(self, row: dict[str, Any]) -> None:
+        self._rows["step"].append(row)
+
+    def append_snapshot(self, row: dict[str, Any]) -> None:
+        self._rows["snapshot"].append(row)
+
+    def variables(self) -> dict[str, NDArray[Any]]:
+        return {name: self._stack(variable) for name, variable in VARIABLES.items()}
+
+    def _stack(self, variable: Variable) -> NDArray[Any]:
+        shape = tuple(len(self._rows[dimension]) for dimension in variable.dims)
+        stacked = np.full(shape, variable.missing, dtype=object if variable.dtype == TEXT else variable.dtype)
+        with np.errstate(over="ignore"):
+            for index, row in enumerate(self._rows[variable.dims[0]]):
+                if variable.name in row:
+                    stacked[index] = row[variable.name]
+        return stacked
+
+
 @dataclass
 class Recording:
     """A run as arrays; every array may be changed before `write`. S steps, L layers, P parameters."""
@@ -76,7 +124,39 @@ class Recording:
         return [layer["layer"] for layer in self.layers].index(name)
 
     def write(self, path: Path) -> Path:
-        writer = RunWriter(path, {"script": "train.py", "command": "train.py", "seed": 0, **self.attributes}, overwrite=True)
+        """Write the file through the real writer."""
+        writer = RunWriter(path, self._attributes(), overwrite=True)
+        self._feed(writer)
+        if self.status == "running":  # killed: the last burst is all there is
+            writer.burst()
+            return path
+        return writer.close(status=self.status)
+
+    def run(self) -> Run:
+        """The run that reading the written file gives, without a file: for the many small cases of a cause."""
+        writer = _MemoryWriter()
+        self._feed(writer)
+        variables = writer.variables()
+        columns = {name: variables[name].tolist() for name in VARIABLES if len(VARIABLES[name].dims) == 1}
+
+        def rows(kind: Any, *names: str) -> list[Any]:
+            return [kind(*values) for values in zip(*(columns[name] for name in names), strict=True)]
+
+        return Run(
+            path=Path("run.h5"),
+            attributes={"Conventions": CONVENTIONS, **self._attributes(), "status": self.status},
+            layers=rows(Layer, *(f"layer{part}" for part in ("", *(f"_{name}" for name in Layer._fields[1:])))),
+            parameters=rows(Parameter, *(f"parameter{part}" for part in ("", *(f"_{name}" for name in Parameter._fields[1:])))),
+            groups=columns["group"],
+            events=rows(Event, *(f"event_{name}" for name in Event._fields)),
+            gaps=rows(Gap, "coverage_subject", "coverage_reason", "coverage_count"),
+            variables=variables,
+        )
+
+    def _attributes(self) -> dict[str, str | int | float]:
+        return {"script": "train.py", "command": "train.py", "seed": 0, **self.attributes}
+
+    def _feed(self, writer: RunWriter | _MemoryWriter) -> None:
         for layer in self.layers:
             writer.add_layer(**layer)
         for parameter in self.parameters:
@@ -90,10 +170,6 @@ class Recording:
                 writer.append_snapshot(self._snapshot_row(step))
         for event in self.events:
             writer.add_event(*event)
-        if self.status == "running":  # killed: the last burst is all there is
-            writer.burst()
-            return path
-        return writer.close(status=self.status)
 
     def _step_row(self, step: int, channels: Array) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -335,6 +411,5 @@ def thinned(path: Path) -> Path:
 
 
 BUILDERS = {
-    function.__name__: function
-    for function in (healthy, exploding, vanishing, dead_units, hostile_names, zero_steps, killed, thinned)
+    function.__name__: function for function in (healthy, exploding, vanishing, dead_units, hostile_names, zero_steps, killed, thinned)
 }

@@ -144,7 +144,7 @@ def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
     A layer's course is the median log10 rms of its last ten measured steps, and its spread the deviation of their changes
     from step to step. Outside is more than six of these and half a decade above, or a size that is not finite; for good means
     at every later step up to the divergence, or to the end of a run without one. A layer that drifts slowly, as layers do
-    that train, stays on its course.
+    that train, stays on its course; one that settles at a new level has a new course.
 
     Layers that left at the same step are in the order in which the signal met them: activations from the input on, activation
     gradients from the output back.

@@ -79,11 +79,11 @@ def numerical_fault(case: Case) -> Finding | None:
     module: the first in depth whose output is not finite, or, where only gradients are not, the last one that the backward pass had
     not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows.
     """
-    faulty = stability.nonfinite_signal(case.run)
-    lost = case.divergence.row if case.divergence is not None and case.divergence.reason == "non-finite loss" else None
-    rows = np.flatnonzero(faulty)
-    row = int(rows[0]) if rows.size else lost
-    if row is None or lost is None or row > lost or not _is_calm(case, row):
+    end = case.divergence
+    if end is None or end.reason != "non-finite loss":
+        return None
+    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(case.run))[:1]]))
+    if not _is_calm(case, row):
         return None
     place, where, layer = _birthplace(case, row)
     before = case.run["loss"][row - 1] if row else float("nan")

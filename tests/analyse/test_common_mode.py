@@ -43,10 +43,10 @@ def test_a_constant_signal_is_common_throughout_and_a_zero_signal_is_nothing() -
     assert common_mode.mean_shift_in_sigmas(run)[:, 0] == pytest.approx([np.inf, np.nan], nan_ok=True)
 
 
-def test_drift_starts_from_the_first_step_that_was_observed(tmp_path: Path) -> None:
+def test_drift_starts_from_the_first_step_that_was_observed() -> None:
     made = exploding_recording()
     made.observed[0] = False
-    run = read_run(made.write(tmp_path / "run.h5"))
+    run = made.run()
     drift = common_mode.drift(run)
     assert np.isnan(drift[0]).all()
     assert drift[1] == pytest.approx(np.zeros(len(run.layers)), abs=1e-12)
@@ -54,12 +54,12 @@ def test_drift_starts_from_the_first_step_that_was_observed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("signal", ["activation", "activation_gradient"])
-def test_gaps_and_infinities_stay_gaps(tmp_path: Path, signal: common_mode.Signal) -> None:
+def test_gaps_and_infinities_stay_gaps(signal: common_mode.Signal) -> None:
     made = residual_recording(steps=4)
     for one in (made.activation, made.gradient):
         one.rms[1, 2], one.rms[2, 3] = np.inf, np.nan
     made.observed[3] = False
-    run = read_run(made.write(tmp_path / "run.h5"))
+    run = made.run()
     for function in (
         common_mode.common_mode_fraction,
         common_mode.spatial_common_mode_fraction,

@@ -18,11 +18,11 @@ def test_lasting_dead_share_is_counted_in_snapshots(tmp_path: Path) -> None:
     assert share[names.index("stage1.block1.relu1")] == 0.0
 
 
-def test_channels_that_take_turns_are_not_dead(tmp_path: Path) -> None:
+def test_channels_that_take_turns_are_not_dead() -> None:
     made = residual_recording(steps=10)
     made.snapshots = []
     made.dead[:, 1] = np.where(np.arange(10) % 2 == 0, 0.9, 0.1)
-    run = read_run(made.write(tmp_path / "run.h5"))
+    run = made.run()
     assert units.dead_share(run)[8, 1] == pytest.approx(0.9)
     assert units.lasting_dead_share(run, 5)[1] == pytest.approx(0.1)
 
@@ -31,5 +31,5 @@ def test_gaps_and_empty_runs(tmp_path: Path) -> None:
     assert units.lasting_dead_share(read_run(zero_steps(tmp_path / "zero.h5")), 5).shape == (0,)
     made = residual_recording(steps=3)
     made.observed[:] = False
-    assert np.isnan(units.lasting_dead_share(read_run(made.write(tmp_path / "run.h5")), 5)).all()
+    assert np.isnan(units.lasting_dead_share(made.run(), 5)).all()
     assert (units.lasting_dead_share(read_run(healthy(tmp_path / "healthy.h5")), 5) == 0).all()

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from bnprobe.analyse import updates
-from bnprobe.store.reader import read_run
 from tests.synthetic_runs import residual_recording
 
 
-def test_ratios_by_parameter_and_by_layer(tmp_path: Path) -> None:
+def test_ratios_by_parameter_and_by_layer() -> None:
     made = residual_recording(steps=2)
     bias = {**made.parameters[0], "parameter": "conv1.bias", "parameter_size": 16}
     made.parameters.append(bias)
@@ -26,7 +23,7 @@ def test_ratios_by_parameter_and_by_layer(tmp_path: Path) -> None:
             setattr(signal, field, np.concatenate([values, values[:, :1]], axis=1))
     made.dead = np.zeros((2, len(made.layers)))
     made.snapshots = []
-    run = read_run(made.write(tmp_path / "run.h5"))
+    run = made.run()
 
     ratio = updates.update_ratio(run)
     assert ratio[:, 0] == pytest.approx([0.075, 0.075])
@@ -38,10 +35,10 @@ def test_ratios_by_parameter_and_by_layer(tmp_path: Path) -> None:
     assert updates.layer_gradient_norm(run)[0, 0] == pytest.approx(10.0)
 
 
-def test_what_was_not_observed_is_a_gap(tmp_path: Path) -> None:
+def test_what_was_not_observed_is_a_gap() -> None:
     made = residual_recording(steps=3)
     made.observed[1] = False
-    run = read_run(made.write(tmp_path / "run.h5"))
+    run = made.run()
     assert np.isnan(updates.update_ratio(run)[1]).all()
     assert np.isnan(updates.layer_update_ratio(run)[1]).all()
     assert np.isfinite(updates.total_norm(run["parameter_gradient_norm"])).tolist() == [True, False, True]

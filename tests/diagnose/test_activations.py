@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose.activations import exploding_activations, mean_shift
+from bnprobe.diagnose.case import Case
+from tests.synthetic_runs import Recording, exploding_recording, residual_recording
+
+
+def case(made: Recording) -> Case:
+    return Case(made.run())
+
+
+def at_chance(made: Recording) -> Recording:
+    made.loss = np.log(10) + 0.005 * np.random.default_rng(5).standard_normal(made.steps)
+    return made
+
+
+class TestExplodingActivations:
+    def test_says_how_fast_where_and_to_what(self) -> None:
+        found = exploding_activations(case(exploding_recording()))
+        assert found is not None
+        assert (found.step, found.layers[-1]) == (0, "stage3.block3.conv2")
+        assert found.evidence[0].value == pytest.approx(3.6, abs=0.05)
+        assert "0.2 decades a convolution layer already at the first step" in found.cause
+
+    def test_growth_at_the_start_in_a_run_that_is_stuck(self) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.rms *= 10 ** (0.05 * np.arange(len(made.layers)))
+        assert exploding_activations(case(made)) is not None
+
+    def test_the_same_growth_in_a_run_that_trains_is_none(self) -> None:
+        made = residual_recording(steps=40)
+        made.activation.rms *= 10 ** (0.05 * np.arange(len(made.layers)))
+        assert exploding_activations(case(made)) is None
+
+    @pytest.mark.parametrize("level", [1e-3, 1e4])
+    def test_a_level_is_none(self, level: float) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.rms *= level
+        assert exploding_activations(case(made)) is None
+
+    def test_a_first_step_that_was_not_measured_is_done_without(self) -> None:
+        made = exploding_recording()
+        made.observed[:2] = False
+        found = exploding_activations(case(made))
+        assert found is not None
+        assert found.step == 2
+
+    def test_the_last_profile_is_read_where_it_was_still_finite(self) -> None:
+        made = exploding_recording()
+        made.loss[:-1] = 9.0  # only the last step, whose deep layers are not finite, tells
+        found = exploding_activations(case(made))
+        assert found is not None
+        assert np.isfinite([one.value for one in found.evidence]).all()
+
+
+class TestMeanShift:
+    def shifted(self, dependent_growth: float = 0.0) -> Recording:
+        """The common part grows 0.06 decades a layer from the start, the rest as given; the loss sits at chance."""
+        made = at_chance(residual_recording(steps=40))
+        depth = np.arange(len(made.layers))
+        common, rest = 0.3 * 10 ** (0.06 * depth), 10 ** (dependent_growth * depth)
+        made.activation.rms = np.tile(np.sqrt(common**2 + rest**2), (40, 1))
+        made.activation.kappa = np.tile(common**2 / (common**2 + rest**2), (40, 1))
+        return made
+
+    def test_a_common_part_that_drowns_the_rest(self) -> None:
+        found = mean_shift(case(self.shifted()))
+        assert found is not None
+        assert found.step == 0
+        assert found.layers[-1] == "classifier"
+        growth = {one.what: one for one in found.evidence}["growth of the common part along depth"]
+        assert growth.value == pytest.approx(0.12, abs=0.01)  # per convolution, of which every second layer is one
+        assert growth.threshold == pytest.approx(0.0, abs=0.01)
+
+    def test_where_both_parts_grow_alike_nothing_shifts(self) -> None:
+        assert mean_shift(case(self.shifted(dependent_growth=0.06))) is None
+
+    def test_an_output_that_is_common_over_sound_layers_is_none(self) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.kappa[:, -2:] = 0.999
+        assert mean_shift(case(made)) is None
+
+    def test_a_saturated_network_is_none(self) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.kappa = np.tile(np.linspace(0.1, 0.9999, len(made.layers)), (40, 1))
+        made.activation.rms[:] = 0.5
+        made.activation.rms *= 10 ** (-0.02 * np.arange(len(made.layers)))
+        assert mean_shift(case(made)) is None
+
+    def test_a_run_that_trains_is_none(self) -> None:
+        made = self.shifted()
+        made.loss = residual_recording(steps=40).loss
+        assert mean_shift(case(made)) is None

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.data import unscaled_input
+from tests.synthetic_runs import Recording, residual_recording
+
+
+def with_input(size: float, lost: bool = True, kind: str = "convolution", role: str = "input") -> Recording:
+    made = residual_recording(steps=30)
+    made.layers[0] |= {"layer": "conv1:input", "layer_role": role, "layer_kind": kind}
+    made.activation.rms[:, 0] = size
+    if lost:
+        made.loss[5:] = np.nan
+    return made
+
+
+def found(made: Recording) -> bool:
+    return unscaled_input(Case(made.run())) is not None
+
+
+@pytest.mark.parametrize("role", ["input", "output"])
+def test_pixels_from_0_to_255(role: str) -> None:
+    made = with_input(130.0, role=role, kind="convolution" if role == "input" else "other")  # or reshaped by a Flatten
+    assert found(made)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        with_input(1.0),
+        with_input(20.0),
+        with_input(130.0, lost=False),
+        with_input(130.0, kind="normalisation"),
+        with_input(130.0, role="output"),
+    ],
+    ids=["standardised", "large", "trains", "normalised-first", "a-layer's-output"],
+)
+def test_none(made: Recording) -> None:
+    assert not found(made)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.gradients import exploding_gradients, vanishing_gradients
+from bnprobe.store.reader import read_run
+from tests.synthetic_runs import Recording, residual_recording, vanishing
+
+
+def case(made: Recording) -> Case:
+    return Case(made.run())
+
+
+class TestVanishingGradients:
+    def test_says_how_fast_and_what_it_does_to_the_first_layers(self, tmp_path: Path) -> None:
+        found = vanishing_gradients(Case(read_run(vanishing(tmp_path / "run.h5"))))
+        assert found is not None
+        assert found.layers == ("conv1", "stage3.block3.conv2")
+        assert "shrinks 0.501 decades a convolution layer" in found.cause
+        assert found.severity == "error"
+
+    def test_even_updates_make_it_harmless(self) -> None:
+        made = residual_recording(steps=30)
+        made.gradient.rms *= 10 ** (0.25 * (np.arange(len(made.layers)) - len(made.layers)))
+        assert vanishing_gradients(case(made)) is None  # as Adam's are, whatever the gradient's size
+
+    def test_a_small_gradient_everywhere_is_none(self) -> None:
+        made = residual_recording(steps=30)
+        made.gradient.rms *= 1e-9
+        assert vanishing_gradients(case(made)) is None
+
+    def test_in_a_run_that_trains_it_is_a_warning(self) -> None:
+        made = residual_recording(steps=30)
+        depth = np.arange(len(made.layers))
+        made.gradient.rms *= 10 ** (0.25 * (depth - depth[-1]))
+        made.update_norm *= 10 ** (-0.3 * np.arange(len(made.parameters))[::-1])
+        found = vanishing_gradients(case(made))
+        assert found is not None
+        assert found.severity == "warning"
+
+
+class TestExplodingGradients:
+    def test_along_depth_before_the_first_update(self) -> None:
+        made = residual_recording(steps=20)
+        made.gradient.rms *= 10 ** (0.1 * (len(made.layers) - np.arange(len(made.layers))))
+        made.loss[10:] = np.inf
+        found = exploding_gradients(case(made))
+        assert found is not None
+        assert found.step == 0
+        assert "already at the first step" in found.cause
+
+    def test_in_one_step_out_of_a_calm_run(self) -> None:
+        made = residual_recording(steps=20)
+        made.gradient_norm[12, 5] = 1e4
+        made.update_norm[12, 5] = 1e3
+        made.loss[13:] = 1e6
+        found = exploding_gradients(case(made))
+        assert found is not None
+        assert (found.step, found.layers) == (12, (made.parameters[5]["parameter_layer"],))
+
+    def test_after_large_updates_it_is_the_rate(self) -> None:
+        made = residual_recording(steps=20)
+        made.update_norm[9:12] = made.weight_norm[9:12]
+        made.gradient_norm[12:] *= 1e4
+        made.loss[13:] = 1e6
+        assert exploding_gradients(case(made)) is None
+
+    def test_after_the_activations_it_is_theirs(self) -> None:
+        made = residual_recording(steps=20)
+        made.activation.rms[11:] *= 10.0 ** np.arange(1, 10)[:, None]
+        made.gradient_norm[12:] *= 1e4
+        made.loss[13:] = 1e6
+        assert exploding_gradients(case(made)) is None
+
+    def test_a_leap_that_a_run_survives_is_none(self) -> None:
+        made = residual_recording(steps=20)
+        made.gradient_norm[12] *= 1e4
+        assert exploding_gradients(case(made)) is None

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import diagnose
+from tests.synthetic_runs import Recording, residual_recording
+
+
+def at_chance(noise: float = 0.005, fall: float = 0.0) -> Recording:
+    made = residual_recording(steps=60)
+    made.loss = np.log(10) + noise * np.random.default_rng(5).standard_normal(60) - fall * np.arange(60)
+    return made
+
+
+def verdicts(made: Recording) -> list[str]:
+    return [finding.id for finding in diagnose(made.run())]
+
+
+def test_weights_that_hardly_move() -> None:
+    made = at_chance()
+    made.update_norm[:] = 1e-7 * made.weight_norm
+    assert verdicts(made) == ["learning-rate-too-low"]
+
+
+def test_small_updates_of_a_run_that_trains_are_fine() -> None:
+    made = residual_recording(steps=60)
+    made.update_norm[:] = 1e-7 * made.weight_norm
+    assert verdicts(made) == ["healthy"]
+
+
+def test_a_run_at_the_level_of_guessing_is_stuck() -> None:
+    assert verdicts(at_chance()) == ["stuck"]
+
+
+def test_a_run_that_falls_slowly_from_there_is_not() -> None:
+    assert verdicts(at_chance(fall=0.0005)) == ["healthy"]
+
+
+def test_a_few_steps_say_nothing() -> None:
+    made = at_chance()
+    made.observed[:] = True
+    made.loss[15:] = np.linspace(2.2, 0.3, 45)
+    assert verdicts(made) == ["healthy"]
+
+
+@pytest.mark.parametrize("level", [0.69, 5.0])
+def test_a_loss_that_stays_elsewhere_may_be_meant_to(level: float) -> None:
+    made = at_chance()
+    made.loss += level - np.log(10)  # as of a GAN, or in reinforcement learning
+    assert verdicts(made) == ["healthy"]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import diagnose
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.units import dead_units
+from tests.synthetic_runs import Recording, residual_recording
+
+
+def case(made: Recording) -> Case:
+    return Case(made.run())
+
+
+def dying(share: float, since: int = 10) -> Recording:
+    made = residual_recording(steps=40)
+    made.dead[since:, [made.index("stage2.block1.relu1"), made.index("stage3.block1.relu1")]] = share
+    return made
+
+
+def at_chance(made: Recording) -> Recording:
+    made.loss = np.log(10) + 0.005 * np.random.default_rng(5).standard_normal(made.steps)
+    return made
+
+
+def test_names_the_first_layer_to_die_and_when() -> None:
+    found = dead_units(case(dying(0.96)))
+    assert found is not None
+    assert (found.layers[0], found.step, found.severity) == ("stage2.block1.relu1", 10, "warning")
+    assert "since step 10" in found.cause
+
+
+def test_a_network_at_chance_without_units_is_lost() -> None:
+    found = dead_units(case(at_chance(dying(1.0, since=0))))
+    assert found is not None
+    assert (found.severity, found.step) == ("error", 0)
+    assert "from the first step on" in found.cause
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_run_that_trains_can_spare_units(share: float) -> None:
+    assert dead_units(case(dying(share))) is None
+
+
+def test_channels_that_take_turns_are_sparse_and_not_dead() -> None:
+    made = dying(0.98)
+    made.dead[::2] = 0.2
+    assert dead_units(case(made)) is None
+
+
+def test_only_activations_die() -> None:
+    made = residual_recording(steps=40)
+    made.dead[:, made.index("pool")] = 1.0
+    assert dead_units(case(made)) is None
+
+
+def test_an_input_that_was_silent_from_the_start_is_a_mask() -> None:
+    made = dying(0.98, since=0)
+    for name in ("stage2.block1.relu1", "stage3.block1.relu1"):
+        made.layers[made.index(name)] |= {"layer_role": "input", "layer_kind": "convolution"}
+    assert dead_units(case(made)) is None
+    made.dead[:5] = 0.0  # but one that fell silent later is the output of a functional ReLU
+    assert dead_units(case(made)) is not None
+
+
+def test_units_killed_by_large_updates_follow_from_the_rate() -> None:
+    made = at_chance(dying(1.0, since=4))
+    made.update_norm[2:4] = 3 * made.weight_norm[2:4]
+    findings = diagnose(made.run())
+    assert [(one.id, one.follows_from) for one in findings] == [
+        ("learning-rate-too-high", ()),
+        ("dead-units", ("learning-rate-too-high",)),
+    ]

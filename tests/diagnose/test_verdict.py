@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import diagnose, verdict_line
+from bnprobe.diagnose.verdict import CAUSES, CONSEQUENCES
+from bnprobe.store.reader import read_run
+from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, exploding_recording, residual_recording
+
+VERDICTS = {
+    "healthy": ("healthy", "info"),
+    "thinned": ("healthy", "info"),
+    "exploding": ("exploding-activations", "error"),
+    "killed": ("exploding-activations", "error"),
+    "hostile_names": ("exploding-activations", "error"),
+    "vanishing": ("vanishing-gradients", "error"),
+    "dead_units": ("dead-units", "warning"),
+    "zero_steps": ("nothing-recorded", "warning"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_the_verdict_of_each_synthetic_run(tmp_path: Path, name: str) -> None:
+    findings = diagnose(read_run(BUILDERS[name](tmp_path / "run.h5")))
+    assert (findings[0].id, findings[0].severity) == VERDICTS[name]
+    assert findings[0].follows_from == ()
+    assert len({finding.id for finding in findings}) == len(findings)
+    for finding in findings:
+        assert finding.cause.endswith(".") and finding.fix.endswith(".")
+        assert finding.source
+        assert 0 < finding.confidence <= 1
+        assert set(finding.follows_from) <= {other.id for other in findings}
+
+
+@pytest.mark.parametrize("name", ["healthy", "thinned"])
+def test_a_healthy_run_has_exactly_one_finding(tmp_path: Path, name: str) -> None:
+    assert [finding.id for finding in diagnose(read_run(BUILDERS[name](tmp_path / "run.h5")))] == ["healthy"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("norm", [True, False])
+def test_noise_is_no_finding(seed: int, norm: bool) -> None:
+    made = residual_recording(steps=50, norm=norm, seed=seed)
+    assert [finding.id for finding in diagnose(made.run())] == ["healthy"]
+
+
+def test_what_follows_comes_after_and_says_from_what(tmp_path: Path) -> None:
+    findings = diagnose(read_run(BUILDERS["exploding"](tmp_path / "run.h5")))
+    assert {finding.id for finding in findings[1:]} == {"mean-shift", "learning-rate-too-high"}
+    assert all(finding.follows_from == ("exploding-activations",) for finding in findings[1:])
+
+
+def test_the_same_ruin_without_growth_at_the_start_is_the_learning_rate() -> None:
+    made = exploding_recording()
+    depth = np.arange(len(made.layers))
+    made.activation.rms /= 10 ** (0.1 * depth)  # flat at the first step; what training does to it stays
+    made.activation.kappa[:3] = 0.2
+    made.update_norm *= 20
+    findings = diagnose(made.run())
+    assert findings[0].id == "learning-rate-too-high"
+    assert {finding.id: finding.follows_from for finding in findings[1:]}["exploding-activations"] == ("learning-rate-too-high",)
+
+
+def test_a_divergence_without_a_cause_is_said_to_be_one() -> None:
+    made = residual_recording(steps=30)
+    made.loss[20:] = 1e5 * made.loss[0]
+    made.observed[:] = False
+    findings = diagnose(made.run())
+    assert [finding.id for finding in findings] == ["unexplained-divergence"]
+    assert findings[0].step == 20
+    assert "no layer was measured" in findings[0].cause
+
+
+def test_a_run_of_which_only_the_loss_was_seen_can_be_healthy() -> None:
+    made = residual_recording(steps=30)
+    made.observed[:] = False
+    (finding,) = diagnose(made.run())
+    assert finding.id == "healthy"
+    assert finding.confidence == 0.5
+    assert "no layer was measured" in finding.cause
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_short_runs(steps: int) -> None:
+    (finding,) = diagnose(residual_recording(steps=steps).run())
+    assert finding.id == "healthy"
+    made = exploding_recording(steps=steps + 8, leaves_at=-8)
+    assert diagnose(made.run())[0].id == "exploding-activations"
+
+
+def test_a_run_with_steps_but_without_layers() -> None:
+    run = residual_recording(steps=30).run()
+    bare = type(run)(run.path, run.attributes, [], [], [], [], [], {name: run[name] for name in ("step", "loss")})
+    assert [finding.id for finding in diagnose(bare)] == ["healthy"]
+
+
+def test_a_file_that_lost_a_variable_is_still_judged(tmp_path: Path) -> None:
+    run = read_run(BUILDERS["exploding"](tmp_path / "run.h5"))
+    for name in list(run.variables):
+        variables = {other: values for other, values in run.variables.items() if other != name}
+        partial = type(run)(run.path, run.attributes, run.layers, run.parameters, run.groups, run.events, run.gaps, variables)
+        assert diagnose(partial)[0].cause
+
+
+def test_names_are_kept_as_they_are(tmp_path: Path) -> None:
+    findings = diagnose(read_run(BUILDERS["hostile_names"](tmp_path / "run.h5")))
+    assert HOSTILE_NAMES[1] in findings[0].cause
+    assert HOSTILE_NAMES[1] in findings[0].layers
+
+
+def test_consequences_name_causes_that_exist() -> None:
+    assert set(CONSEQUENCES) | {one for many in CONSEQUENCES.values() for one in many} <= set(CAUSES)
+
+
+def test_one_line(tmp_path: Path) -> None:
+    line = verdict_line(diagnose(read_run(BUILDERS["exploding"](tmp_path / "run.h5"))))
+    assert line.startswith("exploding-activations: The activations grow 0.2 decades a convolution layer already at the first step")
+    assert "\n" not in line
