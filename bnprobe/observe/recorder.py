@@ -21,6 +21,7 @@ import torch
 from bnprobe import __version__
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
+from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.flight import FlightRecorder
 from bnprobe.observe.forward import ForwardTaps
@@ -69,6 +70,7 @@ class Recorder:
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._census = ModuleCensus()
         self._forward = ForwardTaps(self._census, self._faults, self._on_forward, self._writer.add_coverage)
+        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage)
         self._backward = BackwardTaps(self._on_backward, self._after_backward)
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
         self._schedule = Schedule(options.every, options.budget)
@@ -100,6 +102,7 @@ class Recorder:
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
         self._census.attach()
+        self._compiled.attach(self._patches)
         self._backward.attach(self._patches)
         self._optimizers.attach(self._patches)
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
@@ -138,6 +141,9 @@ class Recorder:
         self._deliver()
         if ending.status == "crashed":
             self._dump_flight()
+        if self._compiled.count:
+            text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; the figures are rounded as eager code rounds"
+            self._writer.add_event(self._step.number, "schedule", text)
         self._writer.close(
             status=ending.status, ending=ending.detail, exit_status=ending.exit_status if ending.exit_status is not None else -1
         )
@@ -174,6 +180,11 @@ class Recorder:
     def _on_forward(self) -> None:
         self.settle()
 
+    def _begin_forward(self) -> bool:
+        """A forward begins that the taps cannot see begin; return whether it is to be measured."""
+        self.settle()
+        return self._step.observed and not self._over
+
     def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None) -> None:
         if self._over:
             return
@@ -188,6 +199,7 @@ class Recorder:
     def _after_backward(self) -> None:
         if self._over:
             return
+        self._compiled.end_micro_step()
         self._forward.end_micro_step()
         self._backwards_without_step += 1
         unused = self._backwards_without_step > UNUSED_OPTIMIZER_BACKWARDS
@@ -288,10 +300,12 @@ class Recorder:
         step.batch_size = self._forward.batch_size
         step.evaluations, self._forward.evaluations = self._forward.evaluations, 0
         # What closing costs is counted with the next step: this step's row is about to leave.
-        own, self._seconds, self._forward.seconds = self._seconds + self._forward.seconds, 0.0, 0.0
+        own = self._seconds + self._forward.seconds + self._compiled.seconds
+        self._seconds = self._forward.seconds = self._compiled.seconds = 0.0
         step.observer_seconds = own
         self._observer_total += own
         closed = ClosedStep(step, self._forward.take())
+        self._compiled.forget()
         self._deliver()
         self._travelling = closed
         if not closed.is_asynchronous:
