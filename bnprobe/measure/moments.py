@@ -28,6 +28,8 @@ from bnprobe.measure.layout import Layout, by_samples
 
 #: Above this m_c^2 / V_c (any channel average) one-pass second moments lose more than about 1e-5 and the two-pass kernel is used.
 ONE_PASS_LIMIT = 10.0
+#: Below this largest magnitude the signal is scaled up before anything is squared.
+TINY = 1e-12
 
 
 class Moments(NamedTuple):
@@ -65,7 +67,7 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
         how = fused.plan(tuple(x.shape), x.stride(), layout)
         if how is not None:
             packed, finite = fused.packed_moments(x, how)
-            if finite:
+            if finite and not _is_tiny(packed[-SUMMARY], packed[1 - SUMMARY]):
                 return Moments(how.true_samples, how.true_positions, packed)
     with torch.no_grad():
         return _moments_by_torch(x.detach(), layout)
@@ -77,12 +79,14 @@ def _moments_by_torch(x: torch.Tensor, layout: Layout) -> Moments:
     samples, positions = view.shape[0], view.shape[1 if channels_last else 2]
     if not x.is_cpu:
         return Moments(samples, positions, _pack(*_on_accelerator(view, channels_last), _extremes_on_accelerator(x)))
+    # A tensor stored channels-last is contiguous as (N, P, C): reductions over it run at full speed.
+    low, high = (float(value) for value in torch.aminmax(view))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Moments(samples, positions, _not_finite(view, channels_last))
     mean, variance, between = _on_cpu(view, channels_last)
-    if math.isfinite(float(mean.sum() + variance.sum())):
-        # A tensor stored channels-last is contiguous as (N, P, C): reductions over it run at full speed.
-        low, high = (float(value) for value in torch.aminmax(view))
-        return Moments(samples, positions, _pack(mean, variance, between, [low, high, _zeros_on_cpu(view, low, high), 0.0]))
-    return Moments(samples, positions, _not_finite(view, channels_last))
+    if _is_tiny(low, high) or not math.isfinite(float(mean.sum() + variance.sum())):
+        mean, variance, between = _rescaled(view, channels_last, max(-low, high))
+    return Moments(samples, positions, _pack(mean, variance, between, [low, high, _zeros_on_cpu(view, low, high), 0.0]))
 
 
 def _pack(mean: torch.Tensor, variance: torch.Tensor, between: torch.Tensor, extremes: torch.Tensor | list[float]) -> torch.Tensor:
@@ -143,17 +147,12 @@ def _zeros_on_cpu(view: torch.Tensor, low: float, high: float) -> int:
     """Count exact zeros. A comparison in torch costs several passes; counting bit patterns costs less than one."""
     if low > 0.0 or high < 0.0:
         return 0
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[view.element_size()]
-    first = view[0]
-    if view.is_contiguous() and not _has_negative_zero(first, bits):
-        flat = view.view(bits).numpy()
-        return int(flat.size - np.count_nonzero(flat))
-    return int(view.numel() - torch.count_nonzero(view))
-
-
-def _has_negative_zero(sample: torch.Tensor, bits: torch.dtype) -> bool:
-    """Whether zeros carry signs here (dropout makes them): seen in the first sample, which has the same origin as the others."""
-    return int(np.count_nonzero(sample.contiguous().view(bits).numpy())) != int(torch.count_nonzero(sample))
+    if not view.is_contiguous():
+        return int(view.numel() - torch.count_nonzero(view))
+    bits = view.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[view.element_size()]).numpy()
+    zeros = int(bits.size - np.count_nonzero(bits))
+    negative_zero = np.iinfo(bits.dtype).min  # the least of all integers, so one fast pass tells whether there is any (dropout makes them)
+    return zeros + (int(np.count_nonzero(bits == negative_zero)) if bits.min() == negative_zero else 0)
 
 
 def _extremes_on_accelerator(x: torch.Tensor) -> torch.Tensor:
@@ -163,17 +162,24 @@ def _extremes_on_accelerator(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([low.double(), high.double(), zeros.double(), nonfinite.double()])
 
 
+def _is_tiny(low: float, high: float) -> bool:
+    """Whether squares of deviations could fall below the range of float32: a vanished gradient is to be small, not zero."""
+    return 0.0 < max(-low, high) < TINY
+
+
+def _rescaled(view: torch.Tensor, channels_last: bool, size: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return mean, variance and between-sample part, in float64, of a signal whose squares leave the range of its type."""
+    scale = 2.0 ** math.frexp(size)[1]  # a power of two: scaling rounds nothing
+    small = (view.to(torch.float64) / scale).to(_precision(view))
+    mean, variance, between = (part.double() for part in _on_cpu(small, channels_last))
+    return mean * scale, variance * scale**2, between * scale**2
+
+
 def _not_finite(view: torch.Tensor, channels_last: bool) -> torch.Tensor:
-    """Handle a signal that holds NaN or infinity, or whose squares overflow although every value is finite."""
-    finite = torch.isfinite(view)
-    count = int(view.numel() - finite.sum())
-    kept = view[finite]
-    extremes = [math.nan, math.nan, 0.0, float(count)]
+    """Describe a signal that holds NaN or infinity: its finite values, and how many are not."""
+    kept = view[torch.isfinite(view)]
+    extremes = [math.nan, math.nan, 0.0, float(view.numel() - kept.numel())]
     if kept.numel():
         extremes[:3] = [float(kept.min()), float(kept.max()), float(kept.numel() - torch.count_nonzero(kept))]
-    if count:
-        infinite = torch.full((view.shape[2 if channels_last else 1],), math.inf)
-        return _pack(infinite, infinite, infinite, extremes)
-    scale = float(view.abs().max())
-    mean, variance, between = (part.double() for part in _on_cpu(view / scale, channels_last))
-    return _pack(mean * scale, variance * scale**2, between * scale**2, extremes)
+    infinite = torch.full((view.shape[2 if channels_last else 1],), math.inf)
+    return _pack(infinite, infinite, infinite, extremes)

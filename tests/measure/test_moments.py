@@ -1,0 +1,339 @@
+"""The moments against float64 numpy, where the mean dwarfs the spread, for every layout, dtype and path.
+
+Tolerances are in units of float32 rounding, eps = 2^-24. Averaging values of size m gives a mean with an error of a few eps m; a two-pass
+variance around a mean that is off by d is off by d^2, and by the rounding of its own sum. The compiled kernel sums in float64 from block to
+block; torch's kernel sums plainly in float32, where the error grows with the number of values.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bnprobe.measure import fused
+from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
+from bnprobe.measure.moments import moments
+from bnprobe.observe.step import LayerMoments, merge
+
+EPS = 2.0**-24
+MEAN_ROUNDINGS = 8
+#: By path: roundings of the variance's sum, and of the mean inside the kernel that computes the variance.
+VARIANCE_ROUNDINGS = {"compiled": 32, "torch": 1024}
+INNER_MEAN_ROUNDINGS = {"compiled": 8, "torch": 32}
+NAMES = ("low", "high", "zeros", "nonfinite", "common", "between_energy", "variance_energy", "dead")
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def path(request, monkeypatch):
+    """Measure by the compiled kernel, where there is one, and by torch."""
+    if request.param == "compiled" and not fused.available():
+        pytest.skip("built without a C compiler")
+    if request.param == "torch":
+        monkeypatch.setattr(fused, "available", lambda: False)
+    return request.param
+
+
+def measured(x, layout):
+    """The moments as a dict of float64 arrays and numbers."""
+    found = moments(x, layout)
+    packed = np.asarray(found.packed, dtype=np.float64)
+    mean, variance, between = packed[: 3 * found.channels].reshape(3, -1)
+    return {
+        "samples": found.samples, "positions": found.positions, "mean": mean, "variance": variance, "between": between,
+        **dict(zip(NAMES, packed[3 * found.channels :], strict=True)),
+    }  # fmt: skip
+
+
+def expected(x, layout):
+    """The same in float64 numpy, by the definitions."""
+    x = x.detach().double().numpy() if isinstance(x, torch.Tensor) else x
+    if x.ndim == 1:
+        x = x[:, None, None]
+    elif x.ndim == 2:
+        x = x[:, :, None]
+    else:
+        x = np.moveaxis(x, (layout.sample, layout.channel % x.ndim), (0, 1))
+        x = x.reshape(x.shape[0], x.shape[1], -1)
+    sample_means = x.mean(2)
+    mean, variance, between = x.mean((0, 2)), x.var((0, 2)), sample_means.var(0)
+    return {
+        "samples": x.shape[0], "positions": x.shape[2], "mean": mean, "variance": variance, "between": between,
+        "low": x.min(), "high": x.max(), "zeros": float((x == 0).sum()), "nonfinite": 0.0, "common": (mean**2).mean(),
+        "between_energy": between.mean(), "variance_energy": variance.mean(), "dead": (np.abs(x).max((0, 2)) == 0).mean(),
+        "square": (x**2).mean(),
+    }  # fmt: skip
+
+
+def is_compiled(x, layout):
+    return x.dtype == torch.float32 and fused.available() and fused.plan(tuple(x.shape), x.stride(), layout) is not None
+
+
+def agree(x, layout):
+    """Compare all that is measured of ``x`` with float64."""
+    found, right = measured(x, layout), expected(x, layout)
+    for exact in ("samples", "positions", "low", "high", "zeros", "nonfinite", "dead"):
+        assert found[exact] == right[exact], exact
+    size = max(abs(right["low"]), abs(right["high"]))
+    assert np.abs(found["mean"] - right["mean"]).max() <= MEAN_ROUNDINGS * EPS * size
+    way = "compiled" if is_compiled(x, layout) else "torch"
+    slip = INNER_MEAN_ROUNDINGS[way] * EPS * size
+    for part in ("variance", "between"):
+        error = np.abs(found[part] - right[part])
+        # Deviations from a mean that is off by the slip; sample means that are off by it each.
+        allowed = VARIANCE_ROUNDINGS[way] * EPS * right["variance"] + slip**2 + 2 * slip * np.sqrt(right[part]) * (part == "between")
+        assert (error <= allowed).all(), (part, (error / allowed).max())
+    assert (found["between"] >= 0).all()
+    assert (found["variance"] >= found["between"] * (1 - 4 * EPS)).all()
+    assert found["common"] == pytest.approx(float((found["mean"] ** 2).mean()), rel=1e-12)
+    assert found["between_energy"] == pytest.approx(float(found["between"].mean()), rel=1e-12)
+    assert found["variance_energy"] == pytest.approx(float(found["variance"].mean()), rel=1e-12)
+    # A + B + W is the mean square, exactly but for rounding.
+    split = found["common"] + found["between_energy"] + (found["variance_energy"] - found["between_energy"])
+    assert split == pytest.approx(
+        right["square"], rel=2 * MEAN_ROUNDINGS * EPS * size / math.sqrt(right["square"] or 1) + VARIANCE_ROUNDINGS[way] * EPS
+    )
+    return found
+
+
+SHAPES = {
+    "NCHW": ((6, 5, 7, 9), CHANNELS_FIRST),
+    "NCHW, few positions": ((32, 16, 2, 2), CHANNELS_FIRST),
+    "NCHW, 1x1": ((8, 4, 1, 1), CHANNELS_FIRST),
+    "NCHW, one sample": ((1, 5, 8, 8), CHANNELS_FIRST),
+    "NCHW, one channel": ((9, 1, 6, 6), CHANNELS_FIRST),
+    "NCHW, large": ((16, 12, 40, 40), CHANNELS_FIRST),
+    "NCL": ((4, 6, 50), CHANNELS_FIRST),
+    "NCDHW": ((3, 4, 2, 5, 6), CHANNELS_FIRST),
+    "NTC": ((4, 33, 17), CHANNELS_LAST),
+    "NHWC": ((3, 6, 5, 19), CHANNELS_LAST),
+    "TNC": ((21, 4, 10), TIME_FIRST),
+    "NC": ((64, 10), CHANNELS_FIRST),
+    "NC, one sample": ((1, 10), CHANNELS_FIRST),
+    "NC, one channel": ((50, 1), CHANNELS_FIRST),
+    "N": ((40,), CHANNELS_FIRST),
+    "one value": ((1,), CHANNELS_FIRST),
+}
+
+
+def signal(shape, ratio, dtype=torch.float32, seed=0):
+    """Values with a standard deviation of about 1 around a mean that differs by channel, both between and within samples."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape)
+    if len(shape) > 2:
+        x += rng.normal(size=(shape[0], *(1 for _ in shape[1:-1]), shape[-1]))
+    return torch.from_numpy(x + ratio).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 1e2, -1e2, 1e4])
+@pytest.mark.parametrize(("shape", "layout"), SHAPES.values(), ids=SHAPES.keys())
+def test_against_float64(path, shape, layout, ratio, dtype):
+    agree(signal(shape, ratio, dtype), layout)
+
+
+MEMORY = {
+    "channels_last": lambda x: x.to(memory_format=torch.channels_last),
+    "transposed positions": lambda x: x.transpose(2, 3),
+    "every other channel": lambda x: x[:, ::2],
+    "every other row": lambda x: x[:, :, ::2],
+    "every other column": lambda x: x[..., ::2],
+    "a window": lambda x: x[:, :, 1:5, 2:6],
+    "a slice of samples": lambda x: x[2:5],
+    "channels and samples exchanged": lambda x: x.transpose(0, 1),
+    "expanded samples": lambda x: x[:1].expand(6, -1, -1, -1),
+    "expanded positions": lambda x: x[..., :1].expand(-1, -1, -1, 9),
+    "flipped memory": lambda x: x.permute(3, 1, 0, 2),
+    "an offset": lambda x: torch.cat([torch.zeros(1), x.flatten()])[1:].view(x.shape),
+}
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1e4])
+@pytest.mark.parametrize("view", MEMORY.values(), ids=MEMORY.keys())
+def test_any_memory(path, view, ratio):
+    x = view(signal((6, 8, 7, 9), ratio))
+    before = x.clone()
+    agree(x, CHANNELS_FIRST)
+    agree(x, Layout(channel=-1))
+    agree(x, Layout(channel=-1, sample=1))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("layout", [CHANNELS_LAST, TIME_FIRST])
+def test_views_of_sequences(path, layout):
+    x = signal((12, 20, 30), 100.0)
+    for view in (x.transpose(0, 1), x[:, :, 3:19], x[:, ::3], x[..., 0:1], x.transpose(1, 2), x.unsqueeze(2)):
+        agree(view, layout)
+
+
+def test_what_requires_a_gradient_is_measured_without_one(path):
+    x = signal((4, 3, 5, 5), 1.0).requires_grad_()
+    assert not isinstance(moments(x * 2, CHANNELS_FIRST).packed, torch.Tensor) or not moments(x * 2, CHANNELS_FIRST).packed.requires_grad
+
+
+def test_a_signal_that_is_constant_in_space_has_no_energy_within(path):
+    values = signal((16, 8), 3.0)
+    found = agree(values[:, :, None, None].expand(-1, -1, 6, 6).contiguous(), CHANNELS_FIRST)
+    assert found["variance_energy"] - found["between_energy"] <= 32 * EPS * found["between_energy"]
+
+
+def test_a_signal_that_is_the_same_in_every_sample_has_no_energy_between(path):
+    values = signal((1, 8, 6, 6), 3.0)
+    found = agree(values.expand(16, -1, -1, -1).contiguous(), CHANNELS_FIRST)
+    assert found["between_energy"] <= (MEAN_ROUNDINGS * EPS * 8) ** 2
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3e4, 1e-20, 0.1])
+def test_a_constant(path, constant):
+    found = measured(torch.full((5, 4, 6, 6), constant), CHANNELS_FIRST)
+    assert found["variance"].max() <= (INNER_MEAN_ROUNDINGS[path] * EPS * constant) ** 2
+    assert found["mean"] == pytest.approx(np.full(4, np.float32(constant)), rel=MEAN_ROUNDINGS * EPS)
+    assert found["dead"] == (constant == 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-18, 1e15, 1e19, 1e30, 1e37])
+@pytest.mark.parametrize(("shape", "layout"), [((6, 5, 7, 9), CHANNELS_FIRST), ((4, 33, 17), CHANNELS_LAST), ((64, 10), CHANNELS_FIRST)])
+def test_squares_beyond_the_range_of_float32(path, shape, layout, scale, dtype):
+    """A vanished gradient is small, not zero; an exploding one is large, not infinite."""
+    x = (signal(shape, 1.0, torch.float64) * scale).to(dtype)
+    found, right = measured(x, layout), expected(x, layout)
+    for part in ("mean", "variance", "between"):
+        size = abs(right["high"]) if part == "mean" else right["variance"].max()
+        assert np.abs(found[part] - right[part]).max() <= 128 * EPS * size, part
+    assert found["common"] == pytest.approx(right["common"], rel=1e-5)
+    assert (found["low"], found["high"], found["nonfinite"], found["dead"]) == (right["low"], right["high"], 0.0, 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("bad", [[math.nan], [math.inf], [-math.inf], [math.nan, math.inf, -math.inf]])
+@pytest.mark.parametrize(("shape", "layout"), [((6, 5, 7, 9), CHANNELS_FIRST), ((4, 33, 17), CHANNELS_LAST), ((64, 10), CHANNELS_FIRST)])
+def test_values_that_are_not_finite(path, shape, layout, bad, dtype):
+    x = signal(shape, 1.0, dtype)
+    flat = x.view(-1)
+    flat[7] = 0.0
+    flat[11] = -0.0
+    for index, value in enumerate(bad):
+        flat[37 * index + 20] = value
+    kept = flat[torch.isfinite(flat)]
+    found = measured(x, layout)
+    assert (found["nonfinite"], found["zeros"]) == (len(bad), 2.0)
+    assert (found["low"], found["high"]) == (float(kept.min()), float(kept.max()))
+    assert np.isinf(found["mean"]).all() and np.isinf(found["variance"]).all() and np.isinf(found["between"]).all()
+    assert found["common"] == found["between_energy"] == found["variance_energy"] == math.inf and found["dead"] == 0.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nothing_finite_at_all(path, value):
+    found = measured(torch.full((3, 2, 4, 4), value), CHANNELS_FIRST)
+    assert found["nonfinite"] == 96.0 and found["zeros"] == 0.0
+    assert math.isnan(found["low"]) and math.isnan(found["high"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("shape", [(4, 6, 8, 8), (40, 30), (4, 6, 8, 7)])
+@pytest.mark.parametrize("where", ["first sample", "last sample", "everywhere", "nowhere"])
+def test_zeros_of_either_sign_are_counted(path, shape, where, dtype):
+    x = signal(shape, 0.0, dtype)
+    x[x == 0] = 1.0
+    rng = np.random.default_rng(1)
+    for zero, share in ((0.0, 0.3), (-0.0, 0.2)):
+        mask = torch.from_numpy(rng.random(shape) < share)
+        if where == "first sample":
+            mask[1:] = False
+        elif where == "last sample":
+            mask[:-1] = False
+        elif where == "nowhere":
+            mask[:] = False
+        x[mask] = zero
+    count = int((x == 0).sum())
+    assert (count > 0) == (where != "nowhere")
+    assert agree(x, CHANNELS_FIRST)["zeros"] == count
+
+
+def test_the_smallest_numbers_are_not_zeros(path):
+    x = torch.full((4, 3, 5, 5), 1e-45)
+    x[0, 0, 0, 0] = 0.0
+    assert measured(x, CHANNELS_FIRST)["zeros"] == 1.0
+
+
+def test_dead_channels(path):
+    x = signal((6, 5, 4, 4), 0.0)
+    x[:, 1] = 0.0
+    x[:, 3] = -0.0
+    x[:, 4] = 0.0
+    x[5, 4, 3, 3] = 1e-30  # hardly alive, but alive
+    assert agree_on_dead(x) == 2 / 5
+
+
+def agree_on_dead(x):
+    assert measured(x, CHANNELS_FIRST)["dead"] == expected(x, CHANNELS_FIRST)["dead"]
+    return measured(x, CHANNELS_FIRST)["dead"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    x=hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=1, max_dims=5, max_side=7),
+        elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False),
+    ),
+    layout=st.sampled_from([CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST]),
+    compiled=st.booleans(),
+)
+def test_any_small_signal(x, layout, compiled):
+    if layout is TIME_FIRST and x.ndim < 3:
+        layout = CHANNELS_LAST
+    with pytest.MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(fused, "available", lambda: False)
+        agree(torch.from_numpy(x), layout)
+
+
+# -- micro-batches ----------------------------------------------------------------------------------------------------
+
+
+def layer_moments(x):
+    found = moments(x, CHANNELS_FIRST)
+    return LayerMoments(found.samples, found.positions, np.asarray(found.packed, dtype=np.float64))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 1e2, 1e4])
+@pytest.mark.parametrize("parts", [(8, 8), (15, 1), (1, 1, 1, 13), (4, 5, 3, 4)])
+def test_merged_micro_batches_are_the_whole_batch(path, ratio, parts):
+    x = signal((16, 6, 5, 5), ratio, torch.float32)
+    x[3, 2] = 0.0
+    merged = None
+    for part in x.split(parts):
+        merged = layer_moments(part) if merged is None else merge(merged, layer_moments(part))
+    right = expected(x, CHANNELS_FIRST)
+    slip = 2 * INNER_MEAN_ROUNDINGS[path] * EPS * max(abs(right["low"]), abs(right["high"]))
+    mean, variance, between = merged.packed[:18].reshape(3, 6)
+    assert (merged.samples, merged.positions) == (16, 25)
+    assert np.abs(mean - right["mean"]).max() <= slip
+    for own, name in ((variance, "variance"), (between, "between")):
+        allowed = VARIANCE_ROUNDINGS[path] * EPS * right["variance"].max() + 4 * slip * math.sqrt(right[name].max()) + slip**2
+        assert np.abs(own - right[name]).max() <= allowed
+    summary = dict(zip(NAMES, merged.packed[18:], strict=True))
+    assert [summary[name] for name in ("low", "high", "zeros", "nonfinite")] == [right[n] for n in ("low", "high", "zeros", "nonfinite")]
+    assert summary["common"] == pytest.approx(float((mean**2).mean()), rel=1e-12)
+    assert summary["between_energy"] == pytest.approx(float(between.mean()), rel=1e-12)
+    assert summary["variance_energy"] == pytest.approx(float(variance.mean()), rel=1e-12)
+
+
+def test_merging_a_batch_that_is_not_finite(path):
+    good, bad = signal((4, 3, 5, 5), 1.0), signal((4, 3, 5, 5), 1.0)
+    bad[0, 0, 0, 0] = math.nan
+    for merged in (merge(layer_moments(good), layer_moments(bad)), merge(layer_moments(bad), layer_moments(good))):
+        summary = dict(zip(NAMES, merged.packed[9:], strict=True))
+        assert summary["nonfinite"] == 1.0
+        assert not math.isfinite(summary["common"]) and not math.isfinite(summary["variance_energy"])
+        assert (summary["low"], summary["high"]) == (
+            float(torch.min(good.min(), bad[torch.isfinite(bad)].min())),
+            float(torch.max(good.max(), bad[torch.isfinite(bad)].max())),
+        )
