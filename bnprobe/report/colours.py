@@ -22,6 +22,7 @@ ALARM = "#c8102e"
 ALARM_HATCH = "#ffd6dc"
 #: The moment a run left its course.
 MARK = "#d55e00"
+SEAM = "rgba(255,255,255,0.45)"
 
 LINE = "#2f7fc1"
 SECOND_LINE = "#c98a00"

@@ -91,7 +91,7 @@ def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     """Allow exactly these scripts and style sheets, and pictures that are part of the page; nothing that would need a network.
 
     Plotly adds rules to a style element that it creates empty, hence the hash of "" among ``styles``, and sets style attributes on what it
-    draws. A figure saved as a picture passes through a blob.
+    draws. (The style sheet of its maps, which no figure here uses, is refused.) A figure saved as a picture passes through a blob.
     """
     return "; ".join(
         [

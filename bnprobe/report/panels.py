@@ -109,7 +109,7 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
 
 
 def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
-    for signal in SIGNALS:
+    for signal in SIGNALS if runs else ():
         limits = profile_limits([analysed for _, analysed in runs], signal)
         for number, analysed in runs:
             figure = depth_profile(analysed, signal, limits)

@@ -96,22 +96,42 @@ def test_a_run_without_steps_is_drawn_without_a_fault(run_file: Callable[[str], 
     assert 'data-drawn="0"' in document(render([run_file("zero_steps")]))
 
 
+def afterwards(page: str, statements: str) -> str:
+    """Return the page with statements that its own script runs once all is drawn; without the policy, which would forbid them."""
+    place = page.rindex("    document.documentElement.dataset.drawn =")
+    return (page[:place] + statements + page[place:]).replace("http-equiv", "data-off")
+
+
 def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
-    """The page is changed to begin at step 0, as a browser does that remembers what was chosen; the figure must tell the difference."""
     page = render([run_file("exploding")])
-    first = document(page)
-    script = page[page.rindex("<script>") + len("<script>") : page.rindex("</script>")]
-    moved = script.replace(
-        "document.documentElement.dataset.drawn =",
-        'sliders[0].input.value = 0; sliders[0].input.dispatchEvent(new Event("input")); document.documentElement.dataset.drawn =',
-    )
-    assert moved != script
-    second = document(page.replace(script, moved).replace("http-equiv", "data-off"))
 
     def line(dom: str) -> str:
         return dom[dom.index('id="profile-activation-0"') :].split('class="js-line"', 1)[1].split(">", 1)[0]
 
-    assert line(first) != line(second)
+    to_start = 'sliders[0].input.value = 0; sliders[0].input.dispatchEvent(new Event("input"));'
+    moved = document(afterwards(page, to_start))
+    assert line(document(page)) != line(moved)
+    assert "<output>0</output>" in moved
+
+
+def test_a_click_on_a_heat_map_moves_the_slider(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    click = 'place("map-dead-share-0").emit("plotly_click", { points: [{ pointNumber: [4, 7] }] });'
+    assert "<output>7</output>" in document(afterwards(render([run_file("exploding")]), click))
+
+
+def test_zooming_one_figure_over_steps_zooms_all(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    page = render([run_file("exploding"), run_file("healthy")])
+    zoom = """
+    const zoomed = { "xaxis.range[0]": 3, "xaxis.range[1]": 9, "yaxis.range[0]": 20, "yaxis.range[1]": 10 };
+    await Plotly.relayout(place("map-common-mode-0"), zoomed);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const range = (id, axis) => place(id).layout[axis].range.map(Math.round).join(" to ");
+    document.title = ["loss-0", "map-update-ratio-0", "loss-1", "map-update-ratio-1"].map((id) => range(id, "xaxis"))
+      .concat(["map-update-ratio-0", "map-update-ratio-1"].map((id) => range(id, "yaxis"))).join(", ");
+    """
+    dom = document(afterwards(page, zoom))
+    # Steps are shared by all, layers by the heat maps of the same run.
+    assert "<title>3 to 9, 3 to 9, 3 to 9, 3 to 9, 20 to 10, 59 to 0</title>" in dom
 
 
 def test_a_name_is_never_run(tmp_path: Path, document: Callable[[str], str]) -> None:

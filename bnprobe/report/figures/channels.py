@@ -169,7 +169,7 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
         hovertemplate="channel %{y}<br>step %{customdata}<br>%{text}<extra></extra>",
     )
     if view.nonfinite.any():
-        draw_nonfinite(figure, np.arange(len(view.steps)), view.nonfinite)
+        draw_nonfinite(figure, np.arange(len(view.steps) + 1) - 0.5, view.nonfinite)
     return figure
 
 

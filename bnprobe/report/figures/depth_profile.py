@@ -15,17 +15,18 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bnprobe.analyse.common_mode import Signal, common_mode_fraction
-from bnprobe.analyse.depth_profile import log10, log10_rms
+from bnprobe.analyse.depth_profile import log10
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
 from bnprobe.report.figures.frame import AXIS, new_figure
-from bnprobe.report.figures.scales import decades
 from bnprobe.report.names import tick_names
 from bnprobe.report.quantities import signal_nonfinite
 from bnprobe.store.reader import Layer, Run
 
 #: Steps that the slider stops at, half of them spread over the run, the others the last ones before the moment.
 MOST_STEPS = 40
+#: Decades below the smallest variance to which the axis of squared means reaches.
+DEEPEST = 4.0
 WORDS: dict[Signal, str] = {"activation": "activation", "activation_gradient": "activation gradient"}
 
 Limits = dict[str, tuple[float, float]]
@@ -62,7 +63,7 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
     frames = []
     for row in rows:
         heights = [_gaps(curves[line.key][row, line.layers]) for line in lines]
-        crosses = np.where(broken[row], limits["rms"][1], np.nan).astype("f4")
+        crosses = np.where(broken[row], 10 ** limits["rms"][1], np.nan)
         data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
         frames.append(go.Frame(name=str(int(run["step"][row])), data=data))
     if frames:
@@ -99,10 +100,14 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
     """Return the ends of the logarithmic axes over all offered steps of all runs: 1st to 99th percentile and some room."""
     limits: Limits = {}
     for axis, keys in (("rms", ("rms",)), ("energy", ("squared mean", "variance"))):
-        parts = [_curves(run.run, signal)[key][profile_rows(run)].ravel() for run in runs for key in keys]
-        values = np.concatenate([np.zeros(0), *parts])
+        shown = [(_curves(run.run, signal), profile_rows(run)) for run in runs]
+        parts = {key: log10(np.concatenate([curves[key][rows].ravel() for curves, rows in shown])) for key in keys}
+        values = np.concatenate(list(parts.values()))
         values = values[np.isfinite(values)]
         low, high = (float(end) for end in np.percentile(values, [1, 99])) if values.size else (0.0, 1.0)
+        if axis == "energy":  # a squared mean far below every variance is rounding, as behind batch norm, and need not be seen
+            variances = parts["variance"][np.isfinite(parts["variance"])]
+            low = max(low, float(variances.min(initial=high)) - DEEPEST)
         room = max(0.08 * (high - low), 0.2)
         limits[axis] = (low - room, high + room)
     return limits
@@ -110,10 +115,10 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
 
 def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
     return {
-        "rms": log10_rms(run, signal),
+        "rms": run[f"{signal}_rms"].astype(float),
         "κ": common_mode_fraction(run, signal),
-        "squared mean": log10(run[f"{signal}_common_energy"]),
-        "variance": log10(run[f"{signal}_between_energy"] + run[f"{signal}_within_energy"]),
+        "squared mean": run[f"{signal}_common_energy"],
+        "variance": run[f"{signal}_between_energy"] + run[f"{signal}_within_energy"],
     }
 
 
@@ -144,7 +149,7 @@ def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
     colour, symbol, dash = KINDS[line.kind]
     if line.key == "variance":
         symbol = symbol if symbol.endswith("-open") else f"{symbol}-open"
-    value = "%{y:.3f}" if line.key == "κ" else "10^%{y:.2f}"
+    value = "%{y:.3f}" if line.key == "κ" else "%{y:.3g}"
     figure.add_scatter(
         x=line.layers,
         yaxis=line.axis,
@@ -173,11 +178,14 @@ def _add_crosses(figure: go.Figure, analysed: AnalysedRun, shown: bool) -> None:
     )
 
 
-def _gaps(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.where(np.isfinite(values), values, np.nan).astype("f4")
+def _gaps(values: NDArray[np.float64]) -> NDArray[Any]:
+    """Values without infinities, in four bytes where these can hold them."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    largest, smallest = np.nanmax(np.abs(finite), initial=0.0), np.nanmin(np.abs(finite), initial=1.0, where=finite != 0)
+    return finite.astype("f4") if largest < 1e38 and smallest > 1e-37 else finite
 
 
 def _decade_axis(limits: tuple[float, float]) -> dict[str, Any]:
-    """A linear axis of decimal logarithms with powers of ten as its labels."""
-    places, names = decades(*limits)
-    return {"range": list(limits), "tickvals": places, "ticktext": names}
+    """A logarithmic axis between two powers of ten."""
+    decades = max(1, round((limits[1] - limits[0]) / 5))
+    return {"type": "log", "range": list(limits), "dtick": decades, "exponentformat": "power", "tickfont_size": 10}

@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from bnprobe.report.analysed import AnalysedRun
-from bnprobe.report.colours import MARK
+from bnprobe.report.colours import MARK, SEAM
 
 TEXT = "#777777"
 GRID = "rgba(128,128,128,0.25)"
@@ -73,10 +73,12 @@ def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
     low, high = step_range(analysed)
     shapes, annotations = [], []
     for tier, (step, text, dash) in enumerate(found):
-        line = {"color": MARK, "width": 1.5, "dash": dash}
-        shapes.append({"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "xref": "x", "yref": "paper", "line": line})
+        place = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
+        # A light seam below it keeps the line apart from colours of its own lightness.
+        shapes.append({**place, "line": {"color": SEAM, "width": 4}})
+        shapes.append({**place, "line": {"color": MARK, "width": 1.5, "dash": dash}})
         anchor = "right" if step > (low + high) / 2 else "left"
         # Each on a line of its own, so that close moments do not overlap.
-        place = {"x": step, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": 15 * tier}
-        annotations.append({**place, "text": f"{text}, step {step}", "showarrow": False, "font_size": 11})
+        above = {"x": step, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": 15 * tier}
+        annotations.append({**above, "text": f"{text}, step {step}", "showarrow": False, "font_size": 11})
     return {"shapes": shapes, "annotations": annotations if words else []}

@@ -14,12 +14,11 @@ from bnprobe.report.colours import ALARM, ALARM_HATCH
 MOST_RECTANGLES = 3000
 
 
-def fill_cells(figure: go.Figure, x: NDArray[Any], mask: NDArray[np.bool_], colour: str, words: str) -> None:
-    """Paint cells of a heat map with rows 0, 1, 2, ... and columns at ``x`` in one colour; hovering over them shows ``words``."""
+def fill_cells(figure: go.Figure, edges: NDArray[Any], mask: NDArray[np.bool_], colour: str, words: str) -> None:
+    """Paint cells of a heat map with rows 0, 1, 2, ... and columns between ``edges`` in one colour; hovering over them shows ``words``."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     figure.add_heatmap(
-        # Borders, not centres: a heat map of a single column would not know its width.
-        x=_edges(x)[columns[0] : columns[-1] + 2],
+        x=edges[columns[0] : columns[-1] + 2],
         y=np.arange(rows[0], rows[-1] + 2) - 0.5,
         z=np.where(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 0, np.nan).astype("f4"),
         zmin=0,
@@ -31,10 +30,9 @@ def fill_cells(figure: go.Figure, x: NDArray[Any], mask: NDArray[np.bool_], colo
     )
 
 
-def draw_nonfinite(figure: go.Figure, x: NDArray[Any], broken: NDArray[np.bool_]) -> None:
+def draw_nonfinite(figure: go.Figure, edges: NDArray[Any], broken: NDArray[np.bool_]) -> None:
     """Mark cells that were not finite, and name them in the legend. The fill is exact; the hatching on it may join neighbours."""
-    fill_cells(figure, x, broken, ALARM, "not finite (NaN or infinite)")
-    edges = _edges(x)
+    fill_cells(figure, edges, broken, ALARM, "not finite (NaN or infinite)")
     corners_x: list[float] = []
     corners_y: list[float] = []
     for row, start, stop in _rectangles(broken):
@@ -50,15 +48,6 @@ def draw_nonfinite(figure: go.Figure, x: NDArray[Any], broken: NDArray[np.bool_]
         name="not finite (NaN or infinite)",
         hoverinfo="skip",
     )
-
-
-def _edges(places: NDArray[Any]) -> NDArray[np.float64]:
-    """Borders between columns, half-way between their places, as a heat map draws them."""
-    places = np.asarray(places, dtype=float)
-    if len(places) == 1:
-        return np.array([places[0] - 0.5, places[0] + 0.5])
-    middles = (places[1:] + places[:-1]) / 2
-    return np.concatenate([[2 * places[0] - middles[0]], middles, [2 * places[-1] - middles[-1]]])
 
 
 def _rectangles(mask: NDArray[np.bool_]) -> list[tuple[int, int, int]]:

@@ -41,6 +41,8 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     broken = any_in_bins(field.nonfinite[rows], starts).T
     zero = np.isneginf(values) & ~broken
     steps = run["step"][rows][starts]
+    # A column stands until the next measured step, so that nothing is shown before it was seen.
+    edges = np.append(steps, run["step"][-1:] + 1) - 0.5
     low, high = limits or shared_limits([field])
 
     height = height or map_height(len(run.layers))
@@ -55,9 +57,10 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     }
     figure = new_figure(height, layout)
     figure.add_heatmap(
-        x=steps,
+        x=edges,
         z=np.where(broken | zero, np.nan, values).astype("f4"),
         customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[:, None], values.shape),
+        text=np.broadcast_to(steps[None, :], values.shape),
         zmin=low,
         zmax=high,
         colorscale=SEQUENTIAL,
@@ -66,9 +69,9 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         hovertemplate=_hover(field.quantity),
     )
     if zero.any():
-        fill_cells(figure, steps, zero, str(SEQUENTIAL[0][1]), "exactly 0")
+        fill_cells(figure, edges, zero, str(SEQUENTIAL[0][1]), "exactly 0")
     if broken.any():
-        draw_nonfinite(figure, steps, broken)
+        draw_nonfinite(figure, edges, broken)
     return figure
 
 
@@ -102,4 +105,4 @@ def colour_bar(quantity: Quantity, low: float, high: float, values: NDArray[Any]
 
 def _hover(quantity: Quantity) -> str:
     value = "10^%{z:.2f}" if quantity.logarithmic else "%{z:.3f}"
-    return f"%{{customdata}}<br>step %{{x}}<br>{value}<extra></extra>"
+    return f"%{{customdata}}<br>step %{{text}}<br>{value}<extra></extra>"

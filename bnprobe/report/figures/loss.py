@@ -21,6 +21,7 @@ from bnprobe.store.reader import Run
 MOST_NAMED_GROUPS = 6
 #: A loss is drawn on a logarithmic axis from this ratio of its largest to its smallest value on.
 LOGARITHMIC_FROM = 20.0
+WIDE_RATES = 100.0
 #: Plotly draws powers a quarter larger than other numbers.
 POWERS = {"exponentformat": "power", "tickfont_size": 10}
 
@@ -47,12 +48,12 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
             {"text": "no finite loss was observed", "xref": "paper", "x": 0.5, "yref": "y domain", "y": 0.5, "showarrow": False}
         )
     layout = {
-        "margin": {"t": 50, "b": 48},
+        "margin": {"t": 50},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
         "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **_axis(*limits.loss, most=5)},
         "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_axis(*limits.rate, most=3)},
-        # Beside the axis title, where it takes no room from the figure, so that neighbours stay level.
-        "legend": {"yref": "container", "y": 0.01, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        # Between the two, where it takes no room from the figure, so that neighbours stay level.
+        "legend": {"y": 0.385, "yanchor": "top", "x": 1, "xanchor": "right"},
         "hovermode": "x unified",
         **marks,
     }
@@ -76,7 +77,7 @@ def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
         room = (last - first) / 2 or 1.0
         low, high = max(low, first - room), min(high, last + room)
     smallest, largest = float(rates.min()), float(rates.max())
-    is_wide = smallest > 0 and largest / smallest >= LOGARITHMIC_FROM
+    is_wide = smallest > 0 and largest / smallest >= WIDE_RATES
     return Limits((low, high), (smallest if is_wide else min(smallest, 0.0), largest))
 
 
@@ -156,7 +157,8 @@ def _axis(low: float, high: float, most: int) -> dict[str, Any]:
     if low > 0 and high / low >= LOGARITHMIC_FROM:
         ends = np.log10([low, high])
         room = 0.06 * (ends[1] - ends[0])
-        decades = max(1, round(float(ends[1] - ends[0]) / most))
-        return {"type": "log", "range": [ends[0] - room, ends[1] + room], "dtick": decades, **POWERS}
+        decades = float(ends[1] - ends[0])
+        ticks = {"dtick": max(1, round(decades / most)), **POWERS} if decades > 2 else {"dtick": "D2"}
+        return {"type": "log", "range": [ends[0] - room, ends[1] + room], **ticks}
     room = 0.06 * ((high - low) or abs(high) or 1.0)
     return {"range": [low - room, high + room], "nticks": most + 1}

@@ -61,7 +61,10 @@
         });
       Promise.all(moved).finally(() => { following = false; });
     });
-    if (isMap(id)) place(id).on("plotly_click", (event) => goTo(figures[id].run, event.points[0].x));
+    if (isMap(id)) place(id).on("plotly_click", (event) => {
+      const [row, column] = event.points[0].pointNumber;
+      goTo(figures[id].run, figures[id].data[0].text[row]?.[column]);
+    });
   }
 
   const sliders = Array.from(document.querySelectorAll(".slider"), (label) => ({
@@ -82,7 +85,7 @@
   }
   function goTo(run, step) {
     const slider = sliders.find((one) => one.run === run);
-    if (!slider) return;
+    if (!slider || step === undefined) return;
     const distances = slider.steps.map((one) => Math.abs(one - step));
     slider.input.value = distances.indexOf(Math.min(...distances));
     show(slider);
@@ -111,9 +114,15 @@
     element.style.minHeight = `${element.dataset.height}px`;
     return element.id;
   });
-  const resize = () => { for (const id of ordered) if (figures[id].drawn) Plotly.Plots.resize(place(id)); };
-  window.addEventListener("beforeprint", resize);
-  window.addEventListener("afterprint", resize);
+  for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(event, () => {
+      document.documentElement.classList.toggle("printing", printing);
+      for (const id of ordered) {
+        /* Unlike Plotly.Plots.resize, this has drawn when it returns; the printer does not wait. */
+        if (figures[id].drawn) Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
+      }
+    });
+  }
 
   (async () => {
     for (const id of ordered) {

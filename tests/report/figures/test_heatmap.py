@@ -28,7 +28,8 @@ def test_a_map_shows_each_layer_and_step_with_its_unit_and_full_name(analysed: A
     assert figure.data[0].customdata[3][0] == run.run.layers[3].name
     assert figure.layout.xaxis.title.text == "step"
     assert figure.data[0].colorbar.title.text == quantity.symbol
-    assert np.array_equal(figure.data[0].x, run.run["step"])
+    assert np.array_equal(figure.data[0].x, np.arange(run.run.steps + 1) - 0.5)
+    assert figure.data[0].text[0].tolist() == run.run["step"].tolist()
 
 
 def test_cells_that_are_not_finite_are_filled_hatched_and_named(analysed: Analysed) -> None:
@@ -60,10 +61,11 @@ def test_an_exact_zero_has_the_darkest_colour_and_says_so(analysed: Analysed) ->
     assert np.asarray(figure.data[1].z).shape == (1, 1)
 
 
-def test_unobserved_steps_have_no_column(analysed: Analysed) -> None:
+def test_a_column_stands_until_the_next_measured_step(analysed: Analysed) -> None:
     run = analysed("thinned")
     figure = heat_map(run, run.fields["activation-rms"])
-    assert figure.data[0].x.tolist() == [0, 10, 20, 30, 40, 50]
+    assert figure.data[0].x.tolist() == [-0.5, 9.5, 19.5, 29.5, 39.5, 49.5, 59.5]
+    assert figure.data[0].text[0].tolist() == [0, 10, 20, 30, 40, 50]
     assert figure.layout.xaxis.range == (-0.5, 59.5)
 
 
@@ -101,7 +103,7 @@ def test_a_long_run_is_thinned_and_keeps_its_spike(analysed: Analysed) -> None:
 def test_hatching_stays_bounded_and_covers_every_cell() -> None:
     broken = np.indices((200, 700)).sum(axis=0) % 2 == 0
     figure = go.Figure()
-    draw_nonfinite(figure, np.arange(700), broken)
+    draw_nonfinite(figure, np.arange(701) - 0.5, broken)
     corners = np.asarray(figure.data[1].x, dtype=float)
     assert len(corners) <= 6 * MOST_RECTANGLES
     assert np.nanmin(corners) == -0.5 and np.nanmax(corners) == 699.5
