@@ -57,9 +57,10 @@ class Hdf5Session:
         """Write a new file that holds attributes only; return where it ends."""
         path.touch()
         overlay = Overlay(path)
-        with h5py.File(overlay, "w", libver=LIBRARY_VERSIONS) as file:
-            _write_attributes(file, attributes)
-        overlay.commit()
+        with overlay.attached():
+            with h5py.File(overlay, "w", libver=LIBRARY_VERSIONS) as file:
+                _write_attributes(file, attributes)
+            overlay.commit()
         return overlay.end
 
     @property

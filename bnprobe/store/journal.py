@@ -84,7 +84,8 @@ def recover(descriptor: int) -> bool:
 class Overlay:
     """A file as h5py's file-like driver wants it, whose changes stay in memory until ``commit``.
 
-    No descriptor is held: one is open during ``attached()``, and for the moment of a read outside it.
+    A descriptor is open during ``attached()`` only, and only then are changes taken. What HDF5 does outside it is the closing of a file
+    that was given up, in a forked child or when the interpreter ends: it is let through without effect and never fails.
 
     Args:
         path: the file.
@@ -118,7 +119,7 @@ class Overlay:
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
-        """Hold a descriptor open for many reads and the commit that follows them."""
+        """Hold a descriptor open for reading, changing and committing."""
         with self._open() as descriptor:
             self._descriptor = descriptor
             try:
@@ -179,19 +180,23 @@ class Overlay:
     def write(self, buffer: memoryview) -> int:
         """Change bytes from the place on, in memory."""
         data, offset = bytes(buffer), self._position
+        self._position += len(data)
+        if self._descriptor is None:
+            return len(data)
         below = max(0, min(len(data), self._base - offset))
         if below:
-            self._write_pages(data[:below], offset)
+            self._write_pages(self._descriptor, data[:below], offset)
         if len(data) > below:
             start = offset + below - self._base
             self._grow(start + len(data) - below)
             self._tail[start : start + len(data) - below] = data[below:]
             self._end = max(self._end, offset + len(data))
-        self._position += len(data)
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
         """Set the end of the file, in memory. It never falls below what is on disk already."""
+        if self._descriptor is None:
+            return self._end
         self._end = max(self._base, self._position if size is None else size)
         self._grow(self._end - self._base)
         return self._end
@@ -215,13 +220,14 @@ class Overlay:
         finally:
             os.close(descriptor)
 
-    def _read(self, offset: int, size: int) -> bytearray | bytes:
+    def _read(self, offset: int, size: int) -> bytearray:
         size = max(0, min(size, self._end - offset))
+        if self._descriptor is None:
+            return bytearray(size)
         below = max(0, min(size, self._base - offset))
         data = bytearray()
         if below:
-            with self._open() as descriptor:
-                data += _read_at(descriptor, below, offset)
+            data += _read_at(self._descriptor, below, offset)
             for number in range(offset // PAGE_BYTES, (offset + below - 1) // PAGE_BYTES + 1):
                 page = self._pages.get(number)
                 if page is not None:
@@ -233,13 +239,12 @@ class Overlay:
             data += self._tail[start : start + size - below]
         return data
 
-    def _write_pages(self, data: bytes, offset: int) -> None:
+    def _write_pages(self, descriptor: int, data: bytes, offset: int) -> None:
         for number in range(offset // PAGE_BYTES, (offset + len(data) - 1) // PAGE_BYTES + 1):
             start = number * PAGE_BYTES
             low, high = max(offset, start), min(offset + len(data), start + PAGE_BYTES)
             if number not in self._pages:
-                with self._open() as descriptor:
-                    self._pages[number] = bytearray(_read_at(descriptor, min(PAGE_BYTES, self._base - start), start))
+                self._pages[number] = bytearray(_read_at(descriptor, min(PAGE_BYTES, self._base - start), start))
             self._pages[number][low - start : high - start] = data[low - offset : high - offset]
 
     def _grow(self, length: int) -> None:

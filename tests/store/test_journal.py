@@ -105,10 +105,11 @@ def test_a_commit_that_fails_leaves_the_old_bytes(tmp_path, monkeypatch):
     path.write_bytes(bytes(range(256)) * 40)
     before = path.read_bytes()
     overlay = Overlay(path)
-    overlay.seek(100)
-    overlay.write(memoryview(b"x" * 5000))
-    overlay.seek(0, os.SEEK_END)
-    overlay.write(memoryview(b"y" * 5000))
+    with overlay.attached():
+        overlay.seek(100)
+        overlay.write(memoryview(b"x" * 5000))
+        overlay.seek(0, os.SEEK_END)
+        overlay.write(memoryview(b"y" * 5000))
     real = os.write
     monkeypatch.setattr(journal_module.os, "write", lambda descriptor, data: fail_after(real(descriptor, data[:1000])))
     with pytest.raises(OSError, match="full"):
@@ -130,18 +131,19 @@ def test_the_overlay_reads_back_what_was_written_over_any_boundary(tmp_path, siz
     content = bytearray(os.urandom(size))
     path.write_bytes(content)
     overlay = Overlay(path)
-    for offset, length in [(0, 5), (PAGE_BYTES - 3, 6), (size // 2, PAGE_BYTES), (max(0, size - 1), 3), (size + 2 * PAGE_BYTES, 9)]:
-        data = os.urandom(length)
-        overlay.seek(offset)
-        assert overlay.write(memoryview(data)) == length
-        content += bytes(max(0, offset + length - len(content)))
-        content[offset : offset + length] = data
-        overlay.seek(0)
-        assert overlay.read() == content
-        buffer = bytearray(7)
-        overlay.seek(max(0, offset - 3))
-        count = overlay.readinto(memoryview(buffer))
-        assert buffer[:count] == content[max(0, offset - 3) : max(0, offset - 3) + 7]
+    with overlay.attached():
+        for offset, length in [(0, 5), (PAGE_BYTES - 3, 6), (size // 2, PAGE_BYTES), (max(0, size - 1), 3), (size + 2 * PAGE_BYTES, 9)]:
+            data = os.urandom(length)
+            overlay.seek(offset)
+            assert overlay.write(memoryview(data)) == length
+            content += bytes(max(0, offset + length - len(content)))
+            content[offset : offset + length] = data
+            overlay.seek(0)
+            assert overlay.read() == content
+            buffer = bytearray(7)
+            overlay.seek(max(0, offset - 3))
+            count = overlay.readinto(memoryview(buffer))
+            assert buffer[:count] == content[max(0, offset - 3) : max(0, offset - 3) + 7]
     assert path.stat().st_size == size
     overlay.commit()
     assert path.read_bytes() == content
@@ -153,12 +155,30 @@ def test_a_file_that_was_cut_or_replaced_is_not_written(tmp_path):
     with pytest.raises(OSError, match="cut it to 100 of 200"):
         Overlay(path, end=200)
     overlay = Overlay(path)
-    overlay.write(memoryview(b"mine"))
+    with overlay.attached():
+        overlay.write(memoryview(b"mine"))
     (tmp_path / "b").write_bytes(b"other" * 50)
     os.replace(tmp_path / "b", path)
     with pytest.raises(OSError, match="another file has taken its place"):
         overlay.commit()
     assert path.read_bytes() == b"other" * 50
+
+
+def test_what_hdf5_does_to_a_file_that_was_given_up_has_no_effect(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100)
+    overlay = Overlay(path)
+    with overlay.attached():
+        overlay.write(memoryview(b"kept"))
+    path.rename(tmp_path / "b")
+    overlay.seek(50)
+    assert overlay.write(memoryview(b"lost")) == 4 and overlay.tell() == 54
+    overlay.truncate(1000)
+    overlay.seek(0)
+    assert len(overlay.read(100)) == 100
+    (tmp_path / "b").rename(path)
+    overlay.commit()
+    assert path.read_bytes() == b"kept" + b"x" * 96
 
 
 def test_bytes_of_a_killed_commit_are_cut_off(tmp_path):

@@ -203,6 +203,26 @@ def test_a_folder_that_is_gone_for_good(run, capsys, tmp_path, monkeypatch):
     target.unlink()
 
 
+def test_a_run_given_up_after_its_file_was_replaced_dies_quietly(tmp_path):
+    program = f"""
+import shutil
+from pathlib import Path
+from tests.store.numbered_runs import NumberedRun
+folder = Path({str(tmp_path / "runs")!r})
+folder.mkdir()
+runs = [NumberedRun(folder / "run.h5", overwrite=True) for _ in range(3)]
+for run in runs[2:]:
+    run.add_steps(100)
+    assert run.writer.burst()
+    run.add_steps(3)
+runs.append(NumberedRun(folder / "run.h5", overwrite=True))
+shutil.rmtree(folder)
+del run, runs[2]
+"""
+    result = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_two_recovered_files_of_the_same_name(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(writer.tempfile, "gettempdir", lambda: str(tmp_path))
     targets = set()
