@@ -20,9 +20,9 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
     """
     present = [(index, _dense(tensor.detach())) for index, tensor in enumerate(tensors) if tensor is not None]
     if not present:
-        return torch.full((len(tensors),), torch.nan)
+        return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
     device = present[0][1].device
-    result = torch.full((len(tensors),), torch.nan, device=device)
+    result = torch.full((len(tensors),), torch.nan, device=device, dtype=torch.float32)
     by_kind: dict[tuple[torch.device, torch.dtype], list[int]] = {}
     for position, (_, tensor) in enumerate(present):
         by_kind.setdefault((tensor.device, tensor.dtype), []).append(position)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,27 +37,34 @@ class Axes:
         self._channels = 0
         self._models: list[weakref.ref[nn.Module]] = []
         self._parameters: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
-        self._parameter_names: set[str] = set()
-        self._groups: dict[tuple[int, int], int] = {}
-        self._optimizers: dict[int, str] = {}
-        # Looked at again only when a group is added or changes its length: a step must not walk over all parameters.
-        self._introduced: dict[int, tuple[weakref.ref[torch.optim.Optimizer], tuple[int, ...], list[int]]] = {}
+        self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
+        self._optimizers: weakref.WeakKeyDictionary[torch.optim.Optimizer, _KnownOptimizer] = weakref.WeakKeyDictionary()
+        self._optimizer_names: list[str] = []
 
     @property
     def channels(self) -> int:
         """Length of the channel axis."""
         return self._channels
 
+    def introduce_layers(self, taps: Iterable[Tap]) -> None:
+        """Give places to layers seen for the first time, in the order of their first call."""
+        new: dict[TapKey, Tap] = {}
+        for tap in taps:
+            if tap.key not in self._layers:
+                new.setdefault(tap.key, tap)
+        for tap in sorted(new.values(), key=lambda tap: (tap.order, tap.key.role != INPUT)):
+            module = tap.key.module()
+            if module is not None:
+                self._add_layer(tap.key, module, tap.moments.channels)
+
     def layer(self, tap: Tap) -> int | None:
-        """Return the place of a tap's layer; None where the layer has changed its number of channels, or is gone."""
-        known = self._layers.get(tap.key)
-        width = tap.moments.channels
-        if known is not None:
-            return known[0] if known[1] == width else None
-        module = tap.key.module()
-        if module is None:
+        """Return the place of a tap's layer; None where it has changed its number of channels, or is gone."""
+        place, width = self._layers.get(tap.key, (None, 0))
+        if place is not None and width != tap.moments.channels:
+            reason = f"its number of channels changed from {width}, which it had at first"
+            self._writer.add_coverage(self.layer_names[place], reason)
             return None
-        return self._add_layer(tap.key, module, width)
+        return place
 
     def channel_slice(self, layer: int) -> slice:
         """Return where a layer's channels lie."""
@@ -70,33 +78,29 @@ class Axes:
 
     def introduce(self, optimizer: torch.optim.Optimizer) -> list[int]:
         """Give places to an optimizer's groups and parameters; return the places of its groups."""
-        shape = tuple(len(group["params"]) for group in optimizer.param_groups)
-        known = self._introduced.get(id(optimizer))
-        if known is not None and known[0]() is optimizer and known[1] == shape:
-            return known[2]
-        places: list[int] = []
-        for number, group in enumerate(optimizer.param_groups):
-            key = (id(optimizer), number)
-            if key not in self._groups:
-                self._groups[key] = self._writer.add_group(f"{self._optimizer_name(optimizer)}[{number}]")
-            places.append(self._groups[key])
-            self.introduce_parameters(trained_parameters([group]), self._groups[key])
-        self._introduced[id(optimizer)] = (weakref.ref(optimizer), shape, places)
-        return places
+        known = self._optimizers.get(optimizer)
+        if known is None:
+            known = self._optimizers[optimizer] = _KnownOptimizer(self._optimizer_name(type(optimizer).__name__))
+        sizes = [len(group["params"]) for group in optimizer.param_groups]
+        if sizes != known.sizes:  # only then: a step must not walk over all parameters
+            for number in range(len(known.groups), len(sizes)):
+                known.groups.append(self._writer.add_group(f"{known.name}[{number}]"))
+            for group, place in zip(optimizer.param_groups, known.groups, strict=False):
+                self.introduce_parameters(trained_parameters([group]), place, known.name)
+            known.sizes = sizes
+        return known.groups[: len(sizes)]
 
-    def introduce_parameters(self, parameters: Iterable[torch.Tensor], group: int) -> None:
+    def introduce_parameters(self, parameters: Iterable[torch.Tensor], group: int, optimizer: str) -> None:
         """Give places to parameters."""
         unknown = [parameter for parameter in parameters if self.parameter(parameter) is None]
-        if not unknown:
-            return
-        names: dict[int, tuple[str, str]] = {}
-        for root in self._census.roots():
-            for key, (name, owner) in self._census.parameter_names(root).items():
-                names.setdefault(key, (self._qualify(root, name), self._qualify(root, owner)))
+        names = self._parameter_names() if unknown else {}
         for parameter in unknown:
             name, owner = names.get(id(parameter), (f"parameter{self._writer.parameter_count}", ""))
+            if id(parameter) not in names:
+                reason = "they belong to no module, so no layer's gradient can be told (a flat buffer, a wrapper, a free tensor)"
+                self._writer.add_coverage(f"parameters of {optimizer}", reason)
             place = self._writer.add_parameter(
-                parameter=self._unique(name, self._parameter_names),
+                parameter=self._unique(name, "parameter"),
                 parameter_layer=owner,
                 parameter_shape="x".join(str(size) for size in parameter.shape) or "scalar",
                 parameter_size=parameter.numel(),
@@ -106,16 +110,17 @@ class Axes:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _add_layer(self, key: TapKey, module: nn.Module, width: int) -> int:
+    def _add_layer(self, key: TapKey, module: nn.Module, width: int) -> None:
         root = self._census.root(module)
         name = self._qualify(root, self._census.name(module)) or class_name(module)
         if key.call:
             name += f":{key.call + 1}"
         if key.role == INPUT:
             name += ":input"
+        name = self._unique(name, "layer")
         index = self._writer.add_layer(
             channels=width,
-            layer=self._unique(name, set(self.layer_names)),
+            layer=name,
             layer_type=class_name(module),
             layer_kind=self._census.get(module).kind,
             layer_role=key.role,
@@ -127,18 +132,23 @@ class Axes:
         self.layer_names.append(name)
         self._channel_starts.append(self._channels)
         self._channels += width
-        return index
+
+    def _parameter_names(self) -> dict[int, tuple[str, str]]:
+        names: dict[int, tuple[str, str]] = {}
+        for root in self._census.roots():
+            found = self._census.parameter_names(root)
+            for key in found.keys() - names.keys():
+                name, owner = found[key]
+                names[key] = (self._qualify(root, name), self._qualify(root, owner))
+        return names
 
     def _qualify(self, root: nn.Module, name: str) -> str:
         """Put the model's name before a layer's where a program trains several models."""
-        number = self._model(root)
-        if number == 0 and len(self._known_models()) <= 1:
+        trained = self._census.trained_roots()
+        if not trained or (trained[0] is root and len(trained) == 1):
             return name
         label = _variable_name(root) or class_name(root).lower()
         return f"{label}.{name}" if name else label
-
-    def _known_models(self) -> list[nn.Module]:
-        return [root for root in self._census.roots() if any(True for _ in root.parameters())]
 
     def _model(self, root: nn.Module) -> int:
         for number, reference in enumerate(self._models):
@@ -147,20 +157,25 @@ class Axes:
         self._models.append(weakref.ref(root))
         return len(self._models) - 1
 
-    def _optimizer_name(self, optimizer: torch.optim.Optimizer) -> str:
-        if id(optimizer) not in self._optimizers:
-            name = type(optimizer).__name__
-            same = sum(other.partition("#")[0] == name for other in self._optimizers.values())
-            self._optimizers[id(optimizer)] = f"{name}#{same + 1}" if same else name
-        return self._optimizers[id(optimizer)]
+    def _optimizer_name(self, name: str) -> str:
+        same = self._optimizer_names.count(name)
+        self._optimizer_names.append(name)
+        return f"{name}#{same + 1}" if same else name
 
-    @staticmethod
-    def _unique(name: str, taken: set[str]) -> str:
+    def _unique(self, name: str, axis: str) -> str:
+        taken = self._taken[axis]
         candidate, number = name, 2
         while candidate in taken:
             candidate, number = f"{name}~{number}", number + 1
         taken.add(candidate)
         return candidate
+
+
+@dataclass
+class _KnownOptimizer:
+    name: str
+    groups: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
 
 def _variable_name(root: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.patches import Patches, untraced
 
 
 class BackwardTaps:
@@ -21,57 +21,124 @@ class BackwardTaps:
 
     Args:
         on_backward: called with (loss, scale) before the backward: detached tensors, the loss unscaled; scale is None without a scaler.
-        after_backward: called when it has run.
+        after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
+        on_failed: called when it has raised.
+        on_gap: called with (subject, reason) for a backward whose loss cannot be told.
+        mute: called with +1 and -1 around gradients that are no training's: penalties, curvature.
     """
 
     def __init__(
         self,
         on_backward: Callable[[torch.Tensor | None, torch.Tensor | None], None],
-        after_backward: Callable[[], None],
+        after_backward: Callable[[dict[int, torch.Tensor] | None], None],
+        on_failed: Callable[[], None],
+        on_gap: Callable[[str, str], None],
+        mute: Callable[[int], None],
     ) -> None:
         self._on_backward = on_backward
         self._after_backward = after_backward
-        # id(scaled loss) -> (scaled loss, loss, scale)
-        self._scaled: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor, torch.Tensor | None]] = {}
+        self._on_failed = on_failed
+        self._on_gap = on_gap
+        self._mute = mute
+        # id(scaled loss) -> (scaled loss, loss), for the open step, and the factor last used in it.
+        self._scaled: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._scale: torch.Tensor | None = None
 
     def attach(self, patches: Patches) -> None:
         """Watch backward passes."""
         patches.replace(torch.autograd, "backward", self._seeing_backward)
+        patches.replace(torch.autograd, "grad", self._seeing_grad)
         patches.replace(torch.amp.GradScaler, "scale", self._seeing_scale)
+
+    def end_step(self) -> None:
+        """Forget what was scaled: the step is over."""
+        self._scaled.clear()
+        self._scale = None
 
     def _seeing_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch._C._current_graph_task_id() != -1:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
-            self._on_backward(*self._loss(tensors))
-            result = original(tensors, *args, **kwargs)
-            self._after_backward()
+            self._on_backward(self._loss(tensors), self._scale)
+            try:
+                result = original(tensors, *args, **kwargs)
+            except BaseException:
+                self._on_failed()
+                raise
+            self._after_backward(None)
             return result
 
-        # Lazily: a script that compiles must not trace into this, one that does not must not import the compiler for it.
-        disable: Callable[[Any], Any] = getattr(torch, "_disable_dynamo", lambda function: function)
-        return disable(backward)  # type: ignore[no-any-return]
+        return untraced(backward)
+
+    def _seeing_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Training by ``torch.autograd.grad(loss, parameters)`` is a backward; any other gradient is somebody else's."""
+
+        @functools.wraps(original)
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch._C._current_graph_task_id() != -1:
+                return original(outputs, inputs, *args, **kwargs)
+            leaves = _trained_leaves(outputs, inputs, args, kwargs)
+            if leaves is None:
+                self._mute(1)
+                try:
+                    return original(outputs, inputs, *args, **kwargs)
+                finally:
+                    self._mute(-1)
+            self._on_backward(self._loss(outputs), self._scale)
+            try:
+                result = original(outputs, inputs, *args, **kwargs)
+            except BaseException:
+                self._on_failed()
+                raise
+            pairs = zip(leaves, result, strict=True)
+            self._after_backward({id(leaf): gradient.detach() for leaf, gradient in pairs if gradient is not None})
+            return result
+
+        return untraced(grad)
 
     def _seeing_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             result = original(scaler, outputs)
-            if isinstance(outputs, torch.Tensor) and result is not outputs:
-                factor = getattr(scaler, "_scale", None)
-                factor = factor.detach().clone() if isinstance(factor, torch.Tensor) else None
-                self._scaled = {id(result): (weakref.ref(result), outputs.detach(), factor)}
+            factor = getattr(scaler, "_scale", None)
+            if scaler.is_enabled() and isinstance(factor, torch.Tensor):
+                self._scale = factor.detach().clone()
+                given, got = ([value] if isinstance(value, torch.Tensor) else value for value in (outputs, result))
+                if isinstance(given, list | tuple) and isinstance(got, list | tuple):
+                    for before, after in zip(given, got, strict=False):
+                        if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
+                            self._scaled[id(after)] = (weakref.ref(after), before.detach().clone())
             return result
 
         return scale
 
-    def _loss(self, tensors: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        if not isinstance(tensors, torch.Tensor):
-            sequence = [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
-            if len(sequence) != 1:
-                return None, None
-            tensors = sequence[0]
-        known = self._scaled.get(id(tensors))
-        if known is not None and known[0]() is tensors:
-            return (known[1] if known[1].numel() == 1 else None), known[2]
-        return (tensors.detach() if tensors.numel() == 1 else None), None
+    def _loss(self, tensors: Any) -> torch.Tensor | None:
+        """Return the scalar that is descended, unscaled: the sum where there are several. A copy: some scripts change it in place."""
+        sequence = [tensors] if isinstance(tensors, torch.Tensor) else [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
+        if not sequence or any(tensor.numel() != 1 for tensor in sequence):
+            self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")
+            return None
+        parts = [self._unscaled(tensor) for tensor in sequence]
+        return parts[0] if len(parts) == 1 else torch.stack([part.reshape(()) for part in parts]).sum()
+
+    def _unscaled(self, loss: torch.Tensor) -> torch.Tensor:
+        known = self._scaled.get(id(loss))
+        if known is not None and known[0]() is loss:
+            return known[1]
+        copy = loss.detach().clone()
+        # Scaled and then changed: scaling is linear, so dividing is right whatever the script did in between.
+        return copy if self._scale is None else copy / self._scale
+
+
+def _trained_leaves(outputs: Any, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor] | None:
+    """Return the inputs if this is one gradient of a scalar with respect to leaves, after which the graph is gone."""
+    keeps_graph = kwargs.get("create_graph") or kwargs.get("retain_graph") or any(args[1:3])
+    sequence = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+    leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    if keeps_graph or kwargs.get("is_grads_batched") or len(sequence) != 1 or not isinstance(sequence[0], torch.Tensor):
+        return None
+    is_training = sequence[0].numel() == 1 and all(
+        isinstance(leaf, torch.nn.Parameter) and leaf.is_leaf and leaf.requires_grad for leaf in leaves
+    )
+    return leaves if is_training else None

@@ -23,11 +23,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd import grad  # before the recorder watches it
 from torch.utils._pytree import tree_leaves
 
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.patches import Compilation, Patches
 
 
 @dataclass
@@ -82,7 +83,7 @@ class CompiledModules:
             began, taps_before = time.perf_counter(), self._forward.seconds
             try:
                 places = list(shadow.gradients)
-                torch.autograd.grad(
+                grad(
                     [shadow.outputs[place] for place in places],
                     shadow.parameters,
                     [shadow.gradients[place] for place in places],
@@ -101,6 +102,7 @@ class CompiledModules:
     def _seeing_compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def compile(model: Any = None, *args: Any, **kwargs: Any) -> Any:
+            Compilation.in_use = True
             result = original(model, *args, **kwargs)
             if model is None or result is model:  # the decorator form comes back here with its function; or nothing was compiled
                 return result

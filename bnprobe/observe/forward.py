@@ -1,51 +1,69 @@
 """Forward taps: every layer's output, measured as it is produced, and every weight layer's input that no layer produced.
 
-One global forward hook does it: nothing is left on the user's modules, so they pickle, copy and script as ever. A signal is measured
-inside the hook, because the next in-place operation overwrites it. Its gradient is caught by a hook on the tensor: module backward
-hooks would break in-place activations (pytorch#61519), tensor hooks see the gradient with respect to the value that was measured.
+One global forward hook does it: nothing is left on the user's modules, so they pickle, copy and script as ever. A signal is
+measured inside the hook, because the next in-place operation overwrites it. Its gradient is caught by a hook on the tensor: module
+backward hooks would break in-place activations (pytorch#61519), tensor hooks see the gradient of the value that was measured.
+
+What is measured counts once a backward has gone through it. A forward that no backward follows (an evaluation with gradients
+enabled, a forward that failed) is dropped when the next backward has shown which forwards it belongs to.
 """
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
-from torch.utils._pytree import tree_leaves
 
-from bnprobe.measure.layout import Layout
+from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments, moments
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.modules import ModuleCensus, ObservedModule, layout_of
+from bnprobe.observe.outputs import first_signal
+from bnprobe.observe.privacy import holds_numbers, plain, unwatched
 
-#: A module called more often than this before one backward (a cell in a loop over time) has its first calls recorded.
+#: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
 
 OUTPUT, INPUT = "output", "input"
 
 
-@dataclass(frozen=True)
-class TapKey:
-    """Which signal was measured: a module's output or input, at its n-th call before a backward."""
+class TapKey(NamedTuple):
+    """Which signal was measured: a module's output or input, at its n-th call."""
 
     module: weakref.ref[nn.Module]
     call: int
     role: str
 
 
-@dataclass(frozen=True)
-class Tap:
-    """One measured signal of the open step."""
+class Pass(NamedTuple):
+    """One forward of one model: the root, and how many forwards of it were complete when it began."""
+
+    root: weakref.ref[nn.Module]
+    number: int
+    in_training: bool
+
+
+class Tap(NamedTuple):
+    """One measured signal of the open step. ``order`` is the place of the call among all calls, hidden ones included."""
 
     key: TapKey
     is_gradient: bool
-    in_training: bool
+    forward: Pass
+    order: int
     moments: Moments
+
+
+class _Measured(NamedTuple):
+    tensor: weakref.ref[torch.Tensor]
+    version: int
+    size: int
+    layout: Layout
 
 
 class ForwardTaps:
@@ -66,17 +84,24 @@ class ForwardTaps:
         on_gap: Callable[[str, str], None],
     ) -> None:
         self.seconds = 0.0
-        self.evaluations = 0
-        self.batch_size = 0
         self.muted = False
+        #: Gradients that somebody else asks for (a penalty, a curvature) are not the training's.
+        self.gradients_muted = 0
         self._census = census
         self._faults = faults
         self._on_forward = on_forward
         self._on_gap = on_gap
-        self._taps: list[Tap] = []
+        self._taps: list[Tap] = []  # of complete micro-steps
+        self._open: list[Tap] = []  # of the micro-step that is going on
+        self._batch_size = 0
+        self._open_batch_size = 0
+        self._dead_evaluations = 0
+        self._order = 0
+        self._time_first: set[tuple[int, int]] = set()
+        self._unseen: set[int] = set()
         self._handle: Any = None
-        # id(tensor) -> (tensor, version, layout) of every signal measured since the last backward.
-        self._measured: dict[int, tuple[weakref.ref[torch.Tensor], int, Layout]] = {}
+        # By address: a view, a detached alias and the tensor itself are the same signal while the memory lives and is unchanged.
+        self._measured: dict[int, _Measured] = {}
 
     @property
     def attached(self) -> bool:
@@ -95,173 +120,219 @@ class ForwardTaps:
             self._handle = None
 
     def end_micro_step(self) -> None:
-        """A backward has run."""
-        self._census.end_micro_step()
+        """A backward has run: keep the forwards it went through."""
+        taps, self._open = self._open, []
+        live = {tap.forward for tap in taps if tap.is_gradient}
+        if live:
+            dead = {tap.forward for tap in taps} - live
+            self._dead_evaluations += sum(not forward.in_training for forward in dead)
+            # What needs no gradient (a frozen part run on its own) has none to show and stays, if it was run for training.
+            taps = [tap for tap in taps if tap.forward in live]
+        self._taps += _renumbered(taps)
+        self._batch_size += self._open_batch_size
+        self._open_batch_size = 0
         self._measured.clear()
 
-    def take(self) -> list[Tap]:
-        """Return the taps of the step that ends and start afresh."""
-        taps, self._taps = self._taps, []
-        self._census.end_micro_step()
-        self._census.forget_hidden_forwards()
+    def drop_micro_step(self) -> None:
+        """A backward has failed: what it would have belonged to is no part of the step."""
+        self._open.clear()
+        self._open_batch_size = 0
         self._measured.clear()
-        self.batch_size = 0
+
+    def take(self) -> tuple[list[Tap], int, int]:
+        """Return the taps of the step that ends, its samples and the evaluations since the last one, and start afresh."""
+        taps, self._taps = self._taps, []
+        if not taps:
+            taps, self._open = _renumbered(self._open), []  # stepped without a backward that we saw
+            self._batch_size += self._open_batch_size
+        batch_size, evaluations = self._batch_size, self._census.take_evaluations() + self._dead_evaluations
+        self._batch_size = self._dead_evaluations = 0
+        return taps, batch_size, evaluations
+
+    def take_unfinished(self) -> list[Tap]:
+        """Return what was measured since the last step, although no update followed."""
+        taps = self._taps + _renumbered(self._open)
+        self._taps, self._open = [], []
         return taps
 
     # -- the hook -----------------------------------------------------------------------------------------------------
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Measure one module call. Must return None: anything else would replace the output."""
-        if self.muted:
+        if self.muted or id(module) in self._unseen:
             return
         started = time.perf_counter()
-        entry = self._census.get(module)
-        if not entry.disabled:
-            try:
-                self._observe(module, entry, args, output)
-            except Exception as error:
-                entry.disabled = True
-                self._faults.report(f"layer {self._census.name(module) or type(module).__name__}", error)
+        try:
+            with unwatched():
+                self._observe(module, self._census.get(module), args, output)
+        except Exception as error:
+            self._unseen.add(id(module))
+            self._faults.report(f"layer {self._safe_name(module)}", error)
         self.seconds += time.perf_counter() - started
 
+    def _safe_name(self, module: nn.Module) -> str:
+        try:
+            return self._census.name(module) or type(module).__name__
+        except Exception:
+            return type(module).__name__
+
     def _observe(self, module: nn.Module, entry: ObservedModule, args: tuple[Any, ...], output: Any) -> None:
-        if _is_traced():
+        if self._is_no_training(module):
             return
         in_backward = torch._C._current_graph_task_id() != -1
         if not torch.is_grad_enabled():
-            self._observe_without_gradient(module, entry, in_backward)
+            if not in_backward:
+                self._order += 1
+                self._census.note_hidden_forward(module, entry, self._order)
             return
         if in_backward and not entry.hidden_forwards:
             return  # activation checkpointing calls again what was measured already
-        if in_backward:
-            entry.hidden_forwards -= 1
-        if not entry.is_layer:
-            return
+        order = entry.hidden_forwards.pop(0) if in_backward else self._next_order()
         if not in_backward:
             self._on_forward()
-        call = self._census.count_call(entry)
+        root = self._census.root(module)
+        if entry.is_layer and self._census.has_parameters(root):
+            root_entry = self._census.get(root)
+            root_entry.is_trained = True
+            self._observe_layer(module, entry, args, output, order, root_entry, root.training)
+        if root is module:
+            entry.forwards += 1  # its children's hooks have fired before
+
+    def _next_order(self) -> int:
+        self._order += 1
+        return self._order
+
+    def _observe_layer(
+        self,
+        module: nn.Module,
+        entry: ObservedModule,
+        args: tuple[Any, ...],
+        output: Any,
+        order: int,
+        root: ObservedModule,
+        in_training: bool,
+    ) -> None:
+        forward = Pass(root.reference, root.forwards, in_training)
+        call = entry.count_call(forward.number)
         if call >= CALL_LIMIT:
             self._on_gap(
-                f"{self._census.name(module)}, calls beyond {CALL_LIMIT}",
-                f"only the first {CALL_LIMIT} calls before a backward are measured",
+                f"{self._safe_name(module)}, calls beyond {CALL_LIMIT}",
+                f"only the first {CALL_LIMIT} calls in one forward are measured",
             )
             return
-        reference = weakref.ref(module)
-        in_training = self._census.root(module).training
-        came_from = self._observe_input(reference, entry, call, args, in_training)
-        self._observe_output(reference, module, entry, call, output, in_training, came_from)
+        came_from = self._observe_input(entry, forward, call, order, args)
+        self._observe_output(module, entry, forward, call, order, output, came_from)
 
-    def _observe_without_gradient(self, module: nn.Module, entry: ObservedModule, in_backward: bool) -> None:
-        if module.training and not in_backward:
-            entry.hidden_forwards += 1
-        if not in_backward and self._census.root(module) is module and not isinstance(module, nn.modules.loss._Loss):
-            self.evaluations += 1
-
-    def _observe_input(
-        self, reference: weakref.ref[nn.Module], entry: ObservedModule, call: int, args: tuple[Any, ...], in_training: bool
-    ) -> Layout | None:
+    def _observe_input(self, entry: ObservedModule, forward: Pass, call: int, order: int, args: tuple[Any, ...]) -> Layout | None:
         """Measure what a weight layer receives unless a layer produced it; return the input's layout where it is known."""
         signal = next((leaf for leaf in args if isinstance(leaf, torch.Tensor)), None)
-        if signal is None or not signal.is_floating_point() or signal.dim() == 0:
+        if signal is None or not signal.is_floating_point() or signal.dim() == 0 or not holds_numbers(signal):
             return None
         known = self._lookup(signal)
-        if known is not None and (known[0] or not entry.has_parameters):
-            return known[1]
-        module = reference()
+        if known is not None and (known.version == signal._version or not entry.has_parameters):
+            return known.layout
+        module = entry.reference()
         if not entry.has_parameters or module is None or signal.numel() == 0:
             return None
-        layout = layout_of(module, entry.kind, signal.dim())
-        if not self.batch_size:
-            self.batch_size = signal.shape[layout.sample] if signal.dim() > 1 else 1
-        self._measure(TapKey(reference, call, INPUT), signal, layout, in_training)
+        layout = self._with_sample_axis(layout_of(module, entry.kind, signal.dim()), signal)
+        self._measure(TapKey(entry.reference, call, INPUT), forward, order, _batched(module, signal), layout)
         return layout
 
     def _observe_output(
-        self,
-        reference: weakref.ref[nn.Module],
-        module: nn.Module,
-        entry: ObservedModule,
-        call: int,
-        output: Any,
-        in_training: bool,
-        came_from: Layout | None,
+        self, module: nn.Module, entry: ObservedModule, forward: Pass, call: int, order: int, output: Any, came_from: Layout | None
     ) -> None:
-        signal = _first_tensor(output)
+        signal = first_signal(output)
         if signal is None:
-            self._on_gap(self._census.name(module) or type(module).__name__, f"its output, a {type(output).__name__}, holds no tensor")
+            self._on_gap(self._safe_name(module), f"its output, a {type(output).__name__}, holds no tensor that could be found")
             return
-        if not signal.is_floating_point() or signal.dim() == 0 or signal.numel() == 0:
-            return  # token ids, a loss value, nothing
+        if not signal.is_floating_point() or signal.dim() == 0:
+            return  # token ids, a loss value
+        if not holds_numbers(signal):
+            if not signal.is_meta and (signal.layout is not torch.strided or signal.is_nested):
+                self._on_gap(self._safe_name(module), f"its output is a {_storage_name(signal)} tensor, which is not measured")
+            return
+        if signal.numel() == 0:
+            return
         known = self._lookup(signal)
-        if known is not None and known[0]:
+        if known is not None and known.version == signal._version:
             return  # the identity, a view, dropout that is switched off: measured already
         layout = layout_of(module, entry.kind, signal.dim())
         if came_from is not None and entry.kind in ("activation", "dropout", "other"):
             layout = came_from
-        if not self.batch_size:
-            self.batch_size = signal.shape[layout.sample] if signal.dim() > 1 else 1
-        self._measure(TapKey(reference, call, OUTPUT), signal, layout, in_training)
+        elif came_from == TIME_FIRST and layout == CHANNELS_LAST and signal.dim() == 3:
+            layout = TIME_FIRST
+        if layout == TIME_FIRST and signal.dim() == 3:
+            self._time_first.add((signal.shape[0], signal.shape[1]))
+        layout = self._with_sample_axis(layout, signal)
+        self._measure(TapKey(entry.reference, call, OUTPUT), forward, order, _batched(module, signal), layout)
 
-    def _measure(self, key: TapKey, signal: torch.Tensor, layout: Layout, in_training: bool) -> None:
-        if not _is_plain(signal):
-            signal = signal.to_local() if hasattr(signal, "to_local") else signal
-        if signal.dim() == 2 and layout.channel != 1:
-            layout = Layout(channel=1, sample=0)
-        self._measured[id(signal)] = (weakref.ref(signal), signal._version, layout)
-        self._taps.append(Tap(key, False, in_training, moments(signal, layout)))
+    def _with_sample_axis(self, layout: Layout, signal: torch.Tensor) -> Layout:
+        """Recognise (T, N, C) behind additions and linear layers by the shape that a time-first layer had."""
+        if layout == CHANNELS_LAST and signal.dim() == 3 and (signal.shape[0], signal.shape[1]) in self._time_first:
+            return TIME_FIRST
+        return Layout(channel=1) if signal.dim() == 2 else layout
+
+    def _measure(self, key: TapKey, forward: Pass, order: int, signal: torch.Tensor, layout: Layout) -> None:
+        bare = plain(signal)
+        self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout)
+        if not self._open_batch_size:
+            self._open_batch_size = bare.shape[layout.sample] if bare.dim() > 1 else 1
+        self._open.append(Tap(key, False, forward, order, moments(bare, layout)))
         if signal.requires_grad and not signal.is_leaf:
-            signal.register_hook(self._gradient_hook(key, layout, in_training))  # type: ignore[no-untyped-call]
+            signal.register_hook(self._gradient_hook(key, forward, order, layout))  # type: ignore[no-untyped-call]
 
-    def _gradient_hook(self, key: TapKey, layout: Layout, in_training: bool) -> Callable[[torch.Tensor], None]:
+    def _gradient_hook(self, key: TapKey, forward: Pass, order: int, layout: Layout) -> Callable[[torch.Tensor], None]:
         # The closure must not hold the tensor or its grad_fn: that cycle runs through C++ and is never collected.
+        @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
-            if self.muted:
+            if self.muted or self.gradients_muted or not holds_numbers(gradient):
                 return
             started = time.perf_counter()
             try:
-                self._taps.append(Tap(key, True, in_training, moments(gradient, layout)))
+                with unwatched():
+                    self._open.append(Tap(key, True, forward, order, moments(plain(gradient), layout)))
             except Exception as error:
                 module = key.module()
-                self._faults.report(f"activation gradient of {self._census.name(module) if module else 'a layer'}", error)
+                self._faults.report(f"activation gradient of {self._safe_name(module) if module else 'a layer'}", error)
             self.seconds += time.perf_counter() - started
 
-        return hook
+        return hook  # type: ignore[no-any-return]
 
-    def _lookup(self, signal: torch.Tensor) -> tuple[bool, Layout] | None:
-        """Find a signal, or the one it is a view of, among those measured; (unchanged since, layout)."""
-        base = signal._base
-        for tensor in (signal, base) if base is not None else (signal,):
-            known = self._measured.get(id(tensor))
-            if known is not None and known[0]() is tensor:
-                return known[1] == tensor._version, known[2]
-        if base is not None:
-            for measured, version, layout in self._measured.values():
-                other = measured()
-                if other is not None and other._base is base and other.numel() == signal.numel():
-                    return version == signal._version, layout
-        return None
+    def _lookup(self, signal: torch.Tensor) -> _Measured | None:
+        known = self._measured.get(plain(signal).data_ptr())
+        return known if known is not None and known.tensor() is not None and known.size == signal.numel() else None
 
-
-def _first_tensor(output: Any) -> torch.Tensor | None:
-    """Return the first tensor of whatever a module returns: tensors, tuples, dicts, named tuples, dataclasses, other objects."""
-    if isinstance(output, torch.Tensor):
-        return output
-    for leaf in tree_leaves(output):
-        if isinstance(leaf, torch.Tensor):
-            return leaf
-    parts = output.values() if isinstance(output, Mapping) else getattr(output, "__dict__", {}).values()
-    return next((leaf for part in parts for leaf in tree_leaves(part) if isinstance(leaf, torch.Tensor)), None)
+    def _is_no_training(self, module: nn.Module) -> bool:
+        """Whether this call is no training of its own: tracing, compiling, a functorch transform, forward mode, a graph capture."""
+        if torch._C._functorch.maybe_current_level() is not None:
+            self._on_gap("modules called inside torch.func transforms", "inside a transform a signal has no numbers of its own")
+            return True
+        return bool(
+            torch.compiler.is_compiling()
+            or torch._C._get_tracing_state() is not None
+            or forward_ad._current_level >= 0
+            or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
+        )
 
 
-def _is_plain(signal: torch.Tensor) -> bool:
-    return type(signal) in (torch.Tensor, nn.Parameter)
+def _renumbered(taps: Iterable[Tap]) -> list[Tap]:
+    """Count the calls of each module among the forwards that are kept, so that a dropped one leaves no hole in the names."""
+    taps = list(taps)
+    calls: dict[weakref.ref[nn.Module], list[tuple[int, int]]] = {}
+    for tap in taps:
+        found = calls.setdefault(tap.key.module, [])
+        if (place := (tap.forward.number, tap.key.call)) not in found:
+            found.append(place)
+    numbers = {module: {place: number for number, place in enumerate(sorted(found))} for module, found in calls.items()}
+    return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
 
 
-def _is_traced() -> bool:
-    """Whether this call is no training of its own: tracing, compiling, a functorch transform, a graph capture."""
-    return bool(
-        torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._functorch.maybe_current_level() is not None
-        or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
-    )
+def _batched(module: nn.Module, signal: torch.Tensor) -> torch.Tensor:
+    """Give a single sample its batch axis: convolutions take (C, H, W) as well."""
+    weight = getattr(module, "weight", None)
+    is_convolution = isinstance(module, nn.modules.conv._ConvNd)
+    return signal[None] if is_convolution and isinstance(weight, torch.Tensor) and signal.dim() == weight.dim() - 1 else signal
+
+
+def _storage_name(signal: torch.Tensor) -> str:
+    return "nested" if signal.is_nested else str(signal.layout).removeprefix("torch.").replace("_", " ")

@@ -7,12 +7,14 @@ Names come from the tree that the program builds, seen through torch's module re
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
+from torch.nn.utils.parametrize import ParametrizationList
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
 
@@ -59,19 +61,37 @@ class ObservedModule:
         is_layer: whether its output is measured: it owns parameters, or it is a leaf.
         kind: see the schema's ``layer_kind``.
         has_parameters: whether it owns parameters itself.
-        calls: calls since the last backward.
-        hidden_forwards: calls in training mode without gradient since the last step: what reentrant checkpointing does before it
-            calls again inside backward.
+        forwards: complete forwards with gradient; counts for the root of a model.
+        is_trained: whether layers of it ran with gradient; counts for the root of a model.
+        hidden_forwards: places, in the order of calls, of its calls in training mode without gradient since the last step: what
+            reentrant checkpointing does before it calls again inside backward.
     """
 
     reference: weakref.ref[nn.Module]
     is_layer: bool
     kind: str
     has_parameters: bool
-    calls: int = 0
-    hidden_forwards: int = 0
-    disabled: bool = False
+    forwards: int = 0
+    is_trained: bool = False
+    hidden_forwards: list[int] = field(default_factory=list)
+    _calls: int = 0
+    _calls_of: int = -1
     _root: tuple[int, weakref.ref[nn.Module]] | None = field(default=None, repr=False)
+
+    def count_call(self, forward: int) -> int:
+        """Count a call in a forward of its model; return how many came before it there."""
+        if self._calls_of != forward:
+            self._calls, self._calls_of = 0, forward
+        self._calls += 1
+        return self._calls - 1
+
+
+class _Edge(NamedTuple):
+    """A child's place in a parent; weak, so that no module lives longer for having been seen."""
+
+    child: weakref.ref[nn.Module]
+    parent: weakref.ref[nn.Module]
+    name: str
 
 
 class ModuleCensus:
@@ -79,10 +99,11 @@ class ModuleCensus:
 
     def __init__(self) -> None:
         self._seen: dict[int, ObservedModule] = {}
-        # child id -> (child, parent, attribute name); weak, so that no module lives longer for having been seen.
-        self._parents: dict[int, tuple[weakref.ref[nn.Module], weakref.ref[nn.Module], str]] = {}
+        # By id of the child. The first place that still holds counts: a slice of a Sequential must not take its layers away.
+        self._edges: dict[int, list[_Edge]] = {}
         self._generation = 0  # of the tree; a cached root holds for one generation
-        self._called: list[ObservedModule] = []
+        self._hidden: dict[int, ObservedModule] = {}
+        self._evaluated: list[tuple[ObservedModule, bool]] = []
         self._handle: Any = None
 
     def attach(self) -> None:
@@ -100,29 +121,35 @@ class ModuleCensus:
         entry = self._seen.get(id(module))
         if entry is not None and entry.reference() is module:  # an id may be taken over by a later module
             return entry
-        entry = self._seen[id(module)] = _examine(module)
         for name, child in module._modules.items():  # copies and unpickled models were never put together before our eyes
-            if child is not None and id(child) not in self._parents:
+            if child is not None and not any(edge.parent() is module for edge in self._edges_of(child)):
                 self._on_registration(module, name, child)
+        entry = self._seen[id(module)] = _examine(module)
+        if any(isinstance(above, ParametrizationList) for above in self._above(module)):
+            entry.is_layer = False  # it computes a weight, not a signal
         return entry
 
-    def count_call(self, entry: ObservedModule) -> int:
-        """Count a call in the current micro-step; return how many came before it."""
-        if entry.calls == 0:
-            self._called.append(entry)
-        entry.calls += 1
-        return entry.calls - 1
+    def note_hidden_forward(self, module: nn.Module, entry: ObservedModule, order: int) -> None:
+        """A module ran without gradient: an evaluation, or the first half of reentrant checkpointing; the step's end will tell."""
+        if module.training:
+            entry.hidden_forwards.append(order)
+            self._hidden[id(module)] = entry
+        if self.root(module) is module:
+            self._evaluated.append((entry, module.training))
 
-    def end_micro_step(self) -> None:
-        """Let the call counters start again: a backward has run."""
-        for entry in self._called:
-            entry.calls = 0
-        self._called.clear()
-
-    def forget_hidden_forwards(self) -> None:
-        """A step is over: what ran without gradient was not checkpointing."""
-        for entry in self._seen.values():
-            entry.hidden_forwards = 0
+    def take_evaluations(self) -> int:
+        """Return how many whole models ran without gradient since last asked, checkpointed training excluded; forget them."""
+        count = 0
+        for entry, was_training in self._evaluated:
+            module = entry.reference()
+            # Its parent may have become known since; what backward has called again was training.
+            if module is not None and self.root(module) is module and self.has_parameters(module):
+                count += not was_training or bool(entry.hidden_forwards)
+        for entry in self._hidden.values():
+            entry.hidden_forwards.clear()
+        self._hidden.clear()
+        self._evaluated.clear()
+        return count
 
     def root(self, module: nn.Module) -> nn.Module:
         """Return the model a module belongs to: the top of its tree."""
@@ -131,73 +158,102 @@ class ModuleCensus:
             known = entry._root[1]()
             if known is not None:
                 return known
-        root = self._path(module)[0]
+        root = next(reversed([module, *self._above(module)]))
         entry._root = (self._generation, weakref.ref(root))
         return root
 
+    def has_parameters(self, root: nn.Module) -> bool:
+        """Whether a model has anything to train; a loss module or a lone Flatten has not."""
+        return next(root.parameters(), None) is not None
+
     def name(self, module: nn.Module) -> str:
         """Return the dotted name of a module below its root, without the prefixes that wrappers add; "" for the root itself."""
-        name = ".".join(self._path(module)[1]) + "."
-        for prefix in _WRAPPER_PREFIXES:
-            name = name.replace(f".{prefix}", ".").removeprefix(prefix)
-        return name.rstrip(".")
+        names: list[str] = []
+        for above in self._above(module):
+            names.insert(0, self._name_in(above, module))
+            module = above
+        return without_wrappers(".".join(names) + ".").rstrip(".")
 
     def parameter_names(self, root: nn.Module) -> dict[int, tuple[str, str]]:
         """Map ``id(parameter)`` to (parameter name, owner's name) for every parameter below ``root``."""
         names: dict[int, tuple[str, str]] = {}
         for full, parameter in root.named_parameters():
-            for prefix in _WRAPPER_PREFIXES:
-                full = full.replace(f".{prefix}", ".").removeprefix(prefix)
+            full = without_wrappers(full)
             owner = full.rpartition(".")[0]
             names[id(parameter)] = (full, owner.partition(".parametrizations")[0])
         return names
 
+    def trained_roots(self) -> list[nn.Module]:
+        """Return the models whose layers ran with gradient, in order of first call."""
+        modules = [entry.reference() for entry in self._seen.values() if entry.is_trained]
+        return [module for module in modules if module is not None and self.root(module) is module]
+
     def roots(self) -> list[nn.Module]:
-        """Return the models seen so far, in order of first call."""
-        found: dict[int, nn.Module] = {}
-        for entry in list(self._seen.values()):
-            module = entry.reference()
+        """Return all models: those that train, then what else was called or put together."""
+        children = [edges[0].child() for edges in list(self._edges.values()) if edges]
+        called = [entry.reference() for entry in list(self._seen.values())]
+        found = {id(root): root for root in self.trained_roots()}
+        for module in (*called, *children):
             if module is not None:
                 root = self.root(module)
                 found.setdefault(id(root), root)
         return list(found.values())
 
-    def _path(self, module: nn.Module) -> tuple[nn.Module, list[str]]:
-        names: list[str] = []
+    def _edges_of(self, child: nn.Module) -> list[_Edge]:
+        edges = self._edges.get(id(child), [])
+        return edges if not edges or edges[0].child() is child else []
+
+    def _above(self, module: nn.Module) -> Iterator[nn.Module]:
+        """Yield the parent, its parent, and so on to the root."""
         visited = {id(module)}
         while True:
-            known = self._parents.get(id(module))
-            if known is None or known[0]() is not module:
-                return module, names
-            parent = known[1]()
-            if parent is None or id(parent) in visited or not _holds(parent, known[2], module):
-                return module, names
+            holders = (edge.parent() for edge in self._edges_of(module))
+            parent = next((holder for holder in holders if holder is not None and _place(holder, module) is not None), None)
+            if parent is None or id(parent) in visited:
+                return
             visited.add(id(parent))
-            names.insert(0, known[2])
+            yield parent
             module = parent
 
+    @staticmethod
+    def _name_in(parent: nn.Module, child: nn.Module) -> str:
+        return _place(parent, child) or ""
+
     def _on_registration(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
-        if child is not None:
-            self._parents[id(child)] = (weakref.ref(child), weakref.ref(parent), name)
-            self._generation += 1
+        if child is None:
+            return
+        edges = [edge for edge in self._edges_of(child) if edge.parent() is not None]
+        if not any(edge.parent() is parent for edge in edges):
+            edges.append(_Edge(weakref.ref(child), weakref.ref(parent), name))
+        self._edges[id(child)] = edges
+        self._generation += 1
 
 
-def _holds(parent: nn.Module, name: str, child: nn.Module) -> bool:
-    """Whether the parent still has this child: trees are rebuilt, and a layer can move to another model."""
-    return parent._modules.get(name) is child
+def _place(parent: nn.Module, child: nn.Module) -> str | None:
+    """Return a child's present name in a parent, or None if it has left: containers insert, delete and renumber."""
+    return next((name for name, held in parent._modules.items() if held is child), None)
 
 
 def _examine(module: nn.Module) -> ObservedModule:
-    children = [name for name in module._modules if name != "parametrizations"]
+    if isinstance(module, torch.jit.ScriptModule):  # its inside runs without calling Python
+        return ObservedModule(weakref.ref(module), True, "other", True)
+    children = [name for name, _ in module._modules.items() if name != "parametrizations"]
     has_parameters = bool(module._parameters) or "parametrizations" in module._modules
     kind = next((kind for kind, classes in _KINDS if isinstance(module, classes)), "")
     is_layer = bool(kind) or not children or any(parameter is not None for parameter in module._parameters.values())
-    if isinstance(module, torch.nn.utils.parametrize.ParametrizationList):
+    if isinstance(module, ParametrizationList | nn.modules.loss._Loss):
         is_layer = False
     if not kind:
         is_activation = type(module).__module__.startswith("torch.nn.modules.activation")
         kind = "activation" if is_activation else "other"
     return ObservedModule(weakref.ref(module), is_layer, kind, has_parameters)
+
+
+def without_wrappers(name: str) -> str:
+    """Return a dotted name without what DDP, FSDP, torch.compile and checkpoint wrappers put into it."""
+    for prefix in _WRAPPER_PREFIXES:
+        name = name.replace(f".{prefix}", ".").removeprefix(prefix)
+    return name
 
 
 def class_name(module: nn.Module) -> str:

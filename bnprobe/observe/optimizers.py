@@ -38,8 +38,9 @@ class OptimizerTaps:
         self._on_before = on_before
         self._on_after = on_after
         self._on_skipped = on_skipped
-        self._depth: dict[int, int] = {}
-        self._steps: dict[int, int] = {}
+        self._depth: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
+        self._steps: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
+        self._closures = 0
         self._handles: list[Any] = []
 
     def attach(self, patches: Patches) -> None:
@@ -57,9 +58,14 @@ class OptimizerTaps:
             handle.remove()
         self._handles.clear()
 
+    def settle(self) -> None:
+        """A backward begins outside any closure: no optimizer is in its step, even if one left it by an exception."""
+        if not self._closures:
+            self._depth.clear()
+
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        depth = self._depth.get(id(optimizer), 0)
-        self._depth[id(optimizer)] = depth + 1
+        depth = self._depth.get(optimizer, 0)
+        self._depth[optimizer] = depth + 1
         if depth:
             return None
         self.constructed.add(optimizer)
@@ -79,7 +85,14 @@ class OptimizerTaps:
         @functools.wraps(closure)
         def wrapped() -> Any:
             nonlocal first
-            result = closure()
+            self._closures += 1
+            try:
+                result = closure()
+            except BaseException:
+                self._depth.pop(optimizer, None)  # the step will not reach its end
+                raise
+            finally:
+                self._closures -= 1
             if first:
                 first = False
                 self._on_before(optimizer)
@@ -88,10 +101,10 @@ class OptimizerTaps:
         return wrapped
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        depth = self._depth.get(id(optimizer), 1) - 1
-        self._depth[id(optimizer)] = depth
+        depth = self._depth.get(optimizer, 1) - 1
+        self._depth[optimizer] = depth
         if depth == 0:
-            self._steps[id(optimizer)] = self._steps.get(id(optimizer), 0) + 1
+            self._steps[optimizer] = self._steps.get(optimizer, 0) + 1
             self._on_after(optimizer)
 
     def _seeing_construction(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,9 +119,9 @@ class OptimizerTaps:
     def _seeing_skips(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-            before = self._steps.get(id(optimizer), 0)
+            before = self._steps.get(optimizer, 0)
             result = original(scaler, optimizer, *args, **kwargs)
-            if self._steps.get(id(optimizer), 0) == before:
+            if self._steps.get(optimizer, 0) == before:
                 self._on_skipped(optimizer)
             return result
 
@@ -120,6 +133,8 @@ def group_settings(group: dict[str, Any]) -> tuple[Any, float, float]:
     betas = group.get("betas")
     momentum = group.get("momentum", betas[0] if betas else float("nan"))
     rate = group.get("lr", float("nan"))
+    if isinstance(rate, torch.Tensor):
+        rate = rate.detach().clone()  # a scheduler changes it in place
     return rate, _number(momentum), _number(group.get("weight_decay", float("nan")))
 
 

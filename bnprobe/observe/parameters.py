@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -40,10 +40,16 @@ class UpdateMeter:
         self._next_turn = 0
 
     @torch.no_grad()
-    def before(self, parameters: Sequence[torch.Tensor]) -> UpdateMeasurement:
-        """Measure gradients and weights and remember the weights, just before an update."""
+    def before(self, parameters: Sequence[torch.Tensor], gradients: Mapping[int, torch.Tensor] | None = None) -> UpdateMeasurement:
+        """Measure gradients and weights and remember the weights, just before an update.
+
+        Args:
+            parameters: what is updated.
+            gradients: by id of the parameter, where they are not stored in ``.grad``.
+        """
         kept = list(parameters)
-        measurement = UpdateMeasurement(kept, norms([parameter.grad for parameter in kept]), norms(kept))
+        found = [parameter.grad if gradients is None else gradients.get(id(parameter)) for parameter in kept]
+        measurement = UpdateMeasurement(kept, norms(found), norms(kept))
         measurement._turns = self._take_turns(kept)
         measurement._before = [self._copy(kept[index]) for index in measurement._turns]
         return measurement
@@ -53,10 +59,11 @@ class UpdateMeter:
         """Measure how far the weights have moved, just after the update."""
         steps: list[torch.Tensor | None] = [None] * len(measurement.parameters)
         local = [_local(measurement.parameters[index]) for index in measurement._turns]
-        same = [old for old, new in zip(measurement._before, local, strict=True) if old.shape == new.shape]
-        if len(same) == len(local) and local:
-            torch._foreach_sub_(measurement._before, local)
-            for index, step in zip(measurement._turns, measurement._before, strict=True):
+        pairs = zip(measurement._turns, measurement._before, local, strict=True)
+        same = [(index, old, new) for index, old, new in pairs if old.shape == new.shape and old.dtype == new.dtype]
+        if same:
+            torch._foreach_sub_([old for _, old, _ in same], [new for _, _, new in same])
+            for index, step, _ in same:
                 steps[index] = step
         measurement.update = norms(steps).to(measurement.weight.device)
         measurement._before = []

@@ -12,31 +12,32 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bnprobe import __version__
+from bnprobe.measure.fused import SUMMARY
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
+from bnprobe.observe.delivery import Delivery
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.flight import FlightRecorder
-from bnprobe.observe.forward import ForwardTaps
+from bnprobe.observe.forward import ForwardTaps, Tap
 from bnprobe.observe.modules import ModuleCensus
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps, group_settings
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_parameters
 from bnprobe.observe.patches import Patches
+from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ClosedStep, OpenStep
 from bnprobe.observe.surgery import Surgery
 from bnprobe.store.writer import RunWriter
 
-#: A loss this many times the first one is a divergence even while it is finite.
-DIVERGENCE_RATIO = 1e3
 #: Backward calls without a step after which an existing optimizer is taken to be unused.
 UNUSED_OPTIMIZER_BACKWARDS = 256
 PROGRESS_SECONDS = 0.25
@@ -69,15 +70,16 @@ class Recorder:
         self._surgery = Surgery(options.remedies, self._on_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._census = ModuleCensus()
-        self._forward = ForwardTaps(self._census, self._faults, self._on_forward, self._writer.add_coverage)
+        self._forward = ForwardTaps(self._census, self._faults, self.settle, self._writer.add_coverage)
         self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage)
-        self._backward = BackwardTaps(self._on_backward, self._after_backward)
+        self._backward = BackwardTaps(
+            self._on_backward, self._after_backward, self._on_failed_backward, self._writer.add_coverage, self._mute_gradients
+        )
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
         self._schedule = Schedule(options.every, options.budget)
         self._axes = Axes(self._writer, self._census)
         self._meter = UpdateMeter()
-        self._flight = FlightRecorder()
-        self._travelling: ClosedStep | None = None
+        self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
         self._step = OpenStep(0, observed=True)
         self._counts_backwards = False
         self._backwards_without_step = 0
@@ -86,9 +88,6 @@ class Recorder:
         self._began = self._step_began = time.perf_counter()
         self._observer_total = 0.0
         self._last_progress = 0.0
-        self._first_loss = math.nan
-        self._first_rms: Any = None
-        self._diverged = False
         self._over = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -122,8 +121,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Put on disk what is complete."""
-        self._deliver()
-        self._writer.burst()
+        self._delivery.flush()
 
     def finish(self, ending: Any) -> None:
         """Close the open step and the file. May be called again.
@@ -133,20 +131,19 @@ class Recorder:
         """
         if self._over:
             return
-        self._over = True
         self._detach()
         if self._surgery is not None:
             self._surgery.detach()
         self.settle()
-        self._deliver()
-        if ending.status == "crashed":
-            self._dump_flight()
+        self._over = True
+        with self._guarded("the last, unfinished step"):
+            self._close_unfinished_step()
         if self._compiled.count:
-            text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; the figures are rounded as eager code rounds"
+            text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
             self._writer.add_event(self._step.number, "schedule", text)
-        self._writer.close(
-            status=ending.status, ending=ending.detail, exit_status=ending.exit_status if ending.exit_status is not None else -1
-        )
+        self._delivery.finish(whole=ending.status in ("finished", "stopped"))
+        exit_status = ending.exit_status if ending.exit_status is not None else -1
+        self._writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)
 
     def abandon(self) -> None:
         """Forget everything without touching the file: this is a forked child."""
@@ -157,6 +154,9 @@ class Recorder:
     def steps(self) -> int:
         """Number of the open step: how many have been closed."""
         return self._step.number
+
+    def _mute_gradients(self, change: int) -> None:
+        self._forward.gradients_muted += change
 
     def _detach(self) -> None:
         self._forward.detach()
@@ -177,9 +177,6 @@ class Recorder:
 
     # -- the clock ----------------------------------------------------------------------------------------------------
 
-    def _on_forward(self) -> None:
-        self.settle()
-
     def _begin_forward(self) -> bool:
         """A forward begins that the taps cannot see begin; return whether it is to be measured."""
         self.settle()
@@ -188,22 +185,35 @@ class Recorder:
     def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None) -> None:
         if self._over:
             return
+        self._optimizers.settle()
         self.settle()
         step = self._step
         step.micro_steps += 1
-        if loss is not None:
-            step.losses.append(loss)
+        step.losses.append(loss)
         if scale is not None:
             step.scale = scale
 
-    def _after_backward(self) -> None:
+    def _on_failed_backward(self) -> None:
         if self._over:
             return
-        self._compiled.end_micro_step()
-        self._forward.end_micro_step()
+        self._step.micro_steps -= 1
+        self._step.losses.pop()
+        self._forward.drop_micro_step()
+
+    def _after_backward(self, gradients: dict[int, torch.Tensor] | None) -> None:
+        """A backward has run; ``gradients`` are those of ``torch.autograd.grad``, by id of the parameter."""
+        if self._over:
+            return
+        with self._guarded("the end of a backward"):
+            self._compiled.end_micro_step()
+            self._forward.end_micro_step()
+        if gradients is not None:
+            self._step.returned_gradients = gradients
         self._backwards_without_step += 1
         unused = self._backwards_without_step > UNUSED_OPTIMIZER_BACKWARDS
-        if not self._optimizers.constructed or unused:
+        if self._step.stepped:  # optimizers stepped inside the backward, one parameter at a time
+            self._check_limit()
+        elif not self._optimizers.constructed or unused:
             if not self._counts_backwards:
                 self._counts_backwards = True
                 why = "its optimizer never stepped" if unused else "the script has no optimizer object"
@@ -215,25 +225,19 @@ class Recorder:
         if self._over:
             return
         started = time.perf_counter()
-        if id(optimizer) in self._step.stepped and torch._C._current_graph_task_id() == -1:
-            self._close_step()
+        if optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
+            self.settle()
         step = self._step
         self._counts_backwards = False
         self._backwards_without_step = 0
-        try:
-            places = self._axes.introduce(optimizer)
-            for place, group in zip(places, optimizer.param_groups, strict=True):
-                step.groups[place] = group_settings(group)
+        with self._guarded(f"optimizer {type(optimizer).__name__}"), unwatched():
+            self._note_groups(optimizer)
             if step.observed:
-                step.updates.append(self._meter.before(trained_parameters(optimizer.param_groups)))
-            fused = getattr(optimizer, "grad_scale", None)
-            if isinstance(fused, torch.Tensor):
-                step.fused_scale = fused.detach().clone()
-            refused = getattr(optimizer, "found_inf", None)
-            if isinstance(refused, torch.Tensor):
-                step.skipped = refused.detach().clone()
-        except Exception as error:
-            self._faults.report(f"optimizer {type(optimizer).__name__}", error)
+                parameters = trained_parameters(optimizer.param_groups)
+                step.updates.append(self._meter.before(parameters))
+            step.fused_scale = _copied(getattr(optimizer, "grad_scale", None))
+            refused = _copied(getattr(optimizer, "found_inf", None))
+            step.skipped = refused if refused is not None else step.skipped
         self._seconds += time.perf_counter() - started
 
     def _after_update(self, optimizer: Optimizer) -> None:
@@ -241,12 +245,9 @@ class Recorder:
         if self._over:
             return
         started = time.perf_counter()
-        step = self._step
-        try:
-            if step.updates and step.updates[-1].update is None:
-                self._meter.after(step.updates[-1])
-        except Exception as error:
-            self._faults.report(f"updates of {type(optimizer).__name__}", error)
+        with self._guarded(f"updates of {type(optimizer).__name__}"), unwatched():
+            if self._step.updates and self._step.updates[-1].update is None:
+                self._meter.after(self._step.updates[-1])
         self._seconds += time.perf_counter() - started
         self._end_step(optimizer)
 
@@ -254,39 +255,47 @@ class Recorder:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
         if self._over:
             return
-        for place, group in zip(self._axes.introduce(optimizer), optimizer.param_groups, strict=True):
-            self._step.groups[place] = group_settings(group)
+        with self._guarded(f"optimizer {type(optimizer).__name__}"):
+            self._note_groups(optimizer)
         self._step.skipped = True
         self._end_step(optimizer)
 
+    def _note_groups(self, optimizer: Optimizer) -> None:
+        for place, group in zip(self._axes.introduce(optimizer), optimizer.param_groups, strict=True):
+            self._step.groups[place] = group_settings(group)
+
     def _end_manual_step(self) -> None:
         """A backward ended a step of a program that updates its weights by hand."""
-        self._step.stepped.add(0)
-        if self._step.observed:
-            parameters = [parameter for root in self._census.roots() for parameter in root.parameters()]
-            self._axes.introduce_parameters(parameters, -1)
-            self._manual_update = self._meter.before(parameters)
-            self._step.updates.append(self._manual_update)
-        self._finish_clock()
-
-    def _end_step(self, optimizer: Optimizer) -> None:
-        self._step.stepped.add(id(optimizer))
-        self._finish_clock()
-
-    def _finish_clock(self) -> None:
-        """The step's work is done; it is closed when the next one begins."""
         step = self._step
+        if step.observed:
+            with self._guarded("weights that are updated by hand"), unwatched():
+                parameters = [parameter for root in self._census.trained_roots() for parameter in root.parameters()]
+                self._axes.introduce_parameters(parameters, -1, "the hand-written update")
+                self._manual_update = self._meter.before(parameters, step.returned_gradients)
+                step.updates.append(self._manual_update)
+        self._end_step(self)
+
+    def _end_step(self, stepper: object) -> None:
+        """An update has happened; the step is closed when the next one begins."""
+        step = self._step
+        step.stepped.append(stepper)
         now = time.perf_counter()
-        step.seconds = now - self._step_began
+        step.seconds += now - self._step_began
         step.wall_time = now - self._began
+        self._step_began = now
         self._prepare_step(step.number + 1)
-        if self._options.max_steps is not None and step.number + 1 >= self._options.max_steps:
-            self._close_step()
+        if torch._C._current_graph_task_id() == -1:
+            self._check_limit()
+
+    def _check_limit(self) -> None:
+        if self._options.max_steps is not None and self._step.number + 1 >= self._options.max_steps:
+            self.settle()
             raise StopTraining(f"--max-steps {self._options.max_steps}")
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
-        if self._schedule.is_observed(number):
+        self._step.evaluations_seen = self._schedule.is_observed(number)
+        if self._step.evaluations_seen:
             self._forward.attach()
         else:
             self._forward.detach()
@@ -294,94 +303,55 @@ class Recorder:
     def _close_step(self) -> None:
         started = time.perf_counter()
         step = self._step
-        if self._manual_update is not None:
-            self._meter.after(self._manual_update)
-            self._manual_update = None
-        step.batch_size = self._forward.batch_size
-        step.evaluations, self._forward.evaluations = self._forward.evaluations, 0
-        # What closing costs is counted with the next step: this step's row is about to leave.
-        own = self._seconds + self._forward.seconds + self._compiled.seconds
-        self._seconds = self._forward.seconds = self._compiled.seconds = 0.0
-        step.observer_seconds = own
-        self._observer_total += own
-        closed = ClosedStep(step, self._forward.take())
-        self._compiled.forget()
-        self._deliver()
-        self._travelling = closed
-        if not closed.is_asynchronous:
-            self._deliver()
-        if self._schedule.account(step.seconds, own, step.observed):
-            stride = self._schedule.stride
-            self._writer.add_event(step.number + 1, "schedule", f"layers are measured every {stride} steps to stay within the budget")
-        self._step_began = time.perf_counter()
-        self._seconds = self._step_began - started
         self._step = OpenStep(step.number + 1, observed=self._schedule.is_observed(step.number + 1))
-        if self._step.observed:
-            self._forward.attach()
-        else:
-            self._forward.detach()
+        with self._guarded("the end of a step"), unwatched():
+            if self._manual_update is not None:
+                self._meter.after(self._manual_update)
+                self._manual_update = None
+            taps, step.batch_size, step.evaluations = self._forward.take()
+            self._compiled.forget()
+            self._backward.end_step()
+            # What closing costs is counted with the next step: this step's row is about to leave.
+            step.observer_seconds = self._seconds + self._forward.seconds + self._compiled.seconds
+            self._forward.seconds = self._compiled.seconds = 0.0
+            self._observer_total += step.observer_seconds
+            self._delivery.take(ClosedStep(step, taps))
+            self._adapt(step)
+            self._show()
+        self._prepare_step(self._step.number)
+        self._seconds = time.perf_counter() - started
 
-    # -- delivery -----------------------------------------------------------------------------------------------------
+    def _adapt(self, step: OpenStep) -> None:
+        if self._schedule.account(step.seconds, step.observer_seconds, step.observed):
+            text = f"layers are measured every {self._schedule.stride} steps to stay within the budget"
+            self._writer.add_event(step.number + 1, "schedule", text)
+            self._step.observed = self._schedule.is_observed(self._step.number)
 
-    def _deliver(self) -> None:
-        """Hand the closed step to the writer; its numbers have arrived, or are waited for."""
-        if self._travelling is None:
-            return
-        closed, self._travelling = self._travelling, None
-        try:
-            row, channels = closed.row(self._axes)
-        except Exception as error:
-            self._faults.report(f"step {closed.step.number}", error)
-            return
-        loss = row["loss"] if row["loss"] is not None else math.nan
-        self._judge(row, loss)
-        self._writer.append_step(row)
-        if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(closed.step.number)):
-            self._writer.append_snapshot(channels.columns(self._axes))
-        self._writer.burst_if_due()
-        self._show(row, loss)
+    def _close_unfinished_step(self) -> None:
+        """A script that checks its loss and leaves has run the forward that went wrong: it is kept as a row without an update."""
+        taps = self._forward.take_unfinished()
+        if any(_holds_nonfinite(tap) for tap in taps):
+            self._delivery.take(ClosedStep(self._step, taps))
 
-    def _judge(self, row: dict[str, Any], loss: float) -> None:
-        """See whether the training leaves its course; the full diagnosis is made from the file."""
-        if self._schedule.note_loss(loss):
-            self._writer.add_event(row["step"], "schedule", "the loss rises: every step is measured for a while")
-        if math.isnan(self._first_loss):
-            self._first_loss = loss
-        gone = math.isinf(loss) or (math.isnan(loss) and row["micro_steps"] > 0 and row["loss"] is not None)
-        far = abs(loss) > DIVERGENCE_RATIO * abs(self._first_loss)
-        if (gone or far) and not self._diverged:
-            self._diverged = True
-            text = f"the loss is {loss}" if gone else f"the loss is {loss:.3g}, {loss / self._first_loss:.3g} times the first"
-            self._writer.add_event(row["step"], "divergence", text)
-            self._dump_flight()
-
-    def _dump_flight(self) -> None:
-        for row in self._flight.dump():
-            self._writer.append_snapshot(row.columns(self._axes))
-
-    def _show(self, row: dict[str, Any], loss: float) -> None:
+    def _show(self) -> None:
         now = time.perf_counter()
-        if self._on_progress is None or now - self._last_progress < PROGRESS_SECONDS:
+        row = self._delivery.last_row
+        if self._on_progress is None or row is None or now - self._last_progress < PROGRESS_SECONDS:
             return
         self._last_progress = now
-        worst, value = self._worst_layer(row)
-        rates = row["learning_rate"]
-        rate = float(rates[0]) if len(rates) else math.nan
+        rates = row.get("learning_rate", [])
+        loss = math.nan if row["loss"] is None else row["loss"]
         overhead = self._observer_total / max(now - self._began - self._observer_total, 1e-9)
-        self._on_progress(Progress(row["step"], loss, rate, worst, value, overhead, ""))
+        worst, value = self._delivery.worst_layer()
+        self._on_progress(Progress(row["step"], loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
 
-    def _worst_layer(self, row: dict[str, Any]) -> tuple[str, float]:
-        rms = row.get("activation_rms")
-        if rms is None or not len(rms):
-            return "", math.nan
-        if self._first_rms is None or len(self._first_rms) < len(rms):
-            self._first_rms = rms
-        worst, value = "", 0.0
-        for index, (first, last) in enumerate(zip(self._first_rms, rms, strict=False)):
-            change = math.log10(last / first) if first > 0 and last > 0 and math.isfinite(first) else 0.0
-            if abs(change) > abs(value):
-                worst, value = self._axes.layer_names[index], change
-        return worst, value
+    @contextmanager
+    def _guarded(self, place: str) -> Iterator[None]:
+        """Whatever fails in here is a fault of ours: the training goes on."""
+        try:
+            yield
+        except Exception as error:
+            self._faults.report(place, error)
 
     def _seeing_clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -392,6 +362,15 @@ class Recorder:
             return total
 
         return clip_grad_norm_
+
+
+def _copied(value: Any) -> torch.Tensor | None:
+    return value.detach().clone() if isinstance(value, torch.Tensor) else None
+
+
+def _holds_nonfinite(tap: Tap) -> bool:
+    packed = tap.moments.packed
+    return bool(packed[-SUMMARY + 3] > 0)
 
 
 def _environment() -> dict[str, str]:

@@ -37,6 +37,7 @@ class Schedule:
         self._loss_mean = 0.0
         self._loss_deviation = 0.0
         self._trouble_left = 0
+        self._worst_loss = -math.inf
 
     def is_observed(self, step: int) -> bool:
         """Whether layers are measured at a step."""
@@ -73,16 +74,25 @@ class Schedule:
         return False
 
     def note_loss(self, loss: float) -> bool:
-        """Take note of a loss; return whether it is a first sign of trouble."""
+        """Take note of a loss; return whether it is a first sign of trouble.
+
+        Trouble lasts a number of steps and begins anew only when the loss gets worse than it was in trouble: a loss that stays high,
+        or stays NaN, is no news.
+        """
         if math.isnan(loss) and not self._losses:
             return False
         above = loss - self._loss_mean
         settled = self._losses >= BASELINE_STEPS
-        trouble = not math.isfinite(loss) or (settled and above > TROUBLE_DEVIATIONS * self._loss_deviation + 0.05 * abs(self._loss_mean))
-        begins = trouble and self._trouble_left == 0
-        self._trouble_left = TROUBLE_STEPS if trouble else max(0, self._trouble_left - 1)
-        if not trouble:
-            weight = max(LOSS_MEMORY, 1.0 / (self._losses + 1))
+        high = not math.isfinite(loss) or (settled and above > TROUBLE_DEVIATIONS * self._loss_deviation + 0.05 * abs(self._loss_mean))
+        worse = high and not (loss <= self._worst_loss or math.isnan(self._worst_loss))
+        begins = worse and self._trouble_left == 0
+        self._trouble_left = TROUBLE_STEPS if worse else max(0, self._trouble_left - 1)
+        if worse:
+            self._worst_loss = loss
+        elif not high:
+            self._worst_loss = -math.inf
+        if math.isfinite(loss):
+            weight = max(LOSS_MEMORY, 1.0 / (self._losses + 1)) if not high else LOSS_MEMORY / 4
             self._loss_mean += weight * above
             self._loss_deviation += weight * (abs(above) - self._loss_deviation)
             self._losses += 1

@@ -31,9 +31,11 @@ class OpenStep:
     Attributes:
         number: the step, counted from 0.
         observed: whether layers and parameters are measured.
-        losses: detached losses of its backward calls, unscaled.
+        losses: losses of its backward calls, unscaled; None for one that started from no scalar.
         scale: factor of the gradient scaler, if there is one.
-        stepped: optimizers that have stepped, by id.
+        stepped: what has moved the weights: optimizers, or the recorder itself where the script does it by hand.
+        returned_gradients: gradients that torch.autograd.grad returned, by id of the parameter.
+        evaluations_seen: whether evaluations after the update were counted.
         skipped: tensor or bool, true where a scaler refused the step.
         groups: place of a parameter group -> (learning rate, momentum, weight decay).
         updates: norms around the updates.
@@ -41,15 +43,17 @@ class OpenStep:
 
     number: int
     observed: bool
-    losses: list[torch.Tensor] = field(default_factory=list)
+    losses: list[torch.Tensor | None] = field(default_factory=list)
     scale: torch.Tensor | None = None
     fused_scale: torch.Tensor | None = None
-    stepped: set[int] = field(default_factory=set)
+    stepped: list[object] = field(default_factory=list)
     skipped: torch.Tensor | bool = False
     micro_steps: int = 0
     groups: dict[int, tuple[Any, float, float]] = field(default_factory=dict)
     updates: list[UpdateMeasurement] = field(default_factory=list)
     clip_norm: torch.Tensor | None = None
+    returned_gradients: dict[int, torch.Tensor] | None = None
+    evaluations_seen: bool = True
     batch_size: int = 0
     evaluations: int = 0
     seconds: float = 0.0
@@ -106,7 +110,7 @@ class ClosedStep:
 
     def __init__(self, step: OpenStep, taps: Sequence[Tap]) -> None:
         self.step = step
-        self._taps = _belonging(taps)
+        self._taps = taps
         vectors: list[torch.Tensor | Vector] = [tap.moments.packed for tap in self._taps]
         for update in step.updates:
             vectors += [update.gradient, update.weight]
@@ -128,7 +132,7 @@ class ClosedStep:
         vectors = iter(self._transfer.result() if self._transfer is not None else ())
         activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
-        losses = [_end_number(loss, vectors) for loss in self._losses]
+        losses = [loss for loss in (_end_number(loss, vectors) for loss in self._losses) if loss is not None]
         rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
         scale, fused_scale, skipped, clip_norm = (_end_number(value, vectors) for value in self._singles)
         step = self.step
@@ -142,7 +146,7 @@ class ClosedStep:
             "micro_steps": step.micro_steps,
             "skipped": int(bool(skipped)),
             "layers_observed": int(step.observed),
-            "evaluations": step.evaluations,
+            "evaluations": step.evaluations if step.evaluations_seen else None,
             "clip_norm": clip_norm,
         }
         if rates:
@@ -157,6 +161,7 @@ class ClosedStep:
     def _merge_taps(self, axes: Axes, vectors: Any) -> tuple[dict[int, LayerMoments], dict[int, LayerMoments]]:
         """Return the layers' activations and activation gradients, micro-steps merged."""
         merged: tuple[dict[int, LayerMoments], dict[int, LayerMoments]] = ({}, {})
+        axes.introduce_layers(self._taps)
         for tap in self._taps:
             measured = LayerMoments(tap.moments.samples, tap.moments.positions, next(vectors))
             layer = axes.layer(tap)
@@ -220,13 +225,6 @@ def _begin_number(value: Any, vectors: list[torch.Tensor | Vector]) -> Any:
 
 def _end_number(number: Any, vectors: Iterator[Vector]) -> Any:
     return float(next(vectors)[0]) if number is None else number[0]
-
-
-def _belonging(taps: Sequence[Tap]) -> list[Tap]:
-    """Leave out forwards of models in evaluation mode beside a model that trains: they are no part of the step."""
-    if any(tap.in_training for tap in taps):
-        return [tap for tap in taps if tap.in_training]
-    return list(taps)
 
 
 def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, LayerMoments], scale: float) -> None:

@@ -1,0 +1,109 @@
+"""From closed steps to rows of the run file, with a first judgement on the way: has the training left its course?
+
+The full diagnosis is made from the file. Here it is only decided what must not be lost: the moment a loss diverges, the last steps are
+written down channel by channel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bnprobe.observe.axes import Axes
+from bnprobe.observe.faults import Faults
+from bnprobe.observe.flight import FlightRecorder
+from bnprobe.observe.schedule import Schedule
+from bnprobe.observe.step import ClosedStep
+from bnprobe.store.writer import RunWriter
+
+#: A loss this many times the first one is a divergence even while it is finite.
+DIVERGENCE_RATIO = 1e3
+
+
+class Delivery:
+    """Hands steps to the writer as soon as their numbers have arrived.
+
+    Args:
+        writer: the run file.
+        axes: its axes.
+        schedule: told about every loss; says when every channel is stored.
+        faults: where a step goes that cannot be made a row.
+    """
+
+    def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults) -> None:
+        self.last_row: dict[str, Any] | None = None
+        self._writer = writer
+        self._axes = axes
+        self._schedule = schedule
+        self._faults = faults
+        self._flight = FlightRecorder()
+        self._travelling: ClosedStep | None = None
+        self._first_loss = math.nan
+        self._first_rms: Any = None
+        self._diverged = False
+
+    def take(self, closed: ClosedStep) -> None:
+        """Take a step. Its numbers may still be on their way from an accelerator; they are not waited for."""
+        self._deliver()
+        self._travelling = closed
+        if not closed.is_asynchronous:
+            self._deliver()
+
+    def flush(self) -> None:
+        """Put on disk what has been taken."""
+        self._deliver()
+        self._writer.burst()
+
+    def finish(self, *, whole: bool) -> None:
+        """Deliver the rest; unless the run came to its end whole, its last steps are kept channel by channel."""
+        self._deliver()
+        if not whole:
+            self._dump_flight()
+
+    def worst_layer(self) -> tuple[str, float]:
+        """Return the layer that is furthest from where it began, and how far: log10 of its activation rms over the first."""
+        rms = (self.last_row or {}).get("activation_rms")
+        if rms is None:
+            return "", math.nan
+        if self._first_rms is None or len(self._first_rms) < len(rms):
+            self._first_rms = rms
+        worst, value = "", 0.0
+        for name, first, last in zip(self._axes.layer_names, self._first_rms, rms, strict=False):
+            change = math.log10(last / first) if 0 < first < math.inf and last > 0 else 0.0
+            if abs(change) > abs(value):
+                worst, value = name, change
+        return worst, value
+
+    def _deliver(self) -> None:
+        if self._travelling is None:
+            return
+        closed, self._travelling = self._travelling, None
+        try:
+            row, channels = closed.row(self._axes)
+        except Exception as error:
+            self._faults.report(f"step {closed.step.number}", error)
+            return
+        self._writer.append_step(row)
+        self.last_row = row
+        if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):
+            self._writer.append_snapshot(channels.columns(self._axes))
+        if row["loss"] is not None:
+            self._judge(row["step"], row["loss"])
+        self._writer.burst_if_due()
+
+    def _judge(self, step: int, loss: float) -> None:
+        if self._schedule.note_loss(loss):
+            self._writer.add_event(step, "schedule", "the loss rises: every step is measured for a while")
+        if math.isnan(self._first_loss) and loss != 0.0:
+            self._first_loss = loss
+        far = abs(loss) > DIVERGENCE_RATIO * abs(self._first_loss)
+        if self._diverged or not (far or not math.isfinite(loss)):
+            return
+        self._diverged = True
+        times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
+        self._writer.add_event(step, "divergence", f"the loss is {loss:.3g}{times}")
+        self._dump_flight()
+
+    def _dump_flight(self) -> None:
+        for row in self._flight.dump():
+            self._writer.append_snapshot(row.columns(self._axes))

@@ -1,0 +1,50 @@
+"""The signal within whatever a module returns: a tensor, tuples, dicts, data classes, objects of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+#: How far into objects of objects it is looked.
+DEPTH_LIMIT = 4
+
+
+def first_signal(output: Any) -> torch.Tensor | None:
+    """Return the first floating-point tensor with an axis, or else the first tensor, or None.
+
+    A mask or a loss may stand before the hidden state; neither is the signal.
+    """
+    if isinstance(output, torch.Tensor):
+        return output
+    first: torch.Tensor | None = None
+    for tensor in _tensors(output, 0):
+        if tensor.is_floating_point() and tensor.dim() > 0:
+            return tensor
+        first = tensor if first is None else first
+    return first
+
+
+def _tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth < DEPTH_LIMIT:
+        leaves = tree_leaves(value)
+        if len(leaves) == 1 and leaves[0] is value:
+            leaves = _attributes(value)
+        for leaf in leaves:
+            yield from _tensors(leaf, depth + 1)
+
+
+def _attributes(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    slots = [name for base in type(value).__mro__ for name in _names(getattr(base, "__slots__", ()))]
+    found = [getattr(value, name) for name in slots if hasattr(value, name)]
+    return found + list(getattr(value, "__dict__", {}).values())
+
+
+def _names(slots: Any) -> list[str]:
+    return [slots] if isinstance(slots, str) else [name for name in slots if isinstance(name, str)]

@@ -1,0 +1,53 @@
+"""Keeps the recorder's own operations out of the script's sight.
+
+A script may watch torch itself: a dispatch mode that counts operations, a function mode that rewrites them, a tensor subclass. None of them
+is to meet an operation that is not the script's.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+import torch
+from torch.utils import _python_dispatch
+
+_NOTHING: AbstractContextManager[Any] = nullcontext()
+
+
+def unwatched() -> AbstractContextManager[Any]:
+    """Return a context in which no mode of the script sees what is done; free of cost where there is none."""
+    if torch._C._len_torch_dispatch_stack() == 0 and torch._C._len_torch_function_stack() == 0:
+        return _NOTHING
+    stack = ExitStack()
+    stack.enter_context(torch._C.DisableTorchFunction())
+    stack.enter_context(_python_dispatch._disable_current_modes())
+    return stack
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor without its subclass: a sharded one is its local shard, any other the same numbers under the base class."""
+    if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
+        return tensor
+    with torch._C.DisableTorchFunctionSubclass():
+        if hasattr(tensor, "to_local"):
+            local: torch.Tensor = tensor.to_local()
+            return local
+        return tensor.as_subclass(torch.Tensor)
+
+
+def holds_numbers(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has numbers in memory of its own, laid out in strides: not a meta or fake one, nor sparse or nested."""
+    if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
+        return tensor.layout is torch.strided and not tensor.is_meta
+    kind = type(tensor)
+    if kind.__module__.startswith("torch._subclasses") or tensor.is_nested:
+        return False
+    if hasattr(tensor, "to_local"):
+        return True
+    # A wrapper subclass keeps its numbers in other tensors: its own memory is none.
+    return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+
+
+def _own_attributes(kind: type) -> set[str]:
+    return {name for base in kind.__mro__ if base not in (torch.Tensor, object) for name in vars(base)}
