@@ -28,7 +28,7 @@ from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
-from bnprobe.report.wording import number, plural
+from bnprobe.report.wording import elide, number, plural
 from bnprobe.store.reader import read_run
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -129,6 +129,7 @@ def _environment() -> jinja2.Environment:
         "title": title,
         "evidence": evidence_lines,
         "dotted": _dotted,
+        "elide": elide,
         "plural": plural,
         "attributes": _attribute_lines,
     }
@@ -137,13 +138,13 @@ def _environment() -> jinja2.Environment:
 
 def _prose(text: str) -> Markup:
     """Escape a sentence, set what stands between backticks as code, and 1.2e+06 as a power of ten."""
-    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), text)
+    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), elide(text))
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _dotted(name: str) -> Markup:
-    """Escape a dotted name and let it break after its dots and underscores."""
-    return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(name))))
+    """Escape a text with dotted names and let it break after their dots and underscores."""
+    return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(elide(name)))))
 
 
 def _attribute_lines(attributes: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 
 from bnprobe.store.reader import Run
 
@@ -13,8 +14,8 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: float | None) -> str:
     """Write a number with three digits, large and small ones with a power of ten.
 
-    >>> number(0.12345), number(-31000000.0), number(1500.0), number(float("nan")), number(float("inf"))
-    ('0.123', '−3.1×10⁷', '1500', '–', '∞')
+    >>> number(0.12345), number(-31000000.0), number(1500.0), number(0.9998), number(float("nan")), number(float("inf"))
+    ('0.123', '−3.1×10⁷', '1500', '0.9998', '–', '∞')
     """
     if value is None or math.isnan(value):
         return "–"
@@ -23,9 +24,21 @@ def number(value: float | None) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         digits = 3 if abs(value) < 1000 else 0
         text = f"{value:.{digits}g}" if digits else f"{value:.0f}"
+        if text == "1" != f"{value:.5g}":  # a share of nearly all is not all
+            text = f"{value:.5g}"
         return text.replace("-", "−")
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+
+
+def elide(text: str, longest: int = 100) -> str:
+    """Cut the middle out of words that no line could hold, such as a layer's name of a thousand characters.
+
+    >>> elide("layer " + "a" * 90 + "b" * 90, 20)
+    'layer aaaaaaaaaaaaa…bbbbbb'
+    """
+    head, tail = longest * 2 // 3, longest // 3
+    return re.sub(rf"\S{{{longest + 1},}}", lambda found: f"{found[0][:head]}…{found[0][-tail:]}", text)
 
 
 def size(count: float) -> str:

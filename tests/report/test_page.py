@@ -213,6 +213,7 @@ def test_names_from_the_file_are_text_everywhere(outline: Callable[..., Outline]
     for name in HOSTILE_NAMES[:4]:
         assert re.sub(r"\s+", " ", name) in page.text
     assert "<img src=x onerror=alert(2)>" in page.text
+    assert "a" * 101 not in page.text and "a" * 60 in page.text
     assert "49" not in [option.strip() for option in page.words]
 
 

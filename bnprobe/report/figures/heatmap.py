@@ -18,7 +18,7 @@ from bnprobe.report.quantities import Field, Quantity, shared_limits
 from bnprobe.report.thinning import MOST_COLUMNS, any_in_bins, bin_starts, largest_in_bins
 
 #: Cells of one heat map; more layers make for fewer columns, so that a page of five stays small.
-MOST_CELLS = 200_000
+MOST_CELLS = 120_000
 ROW_PIXELS = 7
 SHORTEST, TALLEST = 170, 420
 #: Room above for the legend, kept where there is none, so that neighbours are level.

@@ -11,11 +11,13 @@ BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y":
 def power_of_ten(exponent: float) -> str:
     """Write 10 to a power as plotly draws it.
 
-    >>> power_of_ten(-3.0), power_of_ten(0.5), power_of_ten(0.0)
-    ('10<sup>−3</sup>', '3.2', '1')
+    >>> power_of_ten(-3.0), power_of_ten(0.5), power_of_ten(0.0), power_of_ten(1.0)
+    ('10<sup>−3</sup>', '3.2', '1', '10')
     """
     if abs(exponent - round(exponent)) < 1e-9:
-        return "1" if round(exponent) == 0 else f"10<sup>{round(exponent):d}</sup>".replace("-", "−")
+        if round(exponent) in (0, 1):
+            return "1" if round(exponent) == 0 else "10"
+        return f"10<sup>{round(exponent):d}</sup>".replace("-", "−")
     return f"{10**exponent:.2g}"
 
 
