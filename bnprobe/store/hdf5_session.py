@@ -9,6 +9,7 @@ library has: a flipped bit makes its variable unreadable instead of wrong.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.errors import RunFileError
 from bnprobe.store.journal import Overlay
 from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES, Variable
 
@@ -36,7 +38,7 @@ class Hdf5Session:
     """An HDF5 run file, open over an overlay.
 
     Args:
-        path: the file. Created by ``Hdf5Session.create``.
+        path: the file, made by ``create_run_file``.
         end: where it ended when it was last committed.
         lengths: how far each axis had been committed; what a commit left behind beyond that, with its error unknown, is cut off.
     """
@@ -51,17 +53,6 @@ class Hdf5Session:
                 self._hold_handles()
                 for name, shape in list(self._shapes.items()):
                     self._resize(name, tuple(map(min, shape, (lengths[dimension] for dimension in VARIABLES[name].dims))))
-
-    @staticmethod
-    def create(path: Path, attributes: Mapping[str, Attribute]) -> int:
-        """Write a new file that holds attributes only; return where it ends."""
-        path.touch()
-        overlay = Overlay(path)
-        with overlay.attached():
-            with h5py.File(overlay, "w", libver=LIBRARY_VERSIONS) as file:
-                _write_attributes(file, attributes)
-            overlay.commit()
-        return overlay.end
 
     @property
     def end(self) -> int:
@@ -126,6 +117,67 @@ class Hdf5Session:
         place.select_hyperslab((first, *(0,) * (block.ndim - 1)), block.shape)
         text = h5py.h5t.py_create(h5py.string_dtype()) if VARIABLES[name].dtype == TEXT else None
         handle.write(h5py.h5s.create_simple(block.shape), place, block, text)
+
+
+def create_run_file(path: Path, attributes: Mapping[str, Attribute], *, overwrite: bool) -> int:
+    """Create a run file that holds attributes only, under another name, and move it into its place complete.
+
+    Args:
+        path: the file; a link is followed.
+        attributes: root attributes.
+        overwrite: replace an existing file.
+
+    Returns:
+        Where it ends.
+
+    Raises:
+        RunFileError: it exists and ``overwrite`` is false, or it cannot be created.
+    """
+    place = Path(os.path.realpath(path))
+    if place.exists():
+        if not overwrite:
+            raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f")
+        if not place.is_file():
+            raise RunFileError(f"{path} is not a regular file", "choose another name with -o")
+        if not os.access(place, os.W_OK):
+            raise RunFileError(f"cannot create {path}: it is write-protected", "choose another name with -o")
+    draft = place.with_name(f".{place.name}.{os.getpid()}.new")
+    try:
+        try:
+            end = _write_new(draft, attributes)
+            _move(draft, place, overwrite)
+        finally:
+            draft.unlink(missing_ok=True)
+    except FileExistsError:
+        raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f") from None
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise RunFileError(f"cannot create {path}: {reason}", "choose another folder with -o") from None
+    return end
+
+
+def _write_new(path: Path, attributes: Mapping[str, Attribute]) -> int:
+    path.touch()
+    overlay = Overlay(path)
+    with overlay.attached():
+        with h5py.File(overlay, "w", libver=LIBRARY_VERSIONS) as file:
+            _write_attributes(file, attributes)
+        overlay.commit()
+    return overlay.end
+
+
+def _move(draft: Path, place: Path, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(draft, place)
+        return
+    try:
+        os.link(draft, place)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if place.exists():
+            raise FileExistsError(str(place)) from None
+        os.replace(draft, place)
 
 
 def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bnprobe.errors import RunFileError
-from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, stack
+from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, create_run_file, stack
 from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES, variables_along
 from bnprobe.store.uninterrupted import uninterrupted
 
@@ -94,7 +94,7 @@ class RunWriter:
         self._lock = threading.RLock()
         self._session: Hdf5Session | None = None
         with uninterrupted():
-            self._end = _create(self.path, self._attributes, overwrite)
+            self._end = create_run_file(self.path, self._attributes, overwrite=overwrite)
 
     # -- what is recorded ---------------------------------------------------------------------------------------------
 
@@ -318,42 +318,3 @@ class RunWriter:
 
 def _size(row: Row) -> int:
     return sum(value.nbytes if isinstance(value, np.ndarray) else 16 for value in row.values())
-
-
-def _create(path: Path, attributes: Mapping[str, Attribute], overwrite: bool) -> int:
-    """Create the file under another name and move it into its place complete; return where it ends."""
-    place = Path(os.path.realpath(path))
-    if place.exists():
-        if not overwrite:
-            raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f")
-        if not place.is_file():
-            raise RunFileError(f"{path} is not a regular file", "choose another name with -o")
-        if not os.access(place, os.W_OK):
-            raise RunFileError(f"cannot create {path}: it is write-protected", "choose another name with -o")
-    draft = place.with_name(f".{place.name}.{os.getpid()}.new")
-    try:
-        try:
-            end = Hdf5Session.create(draft, attributes)
-            _move(draft, place, overwrite)
-        finally:
-            draft.unlink(missing_ok=True)
-    except FileExistsError:
-        raise RunFileError(f"{path} already exists", "choose another name with -o, or overwrite it with -f") from None
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise RunFileError(f"cannot create {path}: {reason}", "choose another folder with -o") from None
-    return end
-
-
-def _move(draft: Path, place: Path, overwrite: bool) -> None:
-    if overwrite:
-        os.replace(draft, place)
-        return
-    try:
-        os.link(draft, place)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if place.exists():
-            raise FileExistsError(str(place)) from None
-        os.replace(draft, place)
