@@ -40,8 +40,8 @@ def compare(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> 
     """Run a program both ways, once a session for the same arguments: ``compare("checkpoint plain", strict=True)``."""
     known: dict[Any, Comparison] = {}
 
-    def run(program: str, **options: Any) -> Comparison:
-        key = (program, *sorted(options.items()))
+    def run(program: str, *, compiled: bool = True, **options: Any) -> Comparison:
+        key = (program, compiled, *sorted(options.items()))
         if key not in known:
             name, *arguments = program.split()
             folder = tmp_path_factory.mktemp(name)
@@ -51,7 +51,9 @@ def compare(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> 
             script, file = str(PROGRAMS / f"{name}.py"), folder / "run.h5"
             outcomes = server.run(
                 Job(script, str(plain), arguments=arguments),
-                Job(script, str(recorded), str(file), {"budget": NO_LIMIT, **options}, arguments),
+                Job(
+                    script, str(recorded), str(file), {"budget": NO_LIMIT, **options}, arguments, {} if compiled else {"BNPROBE_FUSED": "0"}
+                ),
             )
             known[key] = Comparison(*outcomes, file)
         return known[key]

@@ -33,6 +33,7 @@ class Job:
         output: the run file; None runs it plainly.
         options: keyword arguments of ``RecordOptions``.
         arguments: what the program finds in ``sys.argv[1:]``.
+        environment: variables set before the recorder is made.
     """
 
     script: str
@@ -40,6 +41,7 @@ class Job:
     output: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def work(job: Job) -> int:
         os.dup2(opened, number)
         os.close(opened)
     os.chdir(job.folder)
+    os.environ.update(job.environment)
     from bnprobe.launch.session import run_plainly, run_recorded
     from bnprobe.launch.target import resolve
     from bnprobe.observe.options import RecordOptions

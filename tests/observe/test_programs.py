@@ -39,7 +39,19 @@ def test_training_is_untouched(compare: Compare, case: Case) -> None:
 
 @pytest.mark.parametrize("case", _cases("true_but"))
 def test_recording_is_true(compare: Compare, case: Case) -> None:
-    ran = compare(case.program)
+    _check(compare(case.program), case)
+
+
+@pytest.mark.parametrize("program", ["reference", "inplace_relu", "recurrent", "convnet channels_last", "precision bfloat16", "nan_loss"])
+def test_torch_alone_measures_the_same(compare: Compare, program: str) -> None:
+    """Where no compiler was at hand when bnprobe was installed."""
+    ran = compare(program, compiled=False)
+    assert ran.recorded.stdout == ran.plain.stdout
+    _check(ran, next(case for case in CASES if case.program == program))
+    _check_same_signals(ran.run, compare(program).run)
+
+
+def _check(ran: Comparison, case: Case) -> None:
     run = ran.run
     assert run.problems == []
     assert run.status == case.status
@@ -64,7 +76,7 @@ def test_recording_is_true(compare: Compare, case: Case) -> None:
 
 
 def test_every_program_is_expected_somewhere() -> None:
-    elsewhere = {"common", "broken_recorder", "broken_clock", "long_run", "max_steps", "data_workers", "distributed"}
+    elsewhere = {"common", "broken_recorder", "broken_clock", "long_run", "max_steps", "data_workers", "distributed", "ends"}
     assert {path.stem for path in PROGRAMS.glob("*.py")} == {case.program.split()[0] for case in CASES} | elsewhere
 
 
@@ -80,17 +92,22 @@ def test_every_program_is_expected_somewhere() -> None:
         ("convnet contiguous", "convnet channels_last"),
         pytest.param("curvature none", "curvature measured", marks=pytest.mark.xfail(strict=True, reason="D14 autograd.grad is measured")),
         ("wgan_gp 0 none", "wgan_gp 0 penalty"),
+        ("batched_gradients none", "batched_gradients measured"),
     ],
 )
 def test_the_same_training_makes_the_same_recording(compare: Compare, one: str, other: str) -> None:
-    first, second = compare(one).run, compare(other).run
+    _check_same_signals(compare(one).run, compare(other).run)
+
+
+def _check_same_signals(first: Run, second: Run) -> None:
     places = {layer.name: index for index, layer in enumerate(second.layers)}
     # Reentrant checkpointing detaches the inputs of its blocks: no gradient passes there.
     outputs = [(index, places[layer.name]) for index, layer in enumerate(first.layers) if layer.role == "output"]
     mine, theirs = (list(column) for column in zip(*outputs, strict=True))
     for name in first.variables:
         if name.startswith("activation"):
-            scale = float(np.nanmax(np.abs(first[name]))) if np.isfinite(first[name]).any() else 0.0
+            found = first[name][np.isfinite(first[name])]
+            scale = float(np.abs(found).max()) if found.size else 0.0
             np.testing.assert_allclose(second[name][:, theirs], first[name][:, mine], rtol=2e-4, atol=1e-6 * scale, err_msg=name)
 
 
@@ -127,6 +144,19 @@ def test_time_first_layers_keep_their_sample_axis(compare: Compare) -> None:
 def test_an_unbatched_convolution_keeps_its_channels(compare: Compare) -> None:
     layers = {layer.name: layer for layer in compare("unbatched").run.layers}
     assert (layers["model.0:input"].channels, layers["model.0"].channels, layers["head"].channels) == (2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [pytest.param(True, marks=pytest.mark.xfail(strict=True, reason="D44 memory is read without its negative bit")), False],
+)
+def test_a_lazily_negated_signal_has_its_own_sign(compare: Compare, compiled: bool) -> None:
+    run = compare("lazy_negation", compiled=compiled).run
+    assert [layer.name for layer in run.layers][2:4] == ["1", "2"]
+    for name in ("activation_min", "activation_max"):
+        np.testing.assert_array_equal(run[name][:, 2], run[name][:, 3])
+    snapshot = run["channel_mean"]
+    np.testing.assert_allclose(snapshot[:, run.channel_slice(2)], snapshot[:, run.channel_slice(3)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("program", ["subclassed_step", "manual_updates"])
@@ -229,7 +259,7 @@ def test_a_long_run_is_thinned_openly_and_stays_small(compare: Compare) -> None:
     assert run.steps == 3000
     assert np.isfinite(run["loss"]).all()
     assert run["layers_observed"][:10].all()
-    assert 20 < run["layers_observed"].sum() < 1500
+    assert 10 < run["layers_observed"].sum() < 1500
     assert "layers are measured every" in next(event.text for event in run.events if event.kind == "schedule")
     assert ran.file.stat().st_size < 3000 * 1500
 
