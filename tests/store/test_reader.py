@@ -84,9 +84,10 @@ def test_another_kind_of_file(tmp_path, content):
     refused(tmp_path / "a.h5", "not an HDF5 file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_no_permission(path):
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("who runs this may read everything")
     refused(path, "Permission denied")
 
 
