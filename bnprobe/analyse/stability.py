@@ -76,13 +76,20 @@ def divergence(run: Run) -> Divergence | None:
     with np.errstate(invalid="ignore", over="ignore"):
         positive = np.logical_and.accumulate(~(loss <= 0))
         risen = positive & finite & (loss > DIVERGED_TIMES * first)
-    rows = np.flatnonzero(lost | risen)
+    rows = np.flatnonzero((lost | risen) & ~_survived(run, finite & ~risen))
     if not rows.size:
         return None
     row = int(rows[0])
     reason: Literal["non-finite loss", "loss above 1000 times the first"]
     reason = "non-finite loss" if lost[row] else "loss above 1000 times the first"
     return Divergence(row, int(run["step"][row]), reason, float(loss[row]), first)
+
+
+def _survived(run: Run, sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows whose update a gradient scaler skipped, with a sound loss after them: that is how mixed precision finds its scale."""
+    sound_later = np.logical_or.accumulate(sound[::-1])[::-1]
+    survived: NDArray[np.bool_] = (run["skipped"] == 1) & sound_later
+    return survived
 
 
 def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -204,6 +211,7 @@ class LossCourse:
     Attributes:
         first: first finite loss.
         early: median of the first tenth of the finite losses, at least one and at most ten.
+        middle: median of all.
         late: median of the last quarter.
         lowest: smallest finite loss.
         noise: deviation of the losses of the last quarter.
@@ -214,6 +222,7 @@ class LossCourse:
 
     first: float
     early: float
+    middle: float
     late: float
     lowest: float
     noise: float
@@ -244,6 +253,7 @@ def loss_course(run: Run) -> LossCourse | None:
     return LossCourse(
         first=float(loss[0]),
         early=float(robust.median(early)),
+        middle=float(robust.median(loss)),
         late=float(robust.median(late)),
         lowest=float(loss.min()),
         noise=float(robust.spread(late)),

@@ -46,20 +46,20 @@ class Case:
 
     @cached_property
     def has_risen(self) -> bool:
-        """Whether the loss of a run that did not diverge has ended well above its first value, and no longer falls."""
+        """Whether the loss of a run that did not diverge went well above its first value for most of the run, and never came back."""
         course = self.course
         if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
             return False
-        return course.first > 0 and course.late > thresholds.RISEN_TIMES * course.first and not course.is_falling
+        return 0 < course.first < course.late and course.middle > thresholds.RISEN_TIMES * course.first
 
     @cached_property
     def is_at_chance(self) -> bool:
-        """Whether the loss lies where guessing among the outputs of the last layer would put it, and no longer falls."""
+        """Whether the loss lies where guessing among the outputs of the last layer would put it, or a little above, and no longer falls."""
         course, classes = self.course, self.classes
-        if course is None or classes < 2 or course.steps < thresholds.COURSE_STEPS:
+        if self.divergence is not None or course is None or classes < 2 or course.steps < thresholds.COURSE_STEPS:
             return False
         chance = stability.chance_level(classes)
-        return abs(course.late - chance) < thresholds.CHANCE_SHARE * chance and not course.is_falling
+        return 1 - thresholds.BELOW_CHANCE < course.late / chance < 1 + thresholds.ABOVE_CHANCE and not course.is_falling
 
     @cached_property
     def classes(self) -> int:

@@ -8,7 +8,7 @@ from bnprobe.analyse import robust
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number
+from bnprobe.diagnose.wording import loss_fate, number, times
 
 #: Kinds whose output has the size of their input.
 _RESHAPING = ("other", "pooling", "dropout")
@@ -17,33 +17,60 @@ _SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: in
 
 
 def unscaled_input(case: Case) -> Finding | None:
-    """The network is given numbers far from one, so that its first layer's output, gradient and curvature are as far off.
+    """The network is given numbers far from one, or one batch far from the others, so that all that follows is as far off.
 
-    Looks at the size of the first signal that no module produced, in a run that is lost. Looks like a learning rate that is
-    too high; there the input is of ordinary size. A normalisation that meets the input first makes its size harmless.
+    Looks at the size of the first signal that no module produced, in a run that is lost: from the start, or at the step at
+    which it left its course before any layer did. Looks like a learning rate that is too high; there the input is of ordinary
+    size. A normalisation that meets the input first makes its size harmless.
     """
     layer = _input_layer(case)
     if not case.is_harmed or layer is None:
         return None
+    return _from_the_start(case, layer) or _in_one_batch(case, layer)
+
+
+def _from_the_start(case: Case, layer: int) -> Finding | None:
     size = float(robust.median(case.run["activation_rms"][case.baseline_rows, layer]))
     if not size > thresholds.UNSCALED_RMS:
         return None
     low, high = (float(robust.median(case.run[f"activation_{end}"][case.baseline_rows, layer])) for end in ("min", "max"))
+    step = case.step(case.first_row)
     return Finding(
         id="unscaled-input",
         severity="error",
         confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / thresholds.UNSCALED_RMS))), 2),
         layers=(case.name(layer),),
-        step=case.step(case.first_row),
+        step=step,
         evidence=(
-            Evidence("rms of the input", size, thresholds.UNSCALED_RMS, "as the signal", case.step(case.first_row)),
+            Evidence("rms of the input", size, thresholds.UNSCALED_RMS, "as the signal", step),
             Evidence("smallest input", low, None, "as the signal"),
             Evidence("largest input", high, None, "as the signal"),
         ),
-        cause=f"The input is not scaled: it has rms {number(size)} (from {number(low)} to {number(high)}) where the network, as it was "
-        f"initialised, expects about 1; {loss_fate(case)}.",
+        cause=f"The input is not scaled: it has rms {number(size)} (from {number(low)} to {number(high)}) where a network, as it is "
+        f"usually initialised, expects about 1; {loss_fate(case)}.",
         fix="Subtract the mean of the training data from the input and divide by its standard deviation.",
         source=_SOURCE,
+    )
+
+
+def _in_one_batch(case: Case, layer: int) -> Finding | None:
+    first = next(iter(case.activation_departures), None)
+    if first is None or first.layer != layer or not thresholds.OUTLYING_DECADES <= first.decades < np.inf:
+        return None
+    return Finding(
+        id="unscaled-input",
+        severity="error",
+        confidence=0.8,
+        layers=(case.name(layer),),
+        step=first.step,
+        evidence=(
+            Evidence("rms of the input", first.rms, None, "as the signal", first.step),
+            Evidence("the same against the batches before", first.decades, thresholds.OUTLYING_DECADES, "decades", first.step),
+        ),
+        cause=f"The batch of step {first.step} is not like those before it: its input has rms {number(first.rms)}, "
+        f"{times(first.rms / first.baseline_rms)} theirs, and everything else followed; {loss_fate(case)}.",
+        fix="Look at the data of that step; leave such samples out, or limit their values.",
+        source="the first signal to leave its course",
     )
 
 

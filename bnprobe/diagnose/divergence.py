@@ -171,8 +171,8 @@ def _birthplace(case: Case, row: int) -> tuple[str, str, int | None]:
         layer = int(backward[np.argmax(depth[backward])])
         return f"in the backward pass, between the loss and {_module(case, layer)}", "the activation gradients", layer
     if row in case.measured_rows:
-        return "in the loss itself, all activations being finite", "the loss", None
-    return "at a step whose layers were not measured", "the loss", None
+        return "in the loss itself, all activations being finite,", "the loss", None
+    return "out of sight, where layers were not measured,", "the loss", None
 
 
 def _module(case: Case, layer: int) -> str:

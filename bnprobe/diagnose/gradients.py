@@ -25,7 +25,8 @@ def vanishing_gradients(case: Case) -> Finding | None:
     if row is None or case.divergence is not None:
         return None
     spans = [span for span in (case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")) if span]
-    if len(spans) < 2 or min(span.decades for span in spans) < thresholds.VANISHED_DECADES:
+    limit = thresholds.VANISHED_DECADES if case.is_stuck else thresholds.VANISHED_UNNOTICED_DECADES
+    if len(spans) < 2 or min(span.decades for span in spans) < limit:
         return None
     starved = _starvation(case)
     if not starved < thresholds.STARVED_RATIO:
@@ -47,7 +48,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
             Evidence(
                 "fall of the activation gradient over the depth",
                 late.decades,
-                thresholds.VANISHED_DECADES,
+                limit,
                 "decades",
                 case.step(late.step),
             ),

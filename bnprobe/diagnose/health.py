@@ -6,7 +6,7 @@ import numpy as np
 
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number
+from bnprobe.diagnose.wording import number
 
 
 def nothing_recorded(case: Case) -> Finding | None:
@@ -30,12 +30,13 @@ def nothing_recorded(case: Case) -> Finding | None:
 def healthy(case: Case) -> Finding:
     """Nothing speaks against the training, as far as it was recorded."""
     steps = f"{case.run.steps} step{'s' if case.run.steps != 1 else ''}"
-    parts = [f"Nothing speaks against this training: {loss_fate(case)} in {steps}"]
+    loss = f"the loss went from {number(case.course.early)} to {number(case.course.late)}" if case.course else "no loss was seen"
+    parts = [f"Nothing speaks against this training: {loss} in {steps}"]
     evidence = []
     span = case.span(case.late_row)
     if span is not None:
         growth, step = "growth of the activations along depth", case.step(span.step)
-        parts.append(f"the activations grow {number(round(span.slope, 3))} decades a layer along depth")
+        parts.append(f"the activations grow {number(round(span.slope, 3) + 0.0)} decades a layer along depth")
         evidence.append(Evidence(growth, span.slope, None, "decades per layer", step))
     ratio = case.update_ratio[np.isfinite(case.update_ratio)]
     if ratio.size:

@@ -44,7 +44,8 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 
 def stuck(case: Case) -> Finding | None:
     """The loss sits at the level of guessing, whatever the reason: what remains when no cause is found."""
-    if not case.is_at_chance or case.course is None:
+    course = case.course
+    if not case.is_at_chance or course is None or course.noise > thresholds.NOISY_SHARE * course.late:
         return None
     return Finding(
         id="stuck",
@@ -52,7 +53,7 @@ def stuck(case: Case) -> Finding | None:
         confidence=0.4,
         layers=(),
         step=None,
-        evidence=(Evidence("loss", case.course.late, float(np.log(case.classes)), "as the loss"),),
+        evidence=(Evidence("loss", course.late, float(np.log(case.classes)), "as the loss"),),
         cause=f"The training does not learn, and the recording does not show why: {loss_fate(case)}.",
         fix="Check that the labels belong to the inputs, and train on one small batch until it is learned by heart.",
         source="cross-entropy of guessing, ln C",

@@ -10,9 +10,13 @@ from __future__ import annotations
 #: Steps that a statement about the course of the loss needs. Practice: fewer say more about the first batches than about the
 #: training.
 COURSE_STEPS = 20
-#: A loss within this share of ln C, for C outputs, is at the level of guessing. Measured: collapsed networks lie within 1 per cent.
-CHANCE_SHARE = 0.03
-#: A loss this many times its first has risen. Practice: noise and a warm-up stay below.
+#: A loss from this share below ln C, for C outputs, to that share above it is at the level of guessing. Measured: collapsed
+#: networks lie within 1 per cent, or some per cent above where large steps keep shaking the last layer's bias.
+BELOW_CHANCE = 0.03
+ABOVE_CHANCE = 0.1
+#: Deviation of the losses against their level, above which batches are too noisy to say that nothing is learned. Practice.
+NOISY_SHARE = 0.1
+#: A loss of which the median is this many times its first has risen. Practice: noise and a warm-up stay below.
 RISEN_TIMES = 2.0
 
 #: Growth of the activations over the whole depth before the first update, decades. Measured: with normalisation, or under
@@ -37,6 +41,8 @@ SHIFTED_FRACTION = 0.6
 #: Fall of the activation gradient from the last layer to the first, decades. Practice: float32 loses an update below 1e-7 of
 #: the weight, and a normal update is 1e-3 of it, so four decades leave the first layers without one.
 VANISHED_DECADES = 4.0
+#: The same in a run that trains all the same. Practice: two decades more than hurts.
+VANISHED_UNNOTICED_DECADES = 6.0
 #: Update ratio of the first layers against that of the last, below which the first do not train. Practice.
 STARVED_RATIO = 1e-2
 #: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
@@ -62,6 +68,8 @@ DEAD_STEPS = 5
 #: Size of the network's input beyond which it is not scaled. Practice: standardised inputs have rms 1; pixels of 0 to 255
 #: have about 100.
 UNSCALED_RMS = 30.0
+#: Size of one batch against those before it, decades. Practice: batches of the same data differ by far less.
+OUTLYING_DECADES = 1.0
 
 #: Everything within this many decades of its baseline counts as small before a fault. Measured: an instability that grows is
 #: two decades above its baseline in the step before the first value that is not finite, a fault of the arithmetic comes out of

@@ -58,6 +58,19 @@ class TestDivergence:
         made.loss[:] = [-0.001, 0.002, -3.0, 4.0, 50.0, 100.0]
         assert stability.divergence(read(made)) is None
 
+    def test_an_overflow_whose_step_the_gradient_scaler_skipped_is_none(self) -> None:
+        made = residual_recording(steps=6)
+        made.loss[2] = np.inf
+        run = made.run()
+        assert stability.divergence(run) is not None
+        run["skipped"][2] = 1
+        assert stability.divergence(run) is None
+        run["loss"][2:] = np.inf  # but not if the loss is lost for good
+        run["skipped"][2:] = 1
+        found = stability.divergence(run)
+        assert found is not None
+        assert found.step == 2
+
     def test_a_killed_run_keeps_its_divergence(self, tmp_path: Path) -> None:
         found = stability.divergence(read_run(killed(tmp_path / "run.h5")))
         assert found is not None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.data import unscaled_input
 from tests.synthetic_runs import Recording, residual_recording
@@ -40,3 +41,23 @@ def test_pixels_from_0_to_255(role: str) -> None:
 )
 def test_none(made: Recording) -> None:
     assert not found(made)
+
+
+def test_one_batch_that_is_not_like_the_others() -> None:
+    made = with_input(1.0, lost=False)
+    made.activation.rms[20, 0] = 1e6
+    made.activation.rms[20, 1:] *= 1e5
+    made.loss[20:] = 1e5
+    finding = unscaled_input(Case(made.run()))
+    assert finding is not None
+    assert (finding.step, finding.layers) == (20, ("conv1:input",))
+    assert "The batch of step 20 is not like those before it" in finding.cause
+    assert diagnose(made.run())[0].id == "unscaled-input"
+
+
+def test_an_input_that_follows_the_layers_out_of_their_course_is_none() -> None:
+    made = with_input(1.0, lost=False)
+    made.activation.rms[19:, 1:] *= 1e5  # a generator's output, for example, is another network's input
+    made.activation.rms[20, 0] = 1e6
+    made.loss[20:] = 1e5
+    assert unscaled_input(Case(made.run())) is None

@@ -49,3 +49,14 @@ def test_a_loss_that_stays_elsewhere_may_be_meant_to(level: float) -> None:
     made = at_chance()
     made.loss += level - np.log(10)  # as of a GAN, or in reinforcement learning
     assert verdicts(made) == ["healthy"]
+
+
+def test_noise_that_hides_whether_anything_is_learned_says_nothing() -> None:
+    assert verdicts(at_chance(noise=0.5)) == ["healthy"]
+
+
+def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
+    made = residual_recording(steps=60)
+    made.loss[5:] = np.linspace(25.0, 4.0, 55)  # it falls, but from where large steps have thrown it
+    made.update_norm[3:6] = 5 * made.weight_norm[3:6]
+    assert verdicts(made) == ["learning-rate-too-high"]
