@@ -77,7 +77,6 @@ def test_copies_follow_a_change_of_dtype_and_shape() -> None:
     assert step(meter, kept) == pytest.approx([1.0], rel=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="D43 one reshaped parameter costs all others their update")
 def test_a_parameter_reshaped_by_its_update_is_missing_alone() -> None:
     kept = weights(6, 6)
     meter = UpdateMeter()

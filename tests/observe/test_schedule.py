@@ -119,7 +119,6 @@ def test_a_falling_or_noisy_loss_is_no_trouble() -> None:
 
 
 @pytest.mark.parametrize("level", [3.0, math.nan])
-@pytest.mark.xfail(strict=True, reason="D42 trouble that stays is measured for ever, whatever it costs")
 def test_trouble_that_stays_becomes_normal(level: float) -> None:
     schedule = Schedule(every=1, budget=0.05)
     run(schedule, 100, bare=0.1, cost=0.5)

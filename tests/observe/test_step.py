@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +15,13 @@ from torch import nn
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import moments
 from bnprobe.observe.axes import Axes
-from bnprobe.observe.forward import OUTPUT, Tap, TapKey
+from bnprobe.observe.forward import OUTPUT, Pass, Tap, TapKey
 from bnprobe.observe.parameters import UpdateMeasurement
 from bnprobe.observe.step import ClosedStep, OpenStep
 
 MODULES = [nn.Identity(), nn.Identity()]
 KEYS = [TapKey(weakref.ref(module), 0, OUTPUT) for module in MODULES]
+FORWARD = Pass(weakref.ref(MODULES[0]), 0, True)
 
 
 class Places:
@@ -29,6 +31,9 @@ class Places:
 
     def __init__(self) -> None:
         self.parameters: list[torch.Tensor] = []
+
+    def introduce_layers(self, taps: Iterable[Tap]) -> None:
+        pass
 
     def layer(self, tap: Tap) -> int:
         return KEYS.index(tap.key)
@@ -42,8 +47,8 @@ class Places:
         return next(index for index, known in enumerate(self.parameters) if known is parameter)
 
 
-def tap(x: torch.Tensor, layer: int = 0, is_gradient: bool = False, in_training: bool = True) -> Tap:
-    return Tap(KEYS[layer], is_gradient, in_training, moments(x, CHANNELS_FIRST))
+def tap(x: torch.Tensor, layer: int = 0, is_gradient: bool = False) -> Tap:
+    return Tap(KEYS[layer], is_gradient, FORWARD, layer, moments(x, CHANNELS_FIRST))
 
 
 def close(step: OpenStep, *taps: Tap) -> tuple[dict[str, Any], Any]:
@@ -136,14 +141,6 @@ def test_a_signal_that_is_not_finite_has_infinite_energy_and_a_count() -> None:
 def test_dead_channels_are_those_that_are_zero_throughout() -> None:
     x = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     assert close(OpenStep(0, observed=True), tap(x))[0]["activation_dead"][0] == pytest.approx(2 / 3)
-
-
-def test_a_model_in_evaluation_mode_beside_one_that_trains_is_left_out() -> None:
-    one, two = torch.ones(2, 3), torch.full((2, 3), 9.0)
-    row, _ = close(OpenStep(0, observed=True), tap(one), tap(two, in_training=False))
-    assert row["activation_rms"][0] == 1.0
-    row, _ = close(OpenStep(0, observed=True), tap(two, in_training=False))
-    assert row["activation_rms"][0] == 9.0
 
 
 def test_updates_of_two_optimizers_stand_at_their_parameters() -> None:

@@ -28,6 +28,6 @@ for x, _ in batches(3):
     loss = F.cross_entropy(student(x), wanted)
     loss.backward()
     say_loss(loss)
-    say_norms(student=student)
+    say_norms(student)
     optimizer.step()
 digest(student)

@@ -11,7 +11,7 @@ for x, y in batches(3):
     logits = model(x)
     first, second = F.cross_entropy(logits, y), logits.square().mean()
     torch.autograd.backward([first, second])
-    print("loss", first.item() + second.item())
+    print("loss", (first + second).item())
     say_norms(model)
     optimizer.step()
 digest(model)

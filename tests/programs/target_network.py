@@ -16,7 +16,7 @@ for step, (x, y) in enumerate(batches(4)):
     optimizer.zero_grad()
     loss.backward()
     say_loss(loss)
-    say_norms(online=online)
+    say_norms(online)
     optimizer.step()
     if step % 2:
         target.load_state_dict(online.state_dict())

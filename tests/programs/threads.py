@@ -25,7 +25,7 @@ def train():
         loss = F.cross_entropy(model(x), y)
         loss.backward()
         say_loss(loss)
-        say_norms(model=model)
+        say_norms(model)
         optimizer.step()
 
 
