@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches, untraced
+from bnprobe.observe.privacy import unwatched
 
 
 class BackwardTaps:
@@ -60,7 +61,8 @@ class BackwardTaps:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch._C._current_graph_task_id() != -1:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
-            self._on_backward(self._loss(tensors), self._scale)
+            with unwatched():
+                self._on_backward(self._loss(tensors), self._scale)
             try:
                 result = original(tensors, *args, **kwargs)
             except BaseException:
@@ -85,7 +87,8 @@ class BackwardTaps:
                     return original(outputs, inputs, *args, **kwargs)
                 finally:
                     self._mute(-1)
-            self._on_backward(self._loss(outputs), self._scale)
+            with unwatched():
+                self._on_backward(self._loss(outputs), self._scale)
             try:
                 result = original(outputs, inputs, *args, **kwargs)
             except BaseException:

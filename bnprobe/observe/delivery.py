@@ -97,12 +97,16 @@ class Delivery:
         if math.isnan(self._first_loss) and loss != 0.0:
             self._first_loss = loss
         far = abs(loss) > DIVERGENCE_RATIO * abs(self._first_loss)
-        if self._diverged or not (far or not math.isfinite(loss)):
-            return
-        self._diverged = True
-        times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
-        self._writer.add_event(step, "divergence", f"the loss is {loss:.3g}{times}")
-        self._dump_flight()
+        if far or not math.isfinite(loss):
+            times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
+            self.note_divergence(step, f"the loss is {loss:.3g}{times}")
+
+    def note_divergence(self, step: int, text: str) -> None:
+        """The training has left its course, for the first time: write that down, and the last steps channel by channel."""
+        if not self._diverged:
+            self._diverged = True
+            self._writer.add_event(step, "divergence", text)
+            self._dump_flight()
 
     def _dump_flight(self) -> None:
         for row in self._flight.dump():

@@ -5,14 +5,16 @@ measured inside the hook, because the next in-place operation overwrites it. Its
 backward hooks would break in-place activations (pytorch#61519), tensor hooks see the gradient of the value that was measured.
 
 What is measured counts once a backward has gone through it. A forward that no backward follows (an evaluation with gradients
-enabled, a forward that failed) is dropped when the next backward has shown which forwards it belongs to.
+enabled, a forward that failed) is dropped when later backwards have shown which forwards they belong to.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +31,9 @@ from bnprobe.observe.privacy import holds_numbers, plain, unwatched
 
 #: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
+
+#: Steps for which a forward is kept whose gradient has not come yet.
+STEPS_TO_WAIT = 1
 
 OUTPUT, INPUT = "output", "input"
 
@@ -66,6 +71,15 @@ class _Measured(NamedTuple):
     layout: Layout
 
 
+@dataclass
+class _Waiting:
+    taps: list[Tap]
+    steps: int = 0
+
+
+_NOTHING = _Waiting([])
+
+
 class ForwardTaps:
     """Measures the forward passes of one step after another.
 
@@ -95,7 +109,8 @@ class ForwardTaps:
         self._open: list[Tap] = []  # of the micro-step that is going on
         self._batch_size = 0
         self._open_batch_size = 0
-        self._dead_evaluations = 0
+        # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
+        self._waiting: dict[Pass, _Waiting] = {}
         self._order = 0
         self._time_first: set[tuple[int, int]] = set()
         self._unseen: set[int] = set()
@@ -111,7 +126,7 @@ class ForwardTaps:
     def attach(self) -> None:
         """Begin to measure forwards."""
         if self._handle is None:
-            self._handle = torch_module.register_module_forward_hook(self._hook)
+            self._handle = torch_module.register_module_forward_hook(self._hook, always_call=True)
 
     def detach(self) -> None:
         """Stop; a step that is not measured costs nothing per layer."""
@@ -124,10 +139,12 @@ class ForwardTaps:
         taps, self._open = self._open, []
         live = {tap.forward for tap in taps if tap.is_gradient}
         if live:
-            dead = {tap.forward for tap in taps} - live
-            self._dead_evaluations += sum(not forward.in_training for forward in dead)
-            # What needs no gradient (a frozen part run on its own) has none to show and stays, if it was run for training.
-            taps = [tap for tap in taps if tap.forward in live]
+            waited = [tap for forward in live for tap in self._waiting.pop(forward, _NOTHING).taps]
+            for tap in taps:
+                if tap.forward not in live:
+                    self._waiting.setdefault(tap.forward, _Waiting([])).taps.append(tap)
+            taps = waited + [tap for tap in taps if tap.forward in live]
+        # Without any gradient (all that was measured is frozen) there is nothing to tell by, and everything stays.
         self._taps += _renumbered(taps)
         self._batch_size += self._open_batch_size
         self._open_batch_size = 0
@@ -145,9 +162,19 @@ class ForwardTaps:
         if not taps:
             taps, self._open = _renumbered(self._open), []  # stepped without a backward that we saw
             self._batch_size += self._open_batch_size
-        batch_size, evaluations = self._batch_size, self._census.take_evaluations() + self._dead_evaluations
-        self._batch_size = self._dead_evaluations = 0
+        evaluations = self._census.take_evaluations() + self._forget_waiting()
+        batch_size, self._batch_size = self._batch_size, 0
         return taps, batch_size, evaluations
+
+    def _forget_waiting(self) -> int:
+        """Give up forwards whose gradient did not come within two steps; return how many of them were evaluations."""
+        evaluations = 0
+        for forward, waiting in list(self._waiting.items()):
+            waiting.steps += 1
+            if waiting.steps > STEPS_TO_WAIT:
+                del self._waiting[forward]
+                evaluations += not forward.in_training
+        return evaluations
 
     def take_unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
@@ -160,6 +187,9 @@ class ForwardTaps:
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Measure one module call. Must return None: anything else would replace the output."""
         if self.muted or id(module) in self._unseen:
+            return
+        if output is None and sys.exc_info()[1] is not None:
+            self._census.note_failed_forward(module)
             return
         started = time.perf_counter()
         try:
@@ -235,7 +265,7 @@ class ForwardTaps:
         if not entry.has_parameters or module is None or signal.numel() == 0:
             return None
         layout = self._with_sample_axis(layout_of(module, entry.kind, signal.dim()), signal)
-        self._measure(TapKey(entry.reference, call, INPUT), forward, order, _batched(module, signal), layout)
+        self._measure(TapKey(entry.reference, call, INPUT), forward, order, signal, layout, _is_single(module, signal))
         return layout
 
     def _observe_output(
@@ -245,6 +275,8 @@ class ForwardTaps:
         if signal is None:
             self._on_gap(self._safe_name(module), f"its output, a {type(output).__name__}, holds no tensor that could be found")
             return
+        if signal.is_complex():
+            self._on_gap(self._safe_name(module), "its output is complex, which is not measured")
         if not signal.is_floating_point() or signal.dim() == 0:
             return  # token ids, a loss value
         if not holds_numbers(signal):
@@ -264,7 +296,7 @@ class ForwardTaps:
         if layout == TIME_FIRST and signal.dim() == 3:
             self._time_first.add((signal.shape[0], signal.shape[1]))
         layout = self._with_sample_axis(layout, signal)
-        self._measure(TapKey(entry.reference, call, OUTPUT), forward, order, _batched(module, signal), layout)
+        self._measure(TapKey(entry.reference, call, OUTPUT), forward, order, signal, layout, _is_single(module, signal))
 
     def _with_sample_axis(self, layout: Layout, signal: torch.Tensor) -> Layout:
         """Recognise (T, N, C) behind additions and linear layers by the shape that a time-first layer had."""
@@ -272,25 +304,30 @@ class ForwardTaps:
             return TIME_FIRST
         return Layout(channel=1) if signal.dim() == 2 else layout
 
-    def _measure(self, key: TapKey, forward: Pass, order: int, signal: torch.Tensor, layout: Layout) -> None:
+    def _measure(self, key: TapKey, forward: Pass, order: int, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
         bare = plain(signal)
         self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout)
+        if is_single:
+            bare = bare[None]
         if not self._open_batch_size:
             self._open_batch_size = bare.shape[layout.sample] if bare.dim() > 1 else 1
         self._open.append(Tap(key, False, forward, order, moments(bare, layout)))
         if signal.requires_grad and not signal.is_leaf:
-            signal.register_hook(self._gradient_hook(key, forward, order, layout))  # type: ignore[no-untyped-call]
+            hook = self._gradient_hook(key, forward, order, layout, is_single)
+            signal.register_hook(hook)  # type: ignore[no-untyped-call]
 
-    def _gradient_hook(self, key: TapKey, forward: Pass, order: int, layout: Layout) -> Callable[[torch.Tensor], None]:
+    def _gradient_hook(self, key: TapKey, forward: Pass, order: int, layout: Layout, is_single: bool) -> Callable[[torch.Tensor], None]:
         # The closure must not hold the tensor or its grad_fn: that cycle runs through C++ and is never collected.
         @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
-            if self.muted or self.gradients_muted or not holds_numbers(gradient):
+            if self.muted or self.gradients_muted:
                 return
             started = time.perf_counter()
             try:
                 with unwatched():
-                    self._open.append(Tap(key, True, forward, order, moments(plain(gradient), layout)))
+                    if holds_numbers(gradient):
+                        bare = plain(gradient)
+                        self._open.append(Tap(key, True, forward, order, moments(bare[None] if is_single else bare, layout)))
             except Exception as error:
                 module = key.module()
                 self._faults.report(f"activation gradient of {self._safe_name(module) if module else 'a layer'}", error)
@@ -299,8 +336,13 @@ class ForwardTaps:
         return hook  # type: ignore[no-any-return]
 
     def _lookup(self, signal: torch.Tensor) -> _Measured | None:
+        """Find a signal among those measured: itself, an alias of it, or what it is a slice of."""
         known = self._measured.get(plain(signal).data_ptr())
-        return known if known is not None and known.tensor() is not None and known.size == signal.numel() else None
+        if known is not None and known.tensor() is not None and known.size == signal.numel():
+            return known
+        whole = signal._base
+        known = self._measured.get(plain(whole).data_ptr()) if whole is not None else None
+        return known if known is not None and known.tensor() is whole else None
 
     def _is_no_training(self, module: nn.Module) -> bool:
         """Whether this call is no training of its own: tracing, compiling, a functorch transform, forward mode, a graph capture."""
@@ -327,11 +369,10 @@ def _renumbered(taps: Iterable[Tap]) -> list[Tap]:
     return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
 
 
-def _batched(module: nn.Module, signal: torch.Tensor) -> torch.Tensor:
-    """Give a single sample its batch axis: convolutions take (C, H, W) as well."""
-    weight = getattr(module, "weight", None)
-    is_convolution = isinstance(module, nn.modules.conv._ConvNd)
-    return signal[None] if is_convolution and isinstance(weight, torch.Tensor) and signal.dim() == weight.dim() - 1 else signal
+def _is_single(module: nn.Module, signal: torch.Tensor) -> bool:
+    """Whether a signal is one sample without a batch axis: convolutions take (C, H, W) as well."""
+    # Not by the weight's axes: to look at a parametrised weight is to compute it, and spectral norm changes by being computed.
+    return isinstance(module, nn.modules.conv._ConvNd) and signal.dim() == len(module.kernel_size) + 1
 
 
 def _storage_name(signal: torch.Tensor) -> str:

@@ -6,8 +6,9 @@ Names come from the tree that the program builds, seen through torch's module re
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils.parametrize import ParametrizationList
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
+from bnprobe.observe.patches import Patches
 
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _CLASS_PREFIXES = ("Parametrized", "FSDP")
@@ -106,9 +108,10 @@ class ModuleCensus:
         self._evaluated: list[tuple[ObservedModule, bool]] = []
         self._handle: Any = None
 
-    def attach(self) -> None:
-        """Watch modules being put together."""
+    def attach(self, patches: Patches) -> None:
+        """Watch modules being put together, copied and unpickled."""
         self._handle = torch_module.register_module_module_registration_hook(self._on_registration)
+        patches.replace(nn.Module, "__setstate__", self._seeing_copies)
 
     def detach(self) -> None:
         """Stop watching."""
@@ -116,18 +119,41 @@ class ModuleCensus:
             self._handle.remove()
             self._handle = None
 
+    def _seeing_copies(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``copy.deepcopy`` and pickle restore a module's state without putting it together."""
+
+        @functools.wraps(original)
+        def __setstate__(module: nn.Module, *args: Any) -> Any:
+            result = original(module, *args)
+            self._register_children(module)
+            return result
+
+        return __setstate__
+
+    def _register_children(self, module: nn.Module) -> None:
+        for name, child in module._modules.items():
+            if child is not None and not any(edge.parent() is module for edge in self._edges_of(child)):
+                self._on_registration(module, name, child)
+
     def get(self, module: nn.Module) -> ObservedModule:
         """Return what is known of a module, looking at it now if it is new."""
         entry = self._seen.get(id(module))
         if entry is not None and entry.reference() is module:  # an id may be taken over by a later module
             return entry
-        for name, child in module._modules.items():  # copies and unpickled models were never put together before our eyes
-            if child is not None and not any(edge.parent() is module for edge in self._edges_of(child)):
-                self._on_registration(module, name, child)
+        self._register_children(module)  # it may have been built before the recording began
+        if not self._edges_of(module):
+            self._look_for_parents()
         entry = self._seen[id(module)] = _examine(module)
         if any(isinstance(above, ParametrizationList) for above in self._above(module)):
             entry.is_layer = False  # it computes a weight, not a signal
         return entry
+
+    def _look_for_parents(self) -> None:
+        """``ModuleList.insert`` and the like put a module into a tree without a word: look at all that is known once more."""
+        for edges in list(self._edges.values()):
+            for module in (edge.parent() for edge in edges):
+                if module is not None:
+                    self._register_children(module)
 
     def note_hidden_forward(self, module: nn.Module, entry: ObservedModule, order: int) -> None:
         """A module ran without gradient: an evaluation, or the first half of reentrant checkpointing; the step's end will tell."""
@@ -136,6 +162,11 @@ class ModuleCensus:
             self._hidden[id(module)] = entry
         if self.root(module) is module:
             self._evaluated.append((entry, module.training))
+
+    def note_failed_forward(self, module: nn.Module) -> None:
+        """A forward has raised: the next one is another."""
+        if self.root(module) is module:
+            self.get(module).forwards += 1
 
     def take_evaluations(self) -> int:
         """Return how many whole models ran without gradient since last asked, checkpointed training excluded; forget them."""

@@ -6,19 +6,17 @@ is to meet an operation that is not the script's.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
 from torch.utils import _python_dispatch
 
-_NOTHING: AbstractContextManager[Any] = nullcontext()
-
 
 def unwatched() -> AbstractContextManager[Any]:
-    """Return a context in which no mode of the script sees what is done; free of cost where there is none."""
-    if torch._C._len_torch_dispatch_stack() == 0 and torch._C._len_torch_function_stack() == 0:
-        return _NOTHING
+    """Return a context in which no mode and no tensor subclass of the script sees what is done."""
+    if torch._C._len_torch_dispatch_stack() == 0:
+        return torch._C.DisableTorchFunction()
     stack = ExitStack()
     stack.enter_context(torch._C.DisableTorchFunction())
     stack.enter_context(_python_dispatch._disable_current_modes())
@@ -37,11 +35,13 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def holds_numbers(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has numbers in memory of its own, laid out in strides: not a meta or fake one, nor sparse or nested."""
+    """Whether a tensor has numbers in memory of its own, laid out in strides: not a meta or fake one, nor sparse, nested or batched."""
+    if tensor.is_nested or torch._C._functorch.is_batchedtensor(tensor) or tensor._is_zerotensor():
+        return False
     if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
         return tensor.layout is torch.strided and not tensor.is_meta
     kind = type(tensor)
-    if kind.__module__.startswith("torch._subclasses") or tensor.is_nested:
+    if kind.__module__.startswith("torch._subclasses"):
         return False
     if hasattr(tensor, "to_local"):
         return True

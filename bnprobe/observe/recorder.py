@@ -100,7 +100,7 @@ class Recorder:
 
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
-        self._census.attach()
+        self._census.attach(self._patches)
         self._compiled.attach(self._patches)
         self._backward.attach(self._patches)
         self._optimizers.attach(self._patches)
@@ -332,6 +332,7 @@ class Recorder:
         taps = self._forward.take_unfinished()
         if any(_holds_nonfinite(tap) for tap in taps):
             self._delivery.take(ClosedStep(self._step, taps))
+            self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
 
     def _show(self) -> None:
         now = time.perf_counter()
