@@ -21,6 +21,7 @@ import torch
 
 from bnprobe import __version__
 from bnprobe.measure.fused import SUMMARY
+from bnprobe.measure.norms import norms
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
@@ -33,7 +34,7 @@ from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_parameters
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.privacy import unwatched
-from bnprobe.observe.schedule import Schedule
+from bnprobe.observe.schedule import FREE_SECONDS, Schedule
 from bnprobe.observe.step import ClosedStep, OpenStep
 from bnprobe.observe.surgery import Surgery
 from bnprobe.store.writer import RunWriter
@@ -76,7 +77,7 @@ class Recorder:
             self._on_backward, self._after_backward, self._on_failed_backward, self._writer.add_coverage, self._mute_gradients
         )
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
-        self._schedule = Schedule(options.every, options.budget)
+        self._schedule = Schedule(options.every, options.budget, FREE_SECONDS)
         self._axes = Axes(self._writer, self._census)
         self._meter = UpdateMeter()
         self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
@@ -235,6 +236,8 @@ class Recorder:
             if step.observed:
                 parameters = trained_parameters(optimizer.param_groups)
                 step.updates.append(self._meter.before(parameters))
+            elif self._schedule.watches_gradients():
+                self._watch_gradients(trained_parameters(optimizer.param_groups), started)
             step.fused_scale = _copied(getattr(optimizer, "grad_scale", None))
             refused = _copied(getattr(optimizer, "found_inf", None))
             step.skipped = refused if refused is not None else step.skipped
@@ -250,6 +253,15 @@ class Recorder:
                 self._meter.after(self._step.updates[-1])
         self._seconds += time.perf_counter() - started
         self._end_step(optimizer)
+
+    def _watch_gradients(self, parameters: list[torch.Tensor], started: float) -> None:
+        """Look at the gradient norm of a step that is not measured, where that waits for no accelerator."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if all(gradient.is_cpu for gradient in gradients):
+            norm = float(norms(gradients).norm())
+            if self._schedule.note_gradient(norm, time.perf_counter() - started):
+                text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
+                self._writer.add_event(self._step.number, "schedule", text)
 
     def _on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""

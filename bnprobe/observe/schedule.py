@@ -1,19 +1,23 @@
 """When to look: at which steps layers are measured, and at which every channel is stored.
 
-Steps are thinned openly so that measuring stays within its budget; the first steps, and every step once trouble shows, are always measured.
+Steps are thinned openly so that measuring stays within its budget. The first steps, and every step once trouble shows in the loss or in the
+gradients, are always measured.
 """
 
 from __future__ import annotations
 
 import math
 
+from bnprobe.observe.alarm import Alarm
+
 #: The first steps are a run's own baseline and are measured whatever they cost.
 BASELINE_STEPS = 10
-#: A loss this many mean deviations above its running mean is a first sign of trouble; every step is measured for a while.
-TROUBLE_DEVIATIONS = 8.0
+#: Measuring that may be done before the budget counts: a short training that dies is seen whole.
+FREE_SECONDS = 2.0
+#: Steps for which every step is measured once trouble shows.
 TROUBLE_STEPS = 20
-#: Memory of the running mean, as a weight for the newest loss.
-LOSS_MEMORY = 0.05
+#: Share of a step that watching the gradients of unmeasured steps may take.
+WATCH_SHARE = 0.01
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -23,9 +27,10 @@ class Schedule:
     Args:
         every: measure every n-th step.
         budget: share of the training time that measuring may take; thins further when it is exceeded.
+        free_seconds: measuring that may be done before the budget counts.
     """
 
-    def __init__(self, every: int, budget: float) -> None:
+    def __init__(self, every: int, budget: float, free_seconds: float = 0.0) -> None:
         self.stride = every
         self._every = every
         self._budget = budget
@@ -33,11 +38,11 @@ class Schedule:
         self._bare_steps = 0
         self._observed_cost = 0.0
         self._observed_steps = 0
-        self._losses = 0
-        self._loss_mean = 0.0
-        self._loss_deviation = 0.0
+        self._free_seconds = free_seconds
+        self._watch_cost = 0.0
+        self._loss_alarm = Alarm()
+        self._gradient_alarm = Alarm()
         self._trouble_left = 0
-        self._worst_loss = -math.inf
 
     def is_observed(self, step: int) -> bool:
         """Whether layers are measured at a step."""
@@ -55,10 +60,11 @@ class Schedule:
         # The first steps pay for imports, allocations and thread pools: they would thin everything after them.
         self._bare_seconds += max(0.0, seconds - observer_seconds)
         self._bare_steps += 1
+        self._free_seconds -= observer_seconds
         if was_observed:
             self._observed_cost += observer_seconds
             self._observed_steps += 1
-        if self._observed_steps < BASELINE_STEPS or not was_observed:
+        if self._observed_steps < BASELINE_STEPS or not was_observed or self._free_seconds > 0.0:
             return False
         bare = self._bare_seconds / self._bare_steps
         cost = self._observed_cost / self._observed_steps
@@ -74,26 +80,20 @@ class Schedule:
         return False
 
     def note_loss(self, loss: float) -> bool:
-        """Take note of a loss; return whether it is a first sign of trouble.
+        """Take note of a loss; return whether it is a first sign of trouble."""
+        sounds = self._loss_alarm.sounds(loss)
+        begins = sounds and self._trouble_left == 0
+        self._trouble_left = TROUBLE_STEPS if sounds else max(0, self._trouble_left - 1)
+        return begins
 
-        Trouble lasts a number of steps and begins anew only when the loss gets worse than it was in trouble: a loss that stays high,
-        or stays NaN, is no news.
-        """
-        if math.isnan(loss) and not self._losses:
-            return False
-        above = loss - self._loss_mean
-        settled = self._losses >= BASELINE_STEPS
-        high = not math.isfinite(loss) or (settled and above > TROUBLE_DEVIATIONS * self._loss_deviation + 0.05 * abs(self._loss_mean))
-        worse = high and not (loss <= self._worst_loss or math.isnan(self._worst_loss))
-        begins = worse and self._trouble_left == 0
-        self._trouble_left = TROUBLE_STEPS if worse else max(0, self._trouble_left - 1)
-        if worse:
-            self._worst_loss = loss
-        elif not high:
-            self._worst_loss = -math.inf
-        if math.isfinite(loss):
-            weight = max(LOSS_MEMORY, 1.0 / (self._losses + 1)) if not high else LOSS_MEMORY / 4
-            self._loss_mean += weight * above
-            self._loss_deviation += weight * (abs(above) - self._loss_deviation)
-            self._losses += 1
+    def watches_gradients(self) -> bool:
+        """Whether the gradient norm of an unmeasured step is worth its cost: it rises a step before the loss does."""
+        return self._watch_cost <= WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
+
+    def note_gradient(self, norm: float, seconds: float) -> bool:
+        """Take note of a gradient norm and of what it cost; return whether it is a first sign of trouble."""
+        self._watch_cost += 0.2 * (seconds - self._watch_cost)
+        begins = self._gradient_alarm.sounds(norm) and self._trouble_left == 0
+        if begins:
+            self._trouble_left = TROUBLE_STEPS
         return begins
