@@ -1,7 +1,7 @@
 """At which learning rates each remedy trains a deep residual network without normalisation: real digits, SGD 0.9, 60 steps.
 
     python tests/benchmarks/remedies.py                                  # the table in docs/remedies.md
-    python tests/benchmarks/remedies.py --depth 26 --seeds 1
+    python tests/benchmarks/remedies.py --depth 56 -r none -r msr
     python tests/benchmarks/remedies.py -r none -r msr:gain=he -r msr+clip-norm --rates 0.1 0.3
 
 Every trial ends in one of three ways. It *trains* when the mean loss of its last ten steps is below three quarters of chance, ln 10; it
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "sample_runs"))
 import digits
 from residual_network import ResidualNetwork
 
-REMEDIES = ["none", "msr", "batch-norm", "weight-norm", "clip-norm", "agc", "dropout"]
+REMEDIES = ["none", "msr", "msr:scale,branch", "batch-norm", "weight-norm", "clip-norm", "agc", "dropout"]
 RATES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 CHANCE = math.log(10)
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("-r", "--remedy", action="append", help="one or several joined by +; `none` for none (default: the table's)")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--depth", type=int, default=56)
+    parser.add_argument("--depth", type=int, default=26)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
