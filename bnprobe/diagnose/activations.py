@@ -69,13 +69,16 @@ def exploding_activations(case: Case) -> Finding | None:
         step=case.step(shown.step),
         evidence=tuple(evidence),
         cause=cause,
-        fix=with_remedy(
-            "Normalise the activations (batch norm after each convolution), or start each residual branch near zero",
-            "batch-norm",
-            "msr",
-        ),
+        fix=_normalise(case),
         source=_PROPAGATION,
     )
+
+
+def _normalise(case: Case) -> str:
+    if case.is_convolutional:
+        advice = "Normalise the activations (batch norm after each convolution), or start each residual branch near zero"
+        return with_remedy(advice, "batch-norm", "msr")
+    return with_remedy("Normalise the activations (layer norm between the layers), or initialise the weights smaller", "weight-norm")
 
 
 def mean_shift(case: Case) -> Finding | None:
@@ -91,14 +94,14 @@ def mean_shift(case: Case) -> Finding | None:
     if not case.is_harmed or row is None or last is None or case.first_row is None or case.profile.size < 3:
         return None
     deep, first = _deep_fraction(case), int(case.profile[0])
+    common, dependent = _growth_of_parts(case)
+    with np.errstate(invalid="ignore"):
+        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE)
+        shifted = is_shifted & (common > np.maximum(dependent, 0.0))
     kappa = case.kappa[row]
-    common, dependent = _growth_of_parts(case, row)
-    is_common = kappa[last] >= thresholds.COMMON_MODE_FRACTION
-    is_shifted = deep[row] >= thresholds.SHIFTED_FRACTION and deep[row] - kappa[first] >= thresholds.COMMON_MODE_RISE
-    if not (is_common and is_shifted and common > max(dependent, 0.0)):
+    if not shifted[row] or kappa[last] < thresholds.COMMON_MODE_FRACTION:
         return None
-    shifted = case.measured_rows[np.flatnonzero(deep[case.measured_rows] >= thresholds.SHIFTED_FRACTION)]
-    since = int(shifted[0])
+    since = int(case.measured_rows[shifted[case.measured_rows]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
     step = case.step(row)
     cause = (
@@ -116,7 +119,7 @@ def mean_shift(case: Case) -> Finding | None:
             Evidence("common-mode fraction of the deepest layers", float(deep[row]), thresholds.SHIFTED_FRACTION, "", step),
             Evidence(f"common-mode fraction at {place}", float(kappa[last]), thresholds.COMMON_MODE_FRACTION, "", step),
             Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
-            Evidence("growth of the common part along depth", common, dependent, "decades per layer", step),
+            Evidence("growth of the common part along depth", float(common[row]), float(dependent[row]), "decades per layer", step),
         ),
         cause=cause,
         fix=with_remedy(
@@ -132,11 +135,13 @@ def _deep_fraction(case: Case) -> Array:
     return robust.median(case.kappa[:, case.profile[-third:]], axis=1)
 
 
-def _growth_of_parts(case: Case, row: int) -> tuple[float, float]:
-    """Slope along depth of the common part and of the input-dependent part, decades per layer."""
-    parts = (common_mode.common_rms(case.run)[row], common_mode.input_dependent_rms(case.run)[row])
-    common, dependent = (float(depth_profile.slope_of(depth_profile.log10(part[None, :]), case.profile)[0]) for part in parts)
-    return common, dependent
+def _growth_of_parts(case: Case) -> tuple[Array, Array]:
+    """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
+    common, dependent = common_mode.common_rms(case.run), common_mode.input_dependent_rms(case.run)
+    return (
+        depth_profile.slope_of(depth_profile.log10(common), case.profile),
+        depth_profile.slope_of(depth_profile.log10(dependent), case.profile),
+    )
 
 
 def _first_shifted(case: Case, row: int) -> int:

@@ -78,6 +78,11 @@ class Case:
         """Layers whose size is followed along depth."""
         return profile_layers(self.run)
 
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether the profile is one of convolutions, which is where batch norm and mean shift rejection belong."""
+        return bool(self.profile.size) and self.run.layers[self.profile[0]].kind == "convolution"
+
     @cached_property
     def last_layer(self) -> int | None:
         """The deepest layer of the profile's model that carries weights."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import against_weights, loss_fate, number, times, with_rate_search
+from bnprobe.diagnose.wording import against_weights, every_step, loss_fate, number, times, with_rate_search
 
 Array = NDArray[np.float64]
 
@@ -85,23 +87,22 @@ def numerical_fault(case: Case) -> Finding | None:
     row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(case.run))[:1]]))
     if not _is_calm(case, row):
         return None
-    place, where, layer = _birthplace(case, row)
-    before = case.run["loss"][row - 1] if row else float("nan")
-    calm = f"the loss had been {number(float(before))} and no layer had left its course" if np.isfinite(before) else "it was the first step"
-    excess, count = _excess(case, row), _count(case, row, layer)
-    calmness = Evidence("largest finite activation against its baseline", excess, thresholds.CALM_DECADES, "decades", case.step(row))
+    birth, step = _birth(case, row), case.step(row)
+    before = float(case.run["loss"][row - 1]) if row else float("nan")
+    calm = f": the loss had been {number(before)}, no layer had left its course" if np.isfinite(before) else ""
+    excess = _excess(case, row)
+    evidence = [Evidence("largest finite activation against its course", excess, thresholds.CALM_DECADES, "decades", step)]
+    if birth.layer is not None:
+        evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
     return Finding(
         id="numerical-fault",
         severity="error",
-        confidence=0.9 if layer is not None else 0.6,
-        layers=(case.name(layer),) if layer is not None else (),
-        step=case.step(row),
-        evidence=(
-            calmness,
-            *((Evidence(f"values that are not finite in {where}", count, 0.0, "", case.step(row)),) if layer is not None else ()),
-        ),
-        cause=f"Out of a calm run, the first value that is not finite was born {place} at step {case.step(row)}: {calm}.",
-        fix="Look there for a division by something that can be zero, a root or logarithm of zero, or bad values in that batch.",
+        confidence=0.9 if birth.layer is not None else 0.6,
+        layers=(case.name(birth.layer),) if birth.layer is not None else (),
+        step=step,
+        evidence=tuple(evidence),
+        cause=f"Out of a calm run, the first value that is not finite was born {birth.place} at step {step}{calm}.",
+        fix=birth.advice,
         source="the first non-finite count in order of depth",
     )
 
@@ -127,7 +128,7 @@ def unexplained_divergence(case: Case) -> Finding | None:
         step=end.step,
         evidence=(Evidence("loss", end.loss, stability.DIVERGED_TIMES * end.first_loss, "as the loss", end.step),),
         cause=f"The training diverged, and the recording does not show why: {loss_fate(case)}{left}{unseen}.",
-        fix="Look at the layers that left their course first, record every step, and try a tenth of the learning rate.",
+        fix=every_step("Look at the layers that left their course first, and try a tenth of the learning rate"),
         source="loss not finite, or above 1000 times the first",
     )
 
@@ -156,23 +157,36 @@ def _excess(case: Case, row: int) -> float:
     return float(above.max()) if above.size else 0.0
 
 
-def _birthplace(case: Case, row: int) -> tuple[str, str, int | None]:
-    """Say where the first value that is not finite was born: a phrase, the signal, and the layer."""
+class _Birth(NamedTuple):
+    """Where the first value that is not finite was born: in words, in which signal and layer, and what to do there."""
+
+    place: str
+    signal: str
+    layer: int | None
+    advice: str
+
+
+def _birth(case: Case, row: int) -> _Birth:
     forward = np.flatnonzero(case.run["activation_nonfinite"][row] > 0)
     backward = np.flatnonzero(case.run["activation_gradient_nonfinite"][row] > 0)
     depth = np.array([layer.depth for layer in case.run.layers])
     if forward.size:
         layer = int(forward[np.argmin(depth[forward])])
-        described = case.run.layers[layer]
+        described, module = case.run.layers[layer], _module(case, layer)
         if described.role == "input":
-            return f"in the input of {_module(case, layer)}", "the input", layer
-        return f"in the forward pass of {module_of(described.name)} ({described.type})", "the activations", layer
+            return _Birth(f"in the input of {module}", "input", layer, "Look at the data of that step, and leave such samples out.")
+        place = f"in the forward pass of {module_of(described.name)} ({described.type})"
+        return _Birth(place, "activations", layer, "Look there for a division by zero, or the root or logarithm of zero or less.")
     if backward.size:
         layer = int(backward[np.argmax(depth[backward])])
-        return f"in the backward pass, between the loss and {_module(case, layer)}", "the activation gradients", layer
+        place = f"in the backward pass, between the loss and {_module(case, layer)}"
+        advice = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
+        return _Birth(place, "activation gradients", layer, advice)
     if row in case.measured_rows:
-        return "in the loss itself, all activations being finite,", "the loss", None
-    return "out of sight, where layers were not measured,", "the loss", None
+        advice = "Look at how the loss is computed: the logarithm of zero, a division by zero, an exponential that overflows."
+        return _Birth("in the loss itself, all activations being finite,", "loss", None, advice)
+    advice = every_step("Record again to learn in which module; there will be a division, root or logarithm of zero")
+    return _Birth("out of sight, where layers were not measured,", "loss", None, advice)
 
 
 def _module(case: Case, layer: int) -> str:
@@ -180,8 +194,6 @@ def _module(case: Case, layer: int) -> str:
     return case.place(layer).replace(case.name(layer), module_of(case.name(layer)), 1)
 
 
-def _count(case: Case, row: int, layer: int | None) -> float:
-    if layer is None:
-        return float("nan")
+def _count(case: Case, row: int, layer: int) -> float:
     forward = float(case.run["activation_nonfinite"][row, layer])
     return forward if forward > 0 else float(case.run["activation_gradient_nonfinite"][row, layer])

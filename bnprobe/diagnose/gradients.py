@@ -55,12 +55,14 @@ def vanishing_gradients(case: Case) -> Finding | None:
             Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO),
         ),
         cause=cause,
-        fix=with_remedy(
-            "Use activations that do not saturate with an initialisation made for them, shortcuts around layers, or normalisation",
-            "batch-norm",
-        ),
+        fix=_let_through(case),
         source=_VANISHING,
     )
+
+
+def _let_through(case: Case) -> str:
+    advice = "Use activations that do not saturate and an initialisation made for them, shortcuts around layers, or normalisation"
+    return with_remedy(advice, "batch-norm") if case.is_convolutional else f"{advice}."
 
 
 def exploding_gradients(case: Case) -> Finding | None:
@@ -73,7 +75,7 @@ def exploding_gradients(case: Case) -> Finding | None:
     """
     if case.divergence is None:
         return None
-    return _along_depth(case) or _in_one_step(case)
+    return _along_depth(case) or _in_one_step(case, case.divergence.row)
 
 
 def _along_depth(case: Case) -> Finding | None:
@@ -96,12 +98,12 @@ def _along_depth(case: Case) -> Finding | None:
     return _finding(case, 0.8, (case.name(start.first), case.name(start.last)), case.step(start.step), (growth,), cause)
 
 
-def _in_one_step(case: Case) -> Finding | None:
+def _in_one_step(case: Case, end: int) -> Finding | None:
     norm = case.gradient_norm
     usual = float(robust.median(norm[case.baseline_rows]))
     if not usual > 0:
         return None
-    leaps = np.flatnonzero(norm > thresholds.GRADIENT_LEAP * usual)
+    leaps = np.flatnonzero(norm[: end + 1] > thresholds.GRADIENT_LEAP * usual)
     if not leaps.size:
         return None
     row = int(leaps[0])
@@ -131,7 +133,7 @@ def _finding(
         step=step,
         evidence=evidence,
         cause=cause,
-        fix=with_remedy("Clip the gradient's norm at a few times its usual value, or normalise the layers", "clipping", "batch-norm"),
+        fix=with_remedy("Clip the gradient's norm at a few times its usual value, or normalise the layers", "clip-norm"),
         source=_EXPLODING,
     )
 

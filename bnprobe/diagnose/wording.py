@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bnprobe.diagnose.case import Case
 
-_PACKAGE = Path(__file__).parent.parent
+_COMMANDS = Path(__file__).parent.parent / "cli"
 
 
 def number(value: float) -> str:
@@ -73,24 +73,18 @@ def each(kind: str) -> str:
     return f"a {name} layer".replace("  ", " ") if name not in ("attention", "activation") else f"an {name} layer"
 
 
-def can(command: str) -> bool:
-    """Whether this bnprobe has a command or a remedy: a fix names only what can be typed.
-
-    Args:
-        command: a file below the package, such as ``cli/lr_limit.py``.
-    """
-    return (_PACKAGE / command).is_file()
-
-
 def with_remedy(sentence: str, *remedies: str) -> str:
-    """Add how to try remedies without editing the script, where they exist."""
-    known = [remedy for remedy in remedies if can(f"remedies/{remedy.replace('-', '_')}.py")]
-    if not known:
-        return f"{sentence}."
-    commands = " or ".join(f"`bnprobe record --remedy {remedy} TARGET`" for remedy in known)
+    """Add how to try remedies without editing the script: names that ``bnprobe remedies`` lists."""
+    commands = " or ".join(f"`bnprobe record --remedy {remedy} TARGET`" for remedy in remedies)
     return f"{sentence}; to try it without an edit: {commands}."
 
 
 def with_rate_search(sentence: str) -> str:
-    """Add how to find the largest rate, where the command exists."""
-    return f"{sentence}; `bnprobe lr-limit TARGET` finds the largest that trains." if can("cli/lr_limit.py") else f"{sentence}."
+    """Add how to find the largest rate, where this bnprobe can."""
+    has_search = (_COMMANDS / "lr_limit.py").is_file()
+    return f"{sentence}; `bnprobe lr-limit TARGET` finds the largest that trains." if has_search else f"{sentence}."
+
+
+def every_step(sentence: str) -> str:
+    """Add how to have every step measured."""
+    return f"{sentence}; `bnprobe record --every 1 --budget 1 TARGET` measures every step."
