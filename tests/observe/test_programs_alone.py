@@ -99,7 +99,6 @@ def test_data_workers_leave_the_recording_alone(terminal: Terminal, method: str)
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="D9 the loss is aliased, and all_reduce changes it")
 @pytest.mark.parametrize("ranks", ["0", "all"])
 def test_two_ranks_train_the_same(terminal: Terminal, ranks: str) -> None:
     launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", str(_free_port()))
