@@ -1,0 +1,51 @@
+"""What the documentation says about the code is read off the code.
+
+``BNPROBE_WRITE_DOCS=1 pytest tests/test_docs.py`` writes the generated pages anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bnprobe.store.schema import DIMENSIONS, VARIABLES
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_file_page() -> str:
+    lines = [
+        "# The run file",
+        "",
+        "One HDF5 file per run (and rank), readable by every HDF5 tool; `xarray.open_dataset(run, engine=\"h5netcdf\")` opens it with named",
+        "coordinates. A value that was not observed is NaN (or -1 in an integer), never 0. A signal with a non-finite value has infinite",
+        "energies. Channels of different layers lie end to end along `channel`, with `channel_layer` as the index. This page is generated from",
+        "`bnprobe/store/schema.py`.",
+        "",
+        "| axis | meaning |",
+        "|---|---|",
+        *[f"| `{name}` | {meaning} |" for name, meaning in DIMENSIONS.items()],
+        "",
+        "| variable | axes | type | unit | meaning | formula |",
+        "|---|---|---|---|---|---|",
+    ]
+    for variable in VARIABLES.values():
+        axes = ", ".join(variable.dims)
+        formula = f"`{variable.formula}`" if variable.formula else ""
+        lines.append(f"| `{variable.name}` | {axes} | {variable.dtype} | {variable.units} | {variable.long_name} | {formula} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_run_file_page_is_the_schema() -> None:
+    page = ROOT / "docs" / "run_file.md"
+    if os.environ.get("BNPROBE_WRITE_DOCS"):
+        page.write_text(run_file_page(), encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == run_file_page()
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
