@@ -45,8 +45,8 @@ def kernel_common_mode(weight: torch.Tensor) -> KernelCommonMode:
     Raises:
         ValueError: the weight has no spatial axes.
 
-    >>> kernel_common_mode(torch.tensor([[[1.0, -1.0, 3.0]]]))
-    KernelCommonMode(slice_mean=1.0, rejection=1.632993161855452, gain=3.0)
+    >>> kernel_common_mode(torch.tensor([[[1.0, 1.0, -3.0, 5.0]]]))
+    KernelCommonMode(slice_mean=1.0, rejection=2.8284271247461903, gain=4.0)
     """
     if weight.dim() < 3:
         raise ValueError(f"a weight of shape {tuple(weight.shape)} has no spatial axes; expected (O, I, *K)")
