@@ -31,11 +31,6 @@ def largest_model(run: Run) -> int:
     return max(counts, key=lambda model: (counts[model], -model), default=0)
 
 
-def models(run: Run) -> list[int]:
-    """Every root module that has layers, in order of number."""
-    return sorted({layer.model for layer in run.layers})
-
-
 def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
     """Indices of the layers whose size is followed along depth: the outputs of one kind within one model, in order of depth.
 

@@ -213,7 +213,6 @@ class LossCourse:
         early: median of the first tenth of the finite losses, at least one and at most ten.
         middle: median of all.
         late: median of the last quarter.
-        lowest: smallest finite loss.
         noise: deviation of the losses of the last quarter.
         fallen_p: significance of a fall over the whole run, from the Mann-Kendall test.
         falling_p: the same over the second half.
@@ -224,7 +223,6 @@ class LossCourse:
     early: float
     middle: float
     late: float
-    lowest: float
     noise: float
     fallen_p: float
     falling_p: float
@@ -255,7 +253,6 @@ def loss_course(run: Run) -> LossCourse | None:
         early=float(robust.median(early)),
         middle=float(robust.median(loss)),
         late=float(robust.median(late)),
-        lowest=float(loss.min()),
         noise=float(robust.spread(late)),
         fallen_p=robust.significance_of_fall(loss),
         falling_p=robust.significance_of_fall(loss[loss.size // 2 :]),

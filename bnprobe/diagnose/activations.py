@@ -14,7 +14,7 @@ from bnprobe.analyse import common_mode, depth_profile, robust
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import each, loss_fate, number, percent, times, with_remedy
+from bnprobe.diagnose.wording import each, first_to_leave, loss_fate, number, percent, times, with_remedy
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def exploding_activations(case: Case) -> Finding | None:
         return None
     shown = start if from_start else late
     limit = thresholds.EXPLODED_DECADES if from_start else thresholds.EXPLODING_LATE_DECADES
-    layer = _steepest(case, shown.step)
+    first = case.activation_departures[0].layer if case.activation_departures else _steepest(case, shown.step)
     kind = each(case.run.layers[shown.last].kind)
     when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
     rise = late.last_rms / max(start.last_rms, np.finfo(float).tiny)
@@ -48,7 +48,7 @@ def exploding_activations(case: Case) -> Finding | None:
     cause = (
         f"The activations grow {number(shown.slope)} decades {kind} {when}: "
         f"rms {number(shown.first_rms)} at {case.place(shown.first)}, {number(shown.last_rms)} at {case.place(shown.last)}"
-        f"{later if late.step != shown.step and rise > 1 else ''}; {loss_fate(case)}."
+        f"{later if late.step != shown.step and rise > 1 else ''}{first_to_leave(case)}; {loss_fate(case)}."
     )
     evidence = [
         Evidence("growth of the activations over the depth", shown.decades, limit, "decades", case.step(shown.step)),
@@ -65,7 +65,7 @@ def exploding_activations(case: Case) -> Finding | None:
         id="exploding-activations",
         severity="error",
         confidence=_confidence(shown.decades, limit, 0.9 if from_start else 0.6),
-        layers=(case.name(layer), case.name(shown.last)) if layer != shown.last else (case.name(layer),),
+        layers=tuple(dict.fromkeys([case.name(first), case.name(shown.last)])),
         step=case.step(shown.step),
         evidence=tuple(evidence),
         cause=cause,

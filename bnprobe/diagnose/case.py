@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import common_mode, depth_profile, robust, stability, units, updates
+from bnprobe.analyse import common_mode, depth_profile, stability, units, updates
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
 from bnprobe.analyse.layers import module_of, profile_layers
@@ -175,7 +175,3 @@ class Case:
     def gradient_departures(self) -> list[Departure]:
         """Layers whose activation gradients left their baseline, first to leave first."""
         return stability.departures(self.run, "activation_gradient")
-
-    def baseline_of(self, values: Array) -> Array:
-        """Median over the baseline rows of (S, ...) values."""
-        return robust.median(values[self.baseline_rows], axis=0)

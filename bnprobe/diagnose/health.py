@@ -44,10 +44,14 @@ def healthy(case: Case) -> Finding:
         evidence.append(Evidence("median update ratio", float(np.median(ratio))))
     if not case.measured_rows.size:
         parts.append("but no layer was measured, so only the loss was judged")
+    if case.run.problems:
+        parts.append(f"but a part of the file could not be read ({case.run.problems[0]})")
+    if case.run.status == "crashed":
+        parts.append("the script ended with an error of its own")
     return Finding(
         id="healthy",
         severity="info",
-        confidence=0.5 if not case.measured_rows.size or case.run.steps < 5 else 0.9,
+        confidence=0.5 if not case.measured_rows.size or case.run.problems or case.run.steps < 5 else 0.9,
         layers=(),
         step=None,
         evidence=tuple(evidence),

@@ -38,7 +38,9 @@ def _one(finding: Finding) -> str:
     when = f" at step {finding.step}" if finding.step is not None else ""
     why = f", follows from {' and '.join(finding.follows_from)}" if finding.follows_from else ""
     head = f"{finding.severity}: {finding.id}{where}{when} (confidence {finding.confidence:.2f}{why})"
-    lines = [printable(head), *_paragraph(finding.cause), *_paragraph(f"To do: {finding.fix}")]
+    lines = [printable(head), *_paragraph(finding.cause)]
+    if finding.severity != "info":
+        lines += _paragraph(f"To do: {finding.fix}")
     return "\n".join(lines + [f"    {printable(_evidence(one))}" for one in finding.evidence])
 
 

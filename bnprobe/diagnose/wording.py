@@ -67,6 +67,14 @@ def loss_fate(case: Case) -> str:
     return f"the loss went from {number(course.early)} to {number(course.late)}"
 
 
+def first_to_leave(case: Case) -> str:
+    """Which layer left its course first, as a clause with its semicolon; empty where none did after the first step."""
+    first = next(iter(case.activation_departures), None)
+    if first is None or first.row == case.first_row:
+        return ""
+    return f"; {case.place(first.layer)} left its course first, at step {first.step}"
+
+
 def each(kind: str) -> str:
     """A layer of that kind, with its article."""
     name = kind if kind in ("convolution", "linear", "recurrent", "attention", "normalisation", "activation") else ""

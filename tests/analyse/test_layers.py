@@ -40,7 +40,6 @@ def test_a_profile_holds_first_calls_of_the_most_frequent_weighted_kind_in_depth
     assert layers.profile_layers(run).tolist() == [2, 0]
     assert layers.profile_layers(run, model=1).tolist() == [8]
     assert layers.profile_layers(run, model=7).tolist() == []
-    assert layers.models(run) == [0, 1]
 
 
 def test_without_weights_the_most_frequent_kind_makes_the_profile() -> None:

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.store.reader import Run
+from tests.synthetic_runs import residual_recording
+
+
+def only(run: Run) -> Finding:
+    (finding,) = diagnose(run)
+    return finding
+
+
+def test_a_healthy_run_in_numbers() -> None:
+    finding = only(residual_recording(steps=40, norm=True).run())
+    assert finding.cause.startswith("Nothing speaks against this training: the loss went from 1.97 to 0.123 in 40 steps; the activations")
+    assert finding.confidence == 0.9
+
+
+def test_a_part_that_could_not_be_read_is_said() -> None:
+    run = dataclasses.replace(residual_recording(steps=40).run(), problems=["activation_max could not be read: damaged"])
+    finding = only(run)
+    assert "activation_max could not be read" in finding.cause
+    assert finding.confidence == 0.5
+
+
+def test_a_script_that_failed_by_itself_is_no_fault_of_the_training() -> None:
+    made = residual_recording(steps=40)
+    made.status = "crashed"
+    assert only(made.run()).cause.endswith("the script ended with an error of its own.")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("running", "it was killed or is still running"), ("crashed", "it crashed"), ("finished", "it finished")]
+)
+def test_no_step(status: str, words: str) -> None:
+    made = residual_recording(steps=0)
+    made.status = status
+    finding = only(made.run())
+    assert (finding.id, finding.severity) == ("nothing-recorded", "warning")
+    assert words in finding.cause
