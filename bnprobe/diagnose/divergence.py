@@ -140,10 +140,14 @@ def _rate(case: Case, row: int) -> str:
 
 
 def _is_calm(case: Case, row: int) -> bool:
+    """Whether loss and sizes were near their course up to a row. Activations that grow while the loss falls are training."""
     loss = case.run["loss"][:row]
     loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
-    quiet = not loss.size or loss[-1] <= thresholds.CALM_LOSS_TIMES * float(np.median(loss))
-    return bool(quiet and _excess(case, row) < thresholds.CALM_DECADES)
+    if not loss.size:
+        return _excess(case, row) < thresholds.CALM_DECADES
+    last, usual = float(loss[-1]), float(np.median(loss))
+    learns = loss.size >= thresholds.CALM_LOSSES and last < usual
+    return learns or (last <= thresholds.CALM_LOSS_TIMES * usual and _excess(case, row) < thresholds.CALM_DECADES)
 
 
 def _excess(case: Case, row: int) -> float:
