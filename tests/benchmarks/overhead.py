@@ -4,6 +4,9 @@
     python tests/benchmarks/overhead.py -w a -n 40   # one of them, more pairs
     python tests/benchmarks/overhead.py --profile -w d
 
+    python tests/benchmarks/overhead.py --peers      # beside them what other tools cost for similar content, where they are installed
+    python tests/benchmarks/overhead.py --budget     # what is left of it under the default budget, over many steps
+
 Recorded steps measure everything bnprobe has: all layers, activations, activation gradients, parameter norms, at every step. The floor is
 what reading each measured byte once would take at the bandwidth measured in the same run.
 """
@@ -20,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from workloads import WORKLOADS, Step
+from workloads import WORKLOADS, Step, Workload
 
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.recorder import Recorder
@@ -30,6 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-w", "--workload", choices=sorted(WORKLOADS), nargs="*", default=sorted(WORKLOADS))
     parser.add_argument("-n", "--pairs", type=int, default=20)
+    parser.add_argument("--peers", action="store_true", help="measure plain hooks, wandb.watch and torchinstruments as well")
+    parser.add_argument("--budget", action="store_true", help="blocks of steps under the default budget instead of single ones")
     parser.add_argument("--profile", action="store_true", help="show where the recorder spends its time")
     parser.add_argument("--cpu-time", action="store_true", help="one thread, and its processor time: for a machine that others use, too")
     arguments = parser.parse_args()
@@ -37,16 +42,23 @@ def main() -> None:
         global clock
         clock = time.thread_time
         torch.set_num_threads(1)
-    print(f"{'workload':10} {'bare ms':>9} {'recorded ms':>12} {'ratio':>7} {'quartiles':>15} {'floor':>7}")
+    print(f"{'workload':30} {'bare ms':>9} {'recorded ms':>12} {'ratio':>7} {'quartiles':>15} {'floor':>7}")
     for name in arguments.workload:
         torch.manual_seed(0)
-        step = WORKLOADS[name]()
+        step = WORKLOADS[name]().step
         with tempfile.TemporaryDirectory() as folder:
             recorder = Recorder(Path(folder) / "run.h5", RecordOptions(budget=1e9), {})
             if arguments.profile:
                 profile(recorder, step)
                 continue
+            if arguments.budget:
+                report_budget(name, Path(folder) / "budget.h5", step, arguments.pairs)
+                continue
             report(name, *pairs(recorder, step, arguments.pairs), floor(recorder, step))
+        if arguments.peers:
+            for peer in PEERS:
+                torch.manual_seed(0)
+                report_peer(peer, WORKLOADS[name](), WORKLOADS[name](), arguments.pairs)
 
 
 def pairs(recorder: Recorder, step: Step, count: int) -> tuple[list[float], list[float]]:
@@ -106,9 +118,86 @@ def report(name: str, bare: list[float], with_recorder: list[float], floor_secon
     low, middle, high = statistics.quantiles(ratios, n=4)
     plain, observed = statistics.median(bare), statistics.median(with_recorder)
     print(
-        f"{name:10} {plain * 1e3:9.2f} {observed * 1e3:12.2f} {middle:7.3f} {low:7.3f}-{high:6.3f} {1 + floor_seconds / plain:7.3f}",
+        f"{name:30} {plain * 1e3:9.2f} {observed * 1e3:12.2f} {middle:7.3f} {low:7.3f}-{high:6.3f} {1 + floor_seconds / plain:7.3f}",
         flush=True,
     )
+
+
+def report_budget(name: str, path: Path, step: Step, blocks: int) -> None:
+    """Record blocks of about half a second under the default budget, after the seconds that are free, and time bare blocks in between."""
+    recorder = Recorder(path, RecordOptions(), {})
+    length = max(1, int(0.5 / min(timed(step) for _ in range(5))))
+    block = lambda: [step() for _ in range(length)]  # noqa: E731
+    recorder.resume()
+    began = time.perf_counter()
+    while time.perf_counter() - began < 12.0:  # past the free seconds, with a stride that has settled
+        block()
+    recorder.pause()
+    bare, with_recorder = [], []
+    for _ in range(blocks):
+        bare.append(timed(block))
+        recorder.resume()
+        with_recorder.append(timed(block))
+        recorder.pause()
+    report(name, [seconds / length for seconds in bare], [seconds / length for seconds in with_recorder], 0.0)
+    print(f"{'':10} layers measured every {recorder._schedule.stride} steps; blocks of {length} steps")
+
+
+def report_peer(attach: Callable[[torch.nn.Module, Path], None], bare: Workload, watched: Workload, count: int) -> None:
+    """Time a tool on a workload of its own beside a bare one."""
+    name = attach.__name__
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            attach(watched.model, Path(folder))
+        except ImportError as error:
+            print(f"  {name}: not installed ({error})")
+            return
+        for _ in range(3):
+            timed(bare.step)
+            timed(watched.step)
+        pairs = [(timed(bare.step), timed(watched.step)) for _ in range(count)]
+    report(f"  {name}"[:24], [before for before, _ in pairs], [after for _, after in pairs], 0.0)
+
+
+def var_mean_hooks(model: torch.nn.Module, folder: Path) -> None:
+    """Plain hooks with torch.var_mean per channel, extremes and zeros of every leaf's output and its gradient; nothing is stored."""
+    kept = {}
+
+    @torch.no_grad()
+    def measure(key: object, x: torch.Tensor) -> None:
+        axes = [axis for axis in range(x.dim()) if axis != (1 if x.dim() != 3 else 2)]
+        kept[key] = (torch.var_mean(x, dim=axes), torch.aminmax(x), x.numel() - torch.count_nonzero(x))
+
+    def hook(module: torch.nn.Module, args: object, output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.is_floating_point() and output.dim() > 1:
+            measure((module, "output"), output.detach())
+            if output.requires_grad:
+                output.register_hook(lambda gradient: measure((module, "gradient"), gradient))
+
+    for module in model.modules():
+        if not list(module.children()):
+            module.register_forward_hook(hook)
+
+
+def wandb_watch(model: torch.nn.Module, folder: Path) -> None:
+    """wandb.watch(log="all") at every step, offline: histograms of parameters and of their gradients (no activations)."""
+    import wandb
+
+    run = wandb.init(mode="offline", dir=str(folder), project="overhead", settings=wandb.Settings(silent=True))
+    run.watch(model, log="all", log_freq=1)
+    model.register_forward_hook(lambda *_: run.log({}))
+
+
+def torchinstruments_every_step(model: torch.nn.Module, folder: Path) -> None:
+    """torchinstruments, sampling every forward."""
+    from datetime import timedelta
+
+    from torchinstruments import inject_observer
+
+    inject_observer(model, interval=timedelta(microseconds=1), output_dir=str(folder / "stats"))
+
+
+PEERS = (var_mean_hooks, wandb_watch, torchinstruments_every_step)
 
 
 def profile(recorder: Recorder, step: Step) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 Step = Callable[[], None]
+
+
+class Workload(NamedTuple):
+    """A model and one step of its training."""
+
+    model: nn.Module
+    step: Step
 
 
 class Block(nn.Module):
@@ -46,7 +54,7 @@ def residual_cnn(norm: bool, depth_per_stage: int = 3) -> nn.Module:
     return model
 
 
-def _classifier(model: nn.Module, inputs: torch.Tensor, classes: int, rate: float) -> Step:
+def _classifier(model: nn.Module, inputs: torch.Tensor, classes: int, rate: float) -> Workload:
     target = torch.randint(0, classes, (inputs.shape[0],))
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
@@ -56,20 +64,20 @@ def _classifier(model: nn.Module, inputs: torch.Tensor, classes: int, rate: floa
         criterion(model(inputs), target).backward()
         optimizer.step()
 
-    return step
+    return Workload(model, step)
 
 
-def cnn_batch_norm() -> Step:
+def cnn_batch_norm() -> Workload:
     """(a) 20-layer residual CNN with batch norm, 128 x 3 x 32 x 32."""
     return _classifier(residual_cnn(True), torch.randn(128, 3, 32, 32), 10, 0.01)
 
 
-def cnn_plain() -> Step:
+def cnn_plain() -> Workload:
     """(d) the same without normalisation."""
     return _classifier(residual_cnn(False), torch.randn(128, 3, 32, 32), 10, 0.001)
 
 
-def transformer() -> Step:
+def transformer() -> Workload:
     """(b) 6-layer transformer, d = 256, T = 128, batch 16."""
     layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True, norm_first=True)
     model = nn.Sequential(nn.Embedding(512, 256), nn.TransformerEncoder(layer, 6, enable_nested_tensor=False), nn.Linear(256, 512))
@@ -82,10 +90,10 @@ def transformer() -> Step:
         criterion(model(tokens).flatten(0, 1), tokens.flatten()).backward()
         optimizer.step()
 
-    return step
+    return Workload(model, step)
 
 
-def mlp() -> Step:
+def mlp() -> Workload:
     """(c) small MLP whose bare step takes about a millisecond."""
     layers: list[nn.Module] = []
     for _ in range(4):
@@ -93,4 +101,4 @@ def mlp() -> Step:
     return _classifier(nn.Sequential(*layers, nn.Linear(128, 10)), torch.randn(128, 128), 10, 0.01)
 
 
-WORKLOADS: dict[str, Callable[[], Step]] = {"a": cnn_batch_norm, "b": transformer, "c": mlp, "d": cnn_plain}
+WORKLOADS: dict[str, Callable[[], Workload]] = {"a": cnn_batch_norm, "b": transformer, "c": mlp, "d": cnn_plain}
