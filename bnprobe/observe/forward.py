@@ -37,6 +37,9 @@ STEPS_TO_WAIT = 1
 
 OUTPUT, INPUT = "output", "input"
 
+#: Kinds of module whose output has the axes of what they receive.
+_FOLLOWING_KINDS = ("activation", "dropout", "other")
+
 
 class TapKey(NamedTuple):
     """Which signal was measured: a module's output or input, at its n-th call."""
@@ -113,6 +116,8 @@ class ForwardTaps:
         self._waiting: dict[Pass, _Waiting] = {}
         self._order = 0
         self._time_first: set[tuple[int, int]] = set()
+        # A sum of two signals was measured by nobody, but it has the shape of what was added.
+        self._layouts: dict[torch.Size, Layout] = {}
         self._unseen: set[int] = set()
         self._handle: Any = None
         # By address: a view, a detached alias and the tensor itself are the same signal while the memory lives and is unchanged.
@@ -149,6 +154,7 @@ class ForwardTaps:
         self._batch_size += self._open_batch_size
         self._open_batch_size = 0
         self._measured.clear()
+        self._layouts.clear()
 
     def drop_micro_step(self) -> None:
         """A backward has failed: what it would have belonged to is no part of the step."""
@@ -261,10 +267,11 @@ class ForwardTaps:
         known = self._lookup(signal)
         if known is not None and (known.version == signal._version or not entry.has_parameters):
             return known.layout
+        similar = self._layouts.get(signal.shape) if entry.kind in _FOLLOWING_KINDS else None
         module = entry.reference()
         if not entry.has_parameters or module is None or signal.numel() == 0:
-            return None
-        layout = self._with_sample_axis(layout_of(module, entry.kind, signal.dim()), signal)
+            return similar
+        layout = similar or self._with_sample_axis(layout_of(module, entry.kind, signal.dim()), signal)
         self._measure(TapKey(entry.reference, call, INPUT), forward, order, signal, layout, _is_single(module, signal))
         return layout
 
@@ -289,7 +296,7 @@ class ForwardTaps:
         if known is not None and known.version == signal._version:
             return  # the identity, a view, dropout that is switched off: measured already
         layout = layout_of(module, entry.kind, signal.dim())
-        if came_from is not None and entry.kind in ("activation", "dropout", "other"):
+        if came_from is not None and entry.kind in _FOLLOWING_KINDS:
             layout = came_from
         elif came_from == TIME_FIRST and layout == CHANNELS_LAST and signal.dim() == 3:
             layout = TIME_FIRST
@@ -307,6 +314,7 @@ class ForwardTaps:
     def _measure(self, key: TapKey, forward: Pass, order: int, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
         bare = plain(signal)
         self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout)
+        self._layouts[signal.shape] = layout
         if is_single:
             bare = bare[None]
         if not self._open_batch_size:

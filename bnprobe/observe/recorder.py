@@ -315,7 +315,8 @@ class Recorder:
     def _close_step(self) -> None:
         started = time.perf_counter()
         step = self._step
-        self._step = OpenStep(step.number + 1, observed=self._schedule.is_observed(step.number + 1))
+        # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
+        self._step = OpenStep(step.number + 1, observed=self._forward.attached)
         with self._guarded("the end of a step"), unwatched():
             if self._manual_update is not None:
                 self._meter.after(self._manual_update)
@@ -330,14 +331,12 @@ class Recorder:
             self._delivery.take(ClosedStep(step, taps))
             self._adapt(step)
             self._show()
-        self._prepare_step(self._step.number)
         self._seconds = time.perf_counter() - started
 
     def _adapt(self, step: OpenStep) -> None:
         if self._schedule.account(step.seconds, step.observer_seconds, step.observed):
             text = f"layers are measured every {self._schedule.stride} steps to stay within the budget"
             self._writer.add_event(step.number + 1, "schedule", text)
-            self._step.observed = self._schedule.is_observed(self._step.number)
 
     def _close_unfinished_step(self) -> None:
         """A script that checks its loss and leaves has run the forward that went wrong: it is kept as a row without an update."""

@@ -76,7 +76,18 @@ def _check(ran: Comparison, case: Case) -> None:
 
 
 def test_every_program_is_expected_somewhere() -> None:
-    elsewhere = {"common", "broken_recorder", "broken_clock", "long_run", "max_steps", "data_workers", "distributed", "ends"}
+    elsewhere = {
+        "common",
+        "broken_recorder",
+        "broken_clock",
+        "long_run",
+        "rising_loss",
+        "residual_1d",
+        "max_steps",
+        "data_workers",
+        "distributed",
+        "ends",
+    }
     assert {path.stem for path in PROGRAMS.glob("*.py")} == {case.program.split()[0] for case in CASES} | elsewhere
 
 
@@ -137,6 +148,12 @@ def test_time_first_layers_keep_their_sample_axis(compare: Compare) -> None:
     for step, layers in enumerate(_said(ran.plain.stdout, "between")):
         for name, between in layers.items():
             assert ran.run["activation_between_energy"][step, places[name]] == pytest.approx(between, rel=1e-4), name
+
+
+def test_what_follows_a_sum_has_the_axes_of_what_was_added(compare: Compare) -> None:
+    ran = compare("residual_1d")
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert {layer.name: layer.channels for layer in ran.run.layers if layer.kind == "activation"} == {"0.relu": 5, "1.relu": 4}
 
 
 @pytest.mark.parametrize(
@@ -267,6 +284,17 @@ def test_a_long_run_is_thinned_openly_and_stays_small(compare: Compare) -> None:
     assert 10 <= run["layers_observed"].sum() < 1500
     assert "layers are measured every" in next(event.text for event in run.events if event.kind == "schedule")
     assert ran.file.stat().st_size < 3000 * 1500
+
+
+def test_a_step_is_measured_whole_or_not_at_all(compare: Compare) -> None:
+    ran = compare("rising_loss", budget=0.001)
+    assert ran.recorded.stdout == ran.plain.stdout
+    run = ran.run
+    assert "the loss rises" in run.events[-1].text
+    assert run["layers_observed"][2902:2915].all()
+    assert not run["layers_observed"][2960:].all()
+    assert np.isfinite(run["activation_rms"]).all(axis=1).tolist() == run.observed().tolist()
+    assert np.isfinite(run["parameter_gradient_norm"]).all(axis=1).tolist() == run.observed().tolist()
 
 
 @pytest.mark.parametrize(
