@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
@@ -107,6 +108,8 @@ class ModuleCensus:
         self._hidden: dict[int, ObservedModule] = {}
         self._evaluated: list[tuple[ObservedModule, bool]] = []
         self._handle: Any = None
+        #: Dotted names of parts that ran without gradient inside a forward that trained.
+        self.parts_without_gradient: set[str] = set()
 
     def attach(self, patches: Patches) -> None:
         """Watch modules being put together, copied and unpickled."""
@@ -176,11 +179,23 @@ class ModuleCensus:
             # Its parent may have become known since; what backward has called again was training.
             if module is not None and self.root(module) is module and self.has_parameters(module):
                 count += not was_training or bool(entry.hidden_forwards)
+        self._note_parts_without_gradient({id(entry.reference()) for entry, _ in self._evaluated})
         for entry in self._hidden.values():
             entry.hidden_forwards.clear()
         self._hidden.clear()
         self._evaluated.clear()
         return count
+
+    def _note_parts_without_gradient(self, evaluated: set[int]) -> None:
+        """Name what ran without gradient inside a forward that trained: a frozen backbone under ``no_grad``."""
+        for entry in self._hidden.values():
+            module = entry.reference()
+            if module is None or not entry.hidden_forwards or not self.has_parameters(module):
+                continue
+            above = list(self._above(module))
+            is_topmost = not any(id(parent) in self._hidden for parent in above)
+            if above and is_topmost and id(above[-1]) not in evaluated and self.get(above[-1]).is_trained:
+                self.parts_without_gradient.add(self.name(module))
 
     def root(self, module: nn.Module) -> nn.Module:
         """Return the model a module belongs to: the top of its tree."""
@@ -213,6 +228,16 @@ class ModuleCensus:
             owner = full.rpartition(".")[0]
             names[id(parameter)] = (full, owner.partition(".parametrizations")[0])
         return names
+
+    def convolution_kernels(self) -> set[int]:
+        """Return the ids of the convolutions' kernels larger than 1x1; of parametrised ones, what the kernel is made of."""
+        kernels: set[int] = set()
+        for root in self.roots():
+            for module in root.modules():
+                if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and max(module.kernel_size) > 1:
+                    real = (p for p in module.parameters() if not is_lazy(p) and not p.is_complex())
+                    kernels.update(id(p) for p in real if tuple(p.shape[2:]) == module.kernel_size)
+        return kernels
 
     def trained_roots(self) -> list[nn.Module]:
         """Return the models whose layers ran with gradient, in order of first call."""
@@ -268,7 +293,8 @@ def _place(parent: nn.Module, child: nn.Module) -> str | None:
 def _examine(module: nn.Module) -> ObservedModule:
     if isinstance(module, torch.jit.ScriptModule):  # its inside runs without calling Python
         return ObservedModule(weakref.ref(module), True, "other", True)
-    children = [name for name, _ in module._modules.items() if name != "parametrizations"]
+    # A remedy's own module (``added_dropout``) does not make a leaf a container.
+    children = [name for name, _ in module._modules.items() if name != "parametrizations" and not name.startswith("added_")]
     has_parameters = bool(module._parameters) or "parametrizations" in module._modules
     kind = next((kind for kind, classes in _KINDS if isinstance(module, classes)), "")
     is_layer = bool(kind) or not children or any(parameter is not None for parameter in module._parameters.values())

@@ -8,8 +8,10 @@ library has: a flipped bit makes its variable unreadable instead of wrong.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,16 @@ Block = NDArray[Any]
 Attribute = str | int | float
 
 
+#: Sessions that nobody has closed yet. HDF5 calls back into Python for every write, and must not do so from a dying interpreter.
+_open_sessions: weakref.WeakSet[Hdf5Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _discard_open_sessions() -> None:
+    for session in list(_open_sessions):
+        session.discard()
+
+
 class Hdf5Session:
     """An HDF5 run file, open over an overlay.
 
@@ -45,6 +57,7 @@ class Hdf5Session:
 
     def __init__(self, path: Path, end: int, lengths: Mapping[str, int]) -> None:
         self._overlay = Overlay(path, end)
+        _open_sessions.add(self)
         self._handles: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         with self._overlay.attached():

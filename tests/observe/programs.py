@@ -226,7 +226,6 @@ CASES = [
         ("head:input", "head"),
         evaluations=3,
         gaps=("backbone",),
-        true_but="a part without gradient is not named",
     ),
     Case("siamese", 4, _TWO_CALLS),
     # parametrised and tied weights
