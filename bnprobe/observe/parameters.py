@@ -1,12 +1,13 @@
-"""Parameters under training: which there are, what they are called, and their norms around one update."""
+"""Parameters under training: which there are, and their norms and kernels around one update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import norms
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
@@ -22,12 +23,14 @@ class UpdateMeasurement:
         gradient: (k,) gradient norms, NaN where there was no gradient.
         weight: (k,) norms before the update.
         update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
+        kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
     """
 
     parameters: list[torch.Tensor]
     gradient: torch.Tensor
     weight: torch.Tensor
     update: torch.Tensor | None = None
+    kernels: torch.Tensor | None = None
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
 
@@ -55,8 +58,13 @@ class UpdateMeter:
         return measurement
 
     @torch.no_grad()
-    def after(self, measurement: UpdateMeasurement) -> None:
-        """Measure how far the weights have moved, just after the update."""
+    def after(self, measurement: UpdateMeasurement, kernels: Container[int] = ()) -> None:
+        """Measure how far the weights have moved, just after the update, and what remained.
+
+        Args:
+            measurement: what ``before`` returned.
+            kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
+        """
         steps: list[torch.Tensor | None] = [None] * len(measurement.parameters)
         local = [_local(measurement.parameters[index]) for index in measurement._turns]
         pairs = zip(measurement._turns, measurement._before, local, strict=True)
@@ -67,6 +75,11 @@ class UpdateMeter:
                 steps[index] = step
         measurement.update = norms(steps).to(measurement.weight.device)
         measurement._before = []
+        found = [_local(parameter) if id(parameter) in kernels else None for parameter in measurement.parameters]
+        if any(kernel is not None for kernel in found):
+            # A rank may hold no part of a small kernel.
+            parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
+            measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
 
     def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
         sizes = [_local(parameter).numel() * parameter.element_size() for parameter in parameters]

@@ -250,7 +250,7 @@ class Recorder:
         started = time.perf_counter()
         with self._guarded(f"updates of {type(optimizer).__name__}"), unwatched():
             if self._step.updates and self._step.updates[-1].update is None:
-                self._meter.after(self._step.updates[-1])
+                self._meter.after(self._step.updates[-1], self._kernels_at(self._step.number))
         self._seconds += time.perf_counter() - started
         self._end_step(optimizer)
 
@@ -262,6 +262,10 @@ class Recorder:
             if self._schedule.note_gradient(norm, time.perf_counter() - started):
                 text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
                 self._writer.add_event(self._step.number, "schedule", text)
+
+    def _kernels_at(self, step: int) -> set[int]:
+        """Return the ids of the kernels to be measured after a step's update."""
+        return self._census.convolution_kernels() if self._schedule.is_snapshot(step) else set()
 
     def _on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
@@ -319,7 +323,7 @@ class Recorder:
         self._step = OpenStep(step.number + 1, observed=self._forward.attached)
         with self._guarded("the end of a step"), unwatched():
             if self._manual_update is not None:
-                self._meter.after(self._manual_update)
+                self._meter.after(self._manual_update, self._kernels_at(step.number))
                 self._manual_update = None
             taps, step.batch_size, step.evaluations = self._forward.take()
             self._compiled.forget()

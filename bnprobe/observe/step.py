@@ -79,6 +79,7 @@ class ChannelRow(NamedTuple):
 
     step: int
     signals: list[tuple[str, float, dict[int, LayerMoments]]]
+    kernels: dict[str, Vector]
 
     @property
     def nbytes(self) -> int:
@@ -87,7 +88,7 @@ class ChannelRow(NamedTuple):
 
     def columns(self, axes: Axes) -> dict[str, Any]:
         """Return the row of the run file."""
-        row: dict[str, Any] = {"snapshot": self.step}
+        row: dict[str, Any] = {"snapshot": self.step, **self.kernels}
         for prefix, scale, present in self.signals:
             mean = np.full(axes.channels, np.nan, dtype=np.float32)
             variance = np.full(axes.channels, np.nan, dtype=np.float32)
@@ -116,6 +117,8 @@ class ClosedStep:
             vectors += [update.gradient, update.weight]
             if update.update is not None:
                 vectors.append(update.update)
+            if update.kernels is not None:
+                vectors += list(update.kernels)
         self._losses = [_begin_number(loss, vectors) for loss in step.losses]
         self._rates = {place: _begin_number(settings[0], vectors) for place, settings in step.groups.items()}
         single = (step.scale, step.fused_scale, step.skipped, step.clip_norm)
@@ -156,7 +159,8 @@ class ClosedStep:
         self._add_updates(row, axes, updates, fused_scale or 1.0)
         _add_signals(row, "activation", activations, 1.0)
         _add_signals(row, "activation_gradient", gradients, scale or 1.0)
-        return row, ChannelRow(step.number, [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)])
+        signals = [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)]
+        return row, ChannelRow(step.number, signals, self._kernel_columns(axes, updates))
 
     def _merge_taps(self, axes: Axes, vectors: Any) -> tuple[dict[int, LayerMoments], dict[int, LayerMoments]]:
         """Return the layers' activations and activation gradients, micro-steps merged."""
@@ -171,8 +175,11 @@ class ClosedStep:
         return merged
 
     @staticmethod
-    def _next_update(update: UpdateMeasurement, vectors: Any) -> tuple[list[torch.Tensor], Vector, Vector, Vector | None]:
-        return update.parameters, next(vectors), next(vectors), next(vectors) if update.update is not None else None
+    def _next_update(update: UpdateMeasurement, vectors: Any) -> _ArrivedUpdate:
+        gradient, weight = next(vectors), next(vectors)
+        moved = next(vectors) if update.update is not None else None
+        kernels = (next(vectors), next(vectors)) if update.kernels is not None else None
+        return _ArrivedUpdate(update.parameters, gradient, weight, moved, kernels)
 
     def _add_groups(self, row: dict[str, Any], rates: dict[int, float]) -> None:
         missing = [math.nan] * (max(rates) + 1)
@@ -181,17 +188,45 @@ class ClosedStep:
             row["learning_rate"][place] = rate
             _, row["momentum"][place], row["weight_decay"][place] = self.step.groups[place]
 
-    def _add_updates(self, row: dict[str, Any], axes: Axes, updates: list[Any], fused_scale: float) -> None:
-        places = [[axes.parameter(parameter) for parameter in parameters] for parameters, *_ in updates]
-        width = max((place for found in places for place in found if place is not None), default=-1) + 1
-        columns = {name: np.full(width, np.nan) for name in ("parameter_gradient_norm", "weight_norm", "update_norm")}
-        for found, (_, gradient, weight, moved) in zip(places, updates, strict=True):
-            for index, place in enumerate(found):
-                if place is not None:
-                    columns["parameter_gradient_norm"][place] = gradient[index] / fused_scale
-                    columns["weight_norm"][place] = weight[index]
-                    columns["update_norm"][place] = np.nan if moved is None else moved[index]
+    @staticmethod
+    def _add_updates(row: dict[str, Any], axes: Axes, updates: list[_ArrivedUpdate], fused_scale: float) -> None:
+        places, columns = _parameter_columns(axes, updates, "parameter_gradient_norm", "weight_norm", "update_norm")
+        for update, index, place in places:
+            columns["parameter_gradient_norm"][place] = update.gradient[index] / fused_scale
+            columns["weight_norm"][place] = update.weight[index]
+            columns["update_norm"][place] = np.nan if update.moved is None else update.moved[index]
         row.update(columns)
+
+    @staticmethod
+    def _kernel_columns(axes: Axes, updates: list[_ArrivedUpdate]) -> dict[str, Vector]:
+        measured = [update for update in updates if update.kernels is not None]
+        if not measured:
+            return {}
+        places, columns = _parameter_columns(axes, measured, "kernel_slice_mean", "kernel_cmrr")
+        for update, index, place in places:
+            assert update.kernels is not None
+            columns["kernel_slice_mean"][place], columns["kernel_cmrr"][place] = (values[index] for values in update.kernels)
+        return columns
+
+
+class _ArrivedUpdate(NamedTuple):
+    """An ``UpdateMeasurement`` on the host."""
+
+    parameters: list[torch.Tensor]
+    gradient: Vector
+    weight: Vector
+    moved: Vector | None
+    kernels: tuple[Vector, Vector] | None
+
+
+def _parameter_columns(
+    axes: Axes, updates: list[_ArrivedUpdate], *names: str
+) -> tuple[list[tuple[_ArrivedUpdate, int, int]], dict[str, Vector]]:
+    """Return where each update's parameters stand on their axis, as (update, index in it, place), and empty columns that hold them."""
+    found = [(update, index, axes.parameter(one)) for update in updates for index, one in enumerate(update.parameters)]
+    places = [(update, index, place) for update, index, place in found if place is not None]
+    width = max((place for *_, place in places), default=-1) + 1
+    return places, {name: np.full(width, np.nan) for name in names}
 
 
 def merge(a: LayerMoments, b: LayerMoments) -> LayerMoments:

@@ -189,6 +189,24 @@ _SNAPSHOT = [
         "variance of one channel's activation gradient (biased)",
         "mean_{n,p} (dL/dx - mean)^2",
     ),
+    Variable(
+        "kernel_slice_mean",
+        ("snapshot", "parameter"),
+        "f4",
+        "1",
+        "worst slice mean of a convolution's kernel larger than 1x1, over its rms, after the update",
+        "max_{o,i} |W_bar_oi| / sqrt(mean W^2) with W_bar_oi = mean_p W_oip",
+        "Ruff et al. 2019 (1911.13173)",
+    ),
+    Variable(
+        "kernel_cmrr",
+        ("snapshot", "parameter"),
+        "f4",
+        "1",
+        "common-mode rejection ratio of a convolution's kernel larger than 1x1, after the update; infinite without a mean",
+        "||W - W_bar||_2 / ||W_bar||_2",
+        "Ruff et al. 2019 (1911.13173)",
+    ),
 ]
 
 _LAYER = [

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnprobe.remedies.catalogue import names
+from bnprobe.store.reader import read_run
 
 SCRIPT = """
 import torch
@@ -46,6 +48,22 @@ class TestRecord:
         assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
         assert "bnprobe: remedy msr acts on 2 convolution kernels\n" in done.stderr
         assert "bnprobe: remedy clip-norm:max=2 acts on 4 parameters\n" in done.stderr
+
+    def test_the_file_tells_whether_the_condition_held(self, tmp_path: Path) -> None:
+        for options in (["--remedy", "msr"], []):
+            done = bnprobe(tmp_path, "record", *options, "-o", f"run{len(options)}.h5", "train.py")
+            assert done.returncode == 0, done.stderr
+        bare, kept = (read_run(tmp_path / f"run{count}.h5") for count in (0, 2))
+        assert [parameter.name for parameter in kept.parameters] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+        for run in (bare, kept):
+            for name in ("kernel_slice_mean", "kernel_cmrr"):
+                assert np.isnan(run[name]).tolist() == [[False, True, False, True]] * 3
+        assert (kept["kernel_slice_mean"][:, 2] < 1e-6).all()
+        assert (kept["kernel_cmrr"][:, 2] > 1e6).all()
+        # The first convolution starts without a mean and is left free to learn one.
+        assert (kept["kernel_slice_mean"][:, 0] > 1e-6).all()
+        assert (bare["kernel_slice_mean"][:, [0, 2]] > 1e-2).all()
+        assert (bare["kernel_cmrr"][:, [0, 2]] < 100).all()
 
     @pytest.mark.parametrize(
         ("remedy", "message"),

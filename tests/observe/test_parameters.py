@@ -103,3 +103,21 @@ def test_measuring_changes_nothing() -> None:
 def test_trained_parameters_are_listed_once() -> None:
     one, two = weights(1, 2)
     assert trained_parameters([{"params": [one, two]}, {"params": [two]}, {}]) == [one, two]
+
+
+def test_kernels_are_measured_after_the_update() -> None:
+    kernel, vector = nn.Parameter(torch.tensor([[[1.0, 3.0]]])), nn.Parameter(torch.ones(3))
+    meter = UpdateMeter()
+    measurement = meter.before([vector, kernel])
+    with torch.no_grad():
+        kernel.copy_(torch.tensor([[[1.0, -1.0]]]))
+    meter.after(measurement, {id(kernel)})
+    assert measurement.kernels is not None
+    torch.testing.assert_close(measurement.kernels.float(), torch.tensor([[torch.nan, 0.0], [torch.nan, torch.inf]]), equal_nan=True)
+
+
+def test_where_no_kernel_is_asked_for_none_is_measured() -> None:
+    meter = UpdateMeter()
+    measurement = meter.before([nn.Parameter(torch.ones(1, 1, 3))])
+    meter.after(measurement)
+    assert measurement.kernels is None

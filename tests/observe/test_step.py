@@ -162,3 +162,24 @@ def test_a_step_that_is_not_observed_has_no_signals() -> None:
     assert channels is None
     assert "weight_norm" not in row
     assert row["layers_observed"] == 0
+
+
+def test_kernels_stand_at_their_parameters_in_the_snapshot() -> None:
+    vector, kernel, other = torch.ones(2), torch.ones(1, 1, 3), torch.ones(1, 1, 3)
+    measured = torch.tensor([[math.nan, 0.25], [math.nan, 4.0]], dtype=torch.float64)
+    step = OpenStep(0, observed=True)
+    step.updates = [
+        UpdateMeasurement([other], torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([0.1])),
+        UpdateMeasurement([vector, kernel], torch.tensor([4.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2]), measured),
+    ]
+    row, channels = close(step)
+    np.testing.assert_allclose(row["update_norm"], [0.1, 0.1, 0.2], rtol=1e-6)
+    columns = channels.columns(cast(Axes, Places()))
+    np.testing.assert_equal(columns["kernel_slice_mean"], [math.nan, math.nan, 0.25])
+    np.testing.assert_equal(columns["kernel_cmrr"], [math.nan, math.nan, 4.0])
+
+
+def test_a_step_at_which_no_kernel_was_measured_says_nothing_of_them() -> None:
+    step = OpenStep(0, observed=True)
+    step.updates = [UpdateMeasurement([torch.ones(1)], torch.tensor([4.0]), torch.tensor([1.0]), torch.tensor([0.1]))]
+    assert not {"kernel_slice_mean", "kernel_cmrr"} & close(step)[1].columns(cast(Axes, Places())).keys()
