@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import fuzz, kills
+from tests.benchmarks import kills
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked writers")
@@ -22,15 +25,20 @@ def test_two_hundred_killed_writers():
     assert [death for death in kills.kill_many(200, seed=2) if death.faults] == []
 
 
+def fuzz(files: int, seed: int) -> str:
+    """Run the benchmark in a process of its own: its memory bound is that of a reader, not of the process that runs all tests."""
+    command = [sys.executable, "-m", "tests.benchmarks.fuzz", "--files", str(files), "--seed", str(seed)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
 def test_two_hundred_damaged_files():
-    results = fuzz.fuzz(200, seed=1)
-    assert fuzz.failures(results) == []
-    outcomes = {result["outcome"] for result in results}
-    assert {"clear error", "partial reading", "full reading"} <= outcomes
+    table = fuzz(200, seed=1)
+    assert all(outcome in table for outcome in ("clear error", "partial reading", "full reading"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_five_thousand_damaged_files():
-    results = fuzz.fuzz(5000, seed=2)
-    assert len(results) == 5000 and fuzz.failures(results) == []
+    fuzz(5000, seed=2)
