@@ -45,6 +45,11 @@ class _Shadow:
     parameters: list[torch.Tensor]
     gradients: dict[int, torch.Tensor] = field(default_factory=dict)
 
+    def note_gradient(self, place: int, gradient: torch.Tensor | None) -> None:
+        """Keep a gradient; an output that the loss does not use gets None."""
+        if gradient is not None:
+            self.gradients[place] = gradient
+
 
 class CompiledModules:
     """Shadows compiled modules at measured steps.
@@ -197,7 +202,7 @@ class CompiledModules:
         differentiable = [(real, shadow) for real, shadow in pairs if real.requires_grad and shadow.requires_grad]
         shadow = _Shadow([other for _, other in differentiable], state.parameters)
         for place, (real, _) in enumerate(differentiable):
-            real.register_hook(functools.partial(shadow.gradients.__setitem__, place))  # type: ignore[no-untyped-call]
+            real.register_hook(functools.partial(shadow.note_gradient, place))  # type: ignore[no-untyped-call]
         if differentiable:
             self._shadows.append(shadow)
 

@@ -83,6 +83,8 @@ def test_every_program_is_expected_somewhere() -> None:
         "long_run",
         "rising_loss",
         "residual_1d",
+        "compiled",
+        "compiled_outputs",
         "max_steps",
         "data_workers",
         "distributed",
@@ -99,6 +101,7 @@ def test_every_program_is_expected_somewhere() -> None:
     [
         ("inplace_relu", "out_of_place_relu"),
         ("checkpoint none", "checkpoint plain"),
+        ("compiled_outputs plain", "compiled_outputs compiled"),
         ("checkpoint none", "checkpoint reentrant"),
         ("convnet contiguous", "convnet channels_last"),
         ("curvature none", "curvature measured"),
