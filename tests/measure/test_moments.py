@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
-from hypothesis import assume, strategies as st
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bnprobe.measure import fused
