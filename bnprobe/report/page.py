@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -27,9 +26,10 @@ from bnprobe.report.analysed import analyse_runs
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
+from bnprobe.report.remedies import remedies_of
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
 from bnprobe.report.wording import elide, number, plural
-from bnprobe.store.reader import read_run
+from bnprobe.store.reader import Run, read_run
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: Layers of the table that are shown at once; the others unfold.
@@ -132,6 +132,7 @@ def _environment() -> jinja2.Environment:
         "elide": elide,
         "plural": plural,
         "attributes": _attribute_lines,
+        "remedies": remedies_of,
     }
     return environment
 
@@ -147,8 +148,9 @@ def _dotted(name: str) -> Markup:
     return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(elide(name)))))
 
 
-def _attribute_lines(attributes: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the root attributes of a run as lines of text, what was run first."""
+def _attribute_lines(run: Run) -> list[tuple[str, str]]:
+    """Return the root attributes of a run as lines of text, what was run first, but for remedies that are told in words."""
+    attributes = {name: value for name, value in run.attributes.items() if name != "remedies" or not remedies_of(run)}
     first = ["command", "script", "argv", "created", "status", "ending"]
     names = [name for name in first if name in attributes] + sorted(set(attributes) - set(first))
     return [(name, str(attributes[name])) for name in names if str(attributes[name])]

@@ -13,6 +13,7 @@ from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
 from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, profile_rows, shown_frame
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
+from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.packing import pack
 from bnprobe.report.quantities import QUANTITIES, shared_limits
@@ -61,6 +62,7 @@ class Panels:
         maps: the heat maps, one quantity after the other, within it one a run.
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
+        kernels: one a run whose convolutions' kernels were measured.
         channels: for each layer that can be chosen, by name, its panels.
     """
 
@@ -70,6 +72,7 @@ class Panels:
     maps: list[Panel] = field(default_factory=list)
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
+    kernels: list[Panel] = field(default_factory=list)
     channels: dict[str, list[Panel]] = field(default_factory=dict)
 
     def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "") -> Panel:
@@ -86,6 +89,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     _add_losses(panels, drawn)
     _add_maps(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
+    _add_kernels(panels, drawn)
     _add_channels(panels, layered)
     return panels
 
@@ -119,6 +123,14 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
         followers = [panel.id for panel in panels.profiles if panel.run == number]
         steps = [frame["name"] for frame in panels.figures[followers[0]]["frames"]]
         panels.sliders.append(Slider(number, steps, shown_frame(analysed), followers))
+
+
+def _add_kernels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    found = {number: kernels for number, analysed in runs if (kernels := kernels_of(analysed.run)) is not None}
+    limits = kernel_limits(list(found.values())) if found else {}
+    for number, analysed in runs:
+        if number in found:
+            panels.kernels.append(panels.add(f"kernels-{number}", "", number, kernel_view(analysed, found[number], limits)))
 
 
 def _add_channels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bnprobe.diagnose import Evidence, Finding
 from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.remedies import remedies_of
 from bnprobe.report.wording import ending, number, plural
 
 Tone = Literal["error", "warning", "info"]
@@ -86,9 +87,11 @@ def evidence_lines(finding: Finding) -> list[EvidenceLine]:
 def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
     """Compare several runs: rows of (what, one cell a run)."""
     verdicts = [verdict(analysed) for analysed in runs]
+    remedies = [", ".join(remedy.specification for remedy in remedies_of(analysed.run)) or "–" for analysed in runs]
     return [
         ("Verdict", [one.headline for one in verdicts]),
         ("Cause", [one.title for one in verdicts]),
+        ("Remedies", remedies),
         ("First to leave", [_first_layer(analysed) or "–" for analysed in runs]),
         ("Loss, first → last", [_loss_course(analysed) for analysed in runs]),
         ("Learning rate", [_rates(analysed) for analysed in runs]),

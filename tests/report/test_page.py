@@ -160,6 +160,57 @@ def test_the_slider_knows_its_steps_and_figures(outline: Callable[..., Outline])
         assert [frame["name"] for frame in page.figures[name]["frames"]] == slider["data-steps"].split()
 
 
+def test_remedies_are_compared_and_said_in_the_origin_of_their_run(tmp_path: Path, run_file: RunFile) -> None:
+    made = residual_recording(steps=6)
+    entry = {"specification": "msr:<b>", "what": "convolution kernels", "count": 2, "touched": ["conv1", "<i>"]}
+    made.attributes["remedies"] = json.dumps([entry])
+    page = Outline(render([made.write(tmp_path / "run.h5"), run_file("healthy")]))
+    assert "Remedies msr:<b> –" in page.text
+    assert "remedy msr:<b> on 2 convolution kernels: conv1, <i>" in page.text
+    assert '"specification"' not in page.text
+    assert not [tag for tag, _ in page.elements if tag == "i"]
+
+
+def test_remedies_that_cannot_be_read_stand_as_they_are(tmp_path: Path) -> None:
+    made = residual_recording(steps=6)
+    made.attributes["remedies"] = "{nonsense"
+    assert "remedies {nonsense" in Outline(render([made.write(tmp_path / "run.h5")])).text
+
+
+SCRIPT = """
+import torch
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Conv2d(2, 2, 3))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+for _ in range(4):
+    model(torch.randn(4, 1, 8, 8)).square().mean().backward()
+    optimizer.step()
+"""
+
+
+def test_a_recording_with_and_one_without_a_remedy_show_their_kernels_side_by_side(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    for name, options in (("msr", ["--remedy", "msr"]), ("bare", [])):
+        command = [sys.executable, "-m", "bnprobe", "record", *options, "-o", f"{name}.h5", "train.py"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    page = Outline(render([tmp_path / "msr.h5", tmp_path / "bare.h5"]))
+    assert "Remedies msr –" in page.text
+    assert "remedy msr on 2 convolution kernels: 0, 2" in page.text
+    lines = [page.figures[f"kernels-{i}"]["data"][0] for i in (0, 1)]
+    assert lines[0]["name"] == lines[1]["name"] == "worst of all kernels but the first"
+    kept, bare = (np.frombuffer(base64.b64decode(line["y"]["bdata"]), line["y"]["dtype"]) for line in lines)
+    assert len(kept) == len(bare) == 3
+    assert kept.max() < 1e-6 < 1e-2 < bare.min()
+    for axis in ("yaxis", "yaxis2"):
+        assert page.figures["kernels-0"]["layout"][axis]["range"] == page.figures["kernels-1"]["layout"][axis]["range"]
+
+
+def test_a_run_whose_kernels_nobody_measured_has_no_panel_for_them(outline: Callable[..., Outline]) -> None:
+    page = outline("exploding")
+    assert not [name for name in page.figures if name.startswith("kernels-")]
+    assert "#kernels" not in [attrs.get("href") for _, attrs in page.elements]
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_kind_of_run_has_a_well_formed_page(outline: Callable[..., Outline], name: str) -> None:
     page = outline(name)

@@ -1,4 +1,4 @@
-"""Along depth at one step: size, common-mode fraction, and the two numbers of a signal-propagation plot; one frame a step.
+"""Along depth at one step: size, common-mode fractions, and the two numbers of a signal-propagation plot; one frame a step.
 
 The signal-propagation plot is that of Brock, De, Smith 2021 (arXiv 2101.08692): average squared channel mean (A of the energy split) and
 average channel variance (B + W). Layers of one kind are joined, since sizes of different kinds differ by design.
@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import Signal, common_mode_fraction
+from bnprobe.analyse.common_mode import Signal, common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
@@ -50,7 +50,7 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
     layout = {
         "xaxis": {**AXIS, **depth, "anchor": "y3", "title_text": "layer, in order of depth"},
         "yaxis": {**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
-        "yaxis2": {**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ", "range": [-0.05, 1.05], "nticks": 5},
+        "yaxis2": {**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ ●, κₛ ○", "range": [-0.05, 1.05], "nticks": 5},
         "yaxis3": {**AXIS, "domain": [0, 0.3], "title_text": "squared mean ●<br>variance ○", **_decade_axis(limits["energy"])},
         "legend": {"y": 1.02},
         "margin": {"t": 50},
@@ -117,6 +117,7 @@ def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
     return {
         "rms": run[f"{signal}_rms"].astype(float),
         "κ": common_mode_fraction(run, signal),
+        "κₛ": spatial_common_mode_fraction(run, signal),
         "squared mean": run[f"{signal}_common_energy"],
         "variance": run[f"{signal}_between_energy"] + run[f"{signal}_within_energy"],
     }
@@ -134,7 +135,7 @@ class _Line:
 
 def _lines(run: Run) -> list[_Line]:
     kinds = np.array([_kind(layer) for layer in run.layers], dtype=object)
-    rows = (("rms", "y"), ("κ", "y2"), ("squared mean", "y3"), ("variance", "y3"))
+    rows = (("rms", "y"), ("κ", "y2"), ("κₛ", "y2"), ("squared mean", "y3"), ("variance", "y3"))
     present = [kind for kind in KINDS if (kinds == kind).any()]
     return [_Line(kind, key, axis, np.flatnonzero(kinds == kind)) for kind in present for key, axis in rows]
 
@@ -147,9 +148,9 @@ def _kind(layer: Layer) -> str:
 
 def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
     colour, symbol, dash = KINDS[line.kind]
-    if line.key == "variance":
+    if line.key in ("variance", "κₛ"):
         symbol = symbol if symbol.endswith("-open") else f"{symbol}-open"
-    value = "%{y:.3f}" if line.key == "κ" else "%{y:.3g}"
+    value = "%{y:.3f}" if line.axis == "y2" else "%{y:.3g}"
     figure.add_scatter(
         x=line.layers,
         yaxis=line.axis,

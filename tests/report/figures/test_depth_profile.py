@@ -22,12 +22,15 @@ def test_the_profile_is_the_recorded_size_and_energy(analysed: Analysed) -> None
     run = analysed("exploding")
     figure = depth_profile(run, "activation")
     convolutions = [i for i, layer in enumerate(run.run.layers) if layer.kind == "convolution"]
-    rms, kappa, mean, variance = figure.frames[3].data[:4]
+    rms, kappa, spatial, mean, variance = figure.frames[3].data[:5]
     assert figure.data[0].name == "convolution" and figure.data[0].x.tolist() == convolutions
     assert np.allclose(rms.y, run.run["activation_rms"][3, convolutions])
     energy = run.run["activation_rms"][3, convolutions].astype(float) ** 2
     assert np.allclose(np.add(mean.y, variance.y), energy, rtol=1e-4)
     assert np.allclose(kappa.y, mean.y / energy, rtol=1e-4)
+    between = run.run["activation_between_energy"][3, convolutions]
+    assert np.allclose(spatial.y, (mean.y + between) / energy, rtol=1e-4)
+    assert (spatial.y > kappa.y).all()
 
 
 def test_layers_that_are_not_finite_are_crossed(analysed: Analysed) -> None:
