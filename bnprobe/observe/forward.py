@@ -142,6 +142,7 @@ class ForwardTaps:
     def end_micro_step(self) -> None:
         """A backward has run: keep the forwards it went through."""
         taps, self._open = self._open, []
+        self._end_forwards(taps)
         live = {tap.forward for tap in taps if tap.is_gradient}
         if live:
             waited = [tap for forward in live for tap in self._waiting.pop(forward, _NOTHING).taps]
@@ -155,6 +156,13 @@ class ForwardTaps:
         self._open_batch_size = 0
         self._measured.clear()
         self._layouts.clear()
+
+    def _end_forwards(self, taps: Iterable[Tap]) -> None:
+        """A model whose parts are called one by one, as by a Lightning trainer, is never complete: a backward ends its forward."""
+        for forward in {tap.forward for tap in taps}:
+            root = forward.root()
+            if root is not None and (entry := self._census.get(root)).forwards == forward.number:
+                entry.forwards += 1
 
     def drop_micro_step(self) -> None:
         """A backward has failed: what it would have belonged to is no part of the step."""
