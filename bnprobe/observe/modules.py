@@ -179,22 +179,27 @@ class ModuleCensus:
             # Its parent may have become known since; what backward has called again was training.
             if module is not None and self.root(module) is module and self.has_parameters(module):
                 count += not was_training or bool(entry.hidden_forwards)
-        self._note_parts_without_gradient({id(entry.reference()) for entry, _ in self._evaluated})
+        self._note_parts_without_gradient()
         for entry in self._hidden.values():
             entry.hidden_forwards.clear()
         self._hidden.clear()
         self._evaluated.clear()
         return count
 
-    def _note_parts_without_gradient(self, evaluated: set[int]) -> None:
+    def _note_parts_without_gradient(self) -> None:
         """Name what ran without gradient inside a forward that trained: a frozen backbone under ``no_grad``."""
-        for entry in self._hidden.values():
+        hidden = [entry for entry in self._hidden.values() if entry.hidden_forwards]
+        if not hidden:
+            return
+        roots = (entry.reference() for entry, _ in self._evaluated)
+        evaluated = {id(part) for root in roots if root is not None for part in root.modules()}
+        for entry in hidden:
             module = entry.reference()
-            if module is None or not entry.hidden_forwards or not self.has_parameters(module):
+            if module is None or id(module) in evaluated or not self.has_parameters(module):
                 continue
             above = list(self._above(module))
             is_topmost = not any(id(parent) in self._hidden for parent in above)
-            if above and is_topmost and id(above[-1]) not in evaluated and self.get(above[-1]).is_trained:
+            if above and is_topmost and self.get(above[-1]).is_trained:
                 self.parts_without_gradient.add(self.name(module))
 
     def root(self, module: nn.Module) -> nn.Module:

@@ -139,6 +139,8 @@ class Recorder:
         self._over = True
         with self._guarded("the last, unfinished step"):
             self._close_unfinished_step()
+        for name in sorted(self._census.parts_without_gradient):
+            self._writer.add_coverage(name, "it runs without gradient inside forwards that train (torch.no_grad), and is not measured")
         if self._compiled.count:
             text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
             self._writer.add_event(self._step.number, "schedule", text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def main() -> None:
     cost = run["observer_seconds"] * 1e3
     print(f"{'steps':>20} {'median ms':>10} {'mean ms':>9}   (what the recorder took of a step)")
     edges = [edge for edge in (100, 1_000, 10_000, 90_000, 100_000) if edge <= run.steps]
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         window = cost[begin:end]
         print(f"{begin:>9} - {end:>8} {np.median(window):10.4f} {np.mean(window):9.4f}")
     print(f"file: {size} bytes, {size / run.steps:.0f} a step, for {len(run.layers)} layers and {len(run.parameters)} parameters")
