@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ class Recorder:
         self._observer_total = 0.0
         self._last_progress = 0.0
         self._over = False
+        self._processes = 0
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Recorder:
         self._optimizers.attach(self._patches)
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
+        self._patches.replace(BaseProcess, "start", self._counting_processes)
         self._prepare_step(self._step.number)
         self._step_began = time.perf_counter()
 
@@ -144,6 +147,9 @@ class Recorder:
         if self._compiled.count:
             text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
             self._writer.add_event(self._step.number, "schedule", text)
+        if self._processes and self._step.number == 0:
+            why = "the script started processes of its own and did not train in this one; ranks started by torchrun are recorded"
+            self._writer.add_coverage("training inside child processes", why, self._processes)
         self._delivery.finish(whole=ending.status in ("finished", "stopped"))
         exit_status = ending.exit_status if ending.exit_status is not None else -1
         self._writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)
@@ -370,6 +376,14 @@ class Recorder:
             yield
         except Exception as error:
             self._faults.report(place, error)
+
+    def _counting_processes(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def start(process: BaseProcess) -> Any:
+            self._processes += 1
+            return original(process)
+
+        return start
 
     def _seeing_clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

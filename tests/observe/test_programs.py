@@ -83,6 +83,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "long_run",
         "rising_loss",
         "residual_1d",
+        "trained_elsewhere",
         "compiled",
         "compiled_outputs",
         "max_steps",
@@ -287,6 +288,14 @@ def test_a_long_run_is_thinned_openly_and_stays_small(compare: Compare) -> None:
     assert 10 <= run["layers_observed"].sum() < 1500
     assert "layers are measured every" in next(event.text for event in run.events if event.kind == "schedule")
     assert ran.file.stat().st_size < 3000 * 1500
+
+
+def test_training_in_a_child_process_is_named(compare: Compare) -> None:
+    ran = compare("trained_elsewhere")
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert ran.recorded.status == ran.plain.status == 0
+    assert ran.run.steps == 0
+    assert [(gap.subject, gap.times) for gap in ran.run.gaps] == [("training inside child processes", 1)]
 
 
 def test_a_step_is_measured_whole_or_not_at_all(compare: Compare) -> None:
