@@ -111,7 +111,6 @@ class ForwardTaps:
         self._taps: list[Tap] = []  # of complete micro-steps
         self._open: list[Tap] = []  # of the micro-step that is going on
         self._batch_size = 0
-        self._open_batch_size = 0
         # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
         self._waiting: dict[Pass, _Waiting] = {}
         self._order = 0
@@ -144,16 +143,15 @@ class ForwardTaps:
         taps, self._open = self._open, []
         self._end_forwards(taps)
         live = {tap.forward for tap in taps if tap.is_gradient}
-        if live:
+        waited: list[Tap] = []
+        if live:  # otherwise all that was measured is frozen: there is nothing to tell by, and everything stays
             waited = [tap for forward in live for tap in self._waiting.pop(forward, _NOTHING).taps]
             for tap in taps:
                 if tap.forward not in live:
                     self._waiting.setdefault(tap.forward, _Waiting([])).taps.append(tap)
-            taps = waited + [tap for tap in taps if tap.forward in live]
-        # Without any gradient (all that was measured is frozen) there is nothing to tell by, and everything stays.
-        self._taps += _renumbered(taps)
-        self._batch_size += self._open_batch_size
-        self._open_batch_size = 0
+            taps = [tap for tap in taps if tap.forward in live]
+        self._batch_size += _samples(taps)
+        self._taps += _renumbered(waited + taps)
         self._measured.clear()
         self._layouts.clear()
 
@@ -167,7 +165,6 @@ class ForwardTaps:
     def drop_micro_step(self) -> None:
         """A backward has failed: what it would have belonged to is no part of the step."""
         self._open.clear()
-        self._open_batch_size = 0
         self._measured.clear()
 
     def take(self) -> tuple[list[Tap], int, int]:
@@ -175,7 +172,7 @@ class ForwardTaps:
         taps, self._taps = self._taps, []
         if not taps:
             taps, self._open = _renumbered(self._open), []  # stepped without a backward that we saw
-            self._batch_size += self._open_batch_size
+            self._batch_size += _samples(taps)
         evaluations = self._census.take_evaluations() + self._forget_waiting()
         batch_size, self._batch_size = self._batch_size, 0
         return taps, batch_size, evaluations
@@ -325,8 +322,6 @@ class ForwardTaps:
         self._layouts[signal.shape] = layout
         if is_single:
             bare = bare[None]
-        if not self._open_batch_size:
-            self._open_batch_size = bare.shape[layout.sample] if bare.dim() > 1 else 1
         self._open.append(Tap(key, False, forward, order, moments(bare, layout)))
         if signal.requires_grad and not signal.is_leaf:
             hook = self._gradient_hook(key, forward, order, layout, is_single)
@@ -371,6 +366,11 @@ class ForwardTaps:
             or forward_ad._current_level >= 0
             or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
         )
+
+
+def _samples(taps: Iterable[Tap]) -> int:
+    """Return the size of the batch: that of the first signal of a forward."""
+    return next((tap.moments.samples for tap in taps if not tap.is_gradient), 0)
 
 
 def _renumbered(taps: Iterable[Tap]) -> list[Tap]:
