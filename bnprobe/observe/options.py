@@ -17,6 +17,7 @@ class RecordOptions:
         max_steps: End the run cleanly after this many optimizer steps; None lets the script decide.
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that measuring may take, dimensionless (0.05 is 5 %).
+        free_seconds: Measuring, in seconds, that may be done before the budget counts: a short training that dies is seen whole.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
@@ -24,6 +25,7 @@ class RecordOptions:
     max_steps: int | None = None
     strict: bool = False
     budget: float = 0.05
+    free_seconds: float = 2.0
     remedies: tuple[str, ...] = ()
 
 

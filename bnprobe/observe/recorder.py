@@ -35,7 +35,7 @@ from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_parameters
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.privacy import unwatched
-from bnprobe.observe.schedule import FREE_SECONDS, Schedule
+from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ClosedStep, OpenStep
 from bnprobe.observe.surgery import Surgery
 from bnprobe.store.writer import RunWriter
@@ -78,7 +78,7 @@ class Recorder:
             self._on_backward, self._after_backward, self._on_failed_backward, self._writer.add_coverage, self._mute_gradients
         )
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
-        self._schedule = Schedule(options.every, options.budget, FREE_SECONDS)
+        self._schedule = Schedule(options.every, options.budget, options.free_seconds)
         self._axes = Axes(self._writer, self._census)
         self._meter = UpdateMeter()
         self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)

@@ -12,8 +12,6 @@ from bnprobe.observe.alarm import Alarm
 
 #: The first steps are a run's own baseline and are measured whatever they cost.
 BASELINE_STEPS = 10
-#: Measuring that may be done before the budget counts: a short training that dies is seen whole.
-FREE_SECONDS = 2.0
 #: Steps for which every step is measured once trouble shows.
 TROUBLE_STEPS = 20
 #: Share of a step that watching the gradients of unmeasured steps may take.
