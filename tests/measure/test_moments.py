@@ -276,7 +276,7 @@ def agree_on_dead(x):
     return measured(x, CHANNELS_FIRST)["dead"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     x=hnp.arrays(
         np.float32,
@@ -284,19 +284,13 @@ def agree_on_dead(x):
         elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False),
     ),
     layout=st.sampled_from([CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST]),
-    compiled=st.booleans(),
 )
-def test_any_small_signal(x, layout, compiled):
+def test_any_small_signal(x, layout):
+    """Of the compiled kernel, whatever the ratio of mean to spread; torch's is held to the promised ratios by the tests above."""
     if layout is TIME_FIRST and x.ndim < 3:
         layout = CHANNELS_LAST
-    with pytest.MonkeyPatch.context() as patch:
-        if not compiled:
-            patch.setattr(fused, "available", lambda: False)
-        if not is_compiled(torch.from_numpy(x), layout):
-            # torch's kernel is good up to a mean of 1e5 standard deviations, the compiled one beyond.
-            right = expected(torch.from_numpy(x), layout)
-            assume(bool((np.abs(right["mean"]) <= 1e5 * np.sqrt(right["variance"]))[right["variance"] > 0].all()))
-        agree(torch.from_numpy(x), layout)
+    assume(is_compiled(torch.from_numpy(x), layout))
+    agree(torch.from_numpy(x), layout)
 
 
 # -- micro-batches ----------------------------------------------------------------------------------------------------
