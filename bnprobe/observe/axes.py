@@ -37,6 +37,7 @@ class Axes:
         self._channels = 0
         self._models: list[weakref.ref[nn.Module]] = []
         self._parameters: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self._owners: dict[str, weakref.ref[nn.Module]] = {}
         self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
         self._optimizers: weakref.WeakKeyDictionary[torch.optim.Optimizer, _KnownOptimizer] = weakref.WeakKeyDictionary()
         self._optimizer_names: list[str] = []
@@ -94,6 +95,7 @@ class Axes:
         """Give places to parameters."""
         unknown = [parameter for parameter in parameters if self.parameter(parameter) is None]
         names = self._parameter_names() if unknown else {}
+        owners = self._parameter_owners() if unknown else {}
         for parameter in unknown:
             name, owner = names.get(id(parameter), (f"parameter{self._writer.parameter_count}", ""))
             if id(parameter) not in names:
@@ -107,6 +109,13 @@ class Axes:
                 parameter_group=group,
             )
             self._parameters[id(parameter)] = (weakref.ref(parameter), place)
+            if owner and id(parameter) in owners:
+                self._owners.setdefault(owner, weakref.ref(owners[id(parameter)]))
+
+    def never_called(self) -> list[str]:
+        """Return the names of modules whose parameters are trained although no call of them was ever seen."""
+        seen = {id(module) for key in self._layers if (module := key.module()) is not None}
+        return [name for name, owner in self._owners.items() if (module := owner()) is not None and id(module) not in seen]
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -141,6 +150,13 @@ class Axes:
                 name, owner = found[key]
                 names[key] = (self._qualify(root, name), self._qualify(root, owner))
         return names
+
+    def _parameter_owners(self) -> dict[int, nn.Module]:
+        owners: dict[int, nn.Module] = {}
+        for root in self._census.roots():
+            for key, module in self._census.parameter_owners(root).items():
+                owners.setdefault(key, module)
+        return owners
 
     def _qualify(self, root: nn.Module, name: str) -> str:
         """Put the model's name before a layer's where a program trains several models."""

@@ -157,6 +157,7 @@ class CompiledModules:
             return eager(*args, **kwargs)  # a compiled part of a module that is being shadowed
         measured = torch.is_grad_enabled() and not self._forward.muted and self._is_observed()
         if measured and module is None:
+            self._forward.missed_calls = True
             name = getattr(eager, "__qualname__", type(eager).__name__)
             self._on_gap(
                 f"layers called inside the compiled function {name}", "only compiled modules can be shadowed: compile the model instead"

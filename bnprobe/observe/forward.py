@@ -104,6 +104,8 @@ class ForwardTaps:
         self.muted = False
         #: Gradients that somebody else asks for (a penalty, a curvature) are not the training's.
         self.gradients_muted = 0
+        #: Some calls were seen and not measured, and a gap says so: a layer that is missing may be among them.
+        self.missed_calls = False
         self._census = census
         self._faults = faults
         self._on_forward = on_forward
@@ -208,6 +210,7 @@ class ForwardTaps:
                 self._observe(module, self._census.get(module), args, output)
         except Exception as error:
             self._unseen.add(id(module))
+            self.missed_calls = True
             self._faults.report(f"layer {self._safe_name(module)}", error)
         self.seconds += time.perf_counter() - started
 
@@ -358,6 +361,7 @@ class ForwardTaps:
     def _is_no_training(self, module: nn.Module) -> bool:
         """Whether this call is no training of its own: tracing, compiling, a functorch transform, forward mode, a graph capture."""
         if torch._C._functorch.maybe_current_level() is not None:
+            self.missed_calls = True
             self._on_gap("modules called inside torch.func transforms", "inside a transform a signal has no numbers of its own")
             return True
         return bool(

@@ -244,6 +244,18 @@ class ModuleCensus:
                     kernels.update(id(p) for p in real if tuple(p.shape[2:]) == module.kernel_size)
         return kernels
 
+    def parameter_owners(self, root: nn.Module) -> dict[int, nn.Module]:
+        """Map ``id(parameter)`` to the module below ``root`` that must be called for it to be seen at work."""
+        owners: dict[int, nn.Module] = {}
+        for module in root.modules():
+            above = list(self._above(module))
+            # These compute with what they hold, without calling it.
+            holder = next((other for other in above if isinstance(other, nn.MultiheadAttention | torch.jit.ScriptModule)), module)
+            if isinstance(module, ParametrizationList):
+                holder = above[1] if len(above) > 1 else module
+            owners.update((id(parameter), holder) for parameter in module._parameters.values() if parameter is not None)
+        return owners
+
     def trained_roots(self) -> list[nn.Module]:
         """Return the models whose layers ran with gradient, in order of first call."""
         modules = [entry.reference() for entry in self._seen.values() if entry.is_trained]

@@ -147,6 +147,9 @@ class Recorder:
         if self._compiled.count:
             text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
             self._writer.add_event(self._step.number, "schedule", text)
+        for name in () if self._forward.missed_calls else self._axes.never_called():
+            why = "its parameters are trained, but it is never called as a module: by .forward(), through its weight, or not at all"
+            self._writer.add_coverage(name, why)
         if self._processes and self._step.number == 0:
             why = "the script started processes of its own and did not train in this one; ranks started by torchrun are recorded"
             self._writer.add_coverage("training inside child processes", why, self._processes)

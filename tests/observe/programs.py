@@ -102,6 +102,7 @@ CASES = [
     Case("shared_module", 3, ("shared:input", "shared", "act", "shared:2", "act:2", "shared:3", "act:3", "head")),
     Case("parts_called", 12, ("encoder:input", "encoder", "relu", "head")),
     Case("sampled_between", 3),
+    Case("forward_called", 3, ("stem:input", "stem", "head:input", "head"), gaps=("hidden",)),
     Case("two_names_one_module", 3, ("encoder:input", "encoder", "head:input", "head")),
     Case("data_parallel", 3),
     Case("deep", 3, ("0:input", *(str(layer) for layer in range(301)))),
