@@ -10,6 +10,7 @@ Protocol: one JSON line in, ``{"jobs": [...], "timeout": seconds}``; one JSON li
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import json
 import os
@@ -34,6 +35,7 @@ class Job:
         options: keyword arguments of ``RecordOptions``.
         arguments: what the program finds in ``sys.argv[1:]``.
         environment: variables set before the recorder is made.
+        kill_at: the step after which the process kills itself with SIGKILL, as a machine that goes down would.
     """
 
     script: str
@@ -42,6 +44,7 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    kill_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,16 @@ def work(job: Job) -> int:
         if job.output is None:
             run_plainly(target)
         else:
-            run_recorded(target, Path(job.output), RecordOptions(**job.options), {}, _Listener())
+            die = None if job.kill_at is None else functools.partial(_die, job.kill_at)
+            run_recorded(target, Path(job.output), RecordOptions(**job.options), {}, _Listener(), on_progress=die)
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     return 0
+
+
+def _die(step: int, progress: Any) -> None:
+    if progress.step >= step:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Listener:

@@ -1,0 +1,127 @@
+"""How often `bnprobe diagnose` is right: every program of the fault library, with its fault and without, recorded and diagnosed.
+
+    python -m tests.benchmarks.diagnosis                        # all programs, seed 0
+    python -m tests.benchmarks.diagnosis --seeds 3              # three seeds each
+    python -m tests.benchmarks.diagnosis --every 5              # every fifth step measured
+    python -m tests.benchmarks.diagnosis --kill                 # runs that diverge are killed (SIGKILL) one step after
+    python -m tests.benchmarks.diagnosis --only tuned --cause dead-units
+
+The programs that were set aside are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
+for a final report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.faults.manifest import HEALTHY, PROGRAMS, Program
+from tests.faults.recording import NO_LIMIT, Diagnosed, Take, recorder
+from tests.faults.score import Figures, figures, gravest, is_layer_right, is_step_right, verdict
+
+PARTS = ("tuned", "set_aside")
+
+
+def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take]:
+    """Every program at every seed, with its fault and without."""
+    return [
+        Take(program, fixed, seed, options.every, options.kill, options.budget)
+        for program in programs
+        for fixed in ((False,) if program.cause == HEALTHY else (False, True))
+        for seed in range(options.seeds)
+    ]
+
+
+def line(one: Diagnosed) -> str:
+    """One recording in a line: what it was, what was said, and whether place and step are right."""
+    take = one.take
+    name = take.program.name + (" --fixed" if take.fixed else "") + (f" seed {take.seed}" if take.seed else "")
+    mark = "   " if verdict(one) == take.expected else "!! " if take.expected != HEALTHY or gravest(one.findings) == "error" else "!  "
+    said = []
+    for finding in one.findings:
+        where = f" {finding.layers[0]}" if finding.layers else ""
+        when = f" @{finding.step}" if finding.step is not None else ""
+        right = ""
+        if finding.id == take.expected != HEALTHY:
+            right += " (wrong layer)" if take.program.layers and not is_layer_right(one) else ""
+            right += " (wrong step)" if take.program.steps is not None and not is_step_right(one) else ""
+        arrow = "<- " if finding.follows_from else ""
+        said.append(f"{arrow}{finding.severity[0]}:{finding.id}{where}{when}{right}")
+    cut = f" [killed after step {one.killed_at}]" if one.killed_at is not None else ""
+    fate = f"loss {one.loss[0]:.3g} to {one.loss[1]:.3g}"
+    return f"{mark}{name:<50}{fate:<26}{cut}{'; '.join(said)}{f'  {one.error}' if one.error else ''}"
+
+
+def confusion(counted: Figures) -> str:
+    """The confusion matrix: a row a cause, a column a verdict, numbered as the rows where there is one."""
+    rows = sorted({cause for cause, _ in counted.confusion}, key=lambda name: (name == HEALTHY, name))
+    columns = rows + sorted({said for _, said in counted.confusion} - set(rows))
+    width = max(map(len, columns), default=0)
+    head = " " * (width + 4) + "".join(f"{number:>4}" for number in range(1, len(columns) + 1))
+    lines = [head]
+    for number, cause in enumerate(columns, 1):
+        cells = "".join(f"{counted.confusion[cause, said] or '.':>4}" for said in columns) if cause in rows else ""
+        lines.append(f"{number:>3} {cause:<{width}}{cells}".rstrip())
+    return "\n".join(lines)
+
+
+def summary(title: str, counted: Figures) -> str:
+    """The figures of one part."""
+    alarms = ", ".join(f"{severity} {share}" for severity, share in counted.alarms.items())
+    return "\n".join(
+        [
+            f"{title}",
+            f"  top-1         {counted.top1}",
+            f"  top-3         {counted.top3}",
+            f"  layer         {counted.layer}   of those whose cause was found: {counted.layer_of_found}",
+            f"  step          {counted.step}   of those whose cause was found: {counted.step_of_found}",
+            f"  sound runs    healthy {counted.sound}; false alarms: {alarms}",
+        ]
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=PARTS, help="one part of the library")
+    parser.add_argument("--cause", action="append", help="programs of this cause alone, or healthy; repeatable")
+    parser.add_argument("--program", action="append", help="this program alone; repeatable")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="measure every N-th step")
+    parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
+    parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
+    parser.add_argument("--details", action="store_true", help="show the programs that were set aside, too")
+    options = parser.parse_args()
+
+    chosen = [
+        program
+        for program in PROGRAMS
+        if (options.only is None or program.part == options.only)
+        and (options.cause is None or program.cause in options.cause)
+        and (options.program is None or program.name in options.program)
+    ]
+    started = time.monotonic()
+    done: list[Diagnosed] = []
+    with recorder(options.jobs) as record:
+        for one in record(takes(chosen, options)):
+            done.append(one)
+            if one.take.program.part == "tuned" or options.details:
+                print(line(one), flush=True)
+    for part in PARTS:
+        mine = [one for one in done if one.take.program.part == part]
+        if mine:
+            counted = figures(mine)
+            if part == "tuned" or options.details:
+                print(f"\n{confusion(counted)}")
+            print(f"\n{summary(f'{part}: {len(mine)} runs', counted)}")
+    if options.kill:
+        print(f"\nkilled one step after the loss was lost: {sum(one.killed_at is not None for one in done)} of {len(done)} runs")
+    broken = [one for one in done if one.error or not one.findings]
+    print(f"\n{len(done)} runs in {time.monotonic() - started:.0f} s; {len(broken)} ended badly")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

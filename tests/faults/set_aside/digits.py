@@ -1,0 +1,1 @@
+../tuned/digits.py

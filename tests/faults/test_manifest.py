@@ -1,0 +1,37 @@
+"""The manifest and the scripts agree, and the programs that were set aside are those that the rule chose."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.faults.manifest import HEALTHY, HERE, PROGRAMS, Program
+
+
+def test_every_script_is_in_the_manifest_and_in_its_folder() -> None:
+    scripts = {path for part in ("tuned", "set_aside") for path in (HERE / part).glob("*.py")}
+    assert {path for path in scripts if path.name != "digits.py"} == {program.path for program in PROGRAMS}
+
+
+def test_a_third_of_each_cause_is_set_aside() -> None:
+    programs = Counter(program.cause for program in PROGRAMS)
+    aside = Counter(program.cause for program in PROGRAMS if program.part == "set_aside")
+    assert min(programs.values()) >= 3
+    for cause, number in programs.items():
+        assert aside[cause] == round(number / 3)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_a_fault_can_be_removed(program: Program) -> None:
+    source = program.path.read_text(encoding="utf-8")
+    assert '"--seed"' in source
+    assert ("args.fixed" in source) == (program.cause != HEALTHY)
+
+
+def test_place_and_time() -> None:
+    program = Program("one", "dead-units", ("encoder.*", "head"), (3, 5))
+    assert program.is_place("encoder.2") and program.is_place("head") and not program.is_place("head:input")
+    assert program.is_time(3) and program.is_time(5) and not program.is_time(6)
+    assert program.is_time(9, tolerance=4) and not program.is_time(10, tolerance=4)
+    assert not Program("two", HEALTHY).is_time(0)
