@@ -13,14 +13,15 @@ PACKAGE = Path(bnprobe.__file__).parent
 
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
-    "launch": {"launch", "observe.options", "observe.recorder"},
+    "launch": {"launch", "observe.options", "observe.recorder", "observe.trial"},
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies"},
     "measure": {"measure"},
     "store": {"store"},
-    "analyse": {"analyse", "store.reader", "store.schema"},
+    "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file"},
     "diagnose": {"diagnose", "analyse", "store.reader", "store.schema"},
     "remedies": {"remedies", "measure"},
-    "report": {"report", "diagnose", "analyse", "store.reader", "store.schema"},
+    "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
+    "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
 }
 TORCH_FOLDERS = {"observe", "measure", "remedies"}
 

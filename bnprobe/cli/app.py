@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import demo, diagnose, inspect, record, remedies, report
+from bnprobe.cli import demo, diagnose, inspect, lr_limit, record, remedies, report
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -24,6 +24,7 @@ and why.
   bnprobe report bnprobe-train.7.h5    write one page that says what happened
   bnprobe diagnose bnprobe-train.7.h5  name the cause in the terminal, or for CI
   bnprobe inspect bnprobe-train.7.h5   say what the file holds
+  bnprobe lr-limit train.py --lr 0.1   find the largest rate that trains, with and without remedies
   bnprobe remedies                     list what record --remedy can change about a training
   bnprobe demo                         see all of it on two small networks
 """
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 # What follows the target belongs to the script, options with names like ours included.
 app.command(context_settings={"allow_interspersed_args": False})(record.record)
+app.command(context_settings={"allow_interspersed_args": False})(lr_limit.lr_limit)
 app.command()(report.report)
 app.command()(diagnose.diagnose)
 app.command()(inspect.inspect)

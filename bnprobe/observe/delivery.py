@@ -28,10 +28,15 @@ class Delivery:
         axes: its axes.
         schedule: told about every loss; says when every channel is stored.
         faults: where a step goes that cannot be made a row.
+
+    Attributes:
+        last_row: the step that was delivered last.
+        is_lost: whether a step was taken from a loss that is not finite or a thousand times the first.
     """
 
     def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults) -> None:
         self.last_row: dict[str, Any] | None = None
+        self.is_lost = False
         self._writer = writer
         self._axes = axes
         self._schedule = schedule
@@ -88,16 +93,18 @@ class Delivery:
         if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):
             self._writer.append_snapshot(channels.columns(self._axes))
         if row["loss"] is not None:
-            self._judge(row["step"], row["loss"])
+            self._judge(row["step"], row["loss"], was_skipped=bool(row.get("skipped")))
         self._writer.burst_if_due()
 
-    def _judge(self, step: int, loss: float) -> None:
+    def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
         if self._schedule.note_loss(loss):
             self._writer.add_event(step, "schedule", "the loss rises: every step is measured for a while")
         if math.isnan(self._first_loss) and loss != 0.0:
             self._first_loss = loss
         far = abs(loss) > DIVERGENCE_RATIO * abs(self._first_loss)
         if far or not math.isfinite(loss):
+            # A gradient scaler that looks for its scale skips such steps, and the training survives them.
+            self.is_lost = self.is_lost or not was_skipped
             times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
             self.note_divergence(step, f"the loss is {loss:.3g}{times}")
 

@@ -15,6 +15,7 @@ class RecordOptions:
     Attributes:
         every: Measure every n-th optimizer step; 1 measures each.
         max_steps: End the run cleanly after this many optimizer steps; None lets the script decide.
+        stop_when_lost: End the run as soon as its loss is not finite or a thousand times the first.
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that measuring may take, dimensionless (0.05 is 5 %).
         free_seconds: Measuring, in seconds, that may be done before the budget counts: a short training that dies is seen whole.
@@ -23,6 +24,7 @@ class RecordOptions:
 
     every: int = 1
     max_steps: int | None = None
+    stop_when_lost: bool = False
     strict: bool = False
     budget: float = 0.05
     free_seconds: float = 2.0

@@ -318,6 +318,9 @@ class Recorder:
         if self._options.max_steps is not None and self._step.number + 1 >= self._options.max_steps:
             self.settle()
             raise StopTraining(f"--max-steps {self._options.max_steps}")
+        if self._options.stop_when_lost and self._delivery.is_lost:
+            self.settle()
+            raise StopTraining("the loss is lost")
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.store.journal import Snapshot, find_journal
-from bnprobe.store.schema import TEXT, VARIABLES, Variable
+from bnprobe.store.schema import TEXT, Variable
 
 Array = NDArray[Any]
 Attributes = dict[str, str | int | float]
@@ -37,12 +37,13 @@ class RunContent:
     Args:
         path: the file.
         limit_bytes: how many bytes of arrays it may claim to hold.
+        variables: the schema that it should follow.
 
     Raises:
         OSError: or any other of ``Damage``: not an HDF5 file, or not one that can be opened.
     """
 
-    def __init__(self, path: Path, limit_bytes: int) -> None:
+    def __init__(self, path: Path, limit_bytes: int, variables: Mapping[str, Variable]) -> None:
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as until_opened:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -53,6 +54,7 @@ class RunContent:
             self._file = until_opened.enter_context(h5py.File(source, "r", **options))
             self._resources = until_opened.pop_all()
         self._left = limit_bytes
+        self._variables = variables
         self.problems: list[str] = []
 
     def close(self) -> None:
@@ -80,7 +82,7 @@ class RunContent:
 
     def arrays(self) -> Iterator[tuple[Variable, Array]]:
         """Yield every variable that is there and is what the schema says; note the others in ``problems``."""
-        for variable in VARIABLES.values():
+        for variable in self._variables.values():
             try:
                 array = self._array(variable)
             except Damage as error:

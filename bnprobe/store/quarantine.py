@@ -31,7 +31,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.store.schema import TEXT, VARIABLES
+from bnprobe.store.schema import TEXT
+from bnprobe.store.tables import TABLES
 
 Array = NDArray[Any]
 Attributes = dict[str, str | int | float]
@@ -73,18 +74,19 @@ def size_limit(size: int) -> int:
     return min(max(SMALLEST_LIMIT_BYTES, EXPANSION_LIMIT * size), LARGEST_LIMIT_BYTES)
 
 
-def read_quarantined(path: Path) -> Reply:
-    """Read a run file in another process.
+def read_quarantined(path: Path, table: str = "run") -> Reply:
+    """Read a file in another process.
 
     Args:
         path: the file.
+        table: the schema that it should follow, by its name in ``TABLES``.
 
     Raises:
         ReaderDied: the reader crashed, ran out of its memory or time, or could not be started.
         Refused: HDF5 could not open the file.
     """
     with _server_lock:
-        return _current_server().read(path)
+        return _current_server().read(path, table)
 
 
 class _Server:
@@ -116,11 +118,11 @@ class _Server:
     def is_usable(self) -> bool:
         return self.owner == os.getpid() and self._process.poll() is None
 
-    def read(self, path: Path) -> Reply:
+    def read(self, path: Path, table: str) -> Reply:
         size = path.stat().st_size
         limit_bytes = size_limit(size)
         seconds = SECONDS_AT_LEAST + size / BYTES_PER_SECOND
-        request = {"path": os.fspath(path.absolute()), "seconds": seconds, "limit_bytes": limit_bytes}
+        request = {"path": os.fspath(path.absolute()), "seconds": seconds, "limit_bytes": limit_bytes, "table": table}
         assert self._process.stdin is not None and self._process.stdout is not None
         timer = threading.Timer(seconds + TIMER_GRACE_SECONDS, self._process.kill)
         timer.daemon = True
@@ -131,7 +133,7 @@ class _Server:
             self._process.stdin.flush()
             frames = _Frames(self._process.stdout)
             try:
-                return _receive(frames, limit_bytes)
+                return _receive(frames, limit_bytes, table)
             finally:
                 if frames.was_the_last:
                     self.stop()
@@ -235,13 +237,13 @@ class _Frames:
             done += count
 
 
-def _receive(frames: _Frames, limit_bytes: int) -> Reply:
+def _receive(frames: _Frames, limit_bytes: int, table: str) -> Reply:
     reply, complete, refusal = Reply(), False, None
     malformed = False
     try:
         for record, payload in _records(frames, limit_bytes):
             if record["kind"] == "array":
-                name, array = _array(record, payload)
+                name, array = _array(record, payload, table)
                 reply.arrays[name] = array
             elif record["kind"] == "attributes":
                 reply.attributes = {str(key): value for key, value in record["values"].items() if isinstance(value, (str, int, float))}
@@ -273,8 +275,8 @@ def _records(frames: _Frames, limit_bytes: int) -> Iterator[tuple[dict[str, Any]
         yield record, frames.read(8 * payload_length)
 
 
-def _array(record: dict[str, Any], payload: bytearray) -> tuple[str, Array]:
-    variable = VARIABLES[record["name"]]
+def _array(record: dict[str, Any], payload: bytearray, table: str) -> tuple[str, Array]:
+    variable = TABLES[table][record["name"]]
     if variable.dtype == TEXT:
         texts = [str(text) for text in record["texts"]]
         return variable.name, np.array(texts, dtype=object)

@@ -15,6 +15,7 @@ import numpy as np
 
 from bnprobe.store.content import Damage, RunContent
 from bnprobe.store.schema import TEXT
+from bnprobe.store.tables import TABLES
 
 _FRAME_BYTES = 2**20
 #: What the reader may use beside the arrays: HDF5's own caches, a second copy of the largest array while it is converted.
@@ -95,7 +96,7 @@ def _limit(request: dict[str, Any]) -> None:
 def _answer(request: dict[str, Any], pipe: Any) -> None:
     """Write the records that a file makes."""
     try:
-        content = RunContent(Path(request["path"]), int(request["limit_bytes"]))
+        content = RunContent(Path(request["path"]), int(request["limit_bytes"]), TABLES[request["table"]])
     except Damage as error:
         _write(pipe, {"kind": "refused", "reason": str(error)[:1000]})
         return

@@ -139,9 +139,9 @@ def read_run(path: Path | str) -> Run:
     """
     path = Path(path)
     for _ in range(READS_OF_A_GROWING_FILE):
-        before = _look(path)
-        reply = _read(path, before.st_size)
-        after = _look(path)
+        before = look(path)
+        reply = read_reply(path, before.st_size)
+        after = look(path)
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             break
     _check_conventions(path, reply.attributes)
@@ -153,8 +153,12 @@ def read_run(path: Path | str) -> Run:
 # -- reading, part by part --------------------------------------------------------------------------------------------
 
 
-def _look(path: Path) -> os.stat_result:
-    """Return the file's state. What is no regular file could block a reader for ever, or never end."""
+def look(path: Path) -> os.stat_result:
+    """Return the state of a file that may be an HDF5 file. What is no regular file could block a reader for ever, or never end.
+
+    Raises:
+        RunFileError: no such file, none that can be read, or not HDF5.
+    """
     hint = "name a file written by `bnprobe record`"
     try:
         found = path.stat()
@@ -176,10 +180,20 @@ def _look(path: Path) -> os.stat_result:
     return found
 
 
-def _read(path: Path, size: int) -> Reply:
+def read_reply(path: Path, size: int, table: str = "run") -> Reply:
+    """Read what looks like an HDF5 file in a process of its own.
+
+    Args:
+        path: the file.
+        size: its size, for the message.
+        table: the schema that it should follow.
+
+    Raises:
+        RunFileError: it is damaged.
+    """
     damaged = "copy it again from where it was recorded, or record again"
     try:
-        return read_quarantined(path)
+        return read_quarantined(path, table)
     except Refused as refusal:
         raise RunFileError(f"{path} ({size} bytes) is cut short or damaged ({str(refusal)[:200]})", damaged) from None
     except ReaderDied as death:

@@ -125,9 +125,9 @@ def judge(path: Path, truths: list[dict[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {"peak": 0, "death": ""}
     original = reader.read_quarantined
 
-    def watching(name: Path) -> quarantine.Reply:
+    def watching(name: Path, table: str = "run") -> quarantine.Reply:
         try:
-            reply = original(name)
+            reply = original(name, table)
         except quarantine.ReaderDied as death:
             seen["death"] = str(death)
             raise

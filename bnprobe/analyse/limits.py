@@ -1,0 +1,145 @@
+"""From trials at scaled learning rates to limits: an interval for each remedy and seed, and the factor that a remedy buys.
+
+A limit is never one number: trials show a rate that trains and a faster one that does not, and the limit lies between them, for this
+script, this seed and this number of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bnprobe.store.limits_file import NO_REMEDY, Trial, factor_of
+
+Verdict = Literal["trains", "fails", "slow"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a limit lies.
+
+    Attributes:
+        trains_at: the fastest that trained; 0 where none did.
+        fails_at: the slowest above it that did not; infinite where none failed.
+    """
+
+    trains_at: float
+    fails_at: float
+
+    def scaled(self, unit: float) -> Interval:
+        """Return the same in another unit."""
+        return Interval(self.trains_at * unit, self.fails_at * unit)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a rate that trains and one that fails were both found."""
+        return self.trains_at > 0 and math.isfinite(self.fails_at)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the trials of one remedy and seed have found.
+
+    Attributes:
+        remedy: specifications joined by '+', or NONE.
+        seed: 0 is the script as it is.
+        interval: where the limit lies, as a factor on the script's own rates; None where a trial failed for another reason.
+        fails_by: how the slowest that failed did: stuck or diverges; "" where none failed.
+        trials: how many were made.
+        odd_ones: trials that do not fit a single limit: a slower one that failed.
+        failure: why there is no outcome, or "".
+    """
+
+    remedy: str
+    seed: int
+    interval: Interval | None
+    fails_by: str
+    trials: int
+    odd_ones: int
+    failure: str = ""
+
+
+def verdict_of(trial: Trial) -> Verdict:
+    """Return what a trial that has an outcome says about its rate."""
+    if trial.outcome == "trains":
+        return "trains"
+    return "slow" if trial.is_slow else "fails"
+
+
+def tried(trials: Sequence[Trial], remedy: str, seed: int) -> dict[int, Trial]:
+    """Return the trials of one search that have an outcome, by their place on the grid."""
+    return {one.notch: one for one in trials if (one.remedy, one.seed) == (remedy, seed) and one.outcome != "failed"}
+
+
+def bracket(tried: Mapping[int, Verdict]) -> tuple[int | None, int | None]:
+    """Return the fastest place that trained (or, as long as none did, that was merely slow) and the slowest above it that failed.
+
+    >>> bracket({0: "trains", 4: "fails", 2: "trains"}), bracket({0: "fails"}), bracket({0: "slow", 4: "fails"})
+    ((2, 4), (None, 0), (0, 4))
+    """
+    trained = [notch for notch, verdict in tried.items() if verdict == "trains"]
+    slow = [notch for notch, verdict in tried.items() if verdict == "slow"]
+    failed = [notch for notch, verdict in tried.items() if verdict == "fails"]
+    if not trained:
+        slow = [notch for notch in slow if notch < min(failed, default=notch + 1)]
+    low = max(trained or slow, default=None)
+    above = [notch for notch in failed if low is None or notch > low]
+    return low, min(above, default=None)
+
+
+def search_result(trials: Sequence[Trial], remedy: str, seed: int) -> Search:
+    """Sum up the trials of one remedy and seed."""
+    found = tried(trials, remedy, seed)
+    failed = [one for one in trials if (one.remedy, one.seed, one.outcome) == (remedy, seed, "failed")]
+    verdicts = {notch: verdict_of(one) for notch, one in found.items()}
+    low, high = bracket(verdicts)
+    trains = [notch for notch, verdict in verdicts.items() if verdict == "trains"]
+    odd = sum(verdict == "fails" and notch < max(trains, default=notch) for notch, verdict in verdicts.items())
+    trains_at = factor_of(low) if low is not None and verdicts[low] == "trains" else 0.0
+    return Search(
+        remedy=remedy,
+        seed=seed,
+        interval=Interval(trains_at, factor_of(high) if high is not None else math.inf) if found else None,
+        fails_by=found[high].outcome if high is not None else "",
+        trials=len(found) + len(failed),
+        odd_ones=odd,
+        failure=failed[-1].reason if failed else "",
+    )
+
+
+def searches(trials: Sequence[Trial]) -> list[Search]:
+    """Sum up all trials, remedy by remedy in the order in which they were first tried, seeds rising."""
+    remedies = list(dict.fromkeys(one.remedy for one in trials))
+    seeds = {remedy: sorted({one.seed for one in trials if one.remedy == remedy}) for remedy in remedies}
+    return [search_result(trials, remedy, seed) for remedy in remedies for seed in seeds[remedy]]
+
+
+def hull(intervals: Sequence[Interval]) -> Interval | None:
+    """Return the interval over all seeds: at its lower end every seed trains, at its upper end every seed fails.
+
+    >>> hull([Interval(1.0, 1.5), Interval(1.5, 2.2)])
+    Interval(trains_at=1.0, fails_at=2.2)
+    """
+    if not intervals:
+        return None
+    return Interval(min(one.trains_at for one in intervals), max(one.fails_at for one in intervals))
+
+
+def gain(limit: Interval, baseline: Interval) -> Interval:
+    """Return by what factor a limit lies above another, as an interval: its lower end is sure, below its upper end all is possible.
+
+    >>> gain(Interval(10.0, 15.0), Interval(1.0, 1.5)).fails_at
+    15.0
+    """
+    sure = limit.trains_at / baseline.fails_at
+    possible = limit.fails_at / baseline.trains_at if baseline.trains_at else math.inf
+    return Interval(sure, possible)
+
+
+def gains(found: Sequence[Search], remedy: str) -> Interval | None:
+    """Return what a remedy buys over none, over all seeds that both have; None where they share none."""
+    baseline = {one.seed: one.interval for one in found if one.remedy == NO_REMEDY and one.interval is not None}
+    mine = {one.seed: one.interval for one in found if one.remedy == remedy and one.interval is not None}
+    return hull([gain(mine[seed], baseline[seed]) for seed in sorted(mine.keys() & baseline.keys())])

@@ -1,0 +1,236 @@
+"""``bnprobe lr-limit``: how large a learning rate an unedited script stands, found by short trials."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bnprobe.launch.target import Target
+    from bnprobe.lrlimit.search import Plan, Standing
+    from bnprobe.store.limits_file import Limits, Trial
+
+
+def lr_limit(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The script to try, or a module with -m.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="The script's own arguments and options, unchanged.", metavar="[ARGS]...", show_default=False),
+    ] = None,
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module, as in python -m.")] = False,
+    remedy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remedy",
+            metavar="NONE|NAME[:SETTINGS]",
+            help="What to compare; repeatable; several that act together joined by + (default: NONE and msr).",
+            show_default=False,
+        ),
+    ] = None,
+    rates: Annotated[str | None, typer.Option("--rates", metavar="A:B", help="Try rates from A to B only.", show_default=False)] = None,
+    steps: Annotated[int, typer.Option("--steps", min=20, metavar="N", help="Optimizer steps of each trial.")] = 100,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="K", help="Seeds; the first is the script as it is.")] = 2,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trials at a time (default: one for two cores).", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file of trials (default: bnprobe-limits-<script>.h5 here).")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make all trials anew, even if the file holds some.")] = False,
+) -> None:
+    """Find the largest learning rate that a script stands, with and without remedies, by short trials of the script itself.
+
+    Each trial runs the script in a process of its own, all its learning rates multiplied by one factor, on a copy-on-write view of the
+    file system: checkpoints and logs that it writes go nowhere. Typed again, the command goes on where it was interrupted.
+
+    \b
+      bnprobe lr-limit train.py --lr 0.1
+      bnprobe lr-limit --remedy NONE --remedy msr --remedy batch-norm --seeds 3 train.py
+      bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
+    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.launch.provenance import collect_provenance
+    from bnprobe.launch.target import resolve
+    from bnprobe.lrlimit.search import Searches
+
+    resolved = resolve(target, module, arguments or [])
+    plan = _plan(resolved, remedy, rates, steps, seeds, jobs)
+    file = output or Path(f"bnprobe-limits-{resolved.label}.h5")
+    page = file.with_suffix(".html")
+    attributes: dict[str, str | int | float] = {
+        **collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
+        **_settings(plan, resolved),
+    }
+    before = _earlier_trials(file, attributes, fresh)
+    voice = _Voice(plan)
+    voice.begin(file, before)
+    trials = [trial for trial in before.trials if trial.outcome != "failed"] if before else []
+    searches = Searches(plan, file, attributes, trials, before.predictions if before else [], voice.trial, voice.standing)
+    try:
+        with _terminable():
+            searches.run()
+    except KeyboardInterrupt:
+        voice.interrupted(len(searches.trials), file)
+        raise typer.Exit(130) from None
+    finally:
+        voice.end()
+    _conclude(file, page)
+
+
+def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: int, seeds: int, jobs: int | None) -> Plan:
+    import os
+
+    from bnprobe.lrlimit.search import Plan
+    from bnprobe.lrlimit.trial import Script
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    at_once = jobs or max(1, cores // 2)
+    return Plan(
+        script=Script(target.name, target.is_module, target.arguments),
+        remedies=_remedies(remedy or ["NONE", "msr"]),
+        seeds=seeds,
+        steps=steps,
+        rates=_rates(rates) if rates else None,
+        jobs=at_once,
+        threads=max(1, cores // at_once),
+    )
+
+
+def _remedies(texts: list[str]) -> tuple[str, ...]:
+    from bnprobe.lrlimit.search import split_remedies
+    from bnprobe.remedies.specification import parse_all
+
+    found = [
+        "NONE" if text.strip().upper() == "NONE" else "+".join(one.text for one in parse_all(split_remedies(text.strip())))
+        for text in texts
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _rates(text: str) -> tuple[float, float]:
+    from bnprobe.errors import UsageError
+
+    low, colon, high = text.partition(":")
+    try:
+        slowest, fastest = float(low), float(high)
+    except ValueError:
+        slowest = fastest = 0.0
+    if not colon or not 0 < slowest < fastest < float("inf"):
+        raise UsageError(f"--rates is '{text}', expected two rates, the smaller one first", "such as --rates 0.001:1")
+    return slowest, fastest
+
+
+def _settings(plan: Plan, target: Target) -> dict[str, str | int]:
+    """What trials must have in common to stand in one file, and what else the reader of the file may ask."""
+    import hashlib
+
+    digest = "" if target.is_module or not Path(target.path).is_file() else hashlib.sha256(Path(target.path).read_bytes()).hexdigest()
+    return {
+        "steps": plan.steps,
+        "script_digest": digest,
+        "remedies": "\n".join(plan.remedies),
+        "seeds": plan.seeds,
+        "rates": "" if plan.rates is None else f"{plan.rates[0]!r}:{plan.rates[1]!r}",
+        "jobs": plan.jobs,
+        "threads": plan.threads,
+    }
+
+
+def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh: bool) -> Limits | None:
+    """Return what the file holds already, if it belongs to the same script under the same conditions.
+
+    Raises:
+        UsageError: it belongs to another, or cannot be written.
+    """
+    from bnprobe.errors import UsageError
+    from bnprobe.launch.output import check_output
+    from bnprobe.store.limits_file import holds_limits, read_limits
+
+    if not file.exists():
+        check_output(file, force=False)
+        return None
+    if not holds_limits(file):
+        raise UsageError(f"'{file}' exists and holds no learning-rate trials", "choose another name with -o")
+    if fresh:
+        return None
+    limits = read_limits(file)
+    told = {"argv": "the command line of the script", "cwd": "the folder", "steps": "--steps", "script_digest": "the script itself"}
+    for name, what in told.items():
+        if limits.attributes.get(name) != attributes[name]:
+            raise UsageError(f"'{file}' holds trials that differ in {what}", "--fresh replaces them, or choose another name with -o")
+    return limits
+
+
+def _conclude(file: Path, page: Path) -> None:
+    from bnprobe.report.limits_text import table
+    from bnprobe.store.limits_file import read_limits
+
+    print(table(read_limits(file)))
+
+
+class _Voice:
+    """What the command says while it works: on stderr, so that its table can be piped."""
+
+    def __init__(self, plan: Plan) -> None:
+        from bnprobe.cli.status_line import on_stderr
+
+        self._plan = plan
+        self._line = on_stderr()
+        self._done = 0
+
+    def begin(self, file: Path, before: Limits | None) -> None:
+        from bnprobe.cli.voice import say
+
+        plan = self._plan
+        at_once = f"{plan.jobs} at a time, " if plan.jobs > 1 else ""
+        threads = f"{plan.threads} thread{'s' if plan.threads > 1 else ''} each"
+        say(f"trials of {plan.steps} steps, {at_once}{threads}; results go to {file}")
+        if before is not None and before.trials:
+            say(f"going on: {len(before.trials)} trials were made before and are not repeated")
+
+    def trial(self, trial: Trial) -> None:
+        from bnprobe.cli.voice import say
+        from bnprobe.report.limits_text import trial_line
+
+        self._done += 1
+        say(trial_line(trial))
+
+    def standing(self, standing: Standing) -> None:
+        from bnprobe.report.limits_text import duration
+
+        if self._line.is_due():
+            left = f" | about {duration(standing.seconds_left)} left" if standing.seconds_left == standing.seconds_left else ""
+            now = ", ".join(f"{one.remedy} seed {one.seed}" for one in standing.running)
+            self._line.update(f"bnprobe: {standing.done} of about {standing.expected} trials | now {now}{left}")
+
+    def interrupted(self, done: int, file: Path) -> None:
+        from bnprobe.cli.voice import say
+
+        self._line.clear()
+        say(f"interrupted; {done} finished trials are kept in {file}")
+        say(f"to go on: {shlex.join(['bnprobe', *(word for word in sys.argv[1:] if word != '--fresh')])}")
+
+    def end(self) -> None:
+        self._line.clear()
+
+
+class _terminable:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: nothing left running, what has ended on disk."""
+
+    def __enter__(self) -> None:
+        import signal
+
+        self._before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def __exit__(self, *error: object) -> None:
+        import signal
+
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

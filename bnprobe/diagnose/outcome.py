@@ -1,0 +1,43 @@
+"""How a training ended up, in one word: it trains, is stuck or diverges. The one definition, for trials as for recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.optimisation import learning_rate_too_low
+from bnprobe.diagnose.wording import loss_fate, number
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a training.
+
+    Attributes:
+        word: trains, stuck or diverges; None where the run is too short to tell.
+        reason: one clause with the numbers that decided.
+        is_slow: a stuck training is stuck because its steps are too small.
+    """
+
+    word: Literal["trains", "stuck", "diverges"] | None
+    reason: str
+    is_slow: bool = False
+
+
+def outcome(case: Case) -> Outcome:
+    """Judge a run.
+
+    *Diverges*: the loss is not finite, or above 1000 times the first. *Stuck*: at its end the loss lies at the level of guessing, or has
+    risen, or has not moved (``Case.is_stuck``), unless it has lost nearly all of its first value at once. *Trains*: neither, after at
+    least as many steps as a statement about the course of the loss needs.
+    """
+    if case.divergence is not None:
+        return Outcome("diverges", loss_fate(case))
+    if case.course is None or case.course.steps < thresholds.COURSE_STEPS:
+        seen = case.course.steps if case.course is not None else 0
+        return Outcome(None, f"only {seen} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell")
+    if case.is_stuck and (case.is_at_chance or case.course.late > thresholds.GONE_SHARE * case.course.first):
+        return Outcome("stuck", loss_fate(case), is_slow=learning_rate_too_low(case) is not None)
+    return Outcome("trains", f"the loss went from {number(case.course.first)} to {number(case.course.late)}")

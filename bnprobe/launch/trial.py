@@ -1,0 +1,104 @@
+"""The process of one learning-rate trial: ``python -m bnprobe.launch.trial ORDER``, with ORDER a JSON document.
+
+It runs the target as ``bnprobe record`` does, in a private view of the file system, with its learning rates scaled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnprobe.launch.ending import Ending, describe
+from bnprobe.launch.lifecycle import Lifecycle, Recording
+from bnprobe.launch.private_files import protect_files
+from bnprobe.launch.provenance import collect_provenance
+from bnprobe.launch.runner import run
+from bnprobe.launch.target import Target
+from bnprobe.observe.options import RecordOptions
+
+_PARENT_DEATH_SIGNAL = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the process is to do.
+
+    Attributes:
+        target: name of the script or module.
+        is_module: whether it is a module.
+        arguments: the script's own.
+        remedies: remedies to apply, in order.
+        factor: on the learning rates.
+        seed: 0 for the script as it is.
+        steps: optimizer steps after which the trial ends.
+        folder: where the trial may write; the run file, ``run.h5``, goes there.
+        parent: process that waits for it.
+        probes: whether the recording shall predict a limit, too.
+    """
+
+    target: str
+    is_module: bool
+    arguments: list[str]
+    remedies: list[str]
+    factor: float
+    seed: int
+    steps: int
+    folder: str
+    parent: int
+    probes: bool
+
+
+class _Faults:
+    """Passes on what fails in the recording; the process that waits reads it among the last lines."""
+
+    def fault(self, error: Exception) -> None:
+        print(f"bnprobe: the recording failed: {describe(error)}", file=sys.stderr)
+
+    def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
+        if not recorded:
+            print("bnprobe: the script never imported torch", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the trial; leaves the way the script leaves."""
+    order = Order(**json.loads(sys.argv[1]))
+    _die_with(order.parent)
+    folder = Path(order.folder)
+    protection = protect_files(folder)
+    target = Target(order.target, order.is_module, tuple(order.arguments))
+    provenance = {
+        **collect_provenance(target, ["bnprobe", "lr-limit", order.target, *order.arguments]),
+        "trial_factor": repr(order.factor),
+        "trial_seed": str(order.seed),
+        "trial_protection": protection,
+    }
+    options = RecordOptions(max_steps=order.steps, stop_when_lost=True, remedies=tuple(order.remedies))
+
+    def make_recording() -> Recording:
+        from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now
+        from bnprobe.observe.trial import Trial
+
+        recorder = Recorder(folder / "run.h5", options, provenance)
+        return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent)
+
+    # Strict: a trial whose rates could not be scaled must not pass for one.
+    lifecycle = Lifecycle(make_recording, _Faults(), strict=True)
+    lifecycle.arm()
+    run(target, lifecycle.script_ended)
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process when the one that waits for it ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

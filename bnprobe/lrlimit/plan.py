@@ -1,0 +1,66 @@
+"""Which rate to try next: out from the script's own rate by factors until one trains and a faster one does not, then halve the gap.
+
+Rates lie on a grid of four notches to a factor of five, so a bracket of one notch is an interval of ratio 1.495. Everything here is
+whole numbers: a place on the grid and what became of the trial there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bnprobe.analyse.limits import Verdict, bracket
+
+#: Strides of the search for a bracket, in notches: factors of 5, 5, 25, 25, ... from the script's own rate, where nothing is known.
+STRIDES = (4, 4, 8)
+#: The same from the limit of another seed: it will be near.
+NEAR_STRIDES = (1, 2, 4, 8)
+MOST_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class Range:
+    """The places that may be tried, both ends included; None is no limit."""
+
+    low: int | None = None
+    high: int | None = None
+
+    def clamp(self, notch: int) -> int:
+        """Return the nearest place that may be tried."""
+        notch = notch if self.low is None else max(notch, self.low)
+        return notch if self.high is None else min(notch, self.high)
+
+
+def next_notch(
+    tried: Mapping[int, Verdict],
+    start: int = 0,
+    strides: tuple[int, ...] = STRIDES,
+    allowed: Range | None = None,
+    most_trials: int = MOST_TRIALS,
+) -> int | None:
+    """Return the place to try next, or None when the search is over.
+
+    A stuck training that hardly moved its weights ("slow") is no failure of too large a rate: the search goes up from it.
+
+    Args:
+        tried: the outcome at each place so far.
+        start: where to begin.
+        strides: steps of the search for a bracket, the last one repeated.
+        allowed: places that may be tried.
+        most_trials: trials that may be made.
+
+    >>> next_notch({}), next_notch({0: "trains"}), next_notch({0: "trains", 4: "fails"}), next_notch({0: "trains", 1: "fails"})
+    (0, 4, 2, None)
+    """
+    allowed = allowed or Range()
+    if len(tried) >= most_trials:
+        return None
+    if not tried:
+        return allowed.clamp(start)
+    low, high = bracket(tried)
+    if low is not None and high is not None:
+        return (low + high) // 2 if high - low > 1 else None
+    moves = len(tried) - 1
+    stride = strides[min(moves, len(strides) - 1)]
+    edge = allowed.clamp(low + stride) if low is not None else allowed.clamp(min(tried) - stride)
+    return None if edge in tried else edge

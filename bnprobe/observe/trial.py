@@ -1,0 +1,158 @@
+"""A training that is a trial: its learning rates scaled, its seeds moved on, and ended as soon as its outcome is certain.
+
+Rates are scaled where they are used, around every step, and put back before anyone else looks: whatever a scheduler writes into the
+groups, each step is taken at the factor times that. Everything in an optimizer that is proportional to its rate scales with it, the
+decoupled weight decay of AdamW included.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.optim.optimizer import Optimizer
+
+from bnprobe.observe.options import StopTraining
+from bnprobe.observe.patches import Patches, untraced
+from bnprobe.observe.recorder import Recorder
+
+#: Seeds of neighbouring trials are this far apart: far enough that a script that seeds epochs with seed + epoch does not meet them.
+SEED_STRIDE = 1_000_003
+
+
+class Trial:
+    """A recording whose training is changed on purpose; it stands in for the recorder towards the process that runs the script.
+
+    Args:
+        recorder: records the training.
+        factor: on every learning rate.
+        seed: 0 leaves the script as it is.
+        is_orphaned: asked at every step; true ends the trial at once, since nobody waits for it.
+    """
+
+    def __init__(self, recorder: Recorder, factor: float, seed: int, is_orphaned: Callable[[], bool]) -> None:
+        self.scaled_steps = 0
+        self._recorder = recorder
+        self._factor = factor
+        self._seed = seed
+        self._is_orphaned = is_orphaned
+        self._patches = Patches()
+        self._inside: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._refused = False
+
+    def install(self) -> None:
+        """Attach to torch, which has just been imported."""
+        # Around the step hooks, so that the recorder finds the rates as they are used.
+        Optimizer.profile_hook_step = staticmethod(self._scaling(Optimizer.profile_hook_step))  # type: ignore[method-assign]
+        if self._seed:
+            self._move_seeds(self._seed * SEED_STRIDE)
+        self._recorder.install()
+
+    def flush(self) -> None:
+        """Put on disk what is held in memory."""
+        self._recorder.flush()
+
+    def finish(self, ending: Any) -> None:
+        """Close the file."""
+        self._patches.undo()
+        self._recorder.finish(ending)
+
+    def abandon(self) -> None:
+        """This is a forked child: leave the file alone."""
+        self._recorder.abandon()
+
+    # -- learning rates -----------------------------------------------------------------------------------------------
+
+    def _scaling(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap what torch puts around the ``step`` of every optimizer class when it is first used."""
+
+        @functools.wraps(original)
+        def profile_hook_step(function: Callable[..., Any]) -> Callable[..., Any]:
+            hooked = original(function)
+
+            def step(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+                if optimizer in self._inside:  # a step that calls the step it inherits
+                    return hooked(optimizer, *args, **kwargs)
+                self._check_whether_to_go_on()
+                with self._scaled(optimizer):
+                    try:
+                        return hooked(optimizer, *args, **kwargs)
+                    except StopTraining:
+                        self._refused = True
+                        raise
+
+            return functools.wraps(hooked)(untraced(step))
+
+        return profile_hook_step
+
+    @contextmanager
+    def _scaled(self, optimizer: Optimizer) -> Iterator[None]:
+        before = [(group, group.get("lr")) for group in optimizer.param_groups]
+        # A tensor is multiplied as a copy: schedulers write into it, and several groups may share it.
+        during = [rate if rate is None or self._factor == 1.0 else rate * self._factor for _, rate in before]
+        self._inside.add(optimizer)
+        for (group, _), scaled in zip(before, during, strict=True):
+            if scaled is not None:
+                group["lr"] = scaled
+        try:
+            yield
+            self.scaled_steps += any(rate is not None for rate in during)
+        finally:
+            self._inside.discard(optimizer)
+            for (group, rate), scaled in zip(before, during, strict=True):
+                if group.get("lr") is scaled:
+                    group["lr"] = rate
+                elif scaled is not None:  # the optimizer has set its own rate, from the one that it found
+                    group["lr"] = group["lr"] / self._factor
+
+    def _check_whether_to_go_on(self) -> None:
+        # A script that catches everything would train on after it was stopped.
+        if self._refused or self._is_orphaned():
+            os._exit(0)
+
+    # -- seeds --------------------------------------------------------------------------------------------------------
+
+    def _move_seeds(self, offset: int) -> None:
+        """Give the global generators another start, now and at every later call that seeds them.
+
+        A generator that the script makes for itself, to split its data, say, keeps its seed.
+        """
+        random.seed(offset)
+        torch.manual_seed(offset)
+        owners: list[tuple[Any, str]] = [
+            (torch, "manual_seed"),
+            (torch.random, "manual_seed"),
+            (torch.cuda, "manual_seed"),
+            (torch.cuda, "manual_seed_all"),
+            (random, "seed"),
+        ]
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            numpy.random.seed(offset)
+            owners.append((numpy.random, "seed"))
+        for owner, name in owners:
+            self._patches.replace(owner, name, lambda original: _moved(original, offset))
+
+
+def _moved(original: Callable[..., Any], offset: int) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def seed(*args: Any, **kwargs: Any) -> Any:
+        name = next((key for key in ("seed", "a") if key in kwargs), None)
+        if name is not None and isinstance(kwargs[name], int):
+            kwargs = {**kwargs, name: _further(kwargs[name], offset)}
+        elif args and isinstance(args[0], int):
+            args = (_further(args[0], offset), *args[1:])
+        return original(*args, **kwargs)
+
+    return seed
+
+
+def _further(seed: int, offset: int) -> int:
+    return (seed + offset) % 2**32  # what numpy accepts

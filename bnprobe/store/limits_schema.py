@@ -1,0 +1,68 @@
+"""The schema of a file of learning-rate trials (``bnprobe lr-limit``): same conventions as the run file's, another table.
+
+A trial is the script itself, run for some steps with its learning rates multiplied by a factor. Factors lie on a grid of four to a
+factor of five, so that trials of different seeds and remedies are trials of the same rates.
+"""
+
+from __future__ import annotations
+
+from bnprobe.store.schema import TEXT, Variable
+
+SCHEMA_NAME = "bnprobe-limits"
+SCHEMA_VERSION = 1
+CONVENTIONS = f"{SCHEMA_NAME}-{SCHEMA_VERSION}"
+
+DIMENSIONS = {
+    "trial": "one run of the script at a scaled learning rate",
+    "sample": "one step of one trial; trials lie end to end",
+    "prediction": "a limit that a trial's own recording predicts",
+}
+
+_TRIAL = [
+    Variable("trial", ("trial",), "i4", "1", "index of the trial, in the order in which they ended"),
+    Variable("trial_remedy", ("trial",), TEXT, "", "remedies at work, joined by '+'; NONE without any"),
+    Variable("trial_seed", ("trial",), "i4", "1", "seed; 0 is the script as it is"),
+    Variable("trial_notch", ("trial",), "i4", "1", "place on the grid of factors", "factor = 5^(notch / 4)"),
+    Variable("trial_factor", ("trial",), "f8", "1", "factor on every learning rate of the script", "5^(notch / 4)"),
+    Variable(
+        "trial_rate",
+        ("trial",),
+        "f8",
+        "1",
+        "the rate that was tried: the factor times the script's own rate",
+        "factor x max over trials and steps of (largest group learning rate / factor)",
+    ),
+    Variable("trial_outcome", ("trial",), TEXT, "", "trains, stuck, diverges, or failed where the script ended for another reason"),
+    Variable("trial_is_slow", ("trial",), "i4", "1", "1 where a stuck trial is stuck because its steps are too small"),
+    Variable("trial_reason", ("trial",), TEXT, "", "why, in one sentence"),
+    Variable("trial_layer", ("trial",), TEXT, "", "the first layer that left its course"),
+    Variable("trial_layer_step", ("trial",), "i8", "1", "the step at which it did"),
+    Variable("trial_end_step", ("trial",), "i8", "1", "the step at which the loss was lost"),
+    Variable("trial_end_rate", ("trial",), "f8", "1", "the largest learning rate at work at that step"),
+    Variable("trial_steps", ("trial",), "i4", "1", "steps taken"),
+    Variable("trial_first_loss", ("trial",), "f8", "as the loss", "first finite loss"),
+    Variable("trial_final_loss", ("trial",), "f8", "as the loss", "median of the last quarter of the losses before a divergence"),
+    Variable("trial_peak_rate", ("trial",), "f8", "1", "largest learning rate that any group had at any step"),
+    Variable("trial_remedy_acts", ("trial",), TEXT, "", "what the remedies acted on"),
+    Variable("trial_protection", ("trial",), TEXT, "", "how the files of the user were kept from being written"),
+    Variable("trial_seconds", ("trial",), "f8", "s", "duration of the trial, start of python included"),
+    Variable("trial_output", ("trial",), TEXT, "", "last lines the script wrote, where it failed"),
+]
+
+_SAMPLE = [
+    Variable("sample", ("sample",), "i4", "1", "index of the sample"),
+    Variable("sample_trial", ("sample",), "i4", "1", "index of its trial"),
+    Variable("sample_step", ("sample",), "i8", "1", "optimizer step, counted from 0"),
+    Variable("sample_loss", ("sample",), "f8", "as the loss", "loss handed to backward"),
+    Variable("sample_rate", ("sample",), "f8", "1", "largest learning rate of any group"),
+]
+
+_PREDICTION = [
+    Variable("prediction", ("prediction",), "i4", "1", "index of the prediction"),
+    Variable("prediction_remedy", ("prediction",), TEXT, "", "remedies that it speaks of, joined by '+'; NONE without any"),
+    Variable("prediction_estimate", ("prediction",), TEXT, "", "which estimate: of the line probe or of the curvature"),
+    Variable("prediction_step", ("prediction",), "i8", "1", "step at which it was made"),
+    Variable("prediction_rate", ("prediction",), "f8", "1", "largest learning rate that it allows at that step"),
+]
+
+VARIABLES: dict[str, Variable] = {variable.name: variable for variable in [*_TRIAL, *_SAMPLE, *_PREDICTION]}
