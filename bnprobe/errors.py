@@ -3,7 +3,8 @@
 BnprobeError
 ├── UsageError      the command line cannot be carried out (exit status 2)
 ├── RunFileError    a run file cannot be written or read (exit status 1)
-└── RemedyError     a remedy cannot be applied (exit status 2)
+├── RemedyError     a remedy cannot be applied (exit status 2)
+└── CurvatureError  a loss has no second derivative that can be computed
 
 The command line prints ``bnprobe: message`` and ``hint: ...`` for each of them and never a traceback.
 """
@@ -35,3 +36,7 @@ class RemedyError(BnprobeError):
     """A remedy cannot be applied to this training."""
 
     exit_status = 2
+
+
+class CurvatureError(BnprobeError):
+    """A loss has no second derivative that can be computed."""

@@ -38,6 +38,19 @@ def record(
         float,
         typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that measuring may take."),
     ] = 0.05,
+    curvature: Annotated[
+        int | None,
+        typer.Option("--curvature", min=1, metavar="N", help="Measure the curvature of the loss (sharpness) at every N-th step."),
+    ] = None,
+    curvature_kernels: Annotated[
+        str,
+        typer.Option(
+            "--curvature-kernels",
+            metavar="script|math",
+            help="math: at those steps, run attention, recurrent layers and compiled code on kernels with a second derivative. "
+            "That changes low-order bits of the training.",
+        ),
+    ] = "script",
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,6 +67,7 @@ def record(
       bnprobe record train.py --lr 0.1             what follows the script is its own
       bnprobe record -o run.h5 -m package.train    a module, recorded to run.h5
       bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
+      bnprobe record --curvature 10 train.py       measure sharpness at every 10th step
       bnprobe record --remedy msr train.py         train with mean shift rejection
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
@@ -74,6 +88,8 @@ def record(
         raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
     if remedies and rank.world_size > 1 and ranks != "all":
         raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "add --ranks all")
+    if curvature_kernels not in ("script", "math"):
+        raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:
         return functools.partial(run_plainly, resolved)
     check_output(file, force)
@@ -82,7 +98,15 @@ def record(
         run_recorded,
         resolved,
         file,
-        RecordOptions(every=every, max_steps=max_steps, strict=strict, budget=budget, remedies=remedies),
+        RecordOptions(
+            every=every,
+            max_steps=max_steps,
+            strict=strict,
+            budget=budget,
+            curvature=curvature,
+            curvature_kernels=curvature_kernels,
+            remedies=remedies,
+        ),
         collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
         voice,
         overwrite=force,

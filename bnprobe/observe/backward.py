@@ -22,6 +22,8 @@ class BackwardTaps:
 
     Args:
         on_backward: called with (loss, scale) before the backward: detached tensors, the loss unscaled; scale is None without a scaler.
+        before_backward: called after it, with (losses, is plain, scale): the live tensors the backward starts from, as they will be used;
+            plain is one that starts from scalars with a gradient of 1 and goes to all leaves.
         after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
         on_failed: called when it has raised.
         on_gap: called with (subject, reason) for a backward whose loss cannot be told.
@@ -32,12 +34,14 @@ class BackwardTaps:
         self,
         on_backward: Callable[[torch.Tensor | None, torch.Tensor | None], None],
         after_backward: Callable[[dict[int, torch.Tensor] | None], None],
+        before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None],
         on_failed: Callable[[], None],
         on_gap: Callable[[str, str], None],
         mute: Callable[[int], None],
     ) -> None:
         self._on_backward = on_backward
         self._after_backward = after_backward
+        self._before_backward = before_backward
         self._on_failed = on_failed
         self._on_gap = on_gap
         self._mute = mute
@@ -63,6 +67,8 @@ class BackwardTaps:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
             with unwatched():
                 self._on_backward(self._loss(tensors), self._scale)
+            losses = _sequence(tensors)
+            self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
                 result = original(tensors, *args, **kwargs)
             except BaseException:
@@ -89,6 +95,8 @@ class BackwardTaps:
                     self._mute(-1)
             with unwatched():
                 self._on_backward(self._loss(outputs), self._scale)
+            losses = _sequence(outputs)
+            self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
                 result = original(outputs, inputs, *args, **kwargs)
             except BaseException:
@@ -118,7 +126,7 @@ class BackwardTaps:
 
     def _loss(self, tensors: Any) -> torch.Tensor | None:
         """Return the scalar that is descended, unscaled: the sum where there are several. A copy: some scripts change it in place."""
-        sequence = [tensors] if isinstance(tensors, torch.Tensor) else [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
+        sequence = _sequence(tensors)
         if not sequence or any(tensor.numel() != 1 for tensor in sequence):
             self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")
             return None
@@ -132,6 +140,20 @@ class BackwardTaps:
         copy = loss.detach().clone()
         # Scaled and then changed: scaling is linear, so dividing is right whatever the script did in between.
         return copy if self._scale is None else copy / self._scale
+
+
+def _sequence(tensors: Any) -> list[torch.Tensor]:
+    return [tensors] if isinstance(tensors, torch.Tensor) else [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
+
+
+def _is_plain(losses: list[torch.Tensor]) -> bool:
+    return bool(losses) and all(loss.numel() == 1 and loss.requires_grad for loss in losses)
+
+
+def _is_undirected(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a backward starts with a gradient of 1 and goes to every leaf; the first of ``args`` would be the gradient."""
+    own = ("grad_tensors", "grad_variables", "grad_outputs", "inputs")
+    return all(value is None for value in (*args[:1], *(kwargs.get(name) for name in own)))
 
 
 def _trained_leaves(outputs: Any, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor] | None:

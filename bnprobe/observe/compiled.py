@@ -227,14 +227,14 @@ class _State:
         aliases = {name: parameter.detach().requires_grad_(parameter.requires_grad) for name, parameter in self.module.named_parameters()}
         self.parameters = [alias for alias in aliases.values() if alias.requires_grad]
         self.tensors = {**aliases, **{name: buffer.detach().clone() for name, buffer in self.module.named_buffers()}}
-        self._generators = _random_states()
+        self._generators = random_states()
 
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Go back to the random numbers of the call, run its module without compiling, and leave everything as it is now."""
-        now = _random_states()
+        now = random_states()
         compiled = [(module, module._compiled_call_impl) for module in self.module.modules() if module._compiled_call_impl is not None]
-        _set_random_states(self._generators)
+        set_random_states(self._generators)
         for module, _ in compiled:
             module._compiled_call_impl = None
         try:
@@ -242,21 +242,23 @@ class _State:
         finally:
             for module, implementation in compiled:
                 module._compiled_call_impl = implementation
-            _set_random_states(now)
+            set_random_states(now)
 
 
 def _tensors(output: Any) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
 
 
-def _random_states() -> list[torch.Tensor]:
+def random_states() -> list[torch.Tensor]:
+    """Return the state of every default generator of torch."""
     states = [torch.get_rng_state()]
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states += torch.cuda.get_rng_state_all()
     return states
 
 
-def _set_random_states(states: list[torch.Tensor]) -> None:
+def set_random_states(states: list[torch.Tensor]) -> None:
+    """Put back what ``random_states`` returned."""
     torch.set_rng_state(states[0])
     if len(states) > 1:
         torch.cuda.set_rng_state_all(states[1:])

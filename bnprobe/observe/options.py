@@ -19,6 +19,9 @@ class RecordOptions:
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that measuring may take, dimensionless (0.05 is 5 %).
         free_seconds: Measuring, in seconds, that may be done before the budget counts: a short training that dies is seen whole.
+        curvature: Measure the curvature of the loss at every n-th step; None measures none.
+        curvature_kernels: "script" leaves the script's kernels alone; "math" switches attention, recurrent layers and compiled code to
+            kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
@@ -28,6 +31,8 @@ class RecordOptions:
     strict: bool = False
     budget: float = 0.05
     free_seconds: float = 2.0
+    curvature: int | None = None
+    curvature_kernels: str = "script"
     remedies: tuple[str, ...] = ()
 
 

@@ -26,6 +26,7 @@ from bnprobe.measure.norms import norms
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
+from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps, Tap
@@ -75,9 +76,15 @@ class Recorder:
         self._forward = ForwardTaps(self._census, self._faults, self.settle, self._writer.add_coverage)
         self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage)
         self._backward = BackwardTaps(
-            self._on_backward, self._after_backward, self._on_failed_backward, self._writer.add_coverage, self._mute_gradients
+            self._on_backward,
+            self._after_backward,
+            self._before_backward,
+            self._on_failed_backward,
+            self._writer.add_coverage,
+            self._mute_gradients,
         )
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
+        self._curvature = self._curvature_probes() if options.curvature else None
         self._schedule = Schedule(options.every, options.budget, options.free_seconds)
         self._axes = Axes(self._writer, self._census)
         self._meter = UpdateMeter()
@@ -107,6 +114,8 @@ class Recorder:
         self._compiled.attach(self._patches)
         self._backward.attach(self._patches)
         self._optimizers.attach(self._patches)
+        if self._curvature is not None:
+            self._curvature.attach(self._patches)
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
         self._patches.replace(BaseProcess, "start", self._counting_processes)
@@ -167,6 +176,27 @@ class Recorder:
         """Number of the open step: how many have been closed."""
         return self._step.number
 
+    def _curvature_probes(self) -> CurvatureProbes:
+        return CurvatureProbes(
+            every=self._options.curvature or 1,
+            kernels=self._options.curvature_kernels,
+            muted=self._muted,
+            roots=self._census.roots,
+            optimizers=lambda: list(self._optimizers.constructed),
+            on_row=self._writer.append_curvature,
+            on_gap=self._writer.add_coverage,
+            on_event=self._writer.add_event,
+        )
+
+    @contextmanager
+    def _muted(self) -> Iterator[None]:
+        """Measure nothing of what runs now: it is no part of the training."""
+        was_muted, self._forward.muted = self._forward.muted, True
+        try:
+            yield
+        finally:
+            self._forward.muted = was_muted
+
     def _mute_gradients(self, change: int) -> None:
         self._forward.gradients_muted += change
 
@@ -174,6 +204,8 @@ class Recorder:
         self._forward.detach()
         self._optimizers.detach()
         self._census.detach()
+        if self._curvature is not None:
+            self._curvature.detach()
         self._patches.undo()
 
     def _on_remedies(self, record: list[dict[str, Any]]) -> None:
@@ -204,6 +236,13 @@ class Recorder:
         step.losses.append(loss)
         if scale is not None:
             step.scale = scale
+
+    def _before_backward(self, losses: list[torch.Tensor], is_plain: bool, scale: torch.Tensor | None) -> None:
+        """The script goes backward now; its graph is whole."""
+        if self._curvature is None or self._over:
+            return
+        with self._guarded("curvature"):
+            self._curvature.before_backward(self._step.number, losses, is_plain, scale)
 
     def _on_failed_backward(self) -> None:
         if self._over:
@@ -329,6 +368,9 @@ class Recorder:
             self._forward.attach()
         else:
             self._forward.detach()
+        if self._curvature is not None:
+            with self._guarded("kernels for the curvature"):
+                self._curvature.prepare(number)
 
     def _close_step(self) -> None:
         started = time.perf_counter()
@@ -343,7 +385,10 @@ class Recorder:
             self._compiled.forget()
             self._backward.end_step()
             # What closing costs is counted with the next step: this step's row is about to leave.
-            step.observer_seconds = self._seconds + self._forward.seconds + self._compiled.seconds
+            if self._curvature is not None:
+                step.probe_seconds = self._curvature.seconds
+                self._curvature.end_step(step.stepped)
+            step.observer_seconds = self._seconds + self._forward.seconds + self._compiled.seconds + step.probe_seconds
             self._forward.seconds = self._compiled.seconds = 0.0
             self._observer_total += step.observer_seconds
             self._delivery.take(ClosedStep(step, taps))
@@ -352,12 +397,15 @@ class Recorder:
         self._seconds = time.perf_counter() - started
 
     def _adapt(self, step: OpenStep) -> None:
-        if self._schedule.account(step.seconds, step.observer_seconds, step.observed):
+        probe = step.probe_seconds
+        if self._schedule.account(step.seconds - probe, step.observer_seconds - probe, step.observed):
             text = f"layers are measured every {self._schedule.stride} steps to stay within the budget"
             self._writer.add_event(step.number + 1, "schedule", text)
 
     def _close_unfinished_step(self) -> None:
         """A script that checks its loss and leaves has run the forward that went wrong: it is kept as a row without an update."""
+        if self._curvature is not None:
+            self._curvature.end_step(())
         taps = self._forward.take_unfinished()
         if any(_holds_nonfinite(tap) for tap in taps):
             self._delivery.take(ClosedStep(self._step, taps))

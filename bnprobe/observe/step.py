@@ -39,6 +39,7 @@ class OpenStep:
         skipped: tensor or bool, true where a scaler refused the step.
         groups: place of a parameter group -> (learning rate, momentum, weight decay).
         updates: norms around the updates.
+        probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
     """
 
     number: int
@@ -58,6 +59,7 @@ class OpenStep:
     evaluations: int = 0
     seconds: float = 0.0
     observer_seconds: float = 0.0
+    probe_seconds: float = 0.0
     wall_time: float = 0.0
 
 

@@ -21,6 +21,7 @@ DIMENSIONS = {
     "channel": "one channel of one layer; layers lie end to end",
     "parameter": "a trained parameter",
     "group": "a parameter group of an optimizer",
+    "curvature": "a step at which the curvature of the loss was probed",
     "event": "something the recorder noticed or decided",
     "coverage": "something that could not be observed, and why",
 }
@@ -209,6 +210,82 @@ _SNAPSHOT = [
     ),
 ]
 
+_HESSIAN = "Hessian H of the step's loss, the sum of what was handed to its backward calls"
+_CURVATURE = [
+    Variable("curvature", ("curvature",), "i8", "1", "step at which the curvature was probed"),
+    Variable(
+        "curvature_sharpness",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "sharpness: largest eigenvalue of the " + _HESSIAN,
+        "lambda_max(H) by Lanczos, on the graph of the step's first backward, times curvature_micro_steps",
+        "Cohen et al. 2021 (2103.00065)",
+    ),
+    Variable(
+        "curvature_residual",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "residual of the sharpness: an eigenvalue of H lies at most this far from it",
+        "|beta s_k|",
+        "Parlett 1998, 13.2",
+    ),
+    Variable(
+        "curvature_lowest",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "smallest Ritz value: H has an eigenvalue at or below it",
+        "smallest eigenvalue of H restricted to the Krylov space",
+    ),
+    Variable(
+        "curvature_preconditioned",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "sharpness in the optimizer's metric, to be compared with the threshold; equal to the sharpness for SGD with one group",
+        "threshold scale times lambda_max(D^1/2 (H + g) D^1/2), D = lr / (c P) for each weight",
+        "Cohen et al. 2022 (2207.14484); derivation in bnprobe/measure/thresholds.py",
+    ),
+    Variable(
+        "curvature_preconditioned_residual",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "residual of the sharpness in the optimizer's metric",
+        "|beta s_k|",
+    ),
+    Variable(
+        "curvature_threshold",
+        ("curvature",),
+        "f8",
+        "loss per square of the weight",
+        "what the sharpness in the optimizer's metric must stay below for a stable step, at the rate in use",
+        "c / lr less what weight decay takes; c = 2 (SGD), 2 + 2b (momentum), (2 + 2b1) / (1 - b1) (Adam)",
+        "Cohen et al. 2021 (2103.00065); derivation in bnprobe/measure/thresholds.py",
+    ),
+    Variable("curvature_learning_rate", ("curvature",), "f8", "1", "learning rate in use, of the first probed parameter's group"),
+    Variable(
+        "curvature_limit",
+        ("curvature",),
+        "f8",
+        "1",
+        "learning rate at which the sharpness would be at its threshold, all groups' rates scaled together",
+        "lr such that lambda_max(D^1/2 (H + g) D^1/2) = 1",
+    ),
+    Variable("curvature_products", ("curvature",), "i4", "1", "Hessian-vector products of the probe"),
+    Variable(
+        "curvature_micro_steps",
+        ("curvature",),
+        "i4",
+        "1",
+        "backward calls whose gradients add up to the step's; where above 1, the first one's Hessian stands for all of them",
+    ),
+    Variable("curvature_seconds", ("curvature",), "f8", "s", "duration of the probe"),
+    Variable("curvature_reason", ("curvature",), TEXT, "", "why there is no number, or no threshold; else empty"),
+]
+
 _LAYER = [
     Variable("layer", ("layer",), TEXT, "", "dotted name; ':input' marks a measured input, ':2' a second call in a forward"),
     Variable("layer_type", ("layer",), TEXT, "", "class name of the module"),
@@ -255,7 +332,7 @@ _NOTES = [
 ]
 
 VARIABLES: dict[str, Variable] = {
-    variable.name: variable for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_LAYER, *_PARAMETER, *_NOTES]
+    variable.name: variable for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_CURVATURE, *_LAYER, *_PARAMETER, *_NOTES]
 }
 
 #: Every axis has a variable of its own name; these become HDF5 dimension scales, which xarray reads as coordinates.

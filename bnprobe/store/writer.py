@@ -31,7 +31,7 @@ BURST_SHARE = 0.01
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
-_LONG_AXES = ("step", "snapshot")
+_LONG_AXES = ("step", "snapshot", "curvature")
 _RECOVERED_NAMES = 100
 
 Row = dict[str, Any]
@@ -145,6 +145,10 @@ class RunWriter:
     def append_snapshot(self, row: Row) -> None:
         """Append one snapshot of all channels."""
         self._append("snapshot", row)
+
+    def append_curvature(self, row: Row) -> None:
+        """Append one probe of the curvature."""
+        self._append("curvature", row)
 
     # -- bursts -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,311 @@
+"""The curvature of a loss over its parameters, from the graph that its forward left behind.
+
+A Hessian-vector product is one more backward through the gradient's own graph (Pearlmutter 1994; reverse over reverse), so the largest
+eigenvalue costs a handful of products and no second forward: dropout masks and batch statistics are those of the forward itself, and the
+graph survives for the backward that follows. No gradient is stored and no random number of the program is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch.autograd import grad  # before a recorder watches it
+
+from bnprobe.errors import CurvatureError
+from bnprobe.measure.lanczos import Spectrum, lanczos
+from bnprobe.measure.thresholds import Rule, UnknownRule, limit_of, rule_of
+
+#: A Hessian is symmetric. Rounding in bfloat16 reaches a hundredth; a backward that is no derivative (gradient reversal) reaches 1.
+MOST_ASYMMETRY = 0.1
+#: Share of noise in a start vector that was an eigenvector once: a part of the network that the others do not reach is found again, too.
+NOISE = 0.01
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """The curvature of a loss, and what the optimizer in use can stand of it.
+
+    Attributes:
+        value: largest eigenvalue of the Hessian, in units of the loss over the square of the weights.
+        residual: bound on its distance to an eigenvalue, in the same unit.
+        lowest: the smallest Ritz value: the Hessian has an eigenvalue at or below it.
+        values: the largest eigenvalues that were asked for, largest first.
+        products: Hessian-vector products that were computed, in all.
+        preconditioned: the largest eigenvalue in the optimizer's own metric, to be compared with ``threshold``; NaN without an optimizer.
+        preconditioned_residual: its bound.
+        threshold: what ``preconditioned`` must stay below for a stable step of the first parameter's group; NaN without an optimizer.
+        learning_rate: the rate of that group.
+        limit: the rate at which ``preconditioned`` would be at its threshold, all groups' rates scaled together.
+        reason: why threshold and limit are missing, or "".
+    """
+
+    value: float
+    residual: float
+    lowest: float
+    values: tuple[float, ...]
+    products: int
+    preconditioned: float = math.nan
+    preconditioned_residual: float = math.nan
+    threshold: float = math.nan
+    learning_rate: float = math.nan
+    limit: float = math.nan
+    reason: str = ""
+
+
+def sharpness(
+    loss: torch.Tensor,
+    parameters: Sequence[torch.Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    count: int = 1,
+    most_products: int = 64,
+    tolerance: float = 1e-3,
+) -> Sharpness:
+    """Measure the curvature of a loss between its forward and its backward.
+
+    Nothing changes: gradients are not stored, the graph stays, ``loss.backward()`` gives the same bits as without.
+
+    Args:
+        loss: a scalar with a graph.
+        parameters: the leaves over which it is curved.
+        optimizer: torch's SGD, Adam, AdamW, RMSprop or Adagrad that trains them; adds its threshold and the limit of its rate.
+        count: how many of the largest eigenvalues to find.
+        most_products: end each of the one or two searches after this many Hessian-vector products.
+        tolerance: end when the residual is below this share of the value, dimensionless.
+
+    Raises:
+        CurvatureError: the loss is not a finite scalar with a graph, reaches none of the parameters, or an operation in its graph
+            has no second derivative (fused attention, CTC loss, a compiled graph, a recurrent layer of cuDNN).
+
+    Source: Lanczos on Hessian-vector products; thresholds as derived in ``bnprobe.measure.thresholds``.
+
+    >>> weights = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = (torch.tensor([1.0, 4.0, 2.5]) * weights**2).sum()
+    >>> found = sharpness(loss, [weights], torch.optim.SGD([weights], lr=0.1, momentum=0.9))
+    >>> round(found.value, 3), round(found.threshold, 3), round(found.limit, 3)
+    (8.0, 38.0, 0.475)
+    """
+    tracker = SharpnessTracker()
+    optimizers = [] if optimizer is None else [optimizer]
+    return tracker.measure([loss], list(parameters), optimizers, Effort(most_products, most_products, tolerance, count))
+
+
+class Hessian:
+    """The Hessian of a sum of scalars over parameters, as an operator on vectors that hold all of them end to end.
+
+    Args:
+        losses: scalars with a graph.
+        parameters: leaves; those that no loss depends on are left out of ``parameters``.
+        factor: divides the losses' gradients: a gradient scaler's.
+
+    Raises:
+        CurvatureError: as ``sharpness``.
+    """
+
+    def __init__(self, losses: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor], factor: float = 1.0) -> None:
+        _check(losses, parameters)
+        with torch.enable_grad():
+            found = grad(losses, list(parameters), create_graph=True, allow_unused=True)
+        pairs = [(parameter, gradient) for parameter, gradient in zip(parameters, found, strict=True) if gradient is not None]
+        if not pairs:
+            raise CurvatureError("the loss reaches none of the parameters", "a checkpoint with use_reentrant=True hides them")
+        if any(gradient.layout is not torch.strided for _, gradient in pairs):
+            raise CurvatureError("a gradient is sparse, which has no second derivative")
+        self.parameters = [parameter for parameter, _ in pairs]
+        self.products = 0
+        self._gradients = [gradient for _, gradient in pairs]
+        self._factor = factor
+        self._device = self.parameters[0].device
+        self._dtype = torch.float64 if any(parameter.dtype is torch.float64 for parameter in self.parameters) else torch.float32
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return sum(parameter.numel() for parameter in self.parameters)
+
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return the product with an (n,) vector."""
+        self.products += 1
+        curved = [place for place, gradient in enumerate(self._gradients) if gradient.requires_grad]
+        if not curved:
+            return torch.zeros_like(vector)
+        parts = list(self._split(vector))
+        images = grad(
+            [self._gradients[place] for place in curved],
+            self.parameters,
+            [parts[place] for place in curved],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        return self.flat([torch.zeros_like(own) if one is None else one for one, own in zip(images, self.parameters, strict=True)]).div_(
+            self._factor
+        )
+
+    def flat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return tensors of the parameters' shapes end to end, as a vector of the operator's type."""
+        return torch.cat([part.detach().reshape(-1).to(self._device, self._dtype) for part in parts])
+
+    def random(self, seed: int) -> torch.Tensor:
+        """Return a normal vector, without drawing a random number that the program would have drawn."""
+        generator = torch.Generator(self._device).manual_seed(seed)
+        return torch.randn(self.size, generator=generator, device=self._device, dtype=self._dtype)
+
+    def _split(self, vector: torch.Tensor) -> Iterator[torch.Tensor]:
+        sizes = [parameter.numel() for parameter in self.parameters]
+        for part, gradient in zip(torch.split(vector, sizes), self._gradients, strict=True):
+            yield part.reshape(gradient.shape).to(gradient.device, gradient.dtype)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to look.
+
+    Attributes:
+        first: most products of a search that has nothing to start from.
+        later: most products of all searches that start from the eigenvectors of the last time.
+        tolerance: residual over value at which a search ends.
+        count: eigenvalues to find.
+    """
+
+    first: int
+    later: int
+    tolerance: float
+    count: int = 1
+
+
+class SharpnessTracker:
+    """Measures sharpness again and again, each time from the eigenvectors it found the last time."""
+
+    def __init__(self) -> None:
+        self._vectors: dict[str, tuple[tuple[int, ...], torch.Tensor]] = {}
+        self._measured = 0
+
+    def measure(
+        self,
+        losses: Sequence[torch.Tensor],
+        parameters: Sequence[torch.Tensor],
+        optimizers: Sequence[torch.optim.Optimizer],
+        effort: Effort,
+        factor: float = 1.0,
+    ) -> Sharpness:
+        """Measure once.
+
+        Args:
+            losses: scalars whose sum is descended.
+            parameters: leaves.
+            optimizers: those that train them; none leaves threshold and limit open.
+            effort: how hard to look; there are two searches where the optimizer has a metric of its own.
+            factor: a gradient scaler's factor in the losses.
+
+        Raises:
+            CurvatureError: as ``sharpness``.
+        """
+        self._measured += 1
+        try:
+            return self._measure(Hessian(losses, parameters, factor), optimizers, effort)
+        except ArithmeticError as error:
+            raise CurvatureError(f"{error}: the loss leaves the range of its number type") from None
+        except (RuntimeError, NotImplementedError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error):
+                raise MemoryError(str(error)) from None
+            raise CurvatureError(f"no second derivative: {str(error).splitlines()[0][:200]}") from None
+
+    def _measure(self, hessian: Hessian, optimizers: Sequence[torch.optim.Optimizer], effort: Effort) -> Sharpness:
+        rules, reason = _rules(optimizers, hessian.parameters)
+        metric = _metric(hessian, rules) if rules else None
+        warm = effort.later if metric is None else effort.later // 2
+        plain = self._search("plain", hessian, None, effort, warm)
+        own = self._search("preconditioned", hessian, metric, effort, warm) if metric is not None else None
+        value, residual = plain.values[0], plain.residuals[0]
+        known = Sharpness(value, residual, plain.lowest, plain.values, hessian.products, reason=reason)
+        if not rules:
+            return known
+        first = rules[0]
+        per_load = first.constant / first.rate
+        load = (value + first.decay) / per_load if own is None else own.values[0]
+        return replace(
+            known,
+            preconditioned=load * per_load + first.threshold - per_load,
+            preconditioned_residual=residual if own is None else own.residuals[0] * per_load,
+            threshold=first.threshold,
+            learning_rate=first.rate,
+            limit=limit_of(load, rules),
+        )
+
+    def _search(self, name: str, hessian: Hessian, metric: _Metric | None, effort: Effort, warm: int) -> Spectrum:
+        """Find the largest eigenvalues of H, or the largest of D^1/2 (H + g) D^1/2."""
+
+        def preconditioned(vector: torch.Tensor) -> torch.Tensor:
+            assert metric is not None
+            scaled = metric.scale * vector
+            return metric.scale * (hessian(scaled) + metric.decay * scaled)
+
+        whom = tuple(id(parameter) for parameter in hessian.parameters)
+        start, most = hessian.random(self._measured), effort.first
+        known, vector = self._vectors.get(name, ((), start))
+        if known == whom and vector.shape == start.shape:
+            start, most = vector + (NOISE / start.norm()) * start, warm
+        count = effort.count if metric is None else 1
+        spectrum = lanczos(hessian if metric is None else preconditioned, start, min(most, hessian.size), effort.tolerance, count)
+        if spectrum.asymmetry > MOST_ASYMMETRY:
+            raise CurvatureError(
+                "the second derivative is not symmetric: some backward in the graph is not the derivative of its forward "
+                "(gradient reversal, a straight-through estimator)"
+            )
+        self._vectors[name] = (whom, spectrum.vector)
+        return spectrum
+
+
+def _check(losses: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> None:
+    for loss in losses:
+        if loss.numel() != 1:
+            raise CurvatureError(f"the loss has {loss.numel()} values, expected one")
+        if not loss.requires_grad:
+            raise CurvatureError("the loss has no graph", "measure it between its forward and its backward, with gradients enabled")
+    if not all(math.isfinite(float(loss.detach())) for loss in losses):
+        raise CurvatureError("the loss is not finite")
+    for parameter in parameters:
+        if hasattr(parameter, "to_local"):
+            raise CurvatureError("the parameters are sharded over processes, and a product needs them whole")
+        if parameter.is_complex():
+            raise CurvatureError("a parameter is complex")
+
+
+class _Metric(NamedTuple):
+    """The square root of D, and the decay inside the gradient, of every weight: (n,) each."""
+
+    scale: torch.Tensor
+    decay: torch.Tensor
+
+
+def _rules(optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[torch.Tensor]) -> tuple[list[Rule], str]:
+    """Return the rule of every parameter, in order; or none, and why."""
+    if not optimizers:
+        return [], "no optimizer is known that moves the weights"
+    groups = {
+        id(parameter): (optimizer, group) for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
+    }
+    missing = sum(id(parameter) not in groups for parameter in parameters)
+    if missing:
+        return [], f"{missing} of the parameters are in none of the optimizer's groups"
+    try:
+        rules = [rule_of(*groups[id(parameter)], parameter) for parameter in parameters]
+    except UnknownRule as reason:
+        return [], str(reason)
+    return (rules, "") if rules[0].rate > 0 else ([], "the learning rate is 0")
+
+
+def _metric(hessian: Hessian, rules: Sequence[Rule]) -> _Metric | None:
+    """Return the optimizer's metric; None where it is a multiple of the plain one."""
+    if all(rule.preconditioner is None for rule in rules) and len({(rule.rate, rule.constant, rule.decay) for rule in rules}) == 1:
+        return None
+    scales, decays = [], []
+    for parameter, rule in zip(hessian.parameters, rules, strict=True):
+        own = torch.ones_like(parameter) if rule.preconditioner is None else rule.preconditioner
+        scales.append((rule.rate / rule.constant / own.double()).sqrt())
+        decays.append(torch.full_like(parameter, rule.decay))
+    return _Metric(hessian.flat(scales), hessian.flat(decays))

@@ -1,0 +1,47 @@
+"""What a loss's graph is made of, looked at without running any of it: its leaves, and operations that have no second derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+_KERNELS = "`--curvature-kernels math` uses kernels that have one, at the steps of a probe"
+#: Beginnings of the names of backward nodes that autograd cannot differentiate again, and what to say of them. Others are found by trying;
+#: these are known, and nothing of theirs has to run first.
+_WITHOUT_SECOND_DERIVATIVE = {
+    "CompiledFunctionBackward": f"compiled code has no second derivative (pytorch#91469); {_KERNELS}",
+    "ScaledDotProductFlash": f"fused attention has no second derivative (pytorch#116350); {_KERNELS}",
+    "ScaledDotProductEfficient": f"fused attention has no second derivative (pytorch#116350); {_KERNELS}",
+    "ScaledDotProductCudnn": f"fused attention has no second derivative (pytorch#116350); {_KERNELS}",
+    "CudnnRnn": f"the recurrent layers of cuDNN have no second derivative (pytorch#134901); {_KERNELS}",
+    "MkldnnRnn": f"the recurrent layers of oneDNN have no second derivative; {_KERNELS}",
+    "CheckpointFunctionBackward": "a checkpoint with use_reentrant=True hides the parameters inside it; use_reentrant=False does not",
+}
+
+
+def leaves_and_obstacle(losses: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], str]:
+    """Walk the graph of some losses.
+
+    Returns:
+        The leaves that gradients would be accumulated into, and why there can be no second derivative, or "".
+    """
+    leaves: dict[int, torch.Tensor] = {}
+    seen: set[Any] = set()
+    waiting: list[Any] = [loss.grad_fn for loss in losses]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if isinstance(leaf, torch.Tensor):
+            leaves[id(leaf)] = leaf
+            continue
+        name = node.name()
+        for beginning, reason in _WITHOUT_SECOND_DERIVATIVE.items():
+            if name.startswith(beginning):
+                return [], reason
+        waiting.extend(following for following, _ in node.next_functions)
+    return list(leaves.values()), ""
