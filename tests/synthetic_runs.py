@@ -82,6 +82,9 @@ class _MemoryWriter:
     def append_snapshot(self, row: dict[str, Any]) -> None:
         self._rows["snapshot"].append(row)
 
+    def append_curvature(self, row: dict[str, Any]) -> None:
+        self._rows["curvature"].append(row)
+
     def variables(self) -> dict[str, NDArray[Any]]:
         return {name: self._stack(variable) for name, variable in VARIABLES.items()}
 

@@ -74,6 +74,12 @@ class NumberedRun:
         self.widths["snapshot"].append(dict(self.lengths))
         self.lengths["snapshot"] += 1
 
+    def add_probes(self, count: int) -> None:
+        for _ in range(count):
+            index = self.lengths.setdefault("curvature", 0)
+            self.writer.append_curvature(row("curvature", index, self.lengths))
+            self.lengths["curvature"] += 1
+
     def wrong(self, run: Run, steps: int | None = None) -> list[str]:
         """Names of variables in which a value is not what was given; ``steps`` is how many the file should have."""
         return wrong_values(run, {**self.lengths, "step": self.lengths["step"] if steps is None else steps}, self.widths)
@@ -86,8 +92,8 @@ def wrong_values(run: Run, lengths: dict[str, int], widths: dict[str, list[dict[
         array = run[variable.name]
         if variable.dims[0] in ("event", "coverage"):
             continue
-        expected = np.full([lengths[dimension] for dimension in variable.dims], variable.missing, dtype=array.dtype)
-        for index in range(lengths[variable.dims[0]]):
+        expected = np.full([lengths.get(dimension, 0) for dimension in variable.dims], variable.missing, dtype=array.dtype)
+        for index in range(lengths.get(variable.dims[0], 0)):
             if variable.name in ("layer_channels", "channel", "channel_layer"):
                 quotients = {"layer_channels": CHANNELS, "channel": index % CHANNELS, "channel_layer": index // CHANNELS}
                 expected[index] = quotients[variable.name]

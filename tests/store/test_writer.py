@@ -32,6 +32,7 @@ def test_every_variable_comes_back(path):
     for _ in range(3):
         run.add_steps(70)
         run.add_snapshot()
+        run.add_probes(2)
         assert run.writer.burst()
     run.add_steps(1)
     run.writer.close(status="finished", ending="its last line")
