@@ -102,6 +102,67 @@ def _programs() -> Iterator[Program]:
             "distance": (("distance*", "body.2*"), (0, 15)),
             "cross_entropy": (("*riterion*", "*CrossEntropy*"), (20, 151)),
         },
+        "saturated-units": {
+            "mlp": (("2", "4", "6"), (0, 3)),
+            "cnn": (("act1", "act2", "act3"), (0, 3)),
+            "rnn": (("rnn",), (0, 3)),
+        },
+        "missing-zero-grad": {
+            "mlp": ((), (1, 10)),
+            "lstm": ((), (1, 10)),
+            "cnn": ((), (1, 10)),
+            "transformer": ((), (1, 10)),
+        },
+        "half-precision-overflow": {
+            "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
+            "cnn": (("head:input", "head"), (0, 5)),
+            "transformer": (("*",), (0, 3)),
+        },
+        "frozen-parameters": {
+            "mlp": (("body.0", "body.2", "body.4"), None),
+            "cnn": (("fc*",), None),
+            "lstm": (("lstm",), None),
+        },
+        "symmetric-initialisation": {
+            "mlp": (("1", "3", "5"), (0, 0)),
+            "cnn": (("conv1", "conv2"), (0, 0)),
+            "gru": (("gru", "hidden"), (0, 0)),
+        },
+        "double-softmax": {
+            "mlp": (("5", "6"), (0, 0)),
+            "cnn": (("fc2",), (0, 0)),
+            "transformer": (("head",), (0, 0)),
+        },
+        "eval-mode-training": {
+            "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
+            "mlp": (("2", "4", "6", "8"), (0, 0)),
+            "transformer": (("drop*", "encoder*"), (25, 26)),  # after the first epoch
+        },
+        "weight-decay-too-strong": {
+            "mlp": ((), (0, 30)),
+            "transformer": ((), (0, 30)),
+            "autoencoder": ((), (0, 30)),
+        },
+        "loss-spike": {
+            "mlp": (("0:input", "0"), (110, 111)),
+            "cnn": ((), (90, 92)),
+            "transformer": ((), (140, 142)),
+        },
+        "batch-norm-small-batch": {
+            "cnn": (("1", "4", "7"), (0, 3)),
+            "mlp": (("bn1", "bn2"), (0, 3)),
+            "autoencoder": (("1", "4"), (0, 3)),
+        },
+        "batch-norm-train-eval-gap": {
+            "cnn": (("1", "4", "7", "10"), None),
+            "mlp": (("2", "5"), None),
+            "residual": (("0.1", "*bn1", "*bn2"), None),
+        },
+        "batch-norm-reused": {
+            "cnn": (("bn*",), (0, 0)),
+            "mlp": (("norms.0*",), (0, 0)),
+            "recurrent": (("bn*",), (0, 0)),
+        },
     }
     for cause, programs in causes.items():
         for name, (layers, steps) in programs.items():

@@ -1,6 +1,7 @@
 """A deep autoencoder with sigmoid units and momentum."""
 
 import argparse
+import itertools
 
 import digits
 import torch
@@ -20,7 +21,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 class Autoencoder(nn.Module):
     def __init__(self, sizes: tuple[int, ...] = (64, 64, 48, 48, 32)):
         super().__init__()
-        down, up = list(zip(sizes, sizes[1:])), list(zip(sizes[:0:-1], sizes[-2::-1]))
+        down, up = list(itertools.pairwise(sizes)), list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in down)
         self.decoder = nn.ModuleList(nn.Linear(a, b) for a, b in up)
         if args.fixed:

@@ -1,0 +1,39 @@
+"""A multilayer perceptron with every weight set to the same small value."""
+
+import argparse
+
+import digits
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--fixed", action="store_true", help="train without the fault")
+parser.add_argument("--seed", type=int, default=0)
+args = parser.parse_args()
+
+torch.manual_seed(args.seed)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+images, labels = digits.load()
+loader = DataLoader(TensorDataset(images, labels), batch_size=64, shuffle=True, drop_last=True)
+model = nn.Sequential(nn.Flatten(), nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 10))
+
+
+def init_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear) and not args.fixed:
+        nn.init.constant_(module.weight, 0.05)
+        nn.init.zeros_(module.bias)
+
+
+model.apply(init_weights)
+model.to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(4):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x.to(device)), y.to(device))
+        loss.backward()
+        optimizer.step()
+    print(f"epoch {epoch}: loss {loss.item():.4f}")
