@@ -163,6 +163,29 @@ def _programs() -> Iterator[Program]:
             "mlp": (("norms.0*",), (0, 0)),
             "recurrent": (("bn*",), (0, 0)),
         },
+        HEALTHY: {
+            name: ((), None)
+            for name in (
+                "accumulation",
+                "big_embedding",
+                "cyclic_rate",
+                "deep_transformer",
+                "dropout",
+                "fine_tuning",
+                "gan",
+                "label_noise",
+                "large_activations",
+                "lbfgs",
+                "noisy_small_batch",
+                "policy_gradient",
+                "rnn",
+                "siamese",
+                "sparse_autoencoder",
+                "variational_autoencoder",
+                "warm_up",
+                "zero_branches",
+            )
+        },
     }
     for cause, programs in causes.items():
         for name, (layers, steps) in programs.items():
