@@ -117,6 +117,9 @@ class Recording:
     status: str = "finished"
     events: list[tuple[int, str, str]] = field(default_factory=list)
     attributes: dict[str, str | int | float] = field(default_factory=dict)
+    #: Further variables by name: one entry a step, and the same entry at every snapshot.
+    by_step: dict[str, NDArray[Any]] = field(default_factory=dict)
+    by_snapshot: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -197,7 +200,7 @@ class Recording:
             row["parameter_gradient_norm"] = self.gradient_norm[step]
             row["weight_norm"] = self.weight_norm[step]
             row["update_norm"] = self.update_norm[step]
-        return row
+        return row | {name: values[step] for name, values in self.by_step.items()}
 
     def _snapshot_row(self, step: int) -> dict[str, Any]:
         """Channels whose energies are those of the layer: means of alternating sign, variances spread over a factor of three."""
@@ -214,7 +217,7 @@ class Recording:
                     blocks[f"{prefix}variance"].append(alive * spread * (1 - kappa) * rms**2)
         with np.errstate(over="ignore"):
             columns = {f"channel_{name}": np.concatenate(parts).astype("f4") for name, parts in blocks.items()}
-        return {"snapshot": step, **columns}
+        return {"snapshot": step, **columns, **self.by_snapshot}
 
 
 # -- a deep residual network as a recording of it looks ---------------------------------------------------------------

@@ -13,6 +13,7 @@ from bnprobe.analyse.depth_profile import Span
 from bnprobe.analyse.layers import module_of, profile_layers
 from bnprobe.analyse.stability import Departure, Divergence, LossCourse
 from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.finding import Severity
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -70,6 +71,15 @@ class Case:
     def is_harmed(self) -> bool:
         """Whether the training is lost: diverged, risen or at the level of guessing. A loss that merely stays may be meant to (a GAN's)."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the loss has come down beyond what chance does to noise."""
+        return self.course is not None and self.course.moved
+
+    def severity(self) -> Severity:
+        """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""
+        return "error" if self.is_harmed or self.is_stuck else "warning"
 
     # -- where to look --------------------------------------------------------------------------------------------------
 

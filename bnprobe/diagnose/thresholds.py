@@ -84,3 +84,15 @@ CALM_LOSS_TIMES = 10.0
 CALM_LOSSES = 3
 #: Steps before a fault that show what was usual. Practice: long enough for a median, short enough to follow a training.
 CALM_STEPS = 10
+
+#: Steps, and share of the measured ones, that began with the last gradients in place, for it to be the rule. Convention: once may be
+#: the loop's start; a GAN's other network has cleared its own.
+UNCLEARED_STEPS = 2
+UNCLEARED_SHARE = 0.8
+#: Steps that ended a run in evaluation mode. Convention: two are no accident of where the recording was cut.
+EVALUATING_STEPS = 2
+
+#: Difference between rows that are equal but for rounding, and that are still so near each other that they act as one. Measured: 0 for
+#: copies, 1 and more for random rows; copies that random biases pull apart have come to 0.01 to 0.6 after a hundred steps.
+EQUAL_ROWS = 1e-5
+NEARLY_EQUAL_ROWS = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bnprobe.diagnose import activations, data, divergence, gradients, health, optimisation, units
+from bnprobe.diagnose import activations, data, divergence, gradients, health, initialisation, loop, loss, optimisation, units
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.text import verdict_line
@@ -16,6 +16,11 @@ __all__ = ["CAUSES", "diagnose", "verdict_line"]
 #: Every cause: one function of an analysed run each. Where two showed at the same step, the one that stands first here is the
 #: cause: what is wrong with the structure comes before what the optimizer then does.
 CAUSES: dict[str, Callable[[Case], Finding | None]] = {
+    "missing-zero-grad": loop.missing_zero_grad,
+    "eval-mode-training": loop.eval_mode_training,
+    "frozen-parameters": loop.frozen_parameters,
+    "double-softmax": loss.double_softmax,
+    "symmetric-initialisation": initialisation.symmetric_initialisation,
     "numerical-fault": divergence.numerical_fault,
     "unscaled-input": data.unscaled_input,
     "exploding-activations": activations.exploding_activations,
@@ -29,8 +34,14 @@ CAUSES: dict[str, Callable[[Case], Finding | None]] = {
 #: Asked in this order when no cause was found.
 REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_divergence, optimisation.stuck)
 
+_OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
+    "missing-zero-grad": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
+    "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
+    "frozen-parameters": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
+    "double-softmax": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units"),
+    "symmetric-initialisation": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
     "numerical-fault": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
     "unscaled-input": tuple(one for one in CAUSES if one not in ("numerical-fault", "unscaled-input")),
     "exploding-activations": ("exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high"),
@@ -50,7 +61,7 @@ def diagnose(run: Run) -> list[Finding]:
         run: a recorded run, complete or not.
 
     Returns:
-        At least one finding; the only one of a healthy run is ``healthy``.
+        At least one finding; the first of a healthy run is ``healthy``, others of it are for information.
     """
     case = Case(run)
     if empty := health.nothing_recorded(case):
@@ -58,7 +69,9 @@ def diagnose(run: Run) -> list[Finding]:
     found = [finding for cause in CAUSES.values() if (finding := cause(case)) is not None]
     if not any(finding.severity == "error" for finding in found):
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
-    return _rank(_link(found)) if found else [health.healthy(case)]
+    if all(finding.severity == "info" for finding in found):
+        return [health.healthy(case), *found]
+    return _rank(_link(found))
 
 
 def _link(found: list[Finding]) -> list[Finding]:

@@ -56,7 +56,7 @@ class Axes:
         for tap in sorted(new.values(), key=lambda tap: (tap.order, tap.key.role != INPUT)):
             module = tap.key.module()
             if module is not None:
-                self._add_layer(tap.key, module, tap.moments.channels)
+                self._add_layer(tap, module)
 
     def layer(self, tap: Tap) -> int | None:
         """Return the place of a tap's layer; None where it has changed its number of channels, or is gone."""
@@ -76,6 +76,10 @@ class Axes:
         """Return the place of a parameter; None if it was never introduced."""
         known = self._parameters.get(id(parameter))
         return known[1] if known is not None and known[0]() is parameter else None
+
+    def trains(self, root: nn.Module) -> bool:
+        """Whether any parameter of a model was introduced as trained; a network that only judges, as in a perceptual loss, has none."""
+        return any(self.parameter(parameter) is not None for parameter in root.parameters())
 
     def introduce(self, optimizer: torch.optim.Optimizer) -> list[int]:
         """Give places to an optimizer's groups and parameters; return the places of its groups."""
@@ -107,6 +111,7 @@ class Axes:
                 parameter_shape="x".join(str(size) for size in parameter.shape) or "scalar",
                 parameter_size=parameter.numel(),
                 parameter_group=group,
+                parameter_dtype=str(parameter.dtype).removeprefix("torch."),
             )
             self._parameters[id(parameter)] = (weakref.ref(parameter), place)
             if owner and id(parameter) in owners:
@@ -119,7 +124,8 @@ class Axes:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _add_layer(self, key: TapKey, module: nn.Module, width: int) -> None:
+    def _add_layer(self, tap: Tap, module: nn.Module) -> None:
+        key, width = tap.key, tap.moments.channels
         root = self._census.root(module)
         name = self._qualify(root, self._census.name(module)) or class_name(module)
         if key.call:
@@ -136,6 +142,9 @@ class Axes:
             layer_depth=len(self.layer_names),
             layer_call=key.call,
             layer_model=self._model(root),
+            layer_dtype=str(tap.dtype).removeprefix("torch."),
+            layer_made_by=tap.made_by,
+            layer_repeat=tap.repeat,
         )
         self._layers[key] = (index, width)
         self.layer_names.append(name)

@@ -21,7 +21,8 @@ class BackwardTaps:
     """Tells of every backward the script starts (not of those inside another).
 
     Args:
-        on_backward: called with (loss, scale) before the backward: detached tensors, the loss unscaled; scale is None without a scaler.
+        on_backward: called with (loss, scale, node) before the backward: detached tensors, the loss unscaled; scale is None without a
+            scaler; the node of the graph that made the loss.
         before_backward: called after it, with (losses, is plain, scale): the live tensors the backward starts from, as they will be used;
             plain is one that starts from scalars with a gradient of 1 and goes to all leaves.
         after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
@@ -32,7 +33,7 @@ class BackwardTaps:
 
     def __init__(
         self,
-        on_backward: Callable[[torch.Tensor | None, torch.Tensor | None], None],
+        on_backward: Callable[[torch.Tensor | None, torch.Tensor | None, Any], None],
         after_backward: Callable[[dict[int, torch.Tensor] | None], None],
         before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None],
         on_failed: Callable[[], None],
@@ -66,7 +67,7 @@ class BackwardTaps:
             if torch._C._current_graph_task_id() != -1:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
             with unwatched():
-                self._on_backward(self._loss(tensors), self._scale)
+                self._on_backward(self._loss(tensors), self._scale, _node(tensors))
             losses = _sequence(tensors)
             self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
@@ -94,7 +95,7 @@ class BackwardTaps:
                 finally:
                     self._mute(-1)
             with unwatched():
-                self._on_backward(self._loss(outputs), self._scale)
+                self._on_backward(self._loss(outputs), self._scale, _node(outputs))
             losses = _sequence(outputs)
             self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
@@ -154,6 +155,12 @@ def _is_undirected(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a backward starts with a gradient of 1 and goes to every leaf; the first of ``args`` would be the gradient."""
     own = ("grad_tensors", "grad_variables", "grad_outputs", "inputs")
     return all(value is None for value in (*args[:1], *(kwargs.get(name) for name in own)))
+
+
+def _node(tensors: Any) -> Any:
+    """Return the node of the graph that made a loss, the first of several."""
+    sequence = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+    return next((tensor.grad_fn for tensor in sequence if isinstance(tensor, torch.Tensor)), None)
 
 
 def _trained_leaves(outputs: Any, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor] | None:

@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
+from bnprobe.measure.batch_norm import evaluation_gap
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments, moments
 from bnprobe.observe.faults import Faults
@@ -57,14 +60,45 @@ class Pass(NamedTuple):
     in_training: bool
 
 
+class BatchStatistics(NamedTuple):
+    """What a batch norm in training mode made of its batch: values of a channel, and how far evaluation mode is from it."""
+
+    values: int
+    gap: torch.Tensor | NDArray[np.float64]
+
+
 class Tap(NamedTuple):
-    """One measured signal of the open step. ``order`` is the place of the call among all calls, hidden ones included."""
+    """One measured signal of the open step.
+
+    Attributes:
+        key: which signal.
+        is_gradient: whether it is the signal's gradient.
+        forward: the forward it belongs to.
+        order: place of the call among all calls, hidden ones included.
+        moments: its numbers.
+        repeat: which call of its module within this forward.
+        dtype: type of its numbers.
+        made_by: the operation that made it, for an input.
+        statistics: of a batch norm's output.
+    """
 
     key: TapKey
     is_gradient: bool
     forward: Pass
     order: int
     moments: Moments
+    repeat: int = 0
+    dtype: torch.dtype = torch.float32
+    made_by: str = ""
+    statistics: BatchStatistics | None = None
+
+
+class Modes(NamedTuple):
+    """How often modules that behave differently in training ran in training mode and in evaluation, and the mode of the model itself."""
+
+    training: int
+    evaluating: int
+    model: int
 
 
 class _Measured(NamedTuple):
@@ -72,6 +106,7 @@ class _Measured(NamedTuple):
     version: int
     size: int
     layout: Layout
+    moments: Moments
 
 
 @dataclass
@@ -116,6 +151,7 @@ class ForwardTaps:
         # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
         self._waiting: dict[Pass, _Waiting] = {}
         self._order = 0
+        self._modes: dict[Pass, list[int]] = {}
         self._time_first: set[tuple[int, int]] = set()
         # A sum of two signals was measured by nobody, but it has the shape of what was added.
         self._layouts: dict[torch.Size, Layout] = {}
@@ -178,6 +214,15 @@ class ForwardTaps:
         evaluations = self._census.take_evaluations() + self._forget_waiting()
         batch_size, self._batch_size = self._batch_size, 0
         return taps, batch_size, evaluations
+
+    def take_modes(self, taps: Iterable[Tap], is_trained: Callable[[nn.Module], bool]) -> Modes | None:
+        """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
+        forwards = [one for one in {tap.forward for tap in taps} if (root := one.root()) is not None and is_trained(root)]
+        counts = [self._modes.get(forward, (0, 0)) for forward in forwards]
+        self._modes = {forward: count for forward, count in self._modes.items() if forward in self._waiting}
+        if not forwards:
+            return None
+        return Modes(sum(one[0] for one in counts), sum(one[1] for one in counts), int(all(one.in_training for one in forwards)))
 
     def _forget_waiting(self) -> int:
         """Give up forwards whose gradient did not come within two steps; return how many of them were evaluations."""
@@ -257,6 +302,8 @@ class ForwardTaps:
         in_training: bool,
     ) -> None:
         forward = Pass(root.reference, root.forwards, in_training)
+        if entry.depends_on_mode:
+            self._modes.setdefault(forward, [0, 0])[not module.training] += 1
         call = entry.count_call(forward.number)
         if call >= CALL_LIMIT:
             self._on_gap(
@@ -265,7 +312,22 @@ class ForwardTaps:
             )
             return
         came_from = self._observe_input(entry, forward, call, order, args)
-        self._observe_output(module, entry, forward, call, order, output, came_from)
+        statistics = self._batch_statistics(module, args[0]) if entry.has_running_statistics and module.training and args else None
+        self._observe_output(module, entry, forward, call, order, output, came_from, statistics)
+
+    def _batch_statistics(self, module: Any, signal: torch.Tensor) -> BatchStatistics | None:
+        """Compare a batch norm's running statistics with those of its batch, which were measured as the signal it received."""
+        known, running = self._lookup(signal), module.running_mean
+        if known is None or running is None or known.version != signal._version or known.moments.channels != len(running):
+            return None
+        channels, packed = known.moments.channels, known.moments.packed
+        mean, variance = running.detach(), module.running_var.detach()
+        if isinstance(packed, np.ndarray):
+            mean, variance = mean.numpy(), variance.numpy()
+        elif mean.device != packed.device:
+            return None
+        gap = evaluation_gap(packed[:channels], packed[channels : 2 * channels], mean, variance, module.eps)
+        return BatchStatistics(known.moments.samples * known.moments.positions, gap.reshape(1))
 
     def _observe_input(self, entry: ObservedModule, forward: Pass, call: int, order: int, args: tuple[Any, ...]) -> Layout | None:
         """Measure what a weight layer receives unless a layer produced it; return the input's layout where it is known."""
@@ -284,7 +346,15 @@ class ForwardTaps:
         return layout
 
     def _observe_output(
-        self, module: nn.Module, entry: ObservedModule, forward: Pass, call: int, order: int, output: Any, came_from: Layout | None
+        self,
+        module: nn.Module,
+        entry: ObservedModule,
+        forward: Pass,
+        call: int,
+        order: int,
+        output: Any,
+        came_from: Layout | None,
+        statistics: BatchStatistics | None,
     ) -> None:
         signal = first_signal(output)
         if signal is None:
@@ -311,7 +381,7 @@ class ForwardTaps:
         if layout == TIME_FIRST and signal.dim() == 3:
             self._time_first.add((signal.shape[0], signal.shape[1]))
         layout = self._with_sample_axis(layout, signal)
-        self._measure(TapKey(entry.reference, call, OUTPUT), forward, order, signal, layout, _is_single(module, signal))
+        self._measure(TapKey(entry.reference, call, OUTPUT), forward, order, signal, layout, _is_single(module, signal), statistics)
 
     def _with_sample_axis(self, layout: Layout, signal: torch.Tensor) -> Layout:
         """Recognise (T, N, C) behind additions and linear layers by the shape that a time-first layer had."""
@@ -319,13 +389,22 @@ class ForwardTaps:
             return TIME_FIRST
         return Layout(channel=1) if signal.dim() == 2 else layout
 
-    def _measure(self, key: TapKey, forward: Pass, order: int, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
+    def _measure(
+        self,
+        key: TapKey,
+        forward: Pass,
+        order: int,
+        signal: torch.Tensor,
+        layout: Layout,
+        is_single: bool,
+        statistics: BatchStatistics | None = None,
+    ) -> None:
         bare = plain(signal)
-        self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout)
+        measured = moments(bare[None] if is_single else bare, layout)
+        self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout, measured)
         self._layouts[signal.shape] = layout
-        if is_single:
-            bare = bare[None]
-        self._open.append(Tap(key, False, forward, order, moments(bare, layout)))
+        made_by = _operation(signal) if key.role == INPUT else ""
+        self._open.append(Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics))
         if signal.requires_grad and not signal.is_leaf:
             hook = self._gradient_hook(key, forward, order, layout, is_single)
             signal.register_hook(hook)  # type: ignore[no-untyped-call]
@@ -370,6 +449,12 @@ class ForwardTaps:
             or forward_ad._current_level >= 0
             or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
         )
+
+
+def _operation(signal: torch.Tensor) -> str:
+    """Return the operation that made a signal, as autograd knows it: "tanh", "relu", "add"; "" for data."""
+    name = type(signal.grad_fn).__name__ if signal.grad_fn is not None else ""
+    return name.rstrip("0123456789").removesuffix("Backward").lower()
 
 
 def _samples(taps: Iterable[Tap]) -> int:

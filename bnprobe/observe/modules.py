@@ -66,6 +66,8 @@ class ObservedModule:
         has_parameters: whether it owns parameters itself.
         forwards: complete forwards with gradient; counts for the root of a model.
         is_trained: whether layers of it ran with gradient; counts for the root of a model.
+        depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
+        has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
         hidden_forwards: places, in the order of calls, of its calls in training mode without gradient since the last step: what
             reentrant checkpointing does before it calls again inside backward.
     """
@@ -76,6 +78,8 @@ class ObservedModule:
     has_parameters: bool
     forwards: int = 0
     is_trained: bool = False
+    depends_on_mode: bool = False
+    has_running_statistics: bool = False
     hidden_forwards: list[int] = field(default_factory=list)
     _calls: int = 0
     _calls_of: int = -1
@@ -320,7 +324,34 @@ def _examine(module: nn.Module) -> ObservedModule:
     if not kind:
         is_activation = type(module).__module__.startswith("torch.nn.modules.activation")
         kind = "activation" if is_activation else "other"
-    return ObservedModule(weakref.ref(module), is_layer, kind, has_parameters)
+    entry = ObservedModule(weakref.ref(module), is_layer, kind, has_parameters)
+    entry.has_running_statistics = _has_running_statistics(module)
+    entry.depends_on_mode = entry.has_running_statistics or _drops(module)
+    return entry
+
+
+def _has_running_statistics(module: nn.Module) -> bool:
+    """Whether evaluation normalises by means and variances of a channel that training gathers; not those of several ranks together."""
+    is_batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, nn.SyncBatchNorm)
+    return is_batch_norm and isinstance(getattr(module, "running_mean", None), torch.Tensor)
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether training drops values at random: a dropout of torch's own or of a library, or one inside a recurrent or attention layer."""
+    shares = [getattr(module, name, 0.0) for name in ("p", "drop_prob", "dropout")]
+    is_dropping = isinstance(module, nn.modules.dropout._DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__
+    return is_dropping and any(isinstance(share, float | int) and share > 0 for share in shares)
+
+
+def own_parameters(module: nn.Module) -> list[torch.Tensor]:
+    """Return the parameters with which a module itself computes: also those that attention or a parametrised weight keeps in children."""
+    if isinstance(module, nn.MultiheadAttention | torch.jit.ScriptModule):
+        holders = list(module.modules())
+    else:
+        made_of = module._modules.get("parametrizations")
+        holders = [module, *(made_of.modules() if made_of is not None else ())]
+    found = {id(parameter): parameter for holder in holders for parameter in holder._parameters.values() if parameter is not None}
+    return [parameter for parameter in found.values() if not is_lazy(parameter)]
 
 
 def without_wrappers(name: str) -> str:

@@ -9,6 +9,8 @@ import torch
 
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import norms
+from bnprobe.measure.rows import row_difference
+from bnprobe.observe.privacy import holds_numbers, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -24,6 +26,7 @@ class UpdateMeasurement:
         weight: (k,) norms before the update.
         update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
         kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
+        rows: (k,) difference between rows after the update; None where it was not asked for.
     """
 
     parameters: list[torch.Tensor]
@@ -31,6 +34,7 @@ class UpdateMeasurement:
     weight: torch.Tensor
     update: torch.Tensor | None = None
     kernels: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
 
@@ -58,12 +62,13 @@ class UpdateMeter:
         return measurement
 
     @torch.no_grad()
-    def after(self, measurement: UpdateMeasurement, kernels: Container[int] = ()) -> None:
+    def after(self, measurement: UpdateMeasurement, kernels: Container[int] = (), *, rows: bool = False) -> None:
         """Measure how far the weights have moved, just after the update, and what remained.
 
         Args:
             measurement: what ``before`` returned.
             kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
+            rows: whether the rows of each weight are compared.
         """
         steps: list[torch.Tensor | None] = [None] * len(measurement.parameters)
         local = [_local(measurement.parameters[index]) for index in measurement._turns]
@@ -80,6 +85,10 @@ class UpdateMeter:
             # A rank may hold no part of a small kernel.
             parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
             measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
+        if rows:
+            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in measurement.parameters]
+            comparable = [one if one is not None and one.is_floating_point() else None for one in weights]
+            measurement.rows = row_difference(comparable).to(measurement.weight.device)
 
     def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
         sizes = [_local(parameter).numel() * parameter.element_size() for parameter in parameters]

@@ -25,11 +25,13 @@ from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.norms import norms
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
+from bnprobe.observe.carried import find_carried
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps, Tap
+from bnprobe.observe.loss_graph import squashes_twice
 from bnprobe.observe.modules import ModuleCensus
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps, group_settings
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
@@ -39,6 +41,7 @@ from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ClosedStep, OpenStep
 from bnprobe.observe.surgery import Surgery
+from bnprobe.observe.untrained import find_untrained
 from bnprobe.store.writer import RunWriter
 
 #: Backward calls without a step after which an existing optimizer is taken to be unused.
@@ -226,12 +229,15 @@ class Recorder:
         self.settle()
         return self._step.observed and not self._over
 
-    def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None) -> None:
+    def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None, node: Any) -> None:
         if self._over:
             return
         self._optimizers.settle()
         self.settle()
         step = self._step
+        if step.observed:
+            with self._guarded("what a backward finds"):
+                self._look_before_backward(step, node)
         step.micro_steps += 1
         step.losses.append(loss)
         if scale is not None:
@@ -243,6 +249,15 @@ class Recorder:
             return
         with self._guarded("curvature"):
             self._curvature.before_backward(self._step.number, losses, is_plain, scale)
+
+    def _look_before_backward(self, step: OpenStep, node: Any) -> None:
+        started = time.perf_counter()
+        if not (step.micro_steps or self._counts_backwards):
+            step.carried = find_carried(self._optimizers.constructed)
+        if self._schedule.is_snapshot(step.number) and not step.squashed_twice:
+            found = squashes_twice(node)
+            step.squashed_twice = found if found is not None else step.squashed_twice
+        self._seconds += time.perf_counter() - started
 
     def _on_failed_backward(self) -> None:
         if self._over:
@@ -300,7 +315,7 @@ class Recorder:
         started = time.perf_counter()
         with self._guarded(f"updates of {type(optimizer).__name__}"), unwatched():
             if self._step.updates and self._step.updates[-1].update is None:
-                self._meter.after(self._step.updates[-1], self._kernels_at(self._step.number))
+                self._measure_weights_after(self._step.updates[-1], self._step.number)
         self._seconds += time.perf_counter() - started
         self._end_step(optimizer)
 
@@ -313,9 +328,9 @@ class Recorder:
                 text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
                 self._writer.add_event(self._step.number, "schedule", text)
 
-    def _kernels_at(self, step: int) -> set[int]:
-        """Return the ids of the kernels to be measured after a step's update."""
-        return self._census.convolution_kernels() if self._schedule.is_snapshot(step) else set()
+    def _measure_weights_after(self, update: UpdateMeasurement, step: int) -> None:
+        is_snapshot = self._schedule.is_snapshot(step)
+        self._meter.after(update, self._census.convolution_kernels() if is_snapshot else set(), rows=is_snapshot)
 
     def _on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
@@ -379,9 +394,13 @@ class Recorder:
         self._step = OpenStep(step.number + 1, observed=self._forward.attached)
         with self._guarded("the end of a step"), unwatched():
             if self._manual_update is not None:
-                self._meter.after(self._manual_update, self._kernels_at(step.number))
+                self._measure_weights_after(self._manual_update, step.number)
                 self._manual_update = None
             taps, step.batch_size, step.evaluations = self._forward.take()
+            step.modes = self._forward.take_modes(taps, self._axes.trains)
+            if step.observed and self._schedule.is_snapshot(step.number) and self._optimizers.constructed and not self._counts_backwards:
+                modules = [module for tap in taps if not tap.is_gradient and (module := tap.key.module()) is not None]
+                step.untrained = find_untrained(modules, self._census.roots(), self._optimizers.constructed)
             self._compiled.forget()
             self._backward.end_step()
             # What closing costs is counted with the next step: this step's row is about to leave.

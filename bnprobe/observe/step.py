@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
-from bnprobe.observe.forward import Tap
+from bnprobe.observe.carried import CarriedGradients
+from bnprobe.observe.forward import OUTPUT, Modes, Tap
 from bnprobe.observe.parameters import UpdateMeasurement
+from bnprobe.observe.untrained import Untrained
 
 Vector = NDArray[np.float64]
 
@@ -40,6 +42,10 @@ class OpenStep:
         groups: place of a parameter group -> (learning rate, momentum, weight decay).
         updates: norms around the updates.
         probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
+        carried: gradients that its first backward found in place; None where it was not looked.
+        squashed_twice: whether a loss squashed what had been squashed; None where that is not known.
+        modes: in which mode its forwards ran.
+        untrained: parameters that nobody trains, by id of the module; None where it was not looked.
     """
 
     number: int
@@ -54,6 +60,10 @@ class OpenStep:
     updates: list[UpdateMeasurement] = field(default_factory=list)
     clip_norm: torch.Tensor | None = None
     returned_gradients: dict[int, torch.Tensor] | None = None
+    carried: CarriedGradients | None = None
+    squashed_twice: bool | None = None
+    modes: Modes | None = None
+    untrained: dict[int, Untrained] | None = None
     evaluations_seen: bool = True
     batch_size: int = 0
     evaluations: int = 0
@@ -81,7 +91,7 @@ class ChannelRow(NamedTuple):
 
     step: int
     signals: list[tuple[str, float, dict[int, LayerMoments]]]
-    kernels: dict[str, Vector]
+    whole: dict[str, Vector]
 
     @property
     def nbytes(self) -> int:
@@ -90,7 +100,7 @@ class ChannelRow(NamedTuple):
 
     def columns(self, axes: Axes) -> dict[str, Any]:
         """Return the row of the run file."""
-        row: dict[str, Any] = {"snapshot": self.step, **self.kernels}
+        row: dict[str, Any] = {"snapshot": self.step, **self.whole}
         for prefix, scale, present in self.signals:
             mean = np.full(axes.channels, np.nan, dtype=np.float32)
             variance = np.full(axes.channels, np.nan, dtype=np.float32)
@@ -121,6 +131,11 @@ class ClosedStep:
                 vectors.append(update.update)
             if update.kernels is not None:
                 vectors += list(update.kernels)
+            if update.rows is not None:
+                vectors.append(update.rows)
+        vectors += [tap.statistics.gap for tap in taps if tap.statistics is not None]
+        if step.carried is not None and step.carried.norms is not None:
+            vectors.append(step.carried.norms)
         self._losses = [_begin_number(loss, vectors) for loss in step.losses]
         self._rates = {place: _begin_number(settings[0], vectors) for place, settings in step.groups.items()}
         single = (step.scale, step.fused_scale, step.skipped, step.clip_norm)
@@ -137,6 +152,8 @@ class ClosedStep:
         vectors = iter(self._transfer.result() if self._transfer is not None else ())
         activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
+        gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
+        carried = self._carried(vectors)
         losses = [loss for loss in (_end_number(loss, vectors) for loss in self._losses) if loss is not None]
         rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
         scale, fused_scale, skipped, clip_norm = (_end_number(value, vectors) for value in self._singles)
@@ -153,7 +170,12 @@ class ClosedStep:
             "layers_observed": int(step.observed),
             "evaluations": step.evaluations if step.evaluations_seen else None,
             "clip_norm": clip_norm,
+            "loss_scale": scale if scale is not None else fused_scale,
+            "carried_gradient_norm": carried,
+            "squashed_twice": None if step.squashed_twice is None else int(step.squashed_twice),
         }
+        if step.modes is not None:
+            row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
         if rates:
             self._add_groups(row, rates)
         if not step.observed:
@@ -161,8 +183,38 @@ class ClosedStep:
         self._add_updates(row, axes, updates, fused_scale or 1.0)
         _add_signals(row, "activation", activations, 1.0)
         _add_signals(row, "activation_gradient", gradients, scale or 1.0)
+        self._add_batch_norms(row, axes, gaps)
         signals = [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)]
-        return row, ChannelRow(step.number, signals, self._kernel_columns(axes, updates))
+        whole = {**self._weight_columns(axes, updates), **self._untrained_columns(axes)}
+        return row, ChannelRow(step.number, signals, whole)
+
+    def _carried(self, vectors: Iterator[Vector]) -> float | None:
+        """Return the norm of the gradients that were in place, over the parameters that were then updated."""
+        found = self.step.carried
+        if found is None:
+            return None
+        lengths = next(vectors) if found.norms is not None else ()
+        updated = {id(parameter) for update in self.step.updates for parameter in update.parameters}
+        return math.sqrt(sum(length**2 for key, length in zip(found.parameters, lengths, strict=True) if key in updated))
+
+    def _add_batch_norms(self, row: dict[str, Any], axes: Axes, gaps: list[float]) -> None:
+        """Add what batch norms made of their batches; over micro-steps the last one counts, which has seen the most."""
+        found = zip((tap for tap in self._taps if tap.statistics is not None), gaps, strict=True)
+        places = {place: (tap.statistics.values, gap) for tap, gap in found if tap.statistics and (place := axes.layer(tap)) is not None}
+        if places:
+            columns = np.full((2, max(places) + 1), np.nan)
+            columns[:, list(places)] = np.array(list(places.values())).T
+            row["batch_norm_values"], row["batch_norm_gap"] = columns
+
+    def _untrained_columns(self, axes: Axes) -> dict[str, Vector]:
+        counts = self.step.untrained or {}
+        modules = {axes.layer(tap): tap.key.module() for tap in self._taps if tap.key.role == OUTPUT and not tap.key.call}
+        found = {place: counts[id(module)] for place, module in modules.items() if place is not None and id(module) in counts}
+        if not found:
+            return {}
+        columns = np.full((2, max(found) + 1), np.nan)
+        columns[:, list(found)] = np.array(list(found.values())).T
+        return {"frozen_elements": columns[0], "forgotten_elements": columns[1]}
 
     def _merge_taps(self, axes: Axes, vectors: Any) -> tuple[dict[int, LayerMoments], dict[int, LayerMoments]]:
         """Return the layers' activations and activation gradients, micro-steps merged."""
@@ -181,7 +233,8 @@ class ClosedStep:
         gradient, weight = next(vectors), next(vectors)
         moved = next(vectors) if update.update is not None else None
         kernels = (next(vectors), next(vectors)) if update.kernels is not None else None
-        return _ArrivedUpdate(update.parameters, gradient, weight, moved, kernels)
+        rows = next(vectors) if update.rows is not None else None
+        return _ArrivedUpdate(update.parameters, gradient, weight, moved, kernels, rows)
 
     def _add_groups(self, row: dict[str, Any], rates: dict[int, float]) -> None:
         missing = [math.nan] * (max(rates) + 1)
@@ -200,15 +253,15 @@ class ClosedStep:
         row.update(columns)
 
     @staticmethod
-    def _kernel_columns(axes: Axes, updates: list[_ArrivedUpdate]) -> dict[str, Vector]:
-        measured = [update for update in updates if update.kernels is not None]
-        if not measured:
-            return {}
-        places, columns = _parameter_columns(axes, measured, "kernel_slice_mean", "kernel_cmrr")
+    def _weight_columns(axes: Axes, updates: list[_ArrivedUpdate]) -> dict[str, Vector]:
+        measured = [update for update in updates if update.kernels is not None or update.rows is not None]
+        places, columns = _parameter_columns(axes, measured, "kernel_slice_mean", "kernel_cmrr", "row_difference")
         for update, index, place in places:
-            assert update.kernels is not None
-            columns["kernel_slice_mean"][place], columns["kernel_cmrr"][place] = (values[index] for values in update.kernels)
-        return columns
+            if update.kernels is not None:
+                columns["kernel_slice_mean"][place], columns["kernel_cmrr"][place] = (values[index] for values in update.kernels)
+            if update.rows is not None:
+                columns["row_difference"][place] = update.rows[index]
+        return {name: column for name, column in columns.items() if np.isfinite(column).any()}
 
 
 class _ArrivedUpdate(NamedTuple):
@@ -219,6 +272,7 @@ class _ArrivedUpdate(NamedTuple):
     weight: Vector
     moved: Vector | None
     kernels: tuple[Vector, Vector] | None
+    rows: Vector | None
 
 
 def _parameter_columns(

@@ -125,6 +125,32 @@ _STEP = [
     Variable("skipped", ("step",), "i4", "1", "1 where a gradient scaler skipped the update"),
     Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
     Variable("clip_norm", ("step",), "f8", "as the gradient", "total gradient norm before the script clipped it"),
+    Variable("loss_scale", ("step",), "f8", "1", "factor of the gradient scaler; missing where there is none"),
+    Variable(
+        "carried_gradient_norm",
+        ("step",),
+        "f4",
+        "as the gradient",
+        "gradient that lay in .grad already when the step's first backward began; 0 where it had been cleared",
+        "||g||_2 over the parameters that the step updates",
+    ),
+    Variable(
+        "modules_training",
+        ("step",),
+        "i4",
+        "1",
+        "calls, in forwards that train, of modules that behave differently in training (dropout, batch norm), in training mode",
+    ),
+    Variable("modules_evaluating", ("step",), "i4", "1", "the same in evaluation mode"),
+    Variable("model_training", ("step",), "i4", "1", "1 where the model itself was in training mode, 0 in evaluation mode"),
+    Variable(
+        "squashed_twice",
+        ("step",),
+        "i4",
+        "1",
+        "1 where a loss that applies softmax (or the logistic function) was given values to which it had been applied already",
+        "LogSoftmax of Softmax, or binary cross-entropy with logits of Sigmoid, in the graph of the loss",
+    ),
     Variable(
         "evaluations",
         ("step",),
@@ -148,6 +174,24 @@ _STEP_LAYER = [
         "mean_c [x = 0 for all n, p]",
     ),
     *_signal_variables("activation_gradient", "activation gradient"),
+    Variable(
+        "batch_norm_values",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "values of a channel from which a batch norm took its batch statistics; missing where it used the running ones",
+        "N P",
+    ),
+    Variable(
+        "batch_norm_gap",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "rms of what evaluation mode would make of a batch norm's batch, less what training mode made of it; before scale and shift",
+        "sqrt(mean_c [((m_c - r_c) / s_c)^2 + v_c (1 / s_c - 1 / d_c)^2]) with r_c, s_c^2 - eps the running mean and variance, "
+        "m_c, v_c those of the batch, d_c^2 = v_c + eps",
+        "mean square over the batch of (x - r_c) / s_c - (x - m_c) / d_c, split into mean and variance",
+    ),
 ]
 
 _STEP_PARAMETER = [
@@ -207,6 +251,31 @@ _SNAPSHOT = [
         "common-mode rejection ratio of a convolution's kernel larger than 1x1, after the update; infinite without a mean",
         "||W - W_bar||_2 / ||W_bar||_2",
         "Ruff et al. 2019 (1911.13173)",
+    ),
+    Variable(
+        "row_difference",
+        ("snapshot", "parameter"),
+        "f4",
+        "1",
+        "how far a weight's first two rows, and its first and last, differ after the update; 0 where units are copies of each other",
+        "max(||w_0 - w_1||, ||w_0 - w_last||) / max(||w_0||, ||w_1||, ||w_last||)",
+        "units with equal weights have equal gradients and stay equal (Goodfellow, Bengio, Courville 2016, section 8.4)",
+    ),
+    Variable(
+        "frozen_elements",
+        ("snapshot", "layer"),
+        "f8",
+        "count",
+        "elements of the module's own parameters that ask for no gradient",
+        "sum of sizes with requires_grad false",
+    ),
+    Variable(
+        "forgotten_elements",
+        ("snapshot", "layer"),
+        "f8",
+        "count",
+        "elements of the module's own parameters that ask for a gradient and are in no optimizer",
+        "sum of sizes with requires_grad true, in no parameter group",
     ),
 ]
 
@@ -307,6 +376,9 @@ _LAYER = [
     Variable("layer_call", ("layer",), "i4", "1", "which call of the module within one forward, counted from 0"),
     Variable("layer_model", ("layer",), "i4", "1", "which model (root module) it belongs to"),
     Variable("layer_channels", ("layer",), "i4", "1", "number of channels"),
+    Variable("layer_dtype", ("layer",), TEXT, "", "type of the signal's numbers when it was first measured, such as float16"),
+    Variable("layer_made_by", ("layer",), TEXT, "", "operation that made a measured input, such as tanh; empty for outputs and for data"),
+    Variable("layer_repeat", ("layer",), "i4", "1", "which call of the module within its own forward, counted from 0, as first seen"),
     Variable("channel_layer", ("channel",), "i4", "1", "index of the layer the channel belongs to"),
     Variable("channel", ("channel",), "i4", "1", "index of the channel within its layer"),
 ]
@@ -317,6 +389,7 @@ _PARAMETER = [
     Variable("parameter_shape", ("parameter",), TEXT, "", "shape, as text"),
     Variable("parameter_size", ("parameter",), "i8", "1", "number of elements"),
     Variable("parameter_group", ("parameter",), "i4", "1", "parameter group that trains it"),
+    Variable("parameter_dtype", ("parameter",), TEXT, "", "type of its numbers, such as float32"),
     Variable("group", ("group",), TEXT, "", "optimizer class, optimizer number and group number"),
 ]
 

@@ -85,6 +85,13 @@ _THREE_CALLS = (*_TWO_CALLS, "0:3:input", "0:3", "1:3", "2:3")
 CASES = [
     Case("plain_mlp", 5),
     Case("reference", 3, ("0:input", "0", "1", "2", "3", "4", "6", "7"), batch_size=6),
+    # what a diagnosis asks for
+    *(Case(f"evidence {kind}", 6) for kind in ("plain", "zeroed", "no_zero_grad", "equal_rows", "frozen", "forgotten")),
+    Case("evidence accumulating", 6, micro_steps=2, batch_size=16),
+    Case("evidence squashed", 6, (*SMALL, "3")),
+    Case("evidence batch_norm", 6, ("0:input", "0", "1", "2", "3")),
+    Case("evidence evaluating", 6, ("0:input", "0", "1", "3")),
+    Case("evidence repeated", 6, ("first:input", "first", "norm", "norm:2:input", "norm:2", "head:input", "head")),
     # activations
     Case("inplace_relu", 4, _RESIDUAL, batch_size=4),
     Case("out_of_place_relu", 4, _RESIDUAL, batch_size=4),

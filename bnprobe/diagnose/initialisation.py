@@ -1,0 +1,62 @@
+"""Causes before the first step: units that are copies of each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.analyse.layers import TRANSFORMING, module_of
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import loss_fate, number
+
+_SYMMETRY = "Goodfellow, Bengio, Courville 2016, section 8.4: units with equal weights and inputs must be initialised differently"
+
+
+def symmetric_initialisation(case: Case) -> Finding | None:
+    """All units of a layer start alike, so they get the same gradient and stay one unit for good.
+
+    Looks for weights whose rows are equal after the first update. That is what tells them from an initialisation that is meant: a single
+    layer of zeros or of a constant (the last of a residual branch, an adapter, a gate) gets a different gradient in every row, and is no
+    longer symmetric after one update. Looks like a learning rate that is too low, as the loss soon stays where few units leave it. Layers
+    that get no gradient at all are no case of it.
+    """
+    run = case.run
+    rows = np.flatnonzero(np.isfinite(run["row_difference"]).any(axis=1))
+    if not rows.size:
+        return None
+    first, last = run["row_difference"][rows[0]], run["row_difference"][rows[-1]]
+    step, late = int(run["snapshot"][rows[0]]), int(run["snapshot"][rows[-1]])
+    owners = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
+    reached = np.asarray(np.isfinite(run["parameter_gradient_norm"]).any(axis=0))
+    equal = [
+        index
+        for index, parameter in enumerate(run.parameters)
+        if parameter.layer in owners and reached[index] and first[index] <= thresholds.EQUAL_ROWS
+    ]
+    if not equal:
+        return None
+    names = list(dict.fromkeys(run.parameters[index].layer for index in equal))
+    remains = float(np.nanmin(last[equal])) if np.isfinite(last[equal]).any() else 0.0
+    stays = remains <= thresholds.NEARLY_EQUAL_ROWS
+    since = f"; at step {late} they still are nearly so" if stays and late > step else ""
+    more = f" and {len(names) - 2} more layers" if len(names) > 2 else ""
+    layers = "layer works" if len(equal) == 1 else "layers work"
+    return Finding(
+        id="symmetric-initialisation",
+        severity="error" if case.is_harmed or case.is_stuck or (stays and not case.has_learned) else "warning",
+        confidence=0.95 if stays or case.is_harmed else 0.8,
+        layers=tuple(names[:3]),
+        step=step,
+        evidence=(
+            Evidence(
+                f"difference between the rows of {run.parameters[equal[0]].name}", float(first[equal[0]]), thresholds.EQUAL_ROWS, "", step
+            ),
+            Evidence("the smallest such difference at the last snapshot", remains, thresholds.NEARLY_EQUAL_ROWS, "", late),
+            Evidence("weights of equal rows", float(len(equal)), 0.0, "", step),
+        ),
+        cause=f"The units of {' and '.join(names[:2])}{more} started as copies of each other, and after the first update all rows of the "
+        f"weight were still equal{since}: {number(len(equal))} {layers} as if made of one unit; {loss_fate(case)}.",
+        fix="Initialise the weights at random (`torch.nn.init.kaiming_normal_`); constants are for biases.",
+        source=_SYMMETRY,
+    )

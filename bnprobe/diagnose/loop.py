@@ -1,0 +1,158 @@
+"""Causes in the loop around the network: what a script forgot to do between one step and the next.
+
+None of these is a matter of thresholds: the recorder saw whether gradients were cleared, in which mode modules ran, and who is trained.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse import training
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import loss_fate, number, times
+
+_AUTOGRAD = "backward adds to .grad (PyTorch, torch.Tensor.backward)"
+_MODES = "dropout and batch norm behave differently in training and evaluation (PyTorch, torch.nn.Module.eval)"
+_OPTIMIZERS = "an optimizer moves the parameters it was given, and those only where they have a gradient (PyTorch, torch.optim)"
+
+
+def missing_zero_grad(case: Case) -> Finding | None:
+    """Gradients are not cleared between steps: each step descends the sum of all batches so far.
+
+    Looks at what lay in `.grad` when the first backward of a step began, over the parameters which that step then moved. Looks like
+    a learning rate that is too high, as the sum grows with the number of steps; there nothing lies in place. Accumulation over
+    several backward calls of one step is no fault: the first of them finds nothing. Nor is what another network's backward left behind,
+    as in a GAN, if it is cleared before the backward that counts.
+    """
+    carried = case.run["carried_gradient_norm"]
+    rows = np.flatnonzero(np.isfinite(carried) & (case.run["step"] > 0))
+    left = rows[carried[rows] > 0]
+    if left.size < thresholds.UNCLEARED_STEPS or left.size < thresholds.UNCLEARED_SHARE * rows.size:
+        return None
+    first, last = int(left[0]), int(left[-1])
+    rise = float(carried[last] / carried[first])
+    grown = f", which has grown {times(rise)} in {case.run['step'][last] - case.run['step'][first]} steps" if rise > 2 else ""
+    return Finding(
+        id="missing-zero-grad",
+        severity=case.severity(),
+        confidence=0.95,
+        layers=(),
+        step=case.step(first),
+        evidence=(
+            Evidence("gradient in place before the step's first backward", float(carried[first]), 0.0, "as the gradient", case.step(first)),
+            Evidence("the same at the last measured step", float(carried[last]), 0.0, "as the gradient", case.step(last)),
+            Evidence("share of the measured steps that began so", left.size / rows.size, thresholds.UNCLEARED_SHARE),
+        ),
+        cause=f"The gradients are never cleared: the first backward of step {case.step(first)} found a gradient of norm "
+        f"{number(float(carried[first]))} in place and added to it, so each step descends the sum of all batches so far{grown}; "
+        f"{loss_fate(case)}.",
+        fix="Call `optimizer.zero_grad()` once in every step, before its first backward.",
+        source=_AUTOGRAD,
+    )
+
+
+def eval_mode_training(case: Case) -> Finding | None:
+    """The model trains in evaluation mode: no dropout, and batch norm with statistics that no longer follow the weights.
+
+    Looks for forwards that a backward went through, of a model in evaluation mode, in which dropout or batch norm ran so. Looks like a
+    batch norm that was frozen on purpose: there the model itself is in training mode, and only some of its modules are not. A network
+    without such modules has no modes. Typical is a run that begins in training mode and never returns to it after its first validation.
+    """
+    run = case.run
+    rows = np.flatnonzero(run["modules_evaluating"] >= 0)
+    if not rows.size:
+        return None
+    is_off = (run["model_training"][rows] == 0) & (run["modules_evaluating"][rows] > 0)
+    on = np.flatnonzero(~is_off)
+    since = int(on[-1]) + 1 if on.size else 0
+    if rows.size - since < thresholds.EVALUATING_STEPS:
+        return None
+    first, last = int(rows[since]), int(rows[-1])
+    evaluating, training_mode = int(run["modules_evaluating"][last]), int(run["modules_training"][last])
+    when = "from the first step on" if since == 0 else f"since step {case.step(first)}, after {case.step(first)} steps in training mode"
+    return Finding(
+        id="eval-mode-training",
+        severity=case.severity(),
+        confidence=0.95,
+        layers=_normalising_layers(case),
+        step=case.step(first),
+        evidence=(
+            Evidence("dropout and batch norm modules in evaluation mode", float(evaluating), 0.0, "calls", case.step(last)),
+            Evidence("the same in training mode", float(training_mode), None, "calls", case.step(last)),
+        ),
+        cause=f"The model trains in evaluation mode {when}: {evaluating} of its {evaluating + training_mode} calls of dropout "
+        f"and batch norm do what they do in an evaluation; {loss_fate(case)}.",
+        fix="Call `model.train()` before training, and again after every evaluation.",
+        source=_MODES,
+    )
+
+
+def _normalising_layers(case: Case) -> tuple[str, ...]:
+    return tuple(layer.name for layer in case.run.layers if layer.type.startswith("BatchNorm"))[:1]
+
+
+def frozen_parameters(case: Case) -> Finding | None:
+    """Layers that work in every forward are trained by nobody.
+
+    Looks for parameters that ask for a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
+    ever reached (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be
+    meant, as when a backbone is kept: it is told for information while the rest learns. Looks like vanishing gradients; those are
+    small, not absent. An unused layer is no matter: only layers that were measured in forwards count.
+    """
+    forgotten, frozen = training.untrained_elements(case.run)
+    unreached = training.unreached_layers(case.run)
+    layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
+    if layers.size:
+        return _untrained(case, layers, forgotten)
+    return _kept(case, np.flatnonzero(frozen > 0), frozen)
+
+
+def _untrained(case: Case, layers: NDArray[np.int64], forgotten: NDArray[np.float64]) -> Finding:
+    first = int(min(layers, key=lambda layer: case.run.layers[layer].depth))
+    names = _names(case, layers)
+    if forgotten[first] > 0:
+        count = float(np.nansum(forgotten))
+        why = f"no optimizer has the {number(count)} parameters of {names}"
+        evidence = Evidence("parameters that ask for a gradient and are in no optimizer", count, 0.0)
+        fix = "Build the optimizer after the model is complete, from all of `model.parameters()`."
+    else:
+        why = f"no gradient ever reached the parameters of {names}, though an optimizer has them and the layers run"
+        evidence = Evidence("layers that no gradient reached", float(layers.size), 0.0)
+        fix = "Look between these layers and the loss for `detach()`, `no_grad`, `.data`, numpy, or an output that is not used."
+    return Finding(
+        id="frozen-parameters",
+        severity="error" if case.is_stuck or case.divergence is not None else "warning",
+        confidence=0.9,
+        layers=tuple(case.name(layer) for layer in layers[:3]),
+        step=case.step(case.first_row),
+        evidence=(evidence, Evidence("layers that were measured", float(len(case.run.layers)))),
+        cause=f"A part of the network is not trained: {why}; {loss_fate(case)}.",
+        fix=fix,
+        source=_OPTIMIZERS,
+    )
+
+
+def _kept(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> Finding | None:
+    if not layers.size:
+        return None
+    count = float(np.nansum(frozen))
+    return Finding(
+        id="frozen-parameters",
+        severity="warning" if case.is_stuck else "info",
+        confidence=0.6,
+        layers=tuple(case.name(layer) for layer in layers[:3]),
+        step=case.step(case.first_row),
+        evidence=(Evidence("parameters that ask for no gradient", count, 0.0),),
+        cause=f"A part of the network is kept as it is: the {number(count)} parameters of {_names(case, layers)} ask for no gradient; "
+        f"{loss_fate(case)}.",
+        fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
+        source=_OPTIMIZERS,
+    )
+
+
+def _names(case: Case, layers: NDArray[np.int64]) -> str:
+    shown = " and ".join(case.place(layer) for layer in layers[:2])
+    return f"{shown} and {layers.size - 2} more layers" if layers.size > 2 else shown

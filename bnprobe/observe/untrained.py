@@ -1,0 +1,48 @@
+"""Parameters that nobody trains although their layer is at work: frozen ones, and those that no optimizer was told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from bnprobe.observe.modules import own_parameters
+from bnprobe.observe.parameters import trained_parameters
+
+
+class Untrained(NamedTuple):
+    """Elements of a module's own parameters: those that ask for no gradient, and those that do and are in no optimizer."""
+
+    frozen: int
+    forgotten: int
+
+
+def find_untrained(
+    modules: Iterable[nn.Module], roots: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]
+) -> dict[int, Untrained]:
+    """Count what is not trained, by id of the module.
+
+    Args:
+        modules: those whose layers were measured.
+        roots: all models.
+        optimizers: all that exist.
+
+    Returns:
+        Nothing at all where an optimizer trains tensors that are no module's parameters (flat buffers, copies in another precision): the
+        modules' own ones are then trained behind their backs.
+    """
+    trained = {id(parameter) for optimizer in optimizers for parameter in trained_parameters(optimizer.param_groups)}
+    if not trained <= {id(parameter) for root in roots for parameter in root.parameters()}:
+        return {}
+    counts: dict[int, Untrained] = {}
+    for module in modules:
+        frozen = forgotten = 0
+        for parameter in own_parameters(module):
+            if not parameter.requires_grad:
+                frozen += parameter.numel()
+            elif id(parameter) not in trained:
+                forgotten += parameter.numel()
+        counts[id(module)] = Untrained(frozen, forgotten)
+    return counts

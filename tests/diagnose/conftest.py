@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.store.reader import Run, read_run
+from tests.observe.program_server import Job, ProgramServer
+
+TRAININGS = Path(__file__).with_name("trainings.py")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ProgramServer]:
+    server = ProgramServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def recorded(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Record one of the trainings, once a session: ``recorded("missing-zero-grad", every=5)``."""
+    known: dict[Any, Run] = {}
+
+    def record(kind: str, seed: int = 0, **options: Any) -> Run:
+        key = (kind, seed, *sorted(options.items()))
+        if key not in known:
+            folder = tmp_path_factory.mktemp(kind)
+            (folder / "work").mkdir()
+            file = folder / "run.h5"
+            (outcome,) = server.run(Job(str(TRAININGS), str(folder / "work"), str(file), {"budget": 1e9, **options}, [kind, str(seed)]))
+            assert outcome.status == 0, outcome.stderr
+            known[key] = read_run(file)
+        return known[key]
+
+    return record
+
+
+@pytest.fixture
+def findings(recorded: Callable[..., Run]) -> Callable[..., list[Finding]]:
+    """Diagnose one of the trainings."""
+
+    def find(kind: str, seed: int = 0, **options: Any) -> list[Finding]:
+        return diagnose(recorded(kind, seed, **options))
+
+    return find

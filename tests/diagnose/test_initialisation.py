@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import Finding
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.initialisation import symmetric_initialisation
+from tests.synthetic_runs import residual_recording
+
+Findings = Callable[..., list[Finding]]
+
+
+@pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_constant_weights(findings: Findings, every: int, seed: int) -> None:
+    (first, *_) = findings("symmetric-initialisation", seed, every=every)
+    assert (first.id, first.step, first.layers) == ("symmetric-initialisation", 0, ("0", "2"))
+
+
+def test_a_single_layer_of_zeros_is_none(findings: Findings) -> None:
+    assert [one.id for one in findings("zero-last-layer")] == ["healthy"]
+
+
+def test_a_weight_without_gradient_is_none() -> None:
+    made = residual_recording(steps=20)
+    made.by_snapshot["row_difference"] = np.where(np.arange(len(made.parameters)) == 2, 0.0, 1.0)
+    assert symmetric_initialisation(Case(made.run())) is not None
+    made.gradient_norm[:, 2] = np.nan
+    assert symmetric_initialisation(Case(made.run())) is None

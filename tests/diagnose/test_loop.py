@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.loop import eval_mode_training, frozen_parameters, missing_zero_grad
+from tests.synthetic_runs import Recording, residual_recording
+
+Findings = Callable[..., list[Finding]]
+
+
+def case(made: Recording) -> Case:
+    return Case(made.run())
+
+
+@pytest.mark.parametrize("kind", ["plain", "accumulation", "train-and-eval", "frozen-norm", "frozen-backbone"])
+@pytest.mark.parametrize("every", [1, 5])
+def test_sound_loops_are_healthy(findings: Findings, kind: str, every: int) -> None:
+    found = findings(kind, every=every)
+    assert found[0].id == "healthy"
+    assert [one.severity for one in found[1:]] == (["info"] if kind.startswith("frozen") else [])
+
+
+class TestMissingZeroGrad:
+    @pytest.mark.parametrize("every", [1, 5])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_training(self, findings: Findings, every: int, seed: int) -> None:
+        (first, *_) = findings("missing-zero-grad", seed, every=every)
+        assert (first.id, first.step) == ("missing-zero-grad", every)
+        assert "never cleared" in first.cause
+
+    def with_carried(self, carried: list[float]) -> Recording:
+        made = residual_recording(steps=len(carried))
+        made.by_step["carried_gradient_norm"] = np.array(carried)
+        return made
+
+    def test_it_grows(self) -> None:
+        found = missing_zero_grad(case(self.with_carried([0.0, *range(1, 30)])))
+        assert found is not None
+        assert (found.severity, found.step) == ("warning", 1)
+        assert "grown 29 times in 28 steps" in found.cause
+
+    def test_what_is_left_now_and_then_is_none(self) -> None:
+        assert missing_zero_grad(case(self.with_carried([0.0, 1.0, 0.0] * 10))) is None
+        assert missing_zero_grad(case(self.with_carried([1.0] + 29 * [0.0]))) is None
+
+    def test_a_run_too_short_to_say(self) -> None:
+        assert missing_zero_grad(case(self.with_carried([0.0, 1.0]))) is None
+
+    def test_what_the_sum_does_follows_from_it(self) -> None:
+        made = self.with_carried([0.0] + [1.0] * 29)
+        made.loss[15:] = 1e6
+        made.update_norm[8:] = made.weight_norm[8:]
+        assert {one.id: one.follows_from for one in diagnose(made.run())} == {
+            "missing-zero-grad": (),
+            "learning-rate-too-high": ("missing-zero-grad",),
+        }
+
+
+class TestEvalModeTraining:
+    def with_modes(self, training: list[int], evaluating: list[int], model: list[int]) -> Recording:
+        made = residual_recording(steps=len(model), norm=True)
+        made.by_step |= {
+            "modules_training": np.array(training),
+            "modules_evaluating": np.array(evaluating),
+            "model_training": np.array(model),
+        }
+        return made
+
+    @pytest.mark.parametrize("every", [1, 5])
+    def test_trainings(self, findings: Findings, every: int) -> None:
+        (first, *_) = findings("eval-mode-training", every=every)
+        assert (first.id, first.step, first.layers) == ("eval-mode-training", 0, ("1",))
+        (first, *_) = findings("eval-mode-later", every=every)
+        assert (first.id, first.step) == ("eval-mode-training", 20)
+        assert "after 20 steps in training mode" in first.cause
+
+    @pytest.mark.parametrize(
+        ("training", "evaluating", "model"),
+        [
+            ([5] * 9, [0] * 9, [1] * 9),
+            ([1] * 9, [4] * 9, [1] * 9),
+            ([0] * 9, [0] * 9, [0] * 9),
+            ([5] * 8 + [0], [0] * 8 + [5], [1] * 8 + [0]),
+        ],
+        ids=["training", "a-norm-frozen-on-purpose", "no-such-modules", "the-last-step-only"],
+    )
+    def test_none(self, training: list[int], evaluating: list[int], model: list[int]) -> None:
+        assert eval_mode_training(case(self.with_modes(training, evaluating, model))) is None
+
+    def test_a_run_that_came_back_to_training_is_none(self) -> None:
+        assert eval_mode_training(case(self.with_modes([5, 0, 0, 5, 5], [0, 5, 5, 0, 0], [1, 0, 0, 1, 1]))) is None
+
+
+class TestFrozenParameters:
+    @pytest.mark.parametrize("every", [1, 5])
+    def test_trainings(self, findings: Findings, every: int) -> None:
+        (forgotten, *_) = findings("forgotten", every=every)
+        assert (forgotten.id, forgotten.severity, forgotten.layers) == ("frozen-parameters", "warning", ("0", "2"))
+        assert "no optimizer has" in forgotten.cause
+        (detached, *_) = findings("detached", every=every)
+        assert (detached.id, detached.layers) == ("frozen-parameters", ("encoder",))
+        assert "no gradient ever reached" in detached.cause
+
+    def test_a_backbone_that_is_kept_is_told_for_information(self, findings: Findings) -> None:
+        healthy, kept = findings("frozen-backbone")
+        assert (healthy.id, kept.id, kept.severity, kept.layers) == ("healthy", "frozen-parameters", "info", ("0",))
+
+    def test_in_a_run_that_goes_nowhere_it_is_a_warning(self) -> None:
+        made = residual_recording(steps=40)
+        made.loss[:] = np.log(10)
+        made.by_snapshot["frozen_elements"] = np.eye(len(made.layers))[0] * 432
+        found = frozen_parameters(case(made))
+        assert found is not None
+        assert found.severity == "warning"
+
+    def test_an_optimizer_that_has_not_stepped_yet_says_nothing(self) -> None:
+        made = residual_recording(steps=20)
+        made.gradient_norm[:, 3] = np.nan
+        assert frozen_parameters(case(made)) is not None
+        made.weight_norm[:, 3] = np.nan
+        assert frozen_parameters(case(made)) is None

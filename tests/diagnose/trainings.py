@@ -1,0 +1,78 @@
+"""Small trainings with one thing wrong each, or nothing: the argument names it, a second one is the seed."""
+
+import sys
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+kind, seed = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+torch.manual_seed(seed)
+torch.set_num_threads(1)
+STEPS = 60
+TRUTH = torch.randn(20, 5)
+
+
+def batch(size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.randn(size, 20)
+    return x, (x @ TRUTH).argmax(1)
+
+
+def network(*between: nn.Module, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(20, 64), *between, activation(), nn.Linear(64, 64), activation(), nn.Linear(64, 5))
+
+
+class Detached(nn.Module):
+    """A part whose output is taken out of the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = nn.Linear(20, 64), nn.Linear(64, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.encoder(x)).detach())
+
+
+def initialised(model: nn.Module, initialise: object, **settings: float) -> nn.Module:
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            initialise(module.weight, **settings)
+            nn.init.zeros_(module.bias)
+    return model
+
+
+models = {
+    "double-softmax": lambda: nn.Sequential(*network(), nn.Softmax(1)),
+    "probabilities": lambda: nn.Sequential(*network(), nn.Softmax(1)),
+    "eval-mode-training": lambda: network(nn.BatchNorm1d(64), nn.Dropout(0.5)).eval(),
+    "eval-mode-later": lambda: network(nn.BatchNorm1d(64), nn.Dropout(0.5)),
+    "frozen-norm": lambda: network(nn.BatchNorm1d(64), nn.Dropout(0.2)),
+    "train-and-eval": lambda: network(nn.BatchNorm1d(64), nn.Dropout(0.2)),
+    "detached": Detached,
+    "symmetric-initialisation": lambda: initialised(network(), nn.init.constant_, val=0.1),
+    "zero-last-layer": network,
+}
+model = models.get(kind, network)()
+if kind == "zero-last-layer":
+    nn.init.zeros_(model[-1].weight)
+if kind == "frozen-norm":
+    model[1].eval().requires_grad_(False)
+if kind == "frozen-backbone":
+    model[0].requires_grad_(False)
+trained = model[-1].parameters() if kind == "forgotten" else [p for p in model.parameters() if p.requires_grad]
+optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9)
+for step in range(STEPS):
+    for part in range(4 if kind == "accumulation" else 1):
+        x, y = batch()
+        if kind != "missing-zero-grad" and part == 0:
+            optimizer.zero_grad()
+        output = model(x)
+        loss = F.nll_loss(output.log(), y) if kind == "probabilities" else F.cross_entropy(output, y)
+        loss.backward()
+    optimizer.step()
+    if kind in ("eval-mode-later", "train-and-eval") and step % 20 == 19:
+        model.eval()
+        with torch.no_grad():
+            model(batch()[0])
+        if kind == "train-and-eval":
+            model.train()

@@ -1,0 +1,103 @@
+"""What the recorder notes for the diagnosis: gradients in place, modes, squashing, rows, batch norms, parameters nobody trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.store.reader import Run
+from tests.observe.conftest import Comparison
+
+Compare = Callable[..., Comparison]
+
+
+def total_gradient(run: Run) -> np.ndarray:
+    return np.sqrt(np.nansum(run["parameter_gradient_norm"] ** 2, axis=1))
+
+
+def said(ran: Comparison, word: str) -> list[float]:
+    return [json.loads(line.removeprefix(word)) for line in ran.plain.stdout.splitlines() if line.startswith(f"{word} ")]
+
+
+@pytest.mark.parametrize("kind", ["plain", "zeroed", "accumulating"])
+def test_cleared_gradients_leave_nothing(compare: Compare, kind: str) -> None:
+    assert compare(f"evidence {kind}").run["carried_gradient_norm"].tolist() == [0.0] * 6
+
+
+def test_gradients_that_stay_are_those_of_the_step_before(compare: Compare) -> None:
+    run = compare("evidence no_zero_grad").run
+    np.testing.assert_allclose(run["carried_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
+    assert run["carried_gradient_norm"][0] == 0.0
+
+
+@pytest.mark.parametrize(
+    "program", ["gan", "gan_joint", "wgan_gp 0 none", "lbfgs", "grad_scaler", "optimizer_in_backward", "two_optimizers"]
+)
+def test_what_another_optimizer_leaves_in_place_does_not_count(compare: Compare, program: str) -> None:
+    found = compare(program).run["carried_gradient_norm"]
+    assert np.nanmax(found, initial=0.0) == 0.0
+
+
+@pytest.mark.parametrize("program", ["manual_updates", "autograd_grad_sgd"])
+def test_a_hand_written_update_leaves_it_open(compare: Compare, program: str) -> None:
+    assert not (compare(program).run["carried_gradient_norm"][1:] > 0).any()
+
+
+def test_softmax_before_a_loss_that_applies_it(compare: Compare) -> None:
+    assert compare("evidence squashed").run["squashed_twice"].tolist() == [1, 1, 1, -1, -1, 1]
+    assert compare("evidence plain").run["squashed_twice"].tolist() == [0, 0, 0, -1, -1, 0]
+
+
+@pytest.mark.parametrize(("kind", "modes"), [("batch_norm", (2, 0, 1)), ("evaluating", (0, 2, 0)), ("plain", (0, 0, 1))])
+def test_modes(compare: Compare, kind: str, modes: tuple[int, int, int]) -> None:
+    run = compare(f"evidence {kind}").run
+    assert [tuple(run[name]) for name in ("modules_training", "modules_evaluating", "model_training")] == [(mode,) * 6 for mode in modes]
+
+
+@pytest.mark.parametrize(("kind", "norms"), [("batch_norm", ["1"]), ("repeated", ["norm", "norm:2"])])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_gap_is_what_evaluation_would_change(compare: Compare, kind: str, norms: list[str], compiled: bool) -> None:
+    ran = compare(f"evidence {kind}", compiled=compiled)
+    run, places = ran.run, [layer.name for layer in ran.run.layers]
+    found = run["batch_norm_gap"][:, [places.index(name) for name in norms]]
+    np.testing.assert_allclose(found.ravel(), said(ran, "gap"), rtol=1e-4)
+    assert (run["batch_norm_values"][:, places.index(norms[0])] == 8).all()
+    assert np.isnan(np.delete(run["batch_norm_gap"], [places.index(name) for name in norms], axis=1)).all()
+
+
+def test_a_batch_norm_in_evaluation_mode_has_no_batch_statistics(compare: Compare) -> None:
+    assert np.isnan(compare("evidence evaluating").run["batch_norm_gap"]).all()
+
+
+def test_calls_within_one_forward_are_counted_apart_from_calls_of_the_model(compare: Compare) -> None:
+    repeated, siamese = compare("evidence repeated").run, compare("siamese").run
+    assert repeated["layer_repeat"].tolist() == [0, 0, 0, 1, 1, 0, 0]
+    assert siamese["layer_repeat"].max() == 0 < siamese["layer_call"].max()
+
+
+def test_equal_rows(compare: Compare) -> None:
+    equal, sound = compare("evidence equal_rows").run["row_difference"], compare("evidence plain").run["row_difference"]
+    assert (equal[:, 0] < 1e-6).all()  # of the hidden layer; the classes tell those of the last one apart
+    assert (equal[:, 2] > 0.05).all()
+    assert (sound[:, [0, 2]] > 0.1).all() and np.isnan(sound[:, [1, 3]]).all()
+
+
+def test_parameters_that_nobody_trains(compare: Compare) -> None:
+    elements = {kind: [np.nansum(compare(f"evidence {kind}").run[f"{name}_elements"], axis=1)[0] for name in ("frozen", "forgotten")]
+                for kind in ("plain", "frozen", "forgotten")}  # fmt: skip
+    assert elements == {"plain": [0, 0], "frozen": [56, 0], "forgotten": [0, 56]}
+
+
+@pytest.mark.parametrize("program", ["flat_buffer", "manual_updates", "functional_training"])
+def test_where_parameters_are_trained_behind_the_modules_backs_nothing_is_said_of_them(compare: Compare, program: str) -> None:
+    assert not (compare(program).run["forgotten_elements"] > 0).any()
+
+
+def test_types_and_origins(compare: Compare) -> None:
+    run = compare("evidence repeated").run
+    assert run["layer_made_by"].tolist() == ["", "", "", "add", "", "tanh", ""]
+    assert set(run["layer_dtype"]) == set(run["parameter_dtype"]) == {"float32"}
+    assert set(compare("precision bfloat16").run["parameter_dtype"]) == {"bfloat16"}
