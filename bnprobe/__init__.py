@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bnprobe.measure.curvature import Sharpness as Sharpness
     from bnprobe.measure.curvature import sharpness as sharpness
+    from bnprobe.measure.line_probe import line_probe as line_probe
+    from bnprobe.measure.line_search import LineProbe as LineProbe
 
 __version__ = "0.1.0"
 
@@ -19,6 +21,8 @@ __version__ = "0.1.0"
 _FUNCTIONS = {
     "sharpness": "bnprobe.measure.curvature",
     "Sharpness": "bnprobe.measure.curvature",
+    "line_probe": "bnprobe.measure.line_probe",
+    "LineProbe": "bnprobe.measure.line_search",
 }
 
 

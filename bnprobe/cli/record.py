@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -51,6 +51,14 @@ def record(
             "That changes low-order bits of the training.",
         ),
     ] = "script",
+    line_probe: Annotated[
+        str | None,
+        typer.Option(
+            "--line-probe",
+            metavar="N|auto",
+            help="At every N-th step, and when trouble begins, see how far the update could have gone; up to 10 forwards for each remedy.",
+        ),
+    ] = None,
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +77,7 @@ def record(
       bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
       bnprobe record --curvature 10 train.py       measure sharpness at every 10th step
       bnprobe record --remedy msr train.py         train with mean shift rejection
+      bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.errors import UsageError
@@ -105,6 +114,7 @@ def record(
             budget=budget,
             curvature=curvature,
             curvature_kernels=curvature_kernels,
+            line_probe=_steps_between("--line-probe", line_probe),
             remedies=remedies,
         ),
         collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
@@ -112,6 +122,21 @@ def record(
         overwrite=force,
         on_progress=voice.progress,
     )
+
+
+def _steps_between(option: str, value: str | None) -> int | Literal["auto"] | None:
+    """Read "auto" or a number of steps.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    from bnprobe.errors import UsageError
+
+    if value is None or value == "auto":
+        return cast('Literal["auto"] | None', value)
+    if not (value.isascii() and value.isdecimal() and int(value) > 0):
+        raise UsageError(f"{option} {value}: expected a number of steps, at least 1, or auto")
+    return int(value)
 
 
 def closing_lines(file: Path) -> list[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,15 +59,24 @@ class CompiledModules:
         faults: where a fault goes.
         is_observed: whether the open step is measured; asked when a compiled module is called.
         on_gap: called with (subject, reason) for compiled code that has no module to shadow.
+        aside: a context that keeps all else that is ours away from compiled code.
     """
 
-    def __init__(self, forward: ForwardTaps, faults: Faults, is_observed: Callable[[], bool], on_gap: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        forward: ForwardTaps,
+        faults: Faults,
+        is_observed: Callable[[], bool],
+        on_gap: Callable[[str, str], None],
+        aside: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.seconds = 0.0
         self.count = 0
         self._forward = forward
         self._faults = faults
         self._is_observed = is_observed
         self._on_gap = on_gap
+        self._aside = aside
         self._shadows: list[_Shadow] = []
         self._is_shadowing = False
         self._is_broken = False
@@ -155,6 +164,10 @@ class CompiledModules:
     def _call(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
         if self._is_shadowing:
             return eager(*args, **kwargs)  # a compiled part of a module that is being shadowed
+        with self._aside():
+            return self._call_aside(compiled, eager, module, args, kwargs)
+
+    def _call_aside(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
         measured = torch.is_grad_enabled() and not self._forward.muted and self._is_observed()
         if measured and module is None:
             self._forward.missed_calls = True

@@ -6,6 +6,7 @@ This file knows neither torch nor numpy: the command line reads it before the us
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class RecordOptions:
         curvature: Measure the curvature of the loss at every n-th step; None measures none.
         curvature_kernels: "script" leaves the script's kernels alone; "math" switches attention, recurrent layers and compiled code to
             kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
+        line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
@@ -33,6 +35,7 @@ class RecordOptions:
     free_seconds: float = 2.0
     curvature: int | None = None
     curvature_kernels: str = "script"
+    line_probe: int | Literal["auto"] | None = None
     remedies: tuple[str, ...] = ()
 
 

@@ -31,6 +31,7 @@ from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps, Tap
+from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.loss_graph import squashes_twice
 from bnprobe.observe.modules import ModuleCensus
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps, group_settings
@@ -77,7 +78,8 @@ class Recorder:
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._census = ModuleCensus()
         self._forward = ForwardTaps(self._census, self._faults, self.settle, self._writer.add_coverage)
-        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage)
+        self._line = LineProbing(self._writer, self._census, self._faults, self.settle, self._say)
+        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line.aside)
         self._backward = BackwardTaps(
             self._on_backward,
             self._after_backward,
@@ -123,6 +125,7 @@ class Recorder:
             self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
         self._patches.replace(BaseProcess, "start", self._counting_processes)
         self._prepare_step(self._step.number)
+        self._line.begin_step()
         self._step_began = time.perf_counter()
 
     def pause(self) -> None:
@@ -204,6 +207,7 @@ class Recorder:
         self._forward.gradients_muted += change
 
     def _detach(self) -> None:
+        self._line.detach()
         self._forward.detach()
         self._optimizers.detach()
         self._census.detach()
@@ -219,8 +223,12 @@ class Recorder:
         for entry in record[-len(self._options.remedies) :]:
             text = f"remedy {entry['specification']} acts on {entry['count']} {entry['what']}"
             self._writer.add_event(self._step.number, "remedy", text)
-            if self._on_progress is not None:
-                self._on_progress(Progress(self._step.number, math.nan, math.nan, "", math.nan, 0.0, text))
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        """Tell the user a sentence."""
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._step.number, math.nan, math.nan, "", math.nan, 0.0, text))
 
     # -- the clock ----------------------------------------------------------------------------------------------------
 
@@ -245,10 +253,12 @@ class Recorder:
 
     def _before_backward(self, losses: list[torch.Tensor], is_plain: bool, scale: torch.Tensor | None) -> None:
         """The script goes backward now; its graph is whole."""
-        if self._curvature is None or self._over:
+        if self._over:
             return
-        with self._guarded("curvature"):
-            self._curvature.before_backward(self._step.number, losses, is_plain, scale)
+        self._line.before_backward(losses, scale)
+        if self._curvature is not None:
+            with self._guarded("curvature"):
+                self._curvature.before_backward(self._step.number, losses, is_plain, scale)
 
     def _look_before_backward(self, step: OpenStep, node: Any) -> None:
         started = time.perf_counter()
@@ -307,6 +317,7 @@ class Recorder:
             refused = _copied(getattr(optimizer, "found_inf", None))
             step.skipped = refused if refused is not None else step.skipped
         self._seconds += time.perf_counter() - started
+        self._line.before_update(optimizer)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights."""
@@ -317,6 +328,7 @@ class Recorder:
             if self._step.updates and self._step.updates[-1].update is None:
                 self._measure_weights_after(self._step.updates[-1], self._step.number)
         self._seconds += time.perf_counter() - started
+        self._line.after_update(optimizer, self._step.number)
         self._end_step(optimizer)
 
     def _watch_gradients(self, parameters: list[torch.Tensor], started: float) -> None:
@@ -386,6 +398,7 @@ class Recorder:
         if self._curvature is not None:
             with self._guarded("kernels for the curvature"):
                 self._curvature.prepare(number)
+        self._line.prepare(self._schedule.is_probed(number, self._options.line_probe))
 
     def _close_step(self) -> None:
         started = time.perf_counter()
@@ -403,12 +416,14 @@ class Recorder:
                 step.untrained = find_untrained(modules, self._census.roots(), self._optimizers.constructed)
             self._compiled.forget()
             self._backward.end_step()
+            self._line.begin_step()
             # What closing costs is counted with the next step: this step's row is about to leave.
+            step.probe_seconds = self._line.seconds
             if self._curvature is not None:
-                step.probe_seconds = self._curvature.seconds
+                step.probe_seconds += self._curvature.seconds
                 self._curvature.end_step(step.stepped)
             step.observer_seconds = self._seconds + self._forward.seconds + self._compiled.seconds + step.probe_seconds
-            self._forward.seconds = self._compiled.seconds = 0.0
+            self._forward.seconds = self._compiled.seconds = self._line.seconds = 0.0
             self._observer_total += step.observer_seconds
             self._delivery.take(ClosedStep(step, taps))
             self._adapt(step)

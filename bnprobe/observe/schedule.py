@@ -14,6 +14,8 @@ from bnprobe.observe.alarm import Alarm
 BASELINE_STEPS = 10
 #: Steps for which every step is measured once trouble shows.
 TROUBLE_STEPS = 20
+#: Steps whose updates are followed further (see ``line_probing``) once trouble shows, and again whenever it gets worse.
+PROBES_IN_TROUBLE = 3
 #: Share of a step that watching the gradients of unmeasured steps may take.
 WATCH_SHARE = 0.01
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -52,6 +54,13 @@ class Schedule:
             return True
         leading = step / 10 ** int(math.log10(step))
         return leading in (1.0, 2.0, 5.0)
+
+    def is_probed(self, step: int, line_probe: int | str | None) -> bool:
+        """Whether a step's update is followed further: every n-th, or "auto" at snapshots; in both cases when trouble begins."""
+        if line_probe is None:
+            return False
+        regular = self.is_snapshot(step) if isinstance(line_probe, str) else step % line_probe == 0
+        return regular or self._trouble_left > TROUBLE_STEPS - PROBES_IN_TROUBLE
 
     def account(self, seconds: float, observer_seconds: float, was_observed: bool) -> bool:
         """Take note of what a step cost; return whether the stride changed because of it."""

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bnprobe.remedies.application import Applied, apply
+    from bnprobe.remedies.projections import project_update
 
-__all__ = ["Applied", "apply"]
+_PLACES = {"Applied": "application", "apply": "application", "project_update": "projections"}
+
+__all__ = ["Applied", "apply", "project_update"]
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only when a remedy is applied: the list of remedies is read without it."""
-    if name in __all__:
-        from bnprobe.remedies import application
+    if name in _PLACES:
+        import importlib
 
-        return getattr(application, name)
+        return getattr(importlib.import_module(f"bnprobe.remedies.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ it input by input.
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from bnprobe.remedies.remedy import Remedy, Step, Touched
@@ -35,4 +36,9 @@ class GradientCentralisation(Remedy[GradientCentralisationSettings]):
         """Centre the gradients."""
         for weight in step.mine(self._weights):
             if weight.grad is not None:
-                weight.grad.sub_(weight.grad.mean(tuple(range(1, weight.dim())), keepdim=True))
+                weight.grad.sub_(filter_mean(weight.grad))
+
+
+def filter_mean(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the mean of every filter, over all axes but the first, in a shape that broadcasts."""
+    return tensor.mean(tuple(range(1, tensor.dim())), keepdim=True)

@@ -39,7 +39,7 @@ MEAN_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class _Kernel:
+class Kernel:
     """A kernel under projection and the axes of its mean."""
 
     name: str
@@ -47,6 +47,7 @@ class _Kernel:
     axes: tuple[int, ...]
 
     def mean(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the mean of every slice of the kernel, its gradient or its update, in a shape that broadcasts."""
         return tensor.mean(self.axes, keepdim=True)
 
 
@@ -78,7 +79,7 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
 
     def __init__(self, settings: MeanShiftRejectionSettings | None = None) -> None:
         super().__init__(settings)
-        self._kernels: list[_Kernel] = []
+        self._kernels: list[Kernel] = []
         self._before: dict[int, torch.Tensor] = {}
         self._noise: Noise | None = None
         self._begun = False
@@ -101,7 +102,8 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
         branches = {id(c) for branch in residual_branches(scope) for c in branch.convolutions()} if self.settings.branch != 1.0 else set()
         names: list[str] = []
         added: list[Added] = []
-        for number, (name, convolution) in enumerate(convolutions):
+        self._kernels = projected_kernels(scope, self.settings)
+        for name, convolution in convolutions:
             axes = _mean_axes(convolution)
             if axes is None:
                 continue
@@ -111,8 +113,6 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
             assert weight is not None
             if not self.settings.keep_weights:
                 _set_kernel(weight, axes, self.settings.gain * (start if self.settings.scale == "fixed" else 1.0))
-            if (axes != (1,) and (number > 0 or self.settings.first)) or (axes == (1,) and self.settings.pointwise):
-                self._kernels.append(_Kernel(name, weight, axes))
             if self.settings.scale != "fixed":
                 added.append(self._scale(name, convolution, weight, start))
         if not self._kernels:
@@ -165,7 +165,7 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
             return False
         return self.settings.w == 1.0 or not isinstance(step.optimizer, torch.optim.SGD)
 
-    def _mine(self, step: Step) -> list[_Kernel]:
+    def _mine(self, step: Step) -> list[Kernel]:
         mine = {id(parameter) for parameter in step.mine(kernel.weight for kernel in self._kernels)}
         return [kernel for kernel in self._kernels if id(kernel.weight) in mine]
 
@@ -185,6 +185,17 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
         scale = FilterScale(weight, start, self.settings.scale == "exp")
         self.parametrise(convolution, scale)
         return Added(f"{name}.scale", scale.scale, beside=weight)
+
+
+def projected_kernels(scope: Scope, settings: MeanShiftRejectionSettings) -> list[Kernel]:
+    """Return the kernels whose gradients and updates are projected."""
+    kernels: list[Kernel] = []
+    for number, (name, convolution) in enumerate(scope.convolutions()):
+        axes = _mean_axes(convolution)
+        if axes is None or not (settings.pointwise if axes == (1,) else number > 0 or settings.first):
+            continue
+        kernels.append(Kernel(name, convolution.get_parameter("weight"), axes))
+    return kernels
 
 
 def _mean_axes(convolution: Convolution) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
@@ -82,6 +83,8 @@ class Scope:
     def _weighted(self) -> Iterator[tuple[str, nn.Module]]:
         seen: set[int] = set()
         for name, module in self.modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # what it computes is fixed, and its parameters are no dictionary
             weight = module._parameters.get("weight")
             if weight is None or id(weight) not in self.trained or id(weight) in seen:
                 continue

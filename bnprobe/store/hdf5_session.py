@@ -26,7 +26,7 @@ from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES, Variable
 
 LIBRARY_VERSIONS = ("earliest", "v110")
 #: Rows of a chunk, by first axis. Most bursts bring up to 64 steps; snapshots are few and wide.
-CHUNK_ROWS = {"step": 64, "snapshot": 8}
+CHUNK_ROWS = {"step": 64, "snapshot": 8, "probe_point": 8}
 OTHER_CHUNK_ROWS = 256
 WIDEST_CHUNK, NARROWEST_CHUNK = 2048, 8
 #: A text may come from the user's program; nothing there is worth more.

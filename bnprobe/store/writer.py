@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ BURST_SHARE = 0.01
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
-_LONG_AXES = ("step", "snapshot", "curvature")
+_LONG_AXES = ("step", "snapshot", "curvature", "probe_point")
 _RECOVERED_NAMES = 100
 
 Row = dict[str, Any]
@@ -149,6 +149,14 @@ class RunWriter:
     def append_curvature(self, row: Row) -> None:
         """Append one probe of the curvature."""
         self._append("curvature", row)
+
+    def add_probe(self, points: Iterable[Row], **columns: Any) -> int:
+        """Append a line probe with the points of its line; return its index. Both are given as the schema's variables."""
+        probe = self._axes["probe"].length
+        self._append("probe", {"probe": probe, **columns})
+        for point in points:
+            self._append("probe_point", {"probe_point": self._axes["probe_point"].length, "probe_point_probe": probe, **point})
+        return probe
 
     # -- bursts -------------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,8 @@ def test_every_program_is_expected_somewhere() -> None:
         "broken_recorder",
         "broken_clock",
         "long_run",
+        "line_of_sight",
+        "quadratic",
         "rising_loss",
         "residual_1d",
         "trained_elsewhere",

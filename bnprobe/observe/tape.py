@@ -1,0 +1,386 @@
+"""A tape of what a loss was computed from: every operation that depends on a parameter, from the forward to the backward.
+
+It lies below autograd and autocast, as a dispatch mode at the bottom of torch's stack, so that it sees what is executed: casts, running
+statistics, what a loss module, a penalty over parameters or a forward that returns its loss does, all alike; no model or loss has to be
+known. What does not depend on a parameter (the batch, a mask, a teacher's output) is kept by reference, or by copy where it is about
+to be overwritten. Results are not kept: the tape holds no activation alive.
+
+Signals are told apart by tensor and, for aliases that no operation made (``x.data``), by storage. A signal that needs a gradient and comes
+from no operation of the tape (a custom autograd function in C, another thread, a graph from before) is a hole: a loss
+that depends on one is not replayed, and the reason is kept.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.multiprocessing import reductions
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+#: Identifies a storage for as long as it lives. Untyped in torch.
+StorageWeakRef: Any = reductions.StorageWeakRef
+#: A forward of more operations than this is given up.
+MOST_OPERATIONS = 500_000
+#: Operations that write to running statistics without their schema saying so, and the places of those arguments.
+_SILENT_WRITERS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
+_RUNNING_STATISTICS = (3, 4)
+#: Random operations whose tag is missing.
+_RANDOM = {"_cudnn_rnn", "rrelu_with_noise", "native_dropout", "mkldnn_rnn_layer", "_fused_dropout"}
+#: Why a loss is not replayed that depends on what no operation of the tape has made.
+UNSEEN = "a part of the loss was computed where no operation is seen: compiled code, a custom function, another step"
+_COLLECTIVES = {"c10d", "_c10d_functional", "c10d_functional", "_c10d_functional_autograd", "symm_mem"}
+
+
+class Slot(int):
+    """A signal of the tape, by number."""
+
+
+@dataclass(eq=False)
+class Constant:
+    """A tensor that no parameter has a part in, as it was when it was used."""
+
+    tensor: torch.Tensor
+    version: int
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Something the tape did not see being computed."""
+
+    reason: str
+
+
+@dataclass
+class Operation:
+    """One executed operation.
+
+    Attributes:
+        function: what was called.
+        arguments: its arguments, with ``Slot``, ``Constant`` and ``Hole`` in the place of tensors.
+        keywords: its keyword arguments, likewise.
+        outputs: where its results go, in order; None for what was there before, or is no tensor.
+        reads: the slots it needs.
+        writes: slots among its arguments that it overwrites.
+        generator: the random number generator it draws from, and that one's state before it.
+        hole: why it cannot be executed again.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    outputs: list[Slot | None]
+    reads: list[Slot]
+    writes: list[Slot] = field(default_factory=list)
+    generator: tuple[torch.Generator, torch.Tensor] | None = None
+    hole: Hole | None = None
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A storage that the tape has written to or made: a slot that covers it, and where that begins."""
+
+    reference: Any
+    slot: Slot
+    offset: int
+    dtype: torch.dtype
+
+
+class Tape:
+    """What was executed so far.
+
+    Attributes:
+        operations: in order.
+        parameters: slot -> the parameter (or other leaf) whose value it is.
+        broken: why nothing of it can be replayed, or "".
+    """
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.parameters: dict[Slot, torch.Tensor] = {}
+        self.broken = ""
+        self._count = 0
+        self._slots: Any = WeakTensorKeyDictionary()
+        self._memory: dict[int, _Memory] = {}
+        self._constants: dict[int, list[weakref.ref[Constant]]] = {}
+
+    def find(self, tensor: torch.Tensor) -> Slot | None:
+        """Return the slot of a tensor, if a parameter has a part in it."""
+        found = self._resolve(tensor)
+        return found if isinstance(found, Slot) else None
+
+    def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Execute an operation and write it down if it depends on a parameter."""
+        operation = None
+        try:
+            operation = None if self.broken else self._before(function, args, kwargs)
+        except Exception as error:
+            self.broken = f"{type(error).__name__} while {function} was noted: {str(error)[:200]}"
+        result = function(*args, **kwargs)
+        if operation is not None:
+            try:
+                self._after(operation, args, kwargs, result)
+            except Exception as error:
+                self.broken = f"{type(error).__name__} after {function} was noted: {str(error)[:200]}"
+        return result
+
+    def compute(self, function: Callable[..., Any], parameters: Iterable[torch.Tensor], outputs: Iterable[torch.Tensor]) -> None:
+        """Note something computed elsewhere as one operation.
+
+        Args:
+            function: called with the values of the parameters, in order; returns the outputs.
+            parameters: what it depends on.
+            outputs: what it has returned.
+        """
+        slots = [slot for slot in (self._resolve(parameter) for parameter in parameters) if isinstance(slot, Slot)]
+        self.operations.append(Operation(function, tuple(slots), {}, [self._define(tensor) for tensor in outputs], slots))
+
+    # -- an operation -------------------------------------------------------------------------------------------------
+
+    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
+        written = list(_written(function, args, kwargs))
+        reads: list[Slot] = []
+        arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
+        keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
+        hole = next(_holes((arguments, keywords)), None)
+        if not reads and hole is None:
+            for tensor in written:
+                self._freeze(tensor)
+            return None
+        if len(self.operations) >= MOST_OPERATIONS:
+            raise RuntimeError(f"the forward has more than {MOST_OPERATIONS} operations")
+        writes = []
+        if written:
+            for tensor in written:
+                writes.append(self._own(tensor))
+            # What was a constant is a slot now.
+            reads.clear()
+            arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
+            keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
+        hole = hole or _unrepeatable(function)
+        return Operation(function, arguments, keywords, [], reads, writes, _generator(function, args, kwargs), hole)
+
+    def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        given = {id(tensor) for tensor in tensors((args, kwargs))}
+        for value in result if isinstance(result, list | tuple) else (result,):
+            is_new = isinstance(value, torch.Tensor) and id(value) not in given
+            operation.outputs.append(self._define(value) if is_new else None)
+        self.operations.append(operation)
+
+    # -- signals ------------------------------------------------------------------------------------------------------
+
+    def _read(self, tensor: torch.Tensor, reads: list[Slot]) -> Slot | Constant | Hole:
+        found = self._resolve(tensor)
+        if isinstance(found, Slot):
+            reads.append(found)
+        return found
+
+    def _resolve(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
+        known = self._slots.get(tensor)
+        if known is not None:
+            return known  # type: ignore[no-any-return]
+        if hasattr(type(tensor), "__torch_dispatch__") and type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+            return Hole(f"a {type(tensor).__name__} is no plain tensor (sharded, quantised, traced)")
+        memory = self._memory.get(_storage(tensor))
+        if memory is not None and not memory.reference.expired():
+            return self._alias(tensor, memory)
+        if tensor.requires_grad:
+            if tensor.is_leaf:
+                slot = self._define(tensor)
+                self.parameters[slot] = tensor
+                return slot
+            return Hole(UNSEEN)
+        return self._constant(tensor)
+
+    def _define(self, tensor: torch.Tensor) -> Slot:
+        slot = Slot(self._count)
+        self._count += 1
+        self._slots[tensor] = slot
+        key = _storage(tensor)
+        if key and (key not in self._memory or self._memory[key].reference.expired()):
+            self._memory[key] = _Memory(StorageWeakRef(tensor.untyped_storage()), slot, int(tensor.storage_offset()), tensor.dtype)
+        return slot
+
+    def _alias(self, tensor: torch.Tensor, memory: _Memory) -> Slot | Hole:
+        """Another view of a known storage, made by no operation."""
+        if tensor.dtype != memory.dtype or tensor.storage_offset() < memory.offset:
+            return Hole("a signal was looked at as another type, or from before its beginning")
+        place = (tuple(tensor.shape), tensor.stride(), tensor.storage_offset() - memory.offset)
+        slot = Slot(self._count)
+        self._count += 1
+        self._slots[tensor] = slot
+        self.operations.append(Operation(_view, (memory.slot, *place), {}, [slot], [memory.slot]))
+        return slot
+
+    def _constant(self, tensor: torch.Tensor) -> Constant:
+        constant = Constant(tensor, version(tensor))
+        self._constants.setdefault(_storage(tensor), []).append(weakref.ref(constant))
+        return constant
+
+    def _freeze(self, tensor: torch.Tensor) -> None:
+        """A storage is about to be overwritten: copy what the tape refers to in it."""
+        copies: dict[int, torch.Tensor] = {}
+        for reference in self._constants.pop(_storage(tensor), ()):
+            constant = reference()
+            if constant is not None:
+                key = id(constant.tensor)
+                copies.setdefault(key, constant.tensor.clone())
+                constant.tensor, constant.version = copies[key], version(copies[key])
+
+    def _own(self, tensor: torch.Tensor) -> Slot:
+        """A signal is about to be written to by an operation of the tape: a constant becomes a slot, its whole storage copied."""
+        found = self._resolve(tensor)
+        if isinstance(found, Slot):
+            return found
+        if isinstance(found, Hole):
+            raise RuntimeError(found.reason)
+        self._freeze(tensor)
+        storage = tensor.untyped_storage()
+        whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(
+            storage, 0, (storage.nbytes() // tensor.element_size(),), (1,)
+        )
+        slot = Slot(self._count)
+        self._count += 1
+        self._memory[_storage(tensor)] = _Memory(StorageWeakRef(storage), slot, 0, tensor.dtype)
+        self.operations.append(Operation(torch.Tensor.clone, (Constant(whole.clone(), 0),), {}, [slot], []))
+        owned = self._resolve(tensor)
+        assert isinstance(owned, Slot)
+        return owned
+
+
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The tape as torch calls it."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tape = tape
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Execute and note one operation."""
+        return self.tape.run(func, args, kwargs or {})
+
+
+def reachable(operations: list[Operation], roots: Iterable[Slot]) -> list[Operation]:
+    """Return, in order, the operations that some slots depend on: what makes them, and what writes into what they are made of."""
+    needed = set(roots)
+    # A write into a slot is needed if any alias of that slot is: aliases share a class.
+    aliases = _alias_classes(operations)
+    classes = {aliases.get(slot, slot) for slot in needed}
+    kept: list[Operation] = []
+    for operation in reversed(operations):
+        makes = any(slot in needed for slot in operation.outputs if slot is not None)
+        changes = any(aliases.get(slot, slot) in classes for slot in operation.writes)
+        if makes or changes:
+            kept.append(operation)
+            needed.update(operation.reads)
+            classes.update(aliases.get(slot, slot) for slot in operation.reads)
+    kept.reverse()
+    return kept
+
+
+def version(tensor: torch.Tensor) -> int:
+    """Return how often a tensor has been written to."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors among arguments: torch's operations nest them in lists at most."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors(part)
+    elif isinstance(value, dict):
+        yield from tensors(list(value.values()))
+
+
+def _alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
+    """Map a slot to a representative of all that may share its memory."""
+    classes: dict[Slot, Slot] = {}
+    for operation in operations:
+        if operation.reads and _may_alias(operation.function):
+            base = classes.get(operation.reads[0], operation.reads[0])
+            classes.update((slot, base) for slot in operation.outputs if slot is not None)
+    return classes
+
+
+def _may_alias(function: Any) -> bool:
+    if function is _view:
+        return True
+    schema = getattr(function, "_schema", None)
+    # reshape, contiguous and the like return their argument or a copy: what they return is marked as no alias, and is a new tensor here.
+    return schema is not None and any(result.alias_info is not None for result in schema.returns)
+
+
+def _view(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> torch.Tensor:
+    return tensor.as_strided(size, stride, tensor.storage_offset() + offset)
+
+
+def _mapped(value: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return replace(value)
+    if type(value) in (list, tuple):
+        return type(value)([_mapped(part, replace) for part in value])
+    return value
+
+
+def _holes(value: Any) -> Iterator[Hole]:
+    if isinstance(value, Hole):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _holes(part)
+    elif isinstance(value, dict):
+        yield from _holes(list(value.values()))
+
+
+def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[torch.Tensor]:
+    """Yield the arguments that an operation overwrites."""
+    schema = getattr(function, "_schema", None)
+    if schema is None:
+        return
+    name = schema.name.partition("::")[2]
+    if name in _SILENT_WRITERS:
+        yield from tensors([args[place] for place in _RUNNING_STATISTICS if place < len(args)])
+    if schema.is_mutable:
+        for place, argument in enumerate(schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                yield from tensors(kwargs.get(argument.name, args[place] if place < len(args) else None))
+
+
+def _unrepeatable(function: Any) -> Hole | None:
+    if not isinstance(function, torch._ops.OpOverload):
+        return Hole(f"{function} takes functions, and is not executed again")
+    if function.namespace in _COLLECTIVES:
+        return Hole(f"{function} talks to other processes")
+    return None
+
+
+def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Generator, torch.Tensor] | None:
+    """Return the generator an operation will draw from, with its state."""
+    name = getattr(getattr(function, "_schema", None), "name", "").partition("::")[2]
+    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and name not in _RANDOM:
+        return None
+    generator = kwargs.get("generator")
+    if generator is None:
+        device = next((tensor.device for tensor in tensors((args, kwargs))), kwargs.get("device") or torch.device("cpu"))
+        if device.type == "cuda":
+            generator = torch.cuda.default_generators[device.index or 0]
+        elif device.type == "cpu":
+            generator = torch.default_generator
+        else:
+            return None  # the replay will show whether it draws
+    return generator, generator.get_state()
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """Return what identifies a tensor's memory; 0 for one that has none of its own."""
+    if tensor.layout is not torch.strided or tensor.is_nested or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return 0
+    return int(tensor.untyped_storage()._cdata)
