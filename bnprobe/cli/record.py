@@ -59,6 +59,9 @@ def record(
             help="At every N-th step, and when trouble begins, see how far the update could have gone; up to 10 forwards for each remedy.",
         ),
     ] = None,
+    line_probe_channels: Annotated[
+        bool, typer.Option("--line-probe-channels", help="Keep the mean and variance of every channel at every point of a line probe.")
+    ] = False,
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -89,6 +92,7 @@ def record(
     from bnprobe.observe.options import RecordOptions
     from bnprobe.remedies.specification import parse_all
 
+    probed = _steps_between("--line-probe", line_probe)
     remedies = tuple(one.text for one in parse_all(remedy or []))
     resolved = resolve(target, module, arguments or [])
     rank = read_rank(os.environ)
@@ -101,6 +105,8 @@ def record(
         raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:
         return functools.partial(run_plainly, resolved)
+    if line_probe_channels and probed is None:
+        raise UsageError("--line-probe-channels measures at the points of a line probe, and there is none", "add --line-probe N")
     check_output(file, force)
     voice = _introduce(file, quiet)
     return functools.partial(
@@ -114,7 +120,8 @@ def record(
             budget=budget,
             curvature=curvature,
             curvature_kernels=curvature_kernels,
-            line_probe=_steps_between("--line-probe", line_probe),
+            line_probe=probed,
+            line_probe_channels=line_probe_channels,
             remedies=remedies,
         ),
         collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),

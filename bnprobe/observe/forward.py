@@ -141,6 +141,8 @@ class ForwardTaps:
         self.gradients_muted = 0
         #: Some calls were seen and not measured, and a gap says so: a layer that is missing may be among them.
         self.missed_calls = False
+        #: Told (tap, signal, layout, whether it is one sample without a batch axis) of every signal that was measured.
+        self.on_signal: Callable[[Tap, torch.Tensor, Layout, bool], None] | None = None
         self._census = census
         self._faults = faults
         self._on_forward = on_forward
@@ -189,7 +191,7 @@ class ForwardTaps:
                     self._waiting.setdefault(tap.forward, _Waiting([])).taps.append(tap)
             taps = [tap for tap in taps if tap.forward in live]
         self._batch_size += _samples(taps)
-        self._taps += _renumbered(waited + taps)
+        self._taps += renumbered(waited + taps)
         self._measured.clear()
         self._layouts.clear()
 
@@ -209,7 +211,7 @@ class ForwardTaps:
         """Return the taps of the step that ends, its samples and the evaluations since the last one, and start afresh."""
         taps, self._taps = self._taps, []
         if not taps:
-            taps, self._open = _renumbered(self._open), []  # stepped without a backward that we saw
+            taps, self._open = renumbered(self._open), []  # stepped without a backward that we saw
             self._batch_size += _samples(taps)
         evaluations = self._census.take_evaluations() + self._forget_waiting()
         batch_size, self._batch_size = self._batch_size, 0
@@ -236,7 +238,7 @@ class ForwardTaps:
 
     def take_unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
-        taps = self._taps + _renumbered(self._open)
+        taps = self._taps + renumbered(self._open)
         self._taps, self._open = [], []
         return taps
 
@@ -404,7 +406,10 @@ class ForwardTaps:
         self._measured[bare.data_ptr()] = _Measured(weakref.ref(signal), signal._version, signal.numel(), layout, measured)
         self._layouts[signal.shape] = layout
         made_by = _operation(signal) if key.role == INPUT else ""
-        self._open.append(Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics))
+        tap = Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics)
+        self._open.append(tap)
+        if self.on_signal is not None:
+            self.on_signal(tap, signal, layout, is_single)
         if signal.requires_grad and not signal.is_leaf:
             hook = self._gradient_hook(key, forward, order, layout, is_single)
             signal.register_hook(hook)  # type: ignore[no-untyped-call]
@@ -462,7 +467,7 @@ def _samples(taps: Iterable[Tap]) -> int:
     return next((tap.moments.samples for tap in taps if not tap.is_gradient), 0)
 
 
-def _renumbered(taps: Iterable[Tap]) -> list[Tap]:
+def renumbered(taps: Iterable[Tap]) -> list[Tap]:
     """Count the calls of each module among the forwards that are kept, so that a dropped one leaves no hole in the names."""
     taps = list(taps)
     calls: dict[weakref.ref[nn.Module], list[tuple[int, int]]] = {}

@@ -15,17 +15,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.modules import module as torch_module
 
+from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
+from bnprobe.observe.axes import Axes
 from bnprobe.observe.faults import Faults
+from bnprobe.observe.forward import Tap
 from bnprobe.observe.modules import ModuleCensus
 from bnprobe.observe.optimizers import Optimizer, group_settings
 from bnprobe.observe.parameters import trained_parameters
 from bnprobe.observe.privacy import unwatched
+from bnprobe.observe.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.replay import Replay, ReplayError
 from bnprobe.observe.tape import UNSEEN, Recording, Slot, Tape
 from bnprobe.remedies.projections import Projection, update_projections
@@ -34,6 +39,8 @@ from bnprobe.store.writer import RunWriter
 
 #: The update as the optimizer took it.
 TAKEN = "taken"
+#: Why there is no tape.
+NO_FORWARD = "no forward with gradient was seen before the backward: compiled code, or a model checkpointed as a whole"
 #: Relative error of a replay that is rounding: another order of the same sums.
 ROUNDING = 1e-4
 
@@ -71,10 +78,17 @@ class LineProbing:
         faults: where a fault goes.
         on_forward: called when a forward with gradient begins: the step before it is over.
         say: told, once, what a probe costs.
+        channels: measure every channel at every point.
     """
 
     def __init__(
-        self, writer: RunWriter, census: ModuleCensus, faults: Faults, on_forward: Callable[[], None], say: Callable[[str], None]
+        self,
+        writer: RunWriter,
+        census: ModuleCensus,
+        faults: Faults,
+        on_forward: Callable[[], None],
+        say: Callable[[str], None],
+        channels: bool = False,
     ) -> None:
         self.seconds = 0.0
         self._writer = writer
@@ -82,6 +96,8 @@ class LineProbing:
         self._faults = faults
         self._on_forward = on_forward
         self._say = say
+        self._channels = channels
+        self._rows: list[tuple[list[Point], dict[str, Any]]] = []
         self._handle: Any = None
         self._probed = self._next_is_probed = False
         self._mode: Recording | None = None
@@ -164,6 +180,17 @@ class LineProbing:
         if mode is not None:
             _remove(mode)
 
+    def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
+        """The forward taps have measured a signal: it will be measured at every point."""
+        if self._mode is not None and self._channels:
+            self._mode.tape.mark(signal, Signal(tap, layout, is_single))
+
+    def deliver(self, axes: Axes) -> None:
+        """Write what was found at the step that has been closed: its layers have their places now."""
+        waiting, self._rows = self._rows, []
+        for points, columns in waiting:
+            self._writer.add_probe(rows(points, axes), **columns)
+
     def before_backward(self, losses: Sequence[torch.Tensor], scale: torch.Tensor | None) -> None:
         """A backward begins."""
         if not self._probed:
@@ -171,7 +198,9 @@ class LineProbing:
         self._pause()
         tape = self._tape
         if tape is None:
-            self._reason = self._reason or "no module was called before the backward, or only compiled ones"
+            self._reason = (
+                self._reason or NO_FORWARD
+            )
             return
         if not losses or any(loss.numel() != 1 for loss in losses):
             self._reason = "backward started from a tensor that is not one number"
@@ -240,6 +269,11 @@ class LineProbing:
             except torch.OutOfMemoryError:
                 self._give_up(common, "there was not enough memory to compute the loss again")
 
+    def no_update(self, step: int, optimizer: str, reason: str) -> None:
+        """The step ends without an update that could be followed."""
+        if self._probed:
+            self._give_up({"probe_step": step, "probe_optimizer": optimizer}, reason)
+
     # -- probing ------------------------------------------------------------------------------------------------------
 
     def _loss_of(self, held: set[int]) -> _Descended | None:
@@ -249,8 +283,9 @@ class LineProbing:
         return next(reversed(own or shared), None)
 
     def _probe(self, update: _Update, common: dict[str, Any]) -> None:
-        descended = update.descended
-        loss, error = self._replayed(update)
+        descended, replay = update.descended, update.descended.replay
+        assert replay is not None
+        loss, error, first = self._replayed(update)
         line = _Line(update)
         if line.is_still:
             raise ReplayError("the optimizer did not move what the loss depends on")
@@ -263,28 +298,37 @@ class LineProbing:
             self._say(text)
         for name, projections in variants.items():
             began = time.perf_counter()
-            replay = descended.replay
-            assert replay is not None
+            points: list[Point] = [({"probe_point_s": 0.0, "probe_point_ratio": 1.0}, first)]
+            evaluate = partial(self._evaluate, replay, descended, partial(line.at, projections=projections), points)
+            probe = search_line(evaluate, loss)
+            ratios = dict(probe.points)
+            for point, _ in points[1:]:
+                point["probe_point_ratio"] = ratios[point["probe_point_s"]]
+            self._store(probe, points, {**common, "probe_variant": name, "probe_replay_error": error}, began)
 
-            def evaluate(s: float, projections: Mapping[int, Projection] = projections, replay: Replay = replay) -> float:
-                return descended.total(replay.losses(line.at(s, projections)))
+    def _evaluate(
+        self, replay: Replay, descended: _Descended, at: Callable[[float], dict[int, torch.Tensor]], points: list[Point], s: float
+    ) -> float:
+        """Compute the loss at a point, and note the point."""
+        signals = Signals() if self._channels else None
+        points.append(({"probe_point_s": s}, signals))
+        return descended.total(replay.losses(at(s), signals.take if signals is not None else None))
 
-            self._store(search_line(evaluate, loss), {**common, "probe_variant": name, "probe_replay_error": error}, began)
-
-    def _replayed(self, update: _Update) -> tuple[float, float]:
-        """Compute the loss at s = 0 and return it with its relative error; it must be the one that was descended."""
+    def _replayed(self, update: _Update) -> tuple[float, float, Signals | None]:
+        """Compute the loss at s = 0, which must be the one that was descended; return it with its relative error, and the signals there."""
         descended = update.descended
         assert descended.replay is not None
-        replayed = descended.replay.losses(dict(update.before))
+        signals = Signals() if self._channels else None
+        replayed = descended.replay.losses(dict(update.before), signals.take if signals is not None else None)
         descended_loss, loss = descended.total(descended.values), descended.total(replayed)
         if not math.isfinite(descended_loss) or descended_loss == 0.0:
             raise ReplayError(f"the loss is {descended_loss:g}: there is no ratio to it")
         if all(torch.equal(a, b) for a, b in zip(replayed, descended.values, strict=True)):
-            return loss, 0.0
+            return loss, 0.0, signals
         error = abs(loss - descended_loss) / abs(descended_loss)
         if not error <= ROUNDING:
             raise ReplayError(f"computed again at the same weights the loss is {loss:.9g}, not {descended_loss:.9g}")
-        return loss, error
+        return loss, error, signals
 
     def _projections(self, update: _Update) -> dict[str, dict[int, Projection]]:
         """Return those projections that would change this update."""
@@ -292,22 +336,20 @@ class LineProbing:
         moved = {id(parameter): parameter for parameter in update.moved}
         return {name: by_id for name, by_id in found.items() if any(key in moved for key in by_id)}
 
-    def _store(self, probe: LineProbe, columns: dict[str, Any], began: float) -> None:
-        points = [{"probe_point_s": s, "probe_point_ratio": ratio} for s, ratio in ((0.0, 1.0), *probe.points)]
-        self._writer.add_probe(
-            points,
-            probe_loss=probe.loss,
-            probe_critical_low=probe.critical[0],
-            probe_critical_high=probe.critical[1],
-            probe_divergence_low=probe.divergence[0],
-            probe_divergence_high=probe.divergence[1],
-            probe_forwards=probe.forwards,
-            probe_seconds=time.perf_counter() - began,
-            **columns,
-        )
+    def _store(self, probe: LineProbe, points: list[Point], columns: dict[str, Any], began: float) -> None:
+        found = {
+            "probe_loss": probe.loss,
+            "probe_critical_low": probe.critical[0],
+            "probe_critical_high": probe.critical[1],
+            "probe_divergence_low": probe.divergence[0],
+            "probe_divergence_high": probe.divergence[1],
+            "probe_forwards": probe.forwards,
+            "probe_seconds": time.perf_counter() - began,
+        }
+        self._rows.append((sorted(points, key=lambda point: point[0]["probe_point_s"]), {**columns, **found}))
 
     def _give_up(self, columns: dict[str, Any], reason: str) -> None:
-        self._writer.add_probe((), **columns, probe_variant=TAKEN, probe_reason=reason)
+        self._rows.append(([], {**columns, "probe_variant": TAKEN, "probe_reason": reason}))
         self._writer.add_coverage("a line probe", reason)
 
     @contextmanager

@@ -24,6 +24,7 @@ class RecordOptions:
         curvature_kernels: "script" leaves the script's kernels alone; "math" switches attention, recurrent layers and compiled code to
             kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
+        line_probe_channels: Measure every channel at every point of a line probe.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
@@ -36,6 +37,7 @@ class RecordOptions:
     curvature: int | None = None
     curvature_kernels: str = "script"
     line_probe: int | Literal["auto"] | None = None
+    line_probe_channels: bool = False
     remedies: tuple[str, ...] = ()
 
 

@@ -78,7 +78,9 @@ class Recorder:
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._census = ModuleCensus()
         self._forward = ForwardTaps(self._census, self._faults, self.settle, self._writer.add_coverage)
-        self._line = LineProbing(self._writer, self._census, self._faults, self.settle, self._say)
+        self._line = LineProbing(self._writer, self._census, self._faults, self.settle, self._say, options.line_probe_channels)
+        if options.line_probe_channels:
+            self._forward.on_signal = self._line.note_signal
         self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line.aside)
         self._backward = BackwardTaps(
             self._on_backward,
@@ -351,6 +353,7 @@ class Recorder:
         with self._guarded(f"optimizer {type(optimizer).__name__}"):
             self._note_groups(optimizer)
         self._step.skipped = True
+        self._line.no_update(self._step.number, type(optimizer).__name__, "a gradient scaler skipped the update")
         self._end_step(optimizer)
 
     def _note_groups(self, optimizer: Optimizer) -> None:
@@ -366,6 +369,7 @@ class Recorder:
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._manual_update = self._meter.before(parameters, step.returned_gradients)
                 step.updates.append(self._manual_update)
+        self._line.no_update(step.number, "", "the script moves its weights without an optimizer")
         self._end_step(self)
 
     def _end_step(self, stepper: object) -> None:
@@ -426,6 +430,7 @@ class Recorder:
             self._forward.seconds = self._compiled.seconds = self._line.seconds = 0.0
             self._observer_total += step.observer_seconds
             self._delivery.take(ClosedStep(step, taps))
+            self._line.deliver(self._axes)
             self._adapt(step)
             self._show()
         self._seconds = time.perf_counter() - started

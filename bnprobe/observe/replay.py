@@ -10,6 +10,7 @@ Decisions that the script took by looking at numbers stay as they were taken.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,10 +18,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from bnprobe.observe.tape import Constant, Operation, Slot, Tape, reachable, version
+from bnprobe.observe.tape import Constant, Mark, Operation, Slot, Tape, reachable, version
 
-#: Called with (slot's value) when a watched signal has been computed.
-Watcher = Callable[[torch.Tensor], None]
+#: Called with what a mark of the tape notes, and the signal as it is at that moment.
+Watcher = Callable[[Any, torch.Tensor], None]
 
 
 class ReplayError(Exception):
@@ -53,14 +54,26 @@ class Replay:
         self._slots = {slot: parameter for slot, parameter in tape.parameters.items() if slot in read}
         self.parameters = list(self._slots.values())
         self._last_use = {slot: place for place, operation in enumerate(self._operations) for slot in _named(operation)}
+        self._marks = self._marks_of(tape)
         self._generators = list({id(found[0]): found[0] for o in self._operations if (found := o.generator) is not None}.values())
 
-    def losses(self, weights: Mapping[int, torch.Tensor], watchers: Mapping[Slot, Watcher] | None = None) -> list[torch.Tensor]:
+    def _marks_of(self, tape: Tape) -> dict[int, list[Mark]]:
+        """Return the marks of signals that are computed, by the operation before which they stand; keep those signals till then."""
+        places = [operation.place for operation in self._operations]
+        found: dict[int, list[Mark]] = {}
+        for mark in tape.marks:
+            if mark.slot in self._last_use:
+                before = bisect_left(places, mark.place)
+                found.setdefault(before, []).append(mark)
+                self._last_use[mark.slot] = max(self._last_use[mark.slot], before)
+        return found
+
+    def losses(self, weights: Mapping[int, torch.Tensor], watcher: Watcher | None = None) -> list[torch.Tensor]:
         """Compute the losses.
 
         Args:
             weights: values by ``id`` of the parameter; a parameter that is not named has the value it has now.
-            watchers: told a signal's value as soon as it is there.
+            watcher: told of every marked signal.
 
         Raises:
             ReplayError: what the losses depend on has been overwritten since, or an operation does not accept its new operands.
@@ -69,18 +82,24 @@ class Replay:
         kept = set(self._losses)
         with self._undisturbed():
             for place, operation in enumerate(self._operations):
+                if watcher is not None and place in self._marks:
+                    self._show(place, values, watcher)
                 if operation.generator is not None:
                     operation.generator[0].set_state(operation.generator[1])
                 result = self._execute(operation, values)
                 for slot, value in zip(operation.outputs, result if isinstance(result, list | tuple) else (result,), strict=False):
                     if slot is not None:
                         values[slot] = value
-                        if watchers and slot in watchers:
-                            watchers[slot](value)
                 for slot in _named(operation):
                     if self._last_use[slot] == place and slot not in kept:
                         values.pop(slot, None)
+            if watcher is not None:
+                self._show(len(self._operations), values, watcher)
         return [values[slot] for slot in self._losses]
+
+    def _show(self, place: int, values: dict[Slot, Any], watcher: Watcher) -> None:
+        for mark in self._marks.get(place, ()):
+            watcher(mark.note, values[mark.slot])
 
     def _execute(self, operation: Operation, values: dict[Slot, Any]) -> Any:
         arguments = [_valued(argument, values) for argument in operation.arguments]

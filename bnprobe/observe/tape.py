@@ -15,7 +15,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.multiprocessing import reductions
@@ -68,6 +68,7 @@ class Operation:
         writes: slots among its arguments that it overwrites.
         generator: the random number generator it draws from, and that one's state before it.
         hole: why it cannot be executed again.
+        place: how many operations came before it.
     """
 
     function: Callable[..., Any]
@@ -78,6 +79,15 @@ class Operation:
     writes: list[Slot] = field(default_factory=list)
     generator: tuple[torch.Generator, torch.Tensor] | None = None
     hole: Hole | None = None
+    place: int = -1
+
+
+class Mark(NamedTuple):
+    """A moment at which a signal was looked at: after so many operations, in a slot; ``note`` says what it was."""
+
+    place: int
+    slot: Slot
+    note: Any
 
 
 @dataclass(frozen=True)
@@ -96,12 +106,14 @@ class Tape:
     Attributes:
         operations: in order.
         parameters: slot -> the parameter (or other leaf) whose value it is.
+        marks: moments at which a replay is looked at again.
         broken: why nothing of it can be replayed, or "".
     """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.parameters: dict[Slot, torch.Tensor] = {}
+        self.marks: list[Mark] = []
         self.broken = ""
         self._count = 0
         self._slots: Any = WeakTensorKeyDictionary()
@@ -112,6 +124,12 @@ class Tape:
         """Return the slot of a tensor, if a parameter has a part in it."""
         found = self._resolve(tensor)
         return found if isinstance(found, Slot) else None
+
+    def mark(self, tensor: torch.Tensor, note: Any) -> None:
+        """Remember that a tensor was looked at now."""
+        slot = self.find(tensor)
+        if slot is not None:
+            self.marks.append(Mark(len(self.operations), slot, note))
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Execute an operation and write it down if it depends on a parameter."""
@@ -137,7 +155,11 @@ class Tape:
             outputs: what it has returned.
         """
         slots = [slot for slot in (self._resolve(parameter) for parameter in parameters) if isinstance(slot, Slot)]
-        self.operations.append(Operation(function, tuple(slots), {}, [self._define(tensor) for tensor in outputs], slots))
+        self._append(Operation(function, tuple(slots), {}, [self._define(tensor) for tensor in outputs], slots))
+
+    def _append(self, operation: Operation) -> None:
+        operation.place = len(self.operations)
+        self.operations.append(operation)
 
     # -- an operation -------------------------------------------------------------------------------------------------
 
@@ -169,7 +191,7 @@ class Tape:
         for value in result if isinstance(result, list | tuple) else (result,):
             is_new = isinstance(value, torch.Tensor) and id(value) not in given
             operation.outputs.append(self._define(value) if is_new else None)
-        self.operations.append(operation)
+        self._append(operation)
 
     # -- signals ------------------------------------------------------------------------------------------------------
 
@@ -213,7 +235,7 @@ class Tape:
         slot = Slot(self._count)
         self._count += 1
         self._slots[tensor] = slot
-        self.operations.append(Operation(_view, (memory.slot, *place), {}, [slot], [memory.slot]))
+        self._append(Operation(_view, (memory.slot, *place), {}, [slot], [memory.slot]))
         return slot
 
     def _constant(self, tensor: torch.Tensor) -> Constant:
@@ -246,7 +268,7 @@ class Tape:
         slot = Slot(self._count)
         self._count += 1
         self._memory[_storage(tensor)] = _Memory(StorageWeakRef(storage), slot, 0, tensor.dtype)
-        self.operations.append(Operation(torch.Tensor.clone, (Constant(whole.clone(), 0),), {}, [slot], []))
+        self._append(Operation(torch.Tensor.clone, (Constant(whole.clone(), 0),), {}, [slot], []))
         owned = self._resolve(tensor)
         assert isinstance(owned, Slot)
         return owned

@@ -138,6 +138,16 @@ class TestOutput:
         assert message.startswith("bnprobe: cannot write '/proc/self/run.h5': ")
         assert hint.startswith("hint: ")
 
+    @pytest.mark.parametrize("value", ["0", "-3", "often", "1.5"])
+    def test_line_probe_takes_steps_or_auto(self, refused, value):
+        (message,) = refused(f"--line-probe={value}")
+        assert message == f"bnprobe: --line-probe {value}: expected a number of steps, at least 1, or auto"
+
+    def test_channels_of_a_line_probe_need_one(self, refused):
+        message, hint = refused("--line-probe-channels")
+        assert "there is none" in message
+        assert hint == "hint: add --line-probe N"
+
     def test_existing_file(self, refused, record, tmp_path):
         old = tmp_path / "run.h5"
         old.write_bytes(b"\x89HDF\r\n\x1a\n")

@@ -127,3 +127,17 @@ def test_trouble_that_stays_becomes_normal(level: float) -> None:
     for _ in range(2000):
         schedule.note_loss(level)
     assert not schedule.is_observed(2151)
+
+
+def test_line_probes_are_regular_or_at_snapshots_and_follow_trouble() -> None:
+    schedule = Schedule(1, 0.05)
+    assert [step for step in range(20) if schedule.is_probed(step, 5)] == [0, 5, 10, 15]
+    assert [step for step in range(20) if schedule.is_probed(step, "auto")] == [0, 1, 2, 5, 10]
+    assert not any(schedule.is_probed(step, None) for step in range(20))
+    for _ in range(30):
+        schedule.note_loss(1.0)
+    probed = []
+    for step, loss in enumerate([100.0, *[1.0] * 10], start=31):
+        schedule.note_loss(loss)
+        probed.append(schedule.is_probed(step, 1000))
+    assert probed == [True] * 3 + [False] * 8

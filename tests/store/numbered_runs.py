@@ -80,6 +80,17 @@ class NumberedRun:
             self.writer.append_curvature(row("curvature", index, self.lengths))
             self.lengths["curvature"] += 1
 
+    def add_line_probe(self, points: int) -> None:
+        """A line probe with its points, which know which probe they belong to."""
+        probe = self.lengths.setdefault("probe", 0)
+        rows = []
+        for _ in range(points):
+            rows.append(row("probe_point", self.lengths.setdefault("probe_point", 0), self.lengths))
+            self.widths.setdefault("probe_point", []).append(dict(self.lengths))
+            self.lengths["probe_point"] += 1
+        self.writer.add_probe(rows, **{name: value for name, value in row("probe", probe, self.lengths).items() if name != "probe"})
+        self.lengths["probe"] += 1
+
     def wrong(self, run: Run, steps: int | None = None) -> list[str]:
         """Names of variables in which a value is not what was given; ``steps`` is how many the file should have."""
         return wrong_values(run, {**self.lengths, "step": self.lengths["step"] if steps is None else steps}, self.widths)

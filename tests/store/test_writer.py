@@ -33,6 +33,7 @@ def test_every_variable_comes_back(path):
         run.add_steps(70)
         run.add_snapshot()
         run.add_probes(2)
+        run.add_line_probe(3)
         assert run.writer.burst()
     run.add_steps(1)
     run.writer.close(status="finished", ending="its last line")
