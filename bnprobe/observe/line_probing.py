@@ -198,9 +198,7 @@ class LineProbing:
         self._pause()
         tape = self._tape
         if tape is None:
-            self._reason = (
-                self._reason or NO_FORWARD
-            )
+            self._reason = self._reason or NO_FORWARD
             return
         if not losses or any(loss.numel() != 1 for loss in losses):
             self._reason = "backward started from a tensor that is not one number"
