@@ -110,8 +110,8 @@ def search_result(trials: Sequence[Trial], remedy: str, seed: int) -> Search:
 
 
 def searches(trials: Sequence[Trial]) -> list[Search]:
-    """Sum up all trials, remedy by remedy in the order in which they were first tried, seeds rising."""
-    remedies = list(dict.fromkeys(one.remedy for one in trials))
+    """Sum up all trials, remedy by remedy, no remedy first and the others in the order in which they were first tried, seeds rising."""
+    remedies = sorted(dict.fromkeys(one.remedy for one in trials), key=lambda remedy: remedy != NO_REMEDY)
     seeds = {remedy: sorted({one.seed for one in trials if one.remedy == remedy}) for remedy in remedies}
     return [search_result(trials, remedy, seed) for remedy in remedies for seed in seeds[remedy]]
 

@@ -165,10 +165,13 @@ def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh:
 
 
 def _conclude(file: Path, page: Path) -> None:
+    from bnprobe.report.limits_page import write_limits_page
     from bnprobe.report.limits_text import table
     from bnprobe.store.limits_file import read_limits
 
+    write_limits_page(file, page)
     print(table(read_limits(file)))
+    print(f"\nwrote {page}")
 
 
 class _Voice:

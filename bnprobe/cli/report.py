@@ -9,7 +9,12 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run files; several are laid side by side.", metavar="RUNS...", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run files; several are laid side by side. Or one file of learning-rate trials.", metavar="RUNS...", show_default=False
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The page (default: the first run's name with .html in place of .h5)."),
@@ -22,11 +27,16 @@ def report(
       bnprobe report run.h5                       write run.html
       bnprobe report plain.h5 batch_norm.h5 -o both.html --open
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.report.limits_page import write_limits_page
     from bnprobe.report.page import write_page
+    from bnprobe.store.limits_file import holds_limits
 
     page = output or runs[0].parent / f"{runs[0].name.removesuffix('.h5')}.html"
     check_page(page, runs)
-    write_page(runs, page)
+    if len(runs) == 1 and holds_limits(runs[0]):
+        write_limits_page(runs[0], page)
+    else:
+        write_page(runs, page)
     print(f"wrote {page}")
     if show:
         open_page(page)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
-from bnprobe.analyse.limits import Interval, Search, gains, hull, searches
-from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial
+from bnprobe.analyse.limits import Search, searches
+from bnprobe.report.limits_story import caveats, rate, stories
+from bnprobe.store.limits_file import Limits, Trial
 
-
-def rate(value: float) -> str:
-    """A learning rate in three digits.
-
-    >>> rate(0.0299), rate(1.495), rate(3.2e-7)
-    ('0.0299', '1.5', '3.2e-07')
-    """
-    return f"{value:.3g}"
+WIDTH = 100
 
 
 def duration(seconds: float) -> str:
@@ -30,39 +25,25 @@ def duration(seconds: float) -> str:
 
 def trial_line(trial: Trial) -> str:
     """One trial in one line."""
-    where = f"{trial.remedy}, seed {trial.seed}, {rate(trial.factor)} times the script's rate"
-    at = f" (rate {rate(trial.peak_rate)})" if math.isfinite(trial.peak_rate) else ""
-    return f"{where}{at}: {trial.outcome}, {trial.reason} [{duration(trial.seconds)}]"
-
-
-def interval_text(interval: Interval | None, what: str = "rate") -> str:
-    """An interval in words."""
-    if interval is None:
-        return "no outcome"
-    if interval.is_closed:
-        return f"{rate(interval.trains_at)} to {rate(interval.fails_at)}"
-    if math.isfinite(interval.fails_at):
-        return f"below {rate(interval.fails_at)}"
-    return f"above {rate(interval.trains_at)}" if interval.trains_at > 0 else "unknown"
+    at = f"rate {rate(trial.peak_rate)}" if math.isfinite(trial.peak_rate) else "rate unknown"
+    return f"{trial.remedy}, seed {trial.seed}, {at} ({rate(trial.factor)} x): {trial.outcome}; {trial.reason} [{duration(trial.seconds)}]"
 
 
 def table(limits: Limits) -> str:
-    """Lay the limits of every remedy out: by seed, over all seeds, and what each remedy buys."""
-    found = searches(limits.trials)
+    """Lay out the limits by remedy and seed, over all seeds with what each remedy buys, and what to know about them."""
     own = limits.own_rate
-    rows: list[tuple[str, ...]] = [("remedy", "seed", "trains at", "fails at", "how", "trials")]
-    for one in found:
-        rows.append((one.remedy, str(one.seed), *_ends(one, own), one.fails_by or "-", str(one.trials)))
-    lines = _aligned(rows)
+    rows: list[tuple[str, ...]] = [("remedy", "seed", "trains at", "fails at", "by", "trials")]
+    rows += [(one.remedy, str(one.seed), *_ends(one, own), one.fails_by or "-", str(one.trials)) for one in searches(limits.trials)]
+    lines = [*_aligned(rows), ""]
+    for story in stories(limits):
+        text = f"{story.remedy}: the limit lies {story.limit}"
+        text += f", that is {story.factor} times that of NONE" if story.factor else ""
+        text += f"; {story.own}" if story.own else f"; {story.failure}"
+        text += f". First to leave its course: {story.first_layer}" if story.first_layer else ""
+        lines += textwrap.wrap(f"{text}.", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     lines.append("")
-    for remedy in dict.fromkeys(one.remedy for one in found):
-        mine = [one for one in found if one.remedy == remedy]
-        over_all = hull([one.interval for one in mine if one.interval is not None])
-        seeds = f"{len(mine)} seed{'s' if len(mine) > 1 else ''}"
-        text = f"{remedy}: limit {interval_text(over_all.scaled(own) if over_all else None)} over {seeds}"
-        if remedy != NO_REMEDY and (factor := gains(found, remedy)) is not None:
-            text += f", {interval_text(factor)} times that of NONE"
-        lines.append(text)
+    for sentence in caveats(limits):
+        lines += textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)
     return "\n".join(lines)
 
 

@@ -7,12 +7,8 @@ same runs give the same bytes.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -21,17 +17,16 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from bnprobe import __version__
-from bnprobe.errors import UsageError
 from bnprobe.report.analysed import analyse_runs
+from bnprobe.report.document import TEMPLATES, asset, policy, prose, write_document
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
 from bnprobe.report.remedies import remedies_of
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
-from bnprobe.report.wording import elide, number, plural
+from bnprobe.report.wording import elide, plural
 from bnprobe.store.reader import Run, read_run
 
-TEMPLATES = Path(__file__).with_name("templates")
 #: Layers of the table that are shown at once; the others unfold.
 FIRST_LINES = 15
 #: Events shown at once.
@@ -49,29 +44,21 @@ def write_page(paths: list[Path], output: Path) -> None:
         RunFileError: a file is missing or is no run file.
         UsageError: the page cannot be written.
     """
-    page = render(paths).encode("utf-8", "replace")
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(page)
-        unfinished.replace(output)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise UsageError(f"cannot write {output}: {error.strerror or error}", "choose another place with -o") from None
+    write_document(render(paths), output)
 
 
 def render(paths: Sequence[Path]) -> str:
     """Return the page's text."""
     runs = analyse_runs([read_run(path) for path in paths])
     panels = panels_of(runs)
-    plotly, style, script = get_plotlyjs(), _asset("page.css"), _asset("page.js")
+    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
     return (
         _environment()
         .get_template("page.html")
         .render(
             version=__version__,
             heading=" · ".join(analysed.label for analysed in runs),
-            policy=_policy(scripts=[plotly, script], styles=[style, ""]),
+            policy=policy(scripts=[plotly, script], styles=[style, ""]),
             plotly=Markup(plotly),
             style=Markup(style),
             script=Markup(script),
@@ -87,34 +74,6 @@ def render(paths: Sequence[Path]) -> str:
     )
 
 
-def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
-    """Allow exactly these scripts and style sheets, and pictures that are part of the page; nothing that would need a network.
-
-    Plotly adds rules to a style element that it creates empty, hence the hash of "" among ``styles``, and sets style attributes on what it
-    draws. (The style sheet of its maps, which no figure here uses, is refused.) A figure saved as a picture passes through a blob.
-    """
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
-            f"style-src {' '.join(map(_hash, styles))}",
-            "style-src-attr 'unsafe-inline'",
-            "img-src data: blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> str:
-    """Return a file of the templates folder as it will stand between its element's tags."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -125,7 +84,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "prose": _prose,
+        "prose": prose,
         "title": title,
         "evidence": evidence_lines,
         "dotted": _dotted,
@@ -135,12 +94,6 @@ def _environment() -> jinja2.Environment:
         "remedies": remedies_of,
     }
     return environment
-
-
-def _prose(text: str) -> Markup:
-    """Escape a sentence, set what stands between backticks as code, and 1.2e+06 as a power of ten."""
-    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), elide(text))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _dotted(name: str) -> Markup:

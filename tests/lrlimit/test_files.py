@@ -89,6 +89,6 @@ def test_a_trial_changes_none_of_the_users_files(lr_limit: Callable[..., subproc
     assert result.returncode == 0, result.stderr
     assert "trains" in result.stderr, result.stderr
     assert contents(project) == before
-    assert sorted(os.listdir(tmp_path)) == ["limits.h5", "project"]
+    assert sorted(os.listdir(tmp_path)) == ["limits.h5", "limits.html", "project"]
     assert not (Path.home() / "bnprobe-nasty-leak").exists()
     assert not Path("/tmp/bnprobe-nasty-leak").exists()

@@ -1,0 +1,68 @@
+"""What makes a page one self-contained document: its assets, the policy that lets it run these and nothing else, and its way to disk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from bnprobe.errors import UsageError
+from bnprobe.report.wording import elide, number
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def asset(name: str) -> str:
+    """Return a file of the templates folder as it will stand between its element's tags."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """Allow exactly these scripts and style sheets, and pictures that are part of the page; nothing that would need a network.
+
+    Plotly adds rules to a style element that it creates empty, hence the hash of "" among ``styles``, and sets style attributes on what it
+    draws. (The style sheet of its maps, which no figure here uses, is refused.) A figure saved as a picture passes through a blob.
+    """
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {' '.join(map(_hash, styles))}",
+            "style-src-attr 'unsafe-inline'",
+            "img-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def write_document(text: str, output: Path) -> None:
+    """Write a page; an existing one is replaced, at once and as a whole.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(text.encode("utf-8", "replace"))
+        unfinished.replace(output)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise UsageError(f"cannot write {output}: {error.strerror or error}", "choose another place with -o") from None
+
+
+def prose(text: str) -> Markup:
+    """Escape a sentence, set what stands between backticks as code, and 1.2e+06 as a power of ten."""
+    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), elide(text))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

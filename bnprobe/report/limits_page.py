@@ -1,0 +1,104 @@
+"""One self-contained page about the learning rates that a script stands: in the manner of the page about a run."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from bnprobe import __version__
+from bnprobe.analyse.limits import searches
+from bnprobe.report.document import TEMPLATES, asset, policy, prose, write_document
+from bnprobe.report.figures.limits import courses, final_loss, share, survival
+from bnprobe.report.limits_story import caveats, rate, stories
+from bnprobe.report.packing import pack, to_json
+from bnprobe.report.wording import elide, number
+from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial, read_limits
+
+_FIRST_ATTRIBUTES = ("command", "script", "argv", "cwd", "created", "status", "steps", "seeds", "remedies", "rates")
+
+
+def write_limits_page(path: Path, output: Path) -> None:
+    """Write the page about a file of trials.
+
+    Raises:
+        RunFileError: the file is missing or holds no trials.
+        UsageError: the page cannot be written.
+    """
+    write_document(render_limits(read_limits(path)), output)
+
+
+def render_limits(limits: Limits) -> str:
+    """Return the page's text."""
+    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
+    found = searches(limits.trials)
+    told = stories(limits)
+    has_outcomes = any(trial.outcome != "failed" for trial in limits.trials)
+    drawn = {"survival": survival(limits, found), "share": share(limits, found), "final": final_loss(limits, found)} if has_outcomes else {}
+    by_remedy = {f"courses-{i}": (story.remedy, courses(limits, story.remedy)) for i, story in enumerate(told)} if has_outcomes else {}
+    figures = {**drawn, **{name: figure for name, (_, figure) in by_remedy.items()}}
+    return (
+        _environment()
+        .get_template("limits.html")
+        .render(
+            version=__version__,
+            limits=limits,
+            script_name=str(limits.attributes.get("script", limits.path.stem)),
+            headline=_headline(limits),
+            stories=told,
+            found=found,
+            own=limits.own_rate,
+            trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.notch)),
+            caveats=caveats(limits),
+            heights={name: int(figure.layout.height) for name, figure in figures.items()},
+            courses={name: remedy for name, (remedy, _) in by_remedy.items()},
+            attributes=_attribute_lines(limits),
+            policy=policy(scripts=[plotly, script], styles=[style, ""]),
+            plotly=Markup(plotly),
+            style=Markup(style),
+            script=Markup(script),
+            figures=Markup(to_json({name: {**pack(figure), "run": 0} for name, figure in figures.items()})),
+        )
+    )
+
+
+def _headline(limits: Limits) -> str:
+    """The page in one line."""
+    told = stories(limits)
+    if not told:
+        return "No trial has ended yet"
+    first = told[0]
+    if first.failure:
+        return f"No limit was found: {first.failure}"
+    name = "The script" if first.remedy == NO_REMEDY else f"With {first.remedy} the script"
+    return f"{name} stands a learning rate up to somewhere {first.limit}"
+
+
+def _trial_rate(trial: Trial, own: float) -> str:
+    return rate(trial.factor * own) if math.isfinite(own) else "–"
+
+
+def _layer(trial: Trial) -> str:
+    return f"{trial.layer}, step {trial.layer_step}" if trial.layer else "–"
+
+
+def _attribute_lines(limits: Limits) -> list[tuple[str, str]]:
+    names = [name for name in _FIRST_ATTRIBUTES if name in limits.attributes]
+    names += sorted(set(limits.attributes) - set(names))
+    return [(name, str(limits.attributes[name])) for name in names if str(limits.attributes[name])]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    filters: dict[str, Any] = {"prose": prose, "rate": rate, "number": number, "elide": elide, "layer": _layer}
+    environment.filters |= filters
+    environment.globals["trial_rate"] = _trial_rate
+    return environment

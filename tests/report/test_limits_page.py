@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from bnprobe.cli.app import app
+from bnprobe.report.limits_page import render_limits
+from bnprobe.report.limits_story import caveats, stories
+from bnprobe.report.limits_text import table
+from bnprobe.store.limits_file import Limits, write_limits
+from tests.limit_trials import trial, trials
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def limits(found: list | None = None, **attributes: str | int) -> Limits:
+    return Limits(
+        Path("limits.h5"), {"script": "train.py", "steps": 20, "status": "finished", **attributes}, trials() if found is None else found, []
+    )
+
+
+def test_the_story_holds_intervals_alone() -> None:
+    none, msr = stories(limits())
+    assert none.limit == "between 0.1 and 0.15"
+    assert none.own == "the script's own rate trains at every seed"
+    assert none.factor == ""
+    assert msr.limit == "between 2.5 and 5.59"
+    assert msr.factor == "between 16.7 and 55.9"
+    assert msr.fails_by == "diverges"
+    assert msr.first_layer == "conv1 at step 7"
+
+
+def test_the_terminal_and_the_page_say_the_same() -> None:
+    text, page = table(limits()), render_limits(limits())
+    for words in ("between 2.5 and 5.59", "between 16.7 and 55.9", "Trials of 20 steps"):
+        assert words in " ".join(text.split())
+        assert words in " ".join(page.split())
+
+
+def test_names_from_the_file_cannot_become_markup() -> None:
+    found = [*trials(), trial(0, "failed", HOSTILE, reason=HOSTILE, output=HOSTILE), trial(3, "diverges", layer=HOSTILE)]
+    page = render_limits(limits(found, script=HOSTILE, command=HOSTILE))
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_page_reaches_no_network() -> None:
+    page = render_limits(limits())
+    before_plotly = page[: page.index("<script>")]
+    assert "default-src 'none'" in html.unescape(before_plotly)
+    assert not re.findall(r"(?:src|href)=\"(?!#)", before_plotly)
+
+
+def test_the_same_trials_give_the_same_page() -> None:
+    assert render_limits(limits()) == render_limits(limits())
+
+
+def test_a_search_without_any_outcome_has_a_page() -> None:
+    page = render_limits(limits([trial(0, "failed", reason="no such data", output="line 3")]))
+    assert "No limit was found: no such data" in page
+    assert "No trial has ended yet" in render_limits(limits([]))
+
+
+def test_what_weakens_a_result_is_said() -> None:
+    assert any("was still rising" in one for one in caveats(limits([trial(0, "trains", rate=trials()[0].step * 0.1)])))
+    assert not any("was still rising" in one for one in caveats(limits()))
+    assert any("seeds made no difference" in one for one in caveats(limits([trial(0, "trains"), trial(0, "trains", seed=1)])))
+    assert any("matter of chance" in one for one in caveats(limits([trial(0, "stuck"), trial(1, "trains")])))
+    assert any("none of the 1 rates that were tried is too large" in one for one in caveats(limits([trial(0, "trains")])))
+    assert any("not finished" in one for one in caveats(limits(status="interrupted")))
+
+
+def test_the_report_command_makes_it(tmp_path: Path) -> None:
+    write_limits(tmp_path / "limits.h5", {"script": "train.py"}, trials(), [])
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "limits.h5")])
+    assert result.exit_code == 0, result.output
+    assert "stands a learning rate up to somewhere between 0.1 and 0.15" in (tmp_path / "limits.html").read_text()
