@@ -13,7 +13,7 @@ from typing import Literal
 
 from bnprobe.store.limits_file import NO_REMEDY, Trial, factor_of
 
-Verdict = Literal["trains", "fails", "slow"]
+Verdict = Literal["trains", "fails", "slow", "stuck"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,13 @@ class Search:
 
 
 def verdict_of(trial: Trial) -> Verdict:
-    """Return what a trial that has an outcome says about its rate."""
-    if trial.outcome == "trains":
-        return "trains"
-    return "slow" if trial.is_slow else "fails"
+    """Return what a trial that has an outcome says about its rate.
+
+    A stuck training says less than others: a rate may be too small for the number of steps, or so large that the network collapsed.
+    """
+    if trial.outcome == "stuck" and trial.stuck_by != "risen":
+        return "slow" if trial.stuck_by == "slow" else "stuck"
+    return "trains" if trial.outcome == "trains" else "fails"
 
 
 def tried(trials: Sequence[Trial], remedy: str, seed: int) -> dict[int, Trial]:
@@ -74,19 +77,20 @@ def tried(trials: Sequence[Trial], remedy: str, seed: int) -> dict[int, Trial]:
 
 
 def bracket(tried: Mapping[int, Verdict]) -> tuple[int | None, int | None]:
-    """Return the fastest place that trained (or, as long as none did, that was merely slow) and the slowest above it that failed.
+    """Return the fastest place that trained and the slowest above it that did not.
 
-    >>> bracket({0: "trains", 4: "fails", 2: "trains"}), bracket({0: "fails"}), bracket({0: "slow", 4: "fails"})
+    As long as none trained: the fastest that was slow or stuck, and the slowest above it that failed by going too fast.
+
+    >>> bracket({0: "trains", 4: "stuck", 2: "trains"}), bracket({0: "fails"}), bracket({-4: "stuck", 0: "slow", 4: "fails"})
     ((2, 4), (None, 0), (0, 4))
     """
     trained = [notch for notch, verdict in tried.items() if verdict == "trains"]
-    slow = [notch for notch, verdict in tried.items() if verdict == "slow"]
     failed = [notch for notch, verdict in tried.items() if verdict == "fails"]
-    if not trained:
-        slow = [notch for notch in slow if notch < min(failed, default=notch + 1)]
-    low = max(trained or slow, default=None)
-    above = [notch for notch in failed if low is None or notch > low]
-    return low, min(above, default=None)
+    if trained:
+        low = max(trained)
+        return low, min((notch for notch in tried if notch > low), default=None)
+    high = min(failed, default=None)
+    return max((notch for notch in tried if high is None or notch < high), default=None), high
 
 
 def search_result(trials: Sequence[Trial], remedy: str, seed: int) -> Search:

@@ -18,12 +18,12 @@ class Outcome:
     Attributes:
         word: trains, stuck or diverges; None where the run is too short to tell.
         reason: one clause with the numbers that decided.
-        is_slow: a stuck training is stuck because its steps are too small.
+        stuck_by: of a stuck training: slow (its weights hardly moved), risen (its loss rose) or level (neither).
     """
 
     word: Literal["trains", "stuck", "diverges"] | None
     reason: str
-    is_slow: bool = False
+    stuck_by: Literal["", "slow", "risen", "level"] = ""
 
 
 def outcome(case: Case) -> Outcome:
@@ -39,5 +39,6 @@ def outcome(case: Case) -> Outcome:
         seen = case.course.steps if case.course is not None else 0
         return Outcome(None, f"only {seen} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell")
     if case.is_stuck and (case.is_at_chance or case.course.late > thresholds.GONE_SHARE * case.course.first):
-        return Outcome("stuck", loss_fate(case), is_slow=learning_rate_too_low(case) is not None)
+        slow = learning_rate_too_low(case) is not None
+        return Outcome("stuck", loss_fate(case), "risen" if case.has_risen else "slow" if slow else "level")
     return Outcome("trains", f"the loss went from {number(case.course.first)} to {number(case.course.late)}")

@@ -65,7 +65,7 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
         seed=own.seed,
         notch=own.notch,
         outcome=found.word,
-        is_slow=found.is_slow,
+        stuck_by=found.stuck_by,
         reason=found.reason,
         layer=case.name(first.layer) if first is not None and lost else "",
         layer_step=first.step if first is not None and lost else -1,

@@ -6,7 +6,7 @@ whole numbers: a place on the grid and what became of the trial there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bnprobe.analyse.limits import Verdict, bracket
@@ -40,7 +40,8 @@ def next_notch(
 ) -> int | None:
     """Return the place to try next, or None when the search is over.
 
-    A stuck training that hardly moved its weights ("slow") is no failure of too large a rate: the search goes up from it.
+    A training whose weights hardly moved ("slow") is no failure of too large a rate: the search goes up from it. Of one that is stuck for
+    another reason it is not known whether its rate is too small or too large: the search goes both ways.
 
     Args:
         tried: the outcome at each place so far.
@@ -51,16 +52,34 @@ def next_notch(
 
     >>> next_notch({}), next_notch({0: "trains"}), next_notch({0: "trains", 4: "fails"}), next_notch({0: "trains", 1: "fails"})
     (0, 4, 2, None)
+    >>> next_notch({0: "stuck"}), next_notch({0: "stuck", -4: "stuck"}), next_notch({0: "slow"})
+    (-4, 4, 4)
     """
     allowed = allowed or Range()
     if len(tried) >= most_trials:
         return None
     if not tried:
         return allowed.clamp(start)
+    # Where it is stuck on both sides, what trains may be a narrow window: no wide strides.
+    is_sure_of_the_way = "stuck" not in tried.values() or "trains" in tried.values()
+    stride = strides[min(len(tried) - 1, len(strides) - 1)] if is_sure_of_the_way else STRIDES[0]
+    for notch in _candidates(tried, start, stride):
+        if (place := allowed.clamp(notch)) not in tried:
+            return place
+    return None
+
+
+def _candidates(tried: Mapping[int, Verdict], start: int, stride: int) -> Iterator[int]:
+    """Places worth a trial, the best first; one that was tried already, or lies beyond the edge, gives way to the next."""
     low, high = bracket(tried)
-    if low is not None and high is not None:
-        return (low + high) // 2 if high - low > 1 else None
-    moves = len(tried) - 1
-    stride = strides[min(moves, len(strides) - 1)]
-    edge = allowed.clamp(low + stride) if low is not None else allowed.clamp(min(tried) - stride)
-    return None if edge in tried else edge
+    if low is not None and high is not None and high - low > 1:
+        yield (low + high) // 2
+        return
+    has_trained = "trains" in tried.values()
+    may_lie_above = low is not None and high is None
+    may_lie_below = not has_trained and tried[min(tried)] != "slow"
+    downs = sum(notch < start for notch in tried)
+    ways = [(may_lie_above, max(tried) + stride), (may_lie_below, min(tried) - stride)]
+    if downs <= sum(notch > start for notch in tried):
+        ways.reverse()
+    yield from (notch for is_open, notch in ways if is_open)

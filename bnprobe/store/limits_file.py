@@ -39,7 +39,7 @@ class Trial:
     seed: int
     notch: int
     outcome: Outcome
-    is_slow: bool = False
+    stuck_by: str = ""
     reason: str = ""
     layer: str = ""
     layer_step: int = -1
@@ -222,7 +222,7 @@ def _trial(row: dict[str, Any], arrays: Mapping[str, Array], index: int) -> Tria
     values: dict[str, Any] = {}
     for one in dataclasses.fields(Trial):
         if one.name in row:
-            kind = {"str": str, "int": int, "float": float, "bool": bool}.get(str(one.type), str)
+            kind = {"str": str, "int": int, "float": float}.get(str(one.type), str)
             values[one.name] = kind(row[one.name])
     owner = arrays.get("sample_trial", np.zeros(0, dtype="i4"))
     for name in ("step", "loss", "rate"):

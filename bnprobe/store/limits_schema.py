@@ -33,7 +33,7 @@ _TRIAL = [
         "factor x max over trials and steps of (largest group learning rate / factor)",
     ),
     Variable("trial_outcome", ("trial",), TEXT, "", "trains, stuck, diverges, or failed where the script ended for another reason"),
-    Variable("trial_is_slow", ("trial",), "i4", "1", "1 where a stuck trial is stuck because its steps are too small"),
+    Variable("trial_stuck_by", ("trial",), TEXT, "", "of a stuck trial: slow (its weights hardly moved), risen (its loss rose) or level"),
     Variable("trial_reason", ("trial",), TEXT, "", "why, in one sentence"),
     Variable("trial_layer", ("trial",), TEXT, "", "the first layer that left its course"),
     Variable("trial_layer_step", ("trial",), "i8", "1", "the step at which it did"),

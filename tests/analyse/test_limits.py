@@ -43,7 +43,7 @@ def test_open_ends_stay_open() -> None:
 
 
 def test_a_slow_trial_is_no_upper_end() -> None:
-    found = search_result([trial(-4, "stuck", is_slow=True), trial(0, "trains"), trial(1, "diverges")], "NONE", 0)
+    found = search_result([trial(-4, "stuck", stuck_by="slow"), trial(0, "trains"), trial(1, "diverges")], "NONE", 0)
     assert found.interval == Interval(1.0, factor_of(1))
     assert found.odd_ones == 0
 
@@ -55,4 +55,5 @@ def test_a_trial_that_failed_for_another_reason_says_nothing_of_its_rate() -> No
 
 
 def test_a_failure_below_a_rate_that_trains_is_counted() -> None:
-    assert search_result([trial(0, "stuck"), trial(1, "trains"), trial(2, "diverges")], "NONE", 0).odd_ones == 1
+    assert search_result([trial(0, "stuck", stuck_by="risen"), trial(1, "trains"), trial(2, "diverges")], "NONE", 0).odd_ones == 1
+    assert search_result([trial(0, "stuck"), trial(1, "trains"), trial(2, "diverges")], "NONE", 0).odd_ones == 0

@@ -57,5 +57,22 @@ def test_rates_outside_the_range_are_not_tried(limit: int) -> None:
     assert (min(tried) if limit < 0 else max(tried)) == (-5 if limit < 0 else 5)
 
 
+@given(st.integers(-10, 10))
+def test_a_training_that_is_stuck_below_and_above_is_looked_for_on_both_sides(window: int) -> None:
+    tried: dict[int, Verdict] = {}
+    while (notch := next_notch(tried)) is not None:
+        tried[notch] = "trains" if window - 2 <= notch <= window + 2 else "stuck"
+    assert bracket(tried) == (window + 2, window + 3)
+    assert len(tried) <= MOST_TRIALS
+
+
+def test_what_is_stuck_below_and_diverges_above_ends_without_a_rate() -> None:
+    tried: dict[int, Verdict] = {}
+    while (notch := next_notch(tried)) is not None:
+        tried[notch] = "fails" if notch > 5 else "stuck"
+    assert bracket(tried) == (5, 6)
+    assert min(tried) <= -8, "slower rates were tried as well"
+
+
 def test_a_slower_rate_that_fails_does_not_hide_a_faster_one_that_trains() -> None:
     assert bracket({0: "fails", -4: "trains", 4: "trains", 8: "fails"}) == (4, 8)

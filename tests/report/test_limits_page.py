@@ -68,7 +68,7 @@ def test_what_weakens_a_result_is_said() -> None:
     assert any("was still rising" in one for one in caveats(limits([trial(0, "trains", rate=trials()[0].step * 0.1)])))
     assert not any("was still rising" in one for one in caveats(limits()))
     assert any("seeds made no difference" in one for one in caveats(limits([trial(0, "trains"), trial(0, "trains", seed=1)])))
-    assert any("matter of chance" in one for one in caveats(limits([trial(0, "stuck"), trial(1, "trains")])))
+    assert any("matter of chance" in one for one in caveats(limits([trial(0, "diverges"), trial(1, "trains")])))
     assert any("none of the 1 rates that were tried is too large" in one for one in caveats(limits([trial(0, "trains")])))
     assert any("not finished" in one for one in caveats(limits(status="interrupted")))
 
