@@ -76,10 +76,8 @@ def compare_jobs(arguments: argparse.Namespace) -> None:
             began = time.perf_counter()
             limits = trials(SCRIPTS["none"], arguments.depths[0], arguments.steps, arguments.seeds, jobs, Path(folder))
             seconds = time.perf_counter() - began
-        print(
-            f"{jobs} job{'s' if jobs > 1 else ''}: {len(limits.trials)} trials in {seconds:.0f} s, {seconds / len(limits.trials):.1f} s a trial",
-            flush=True,
-        )
+        count = len(limits.trials)
+        print(f"jobs {jobs}: {count} trials in {seconds:.0f} s, {seconds / count:.1f} s a trial", flush=True)
 
 
 def main() -> None:
