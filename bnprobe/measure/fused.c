@@ -2,24 +2,44 @@
  *
  * Every figure of measure/moments.py (mean, two-pass variance, extremes, zeros; per sample and channel) is formed while a block of the
  * signal is in the first-level cache: reading the memory is what a recorder on a CPU pays for, and it is paid once. Lanes are written
- * out, so that the compiler vectorises without being allowed to reorder arithmetic or to ignore NaN.
+ * out, or named in a pragma where a sum ends in one number, so that the compiler vectorises without being allowed to ignore NaN.
  *
  * Plain C without the Python API: one build serves every Python version, and moments.py has the same arithmetic in torch where there is none.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES 32
-#define BLOCK 2048 /* floats: 8 KiB, read twice from the first-level cache */
+#define BLOCK 2048 /* floats: 8 KiB, read three times, twice of them from the first-level cache */
 #define FIRST 16   /* positions whose mean is the shift */
-#define TILE 256   /* channels whose accumulators stay in the first-level cache */
+#define STRETCH 16 /* positions summed in single precision; fewer where they lie far apart, to stay in the first-level cache */
+#define TILE 32    /* channels whose accumulators stay in registers; as many as there are lanes */
+#define STRIP 1024 /* channels whose shifts stay in the first-level cache */
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FOR_EVERY_CPU
 #endif
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline)) /* compiled once for every kind of processor, as its caller is */
+#else
+#define INLINE static inline
+#endif
+
+#define WIDTH 16
+typedef float Vector __attribute__((vector_size(WIDTH * sizeof(float)))); /* GCC and Clang split it where registers are shorter */
+
+typedef float Half __attribute__((vector_size(WIDTH * sizeof(float) / 2)));
+typedef float Quarter __attribute__((vector_size(WIDTH * sizeof(float) / 4)));
+
+INLINE Vector load(const float *x) {
+    Vector v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
 
 /* Extremes and zeros of all that was read, lane by lane; folded once, at the end. */
 typedef struct {
@@ -43,24 +63,21 @@ static void empty_zeros(Scalars *scalars) {
     }
 }
 
-static void fold_one(Scalars *scalars, int lane, float low, float high, int32_t zeros) {
-    if (low < scalars->low[lane]) scalars->low[lane] = low;
-    if (high > scalars->high[lane]) scalars->high[lane] = high;
-    scalars->zeros[lane] += zeros;
-}
-
 static void finish(Scalars *scalars, double *low_high_zeros) {
     empty_zeros(scalars);
-    for (int j = 1; j < LANES; j++) fold_one(scalars, 0, scalars->low[j], scalars->high[j], 0);
-    low_high_zeros[0] = scalars->low[0];
-    low_high_zeros[1] = scalars->high[0];
+    float low = scalars->low[0], high = scalars->high[0];
+    for (int j = 1; j < LANES; j++) {
+        if (scalars->low[j] < low) low = scalars->low[j];
+        if (scalars->high[j] > high) high = scalars->high[j];
+    }
+    low_high_zeros[0] = low;
+    low_high_zeros[1] = high;
     low_high_zeros[2] = (double)scalars->all_zeros;
 }
 
-/* One block of a row: its mean and its sum of squared deviations from that mean. */
-FOR_EVERY_CPU
-static void block_moments(const float *restrict x, ptrdiff_t length, double *mean, double *m2, Scalars *restrict scalars) {
-    float sum[LANES] = {0}, low[LANES], high[LANES];
+/* Takes extremes and zeros of values that lie together. */
+INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *restrict scalars) {
+    float low[LANES], high[LANES];
     int32_t zeros[LANES];
     ptrdiff_t whole = length - length % LANES, i;
     for (int j = 0; j < LANES; j++) {
@@ -71,7 +88,6 @@ static void block_moments(const float *restrict x, ptrdiff_t length, double *mea
     for (i = 0; i < whole; i += LANES)
         for (int j = 0; j < LANES; j++) {
             float value = x[i + j];
-            sum[j] += value;
             low[j] = value < low[j] ? value : low[j];
             high[j] = value > high[j] ? value : high[j];
             zeros[j] += value == 0.0f;
@@ -81,115 +97,180 @@ static void block_moments(const float *restrict x, ptrdiff_t length, double *mea
         scalars->high[j] = high[j];
         scalars->zeros[j] = zeros[j];
     }
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int j = 0; j < width; j++) sum[j] += sum[j + width];
-    double total = sum[0];
     for (; i < length; i++) {
-        total += x[i];
-        fold_one(scalars, 0, x[i], x[i], x[i] == 0.0f);
+        if (x[i] < scalars->low[0]) scalars->low[0] = x[i];
+        if (x[i] > scalars->high[0]) scalars->high[0] = x[i];
+        scalars->zeros[0] += x[i] == 0.0f;
     }
-    /* The corrected two-pass algorithm: deviations from an approximate mean give the mean itself and the spread about it. */
-    float centre = (float)(total / (double)length), deviations[LANES] = {0}, squares[LANES] = {0};
-    for (i = 0; i < whole; i += LANES)
-        for (int j = 0; j < LANES; j++) {
-            float deviation = x[i + j] - centre;
-            deviations[j] += deviation;
-            squares[j] += deviation * deviation;
+}
+
+/* The sum of a vector's lanes, by halves. */
+INLINE float sum_lanes(Vector v) {
+    Half halves[2];
+    memcpy(halves, &v, sizeof v);
+    Half half = halves[0] + halves[1];
+    Quarter quarters[2];
+    memcpy(quarters, &half, sizeof half);
+    Quarter quarter = quarters[0] + quarters[1];
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
+
+/* The mean of values that lie together and the sum of their squared deviations from it, by the corrected two-pass algorithm:
+ * deviations from an approximate mean give the mean itself and the spread about it. */
+INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2) {
+    const Vector none = {0};
+    Vector sums[4] = {none, none, none, none}, squares[4] = {none, none, none, none};
+    ptrdiff_t i;
+    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH)
+        for (int k = 0; k < 4; k++) {
+            __builtin_prefetch(x + i + k * WIDTH + BLOCK); /* the next block arrives while this one is worked on */
+            sums[k] += load(x + i + k * WIDTH);
         }
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int j = 0; j < width; j++) {
-            deviations[j] += deviations[j + width];
-            squares[j] += squares[j + width];
+    for (; i + WIDTH <= length; i += WIDTH) sums[0] += load(x + i);
+    float total = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    for (; i < length; i++) total += x[i];
+    float centre = (float)((double)total * inverse);
+
+    for (int k = 0; k < 4; k++) sums[k] = none;
+    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH)
+        for (int k = 0; k < 4; k++) {
+            Vector deviation = load(x + i + k * WIDTH) - centre;
+            sums[k] += deviation;
+            squares[k] += deviation * deviation;
         }
-    double offset = deviations[0], spread = squares[0];
+    for (; i + WIDTH <= length; i += WIDTH) {
+        Vector deviation = load(x + i) - centre;
+        sums[0] += deviation;
+        squares[0] += deviation * deviation;
+    }
+    float offset = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    float spread = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
     for (; i < length; i++) {
-        double deviation = (double)x[i] - (double)centre;
+        float deviation = x[i] - centre;
         offset += deviation;
         spread += deviation * deviation;
     }
-    spread -= offset * offset / (double)length;
-    *mean = (double)centre + offset / (double)length;
-    *m2 = spread < 0.0 ? 0.0 : spread; /* not `spread > 0`: that would hide a NaN */
+    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
+    *mean = (double)centre + (double)offset * inverse;
+    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
+}
+
+/* A row longer than a block, block after block. */
+INLINE void long_row(const float *restrict row, ptrdiff_t positions, double *mean, double *m2, Scalars *restrict scalars) {
+    double row_mean = 0.0, row_m2 = 0.0;
+    for (ptrdiff_t begin = 0; begin < positions; begin += BLOCK) {
+        ptrdiff_t length = positions - begin < BLOCK ? positions - begin : BLOCK;
+        double mean_here, m2_here;
+        take_extremes(row + begin, length, scalars);
+        block_moments(row + begin, length, 1.0 / (double)length, &mean_here, &m2_here);
+        /* Chan, Golub, LeVeque 1979 */
+        double delta = mean_here - row_mean, weight = (double)length / (double)(begin + length);
+        row_mean += delta * weight;
+        row_m2 += m2_here + delta * delta * weight * (double)begin;
+    }
+    *mean = row_mean;
+    *m2 = row_m2;
 }
 
 /* Positions lie together: x[n, c, p] at n * sample_stride + c * channel_stride + p. Writes mean and m2 at [n, c]. */
+FOR_EVERY_CPU
 void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t channels, ptrdiff_t positions, ptrdiff_t sample_stride,
                   ptrdiff_t channel_stride, double *mean, double *m2, double *low_high_zeros) {
     Scalars scalars;
     start(&scalars, x[first * sample_stride]);
+    /* Short rows that lie side by side are read as one block. */
+    ptrdiff_t together = channel_stride == positions && positions < BLOCK ? BLOCK / positions : 1;
+    double inverse = 1.0 / (double)positions;
     for (ptrdiff_t n = first; n < last; n++) {
-        for (ptrdiff_t c = 0; c < channels; c++) {
-            const float *row = x + n * sample_stride + c * channel_stride;
-            double row_mean = 0.0, row_m2 = 0.0;
-            for (ptrdiff_t begin = 0; begin < positions; begin += BLOCK) {
-                ptrdiff_t length = positions - begin < BLOCK ? positions - begin : BLOCK;
-                double mean_here, m2_here;
-                block_moments(row + begin, length, &mean_here, &m2_here, &scalars);
-                /* Chan, Golub, LeVeque 1979 */
-                double delta = mean_here - row_mean, weight = (double)length / (double)(begin + length);
-                row_mean += delta * weight;
-                row_m2 += m2_here + delta * delta * weight * (double)begin;
+        const float *sample = x + n * sample_stride;
+        for (ptrdiff_t c = 0; c < channels; c += together) {
+            ptrdiff_t end = c + together < channels ? c + together : channels;
+            const float *row = sample + c * channel_stride;
+            if (positions > BLOCK) {
+                long_row(row, positions, mean + n * channels + c, m2 + n * channels + c, &scalars);
+                continue;
             }
-            mean[n * channels + c] = row_mean;
-            m2[n * channels + c] = row_m2;
+            take_extremes(row, (end - c) * positions, &scalars);
+            for (ptrdiff_t i = c; i < end; i++, row += channel_stride)
+                block_moments(row, positions, inverse, mean + n * channels + i, m2 + n * channels + i);
         }
         empty_zeros(&scalars); /* before a 32-bit lane could overflow */
     }
     finish(&scalars, low_high_zeros);
 }
 
+/* Some positions of some channels: adds the deviations from the shift, and their squares, to what is there. */
+INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahead, ptrdiff_t position_stride, const int width, const float *restrict shift,
+                     double *restrict sums, double *restrict squares, Scalars *restrict scalars) {
+    float sum[TILE] = {0}, square[TILE] = {0}, low[TILE], high[TILE];
+    int32_t zeros[TILE];
+    for (int c = 0; c < width; c++) {
+        low[c] = scalars->low[c];
+        high[c] = scalars->high[c];
+        zeros[c] = scalars->zeros[c];
+    }
+    for (ptrdiff_t p = 0; p < positions; p++) {
+        __builtin_prefetch(x + p * position_stride + ahead); /* the next stretch arrives while this one is worked on */
+        __builtin_prefetch(x + p * position_stride + ahead + TILE / 2);
+        for (int c = 0; c < width; c++) {
+            float value = x[p * position_stride + c], deviation = value - shift[c];
+            sum[c] += deviation;
+            square[c] += deviation * deviation;
+            low[c] = value < low[c] ? value : low[c];
+            high[c] = value > high[c] ? value : high[c];
+            zeros[c] += value == 0.0f;
+        }
+    }
+    for (int c = 0; c < width; c++) {
+        sums[c] += sum[c];
+        squares[c] += square[c];
+        scalars->low[c] = low[c];
+        scalars->high[c] = high[c];
+        scalars->zeros[c] = zeros[c];
+    }
+}
+
 /* Some channels of one sample: sums of deviations from the mean of the first positions, and of their squares. That shift is a mean of the
  * data, so its own square is at most `positions` / FIRST times the variance, and usually far below it. */
-FOR_EVERY_CPU
-static void tile_moments(const float *restrict x, ptrdiff_t positions, ptrdiff_t position_stride, ptrdiff_t width, double *restrict mean,
-                         double *restrict m2, Scalars *restrict scalars) {
-    float shift[TILE] = {0}, sum[TILE], squares[TILE], low[TILE], high[TILE];
-    int32_t zeros[TILE] = {0};
-    double sums[TILE] = {0}, all_squares[TILE] = {0};
+INLINE void strip_moments(const float *restrict x, ptrdiff_t positions, ptrdiff_t position_stride, ptrdiff_t channels,
+                          double *restrict mean, double *restrict m2, Scalars *restrict scalars) {
+    float shift[STRIP] = {0};
     ptrdiff_t first = positions < FIRST ? positions : FIRST;
     for (ptrdiff_t p = 0; p < first; p++)
-        for (ptrdiff_t c = 0; c < width; c++) shift[c] += x[p * position_stride + c];
-    for (ptrdiff_t c = 0; c < width; c++) {
+        for (ptrdiff_t c = 0; c < channels; c++) shift[c] += x[p * position_stride + c];
+    for (ptrdiff_t c = 0; c < channels; c++) {
         shift[c] /= (float)first;
-        low[c] = high[c] = x[c];
+        mean[c] = m2[c] = 0.0;
     }
-    for (ptrdiff_t begin = 0; begin < positions; begin += 64) {
-        ptrdiff_t end = begin + 64 < positions ? begin + 64 : positions;
-        for (ptrdiff_t c = 0; c < width; c++) sum[c] = squares[c] = 0.0f;
-        for (ptrdiff_t p = begin; p < end; p++) {
-            const float *row = x + p * position_stride;
-            for (ptrdiff_t c = 0; c < width; c++) {
-                float value = row[c], deviation = value - shift[c];
-                sum[c] += deviation;
-                squares[c] += deviation * deviation;
-                low[c] = value < low[c] ? value : low[c];
-                high[c] = value > high[c] ? value : high[c];
-                zeros[c] += value == 0.0f;
-            }
-        }
-        for (ptrdiff_t c = 0; c < width; c++) {
-            sums[c] += sum[c];
-            all_squares[c] += squares[c];
-        }
+    /* Memory is read from end to end: all channels of a few positions, then the next few. */
+    ptrdiff_t most = position_stride <= 256 ? STRETCH : position_stride <= 512 ? STRETCH / 2 : STRETCH / 4, ahead = most * position_stride;
+    for (ptrdiff_t begin = 0; begin < positions; begin += most) {
+        ptrdiff_t length = begin + most < positions ? most : positions - begin, c = 0;
+        const float *stretch = x + begin * position_stride;
+        for (; c + TILE <= channels; c += TILE) /* a width that the compiler knows keeps the accumulators in registers */
+            add_tile(stretch + c, length, ahead, position_stride, TILE, shift + c, mean + c, m2 + c, scalars);
+        if (c < channels)
+            add_tile(stretch + c, length, ahead, position_stride, (int)(channels - c), shift + c, mean + c, m2 + c, scalars);
     }
-    for (ptrdiff_t c = 0; c < width; c++) {
-        double offset = sums[c] / (double)positions, spread = all_squares[c] - sums[c] * offset;
+    double inverse = 1.0 / (double)positions;
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        double offset = mean[c] * inverse, spread = m2[c] - mean[c] * offset;
         mean[c] = (double)shift[c] + offset;
         m2[c] = spread < 0.0 ? 0.0 : spread;
-        fold_one(scalars, (int)(c % LANES), low[c], high[c], zeros[c]);
     }
 }
 
 /* Channels lie together: x[n, p, c] at n * sample_stride + p * position_stride + c. Writes mean and m2 at [n, c]. */
+FOR_EVERY_CPU
 void bnprobe_columns(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t channels, ptrdiff_t positions, ptrdiff_t sample_stride,
                      ptrdiff_t position_stride, double *mean, double *m2, double *low_high_zeros) {
     Scalars scalars;
     start(&scalars, x[first * sample_stride]);
     for (ptrdiff_t n = first; n < last; n++)
-        for (ptrdiff_t c = 0; c < channels; c += TILE) {
-            tile_moments(x + n * sample_stride + c, positions, position_stride, channels - c < TILE ? channels - c : TILE,
-                         mean + n * channels + c, m2 + n * channels + c, &scalars);
-            empty_zeros(&scalars);
+        for (ptrdiff_t c = 0; c < channels; c += STRIP) {
+            strip_moments(x + n * sample_stride + c, positions, position_stride, channels - c < STRIP ? channels - c : STRIP,
+                          mean + n * channels + c, m2 + n * channels + c, &scalars);
+            empty_zeros(&scalars); /* before a 32-bit lane could overflow */
         }
     finish(&scalars, low_high_zeros);
 }
