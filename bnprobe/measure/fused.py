@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -23,6 +24,8 @@ from bnprobe.measure.layout import Layout
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: Below this size a second thread costs more than it saves.
 SPLIT_BYTES = 2**20
+#: Figures laid out in one block, 256 KiB.
+BLOCK_FIGURES = 2**15
 #: Figures behind the channel vectors; see ``moments.Moments``.
 SUMMARY = 8
 
@@ -93,8 +96,8 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], boo
         The packed moments (see ``moments.Moments``) and whether everything is finite; the count of non-finite values is left 0.
     """
     library = _library()
-    result = np.empty(3 * how.channels + SUMMARY)
-    table = np.empty(2 * how.samples * how.channels)
+    result = _memory.cut(3 * how.channels + SUMMARY)
+    table = _memory.scratch(2 * how.samples * how.channels)
     parts = _split(how.samples, x.numel() * 4)
     if len(parts) == 1:
         finite = library.bnprobe_moments(x.data_ptr(), how.channels_last, *how[1:], table.ctypes.data, result.ctypes.data)
@@ -111,6 +114,35 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], boo
     finite = library.bnprobe_reduce(how.samples, how.channels, how.positions, mean, m2, how.between_only, result.ctypes.data)
     result[-SUMMARY : -SUMMARY + 4] = scalars[:, 0].min(), scalars[:, 1].max(), scalars[:, 2].sum(), 0.0
     return result, bool(finite)
+
+
+class _Memory(threading.local):
+    """Results and working tables in blocks of their own.
+
+    Laid between the training's tensors, one small array each, they would split the memory that those give back, and the training's peak
+    would rise by many times their size.
+    """
+
+    def __init__(self) -> None:
+        self._block = np.empty(0)
+        self._used = 0
+        self._table = np.empty(0)
+
+    def cut(self, count: int) -> NDArray[np.float64]:
+        """Return an uninitialised vector; its block lives as long as any vector cut from it."""
+        if self._used + count > self._block.size:
+            self._block, self._used = np.empty(max(count, BLOCK_FIGURES)), 0
+        self._used += count
+        return self._block[self._used - count : self._used]
+
+    def scratch(self, count: int) -> NDArray[np.float64]:
+        """Return an uninitialised table, good until the next one is asked for."""
+        if count > self._table.size:
+            self._table = np.empty(count)
+        return self._table
+
+
+_memory = _Memory()
 
 
 def _split(samples: int, size: int) -> list[tuple[int, int]]:

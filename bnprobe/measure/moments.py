@@ -28,6 +28,8 @@ from bnprobe.measure.layout import Layout, by_samples
 
 #: Above this m_c^2 / V_c (any channel average) one-pass second moments lose more than about 1e-5 and the two-pass kernel is used.
 ONE_PASS_LIMIT = 10.0
+#: Above this in any channel the approximate means are subtracted first: a difference of near numbers is exact.
+SHIFT_LIMIT = 1e6
 #: Below this largest magnitude the signal is scaled up before anything is squared.
 TINY = 1e-12
 
@@ -87,6 +89,8 @@ def _moments_by_torch(x: torch.Tensor, layout: Layout) -> Moments:
     mean, variance, between = _on_cpu(view, channels_last)
     if _is_tiny(low, high) or not math.isfinite(float(mean.sum() + variance.sum())):
         mean, variance, between = _rescaled(view, channels_last, max(-low, high))
+    elif bool((mean * mean > SHIFT_LIMIT * variance).any()):
+        mean, variance, between = _shifted(view, channels_last, mean)
     return Moments(samples, positions, _pack(mean, variance, between, [low, high, _zeros_on_cpu(view, low, high), 0.0]))
 
 
@@ -174,6 +178,13 @@ def _rescaled(view: torch.Tensor, channels_last: bool, size: float) -> tuple[tor
     small = (view.to(torch.float64) / scale).to(_precision(view))
     mean, variance, between = (part.double() for part in _on_cpu(small, channels_last))
     return mean * scale, variance * scale**2, between * scale**2
+
+
+def _shifted(view: torch.Tensor, channels_last: bool, centre: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return mean, in float64, variance and between-sample part of a signal that varies little around its means."""
+    centre = centre.to(_precision(view))
+    offset, variance, between = _on_cpu(view.to(_precision(view)) - (centre if channels_last else centre[:, None]), channels_last)
+    return centre.double() + offset.double(), variance, between
 
 
 def _not_finite(view: torch.Tensor, channels_last: bool) -> torch.Tensor:

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches, untraced
-from bnprobe.observe.privacy import unwatched
+from bnprobe.observe.privacy import holds_numbers, unwatched
 
 
 class BackwardTaps:
     """Tells of every backward the script starts (not of those inside another).
 
     Args:
-        on_backward: called with (loss, scale, node) before the backward: detached tensors, the loss unscaled; scale is None without a
-            scaler; the node of the graph that made the loss.
+        on_backward: called with (loss, scale, node) before the backward: numbers or detached tensors, the loss unscaled;
+            scale is None without a scaler; the node of the graph that made the loss.
         before_backward: called after it, with (losses, is plain, scale): the live tensors the backward starts from, as they will be used;
             plain is one that starts from scalars with a gradient of 1 and goes to all leaves.
         after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
@@ -33,7 +33,7 @@ class BackwardTaps:
 
     def __init__(
         self,
-        on_backward: Callable[[torch.Tensor | None, torch.Tensor | None, Any], None],
+        on_backward: Callable[[torch.Tensor | float | None, torch.Tensor | None, Any], None],
         after_backward: Callable[[dict[int, torch.Tensor] | None], None],
         before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None],
         on_failed: Callable[[], None],
@@ -125,8 +125,10 @@ class BackwardTaps:
 
         return scale
 
-    def _loss(self, tensors: Any) -> torch.Tensor | None:
+    def _loss(self, tensors: Any) -> torch.Tensor | float | None:
         """Return the scalar that is descended, unscaled: the sum where there are several. A copy: some scripts change it in place."""
+        if self._scale is None and type(tensors) is torch.Tensor and tensors.is_cpu and tensors.numel() == 1 and holds_numbers(tensors):
+            return float(tensors.item())
         sequence = _sequence(tensors)
         if not sequence or any(tensor.numel() != 1 for tensor in sequence):
             self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")

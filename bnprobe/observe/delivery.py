@@ -13,11 +13,14 @@ from bnprobe.observe.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.flight import FlightRecorder
 from bnprobe.observe.schedule import Schedule
-from bnprobe.observe.step import ClosedStep
+from bnprobe.observe.step import ChannelRow, ClosedStep
 from bnprobe.store.writer import RunWriter
 
 #: A loss this many times the first one is a divergence even while it is finite.
 DIVERGENCE_RATIO = 1e3
+#: Steps of which nothing was measured that wait to become rows together, and the seconds they wait at most.
+BARE_STEPS = 32
+BARE_SECONDS = 0.2
 
 
 class Delivery:
@@ -43,25 +46,32 @@ class Delivery:
         self._faults = faults
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
+        self._bare: list[ClosedStep] = []
         self._first_loss = math.nan
         self._first_rms: Any = None
         self._diverged = False
 
     def take(self, closed: ClosedStep) -> None:
         """Take a step. Its numbers may still be on their way from an accelerator; they are not waited for."""
-        self._deliver()
+        self._deliver_travelling()
+        if closed.is_bare:
+            self._gather(closed)
+            return
+        self._deliver_bare()
         self._travelling = closed
         if not closed.is_asynchronous:
-            self._deliver()
+            self._deliver_travelling()
 
     def flush(self) -> None:
         """Put on disk what has been taken."""
-        self._deliver()
+        self._deliver_travelling()
+        self._deliver_bare()
         self._writer.burst()
 
     def finish(self, *, whole: bool) -> None:
         """Deliver the rest; unless the run came to its end whole, its last steps are kept channel by channel."""
-        self._deliver()
+        self._deliver_travelling()
+        self._deliver_bare()
         if not whole:
             self._dump_flight()
 
@@ -79,15 +89,38 @@ class Delivery:
                 worst, value = name, change
         return worst, value
 
-    def _deliver(self) -> None:
+    def _gather(self, closed: ClosedStep) -> None:
+        """Keep a step of which nothing was measured for a moment: rows are made together, which disturbs fewer steps."""
+        self._bare.append(closed)
+        if closed.loss is not None:
+            self._judge(closed.step.number, closed.loss, was_skipped=closed.was_skipped)
+        if len(self._bare) >= BARE_STEPS or closed.step.wall_time - self._bare[0].step.wall_time > BARE_SECONDS:
+            self._deliver_bare()
+
+    def _deliver_bare(self) -> None:
+        steps, self._bare = self._bare, []
+        for closed in steps:
+            if (made := self._row(closed)) is not None:
+                self._writer.append_step(made[0])
+                self.last_row = made[0]
+        if steps:
+            self._writer.burst_if_due()
+
+    def _row(self, closed: ClosedStep) -> tuple[dict[str, Any], ChannelRow | None] | None:
+        try:
+            return closed.row(self._axes)
+        except Exception as error:
+            self._faults.report(f"step {closed.step.number}", error)
+            return None
+
+    def _deliver_travelling(self) -> None:
         if self._travelling is None:
             return
         closed, self._travelling = self._travelling, None
-        try:
-            row, channels = closed.row(self._axes)
-        except Exception as error:
-            self._faults.report(f"step {closed.step.number}", error)
+        made = self._row(closed)
+        if made is None:
             return
+        row, channels = made
         self._writer.append_step(row)
         self.last_row = row
         if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):

@@ -7,6 +7,26 @@ import traceback
 from collections.abc import Callable
 
 
+class Guard:
+    """A context that reports exceptions and swallows them. A class of its own: it is entered several times a step."""
+
+    __slots__ = ("_faults", "_place")
+
+    def __init__(self, faults: Faults, place: str) -> None:
+        self._faults = faults
+        self._place = place
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        """Swallow an exception, unless it ends the program."""
+        if not isinstance(error, Exception):
+            return False
+        self._faults.report(self._place, error)
+        return True
+
+
 class Faults:
     """Collects faults inside hooks.
 
@@ -19,6 +39,10 @@ class Faults:
         self._strict = strict
         self._on_fault = on_fault
         self._places: set[str] = set()
+
+    def guard(self, place: str) -> Guard:
+        """Return a context in which whatever fails is a fault of ours at a place."""
+        return Guard(self, place)
 
     def report(self, place: str, error: Exception) -> None:
         """Handle a fault at a place, which its caller no longer observes.

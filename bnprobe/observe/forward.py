@@ -181,6 +181,10 @@ class ForwardTaps:
     def end_micro_step(self) -> None:
         """A backward has run: keep the forwards it went through."""
         taps, self._open = self._open, []
+        if not taps and not self._waiting:
+            self._measured.clear()
+            self._layouts.clear()
+            return  # a step that is not measured
         self._end_forwards(taps)
         live = {tap.forward for tap in taps if tap.is_gradient}
         waited: list[Tap] = []
@@ -470,6 +474,8 @@ def _samples(taps: Iterable[Tap]) -> int:
 def renumbered(taps: Iterable[Tap]) -> list[Tap]:
     """Count the calls of each module among the forwards that are kept, so that a dropped one leaves no hole in the names."""
     taps = list(taps)
+    if not taps:
+        return taps
     calls: dict[weakref.ref[nn.Module], list[tuple[int, int]]] = {}
     for tap in taps:
         found = calls.setdefault(tap.key.module, [])

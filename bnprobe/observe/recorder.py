@@ -157,7 +157,7 @@ class Recorder:
             self._surgery.detach()
         self.settle()
         self._over = True
-        with self._guarded("the last, unfinished step"):
+        with self._faults.guard("the last, unfinished step"):
             self._close_unfinished_step()
         for name in sorted(self._census.parts_without_gradient):
             self._writer.add_coverage(name, "it runs without gradient inside forwards that train (torch.no_grad), and is not measured")
@@ -239,17 +239,18 @@ class Recorder:
         self.settle()
         return self._step.observed and not self._over
 
-    def _on_backward(self, loss: torch.Tensor | None, scale: torch.Tensor | None, node: Any) -> None:
+    def _on_backward(self, loss: torch.Tensor | float | None, scale: torch.Tensor | None, node: Any) -> None:
         if self._over:
             return
         self._optimizers.settle()
         self.settle()
         step = self._step
         if step.observed:
-            with self._guarded("what a backward finds"):
+            with self._faults.guard("what a backward finds"):
                 self._look_before_backward(step, node)
         step.micro_steps += 1
-        step.losses.append(loss)
+        if not step.updating:
+            step.losses.append(loss)
         if scale is not None:
             step.scale = scale
 
@@ -259,7 +260,7 @@ class Recorder:
             return
         self._line.before_backward(losses, scale)
         if self._curvature is not None:
-            with self._guarded("curvature"):
+            with self._faults.guard("curvature"):
                 self._curvature.before_backward(self._step.number, losses, is_plain, scale)
 
     def _look_before_backward(self, step: OpenStep, node: Any) -> None:
@@ -275,14 +276,15 @@ class Recorder:
         if self._over:
             return
         self._step.micro_steps -= 1
-        self._step.losses.pop()
+        if not self._step.updating:
+            self._step.losses.pop()
         self._forward.drop_micro_step()
 
     def _after_backward(self, gradients: dict[int, torch.Tensor] | None) -> None:
         """A backward has run; ``gradients`` are those of ``torch.autograd.grad``, by id of the parameter."""
         if self._over:
             return
-        with self._guarded("the end of a backward"):
+        with self._faults.guard("the end of a backward"):
             self._compiled.end_micro_step()
             self._forward.end_micro_step()
         if gradients is not None:
@@ -306,9 +308,10 @@ class Recorder:
         if optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
             self.settle()
         step = self._step
+        step.updating = True
         self._counts_backwards = False
         self._backwards_without_step = 0
-        with self._guarded(f"optimizer {type(optimizer).__name__}"), unwatched():
+        with self._faults.guard(f"optimizer {type(optimizer).__name__}"), unwatched():
             self._note_groups(optimizer)
             if step.observed:
                 parameters = trained_parameters(optimizer.param_groups)
@@ -326,7 +329,7 @@ class Recorder:
         if self._over:
             return
         started = time.perf_counter()
-        with self._guarded(f"updates of {type(optimizer).__name__}"), unwatched():
+        with self._faults.guard(f"updates of {type(optimizer).__name__}"), unwatched():
             if self._step.updates and self._step.updates[-1].update is None:
                 self._measure_weights_after(self._step.updates[-1], self._step.number)
         self._seconds += time.perf_counter() - started
@@ -350,7 +353,7 @@ class Recorder:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
         if self._over:
             return
-        with self._guarded(f"optimizer {type(optimizer).__name__}"):
+        with self._faults.guard(f"optimizer {type(optimizer).__name__}"):
             self._note_groups(optimizer)
         self._step.skipped = True
         self._line.no_update(self._step.number, type(optimizer).__name__, "a gradient scaler skipped the update")
@@ -364,7 +367,7 @@ class Recorder:
         """A backward ended a step of a program that updates its weights by hand."""
         step = self._step
         if step.observed:
-            with self._guarded("weights that are updated by hand"), unwatched():
+            with self._faults.guard("weights that are updated by hand"), unwatched():
                 parameters = [parameter for root in self._census.trained_roots() for parameter in root.parameters()]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._manual_update = self._meter.before(parameters, step.returned_gradients)
@@ -400,7 +403,7 @@ class Recorder:
         else:
             self._forward.detach()
         if self._curvature is not None:
-            with self._guarded("kernels for the curvature"):
+            with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(number)
         self._line.prepare(self._schedule.is_probed(number, self._options.line_probe))
 
@@ -409,7 +412,7 @@ class Recorder:
         step = self._step
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
         self._step = OpenStep(step.number + 1, observed=self._forward.attached)
-        with self._guarded("the end of a step"), unwatched():
+        with self._faults.guard("the end of a step"), unwatched():
             if self._manual_update is not None:
                 self._measure_weights_after(self._manual_update, step.number)
                 self._manual_update = None
@@ -461,14 +464,6 @@ class Recorder:
         overhead = self._observer_total / max(now - self._began - self._observer_total, 1e-9)
         worst, value = self._delivery.worst_layer()
         self._on_progress(Progress(row["step"], loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
-
-    @contextmanager
-    def _guarded(self, place: str) -> Iterator[None]:
-        """Whatever fails in here is a fault of ours: the training goes on."""
-        try:
-            yield
-        except Exception as error:
-            self._faults.report(place, error)
 
     def _counting_processes(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

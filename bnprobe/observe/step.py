@@ -33,7 +33,9 @@ class OpenStep:
     Attributes:
         number: the step, counted from 0.
         observed: whether layers and parameters are measured.
-        losses: losses of its backward calls, unscaled; None for one that started from no scalar.
+        losses: losses of its backward calls, unscaled; None for one that started from no scalar. A closure that an optimizer runs again
+            adds none: it is the same loss at other weights.
+        updating: whether an optimizer has begun to move the weights.
         scale: factor of the gradient scaler, if there is one.
         stepped: what has moved the weights: optimizers, or the recorder itself where the script does it by hand.
         returned_gradients: gradients that torch.autograd.grad returned, by id of the parameter.
@@ -50,7 +52,8 @@ class OpenStep:
 
     number: int
     observed: bool
-    losses: list[torch.Tensor | None] = field(default_factory=list)
+    losses: list[torch.Tensor | float | None] = field(default_factory=list)
+    updating: bool = False
     scale: torch.Tensor | None = None
     fused_scale: torch.Tensor | None = None
     stepped: list[object] = field(default_factory=list)
@@ -143,6 +146,22 @@ class ClosedStep:
         self._transfer = Transfer(vectors) if vectors else None
 
     @property
+    def is_bare(self) -> bool:
+        """Whether nothing was measured and nothing travels: the numbers of the step itself are all there is."""
+        return self._transfer is None and not self._taps
+
+    @property
+    def loss(self) -> float | None:
+        """The loss of a bare step."""
+        losses = [loss[0] for loss in self._losses if loss[0] is not None]
+        return sum(losses) if losses else None
+
+    @property
+    def was_skipped(self) -> bool:
+        """Whether a scaler refused a bare step."""
+        return bool(self._singles[2][0])
+
+    @property
     def is_asynchronous(self) -> bool:
         """Whether the numbers still travel."""
         return self._transfer is not None and self._transfer.is_asynchronous
@@ -160,7 +179,7 @@ class ClosedStep:
         step = self.step
         row: dict[str, Any] = {
             "step": step.number,
-            "loss": sum(losses) / len(losses) if losses else None,
+            "loss": sum(losses) if losses else None,
             "wall_time": step.wall_time,
             "step_seconds": step.seconds,
             "observer_seconds": step.observer_seconds,

@@ -206,7 +206,7 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
     shape = (len(values),) if width is None else (len(values), width)
     block = np.full(shape, variable.missing, dtype=variable.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # a float64 beyond float32 is stored as infinite where the schema says float32
-        if width is not None and all(isinstance(value, np.ndarray) and value.shape == (width,) for value in values):
+        if all(_fits(value, width) for value in values):
             block[:] = values  # the common case, in one go
             return block
         for index, value in enumerate(values):
@@ -219,6 +219,15 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
 def clean_text(value: Any) -> str:
     """Return a text that HDF5 can hold: a NUL would end it, and a lone surrogate cannot be encoded."""
     return ("" if value is None else str(value)).replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST_TEXT]
+
+
+def _fits(value: Any, width: int | None) -> bool:
+    """Whether a value is a row of its own without more ado: a number, or as many of them as the axis is long."""
+    if width is None:
+        return type(value) in (int, float)
+    if isinstance(value, np.ndarray):
+        return bool(value.shape == (width,))
+    return isinstance(value, list) and len(value) == width and all(type(number) in (int, float) for number in value)
 
 
 def _padded(value: Any, row: Block) -> Block:

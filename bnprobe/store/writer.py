@@ -166,7 +166,8 @@ class RunWriter:
         Steps of a millisecond would have a burst every 64 of them cost more than they do: those wait for their time.
         """
         waited = time.monotonic() - self._last_burst
-        many = len(self._axes["step"].pending) >= BURST_ROWS and not self._told
+        steps = self._axes["step"]
+        many = steps.length - steps.written >= BURST_ROWS and not self._told
         if not (waited > BURST_SECONDS or (many and waited > self._burst_seconds / BURST_SHARE)):
             return False
         began = time.monotonic()
@@ -329,4 +330,8 @@ class RunWriter:
 
 
 def _size(row: Row) -> int:
-    return sum(value.nbytes if isinstance(value, np.ndarray) else 16 for value in row.values())
+    size = 16 * len(row)
+    for value in row.values():
+        if isinstance(value, np.ndarray):
+            size += value.nbytes
+    return size

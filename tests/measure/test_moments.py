@@ -12,7 +12,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -276,7 +276,7 @@ def agree_on_dead(x):
     return measured(x, CHANNELS_FIRST)["dead"]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     x=hnp.arrays(
         np.float32,
@@ -285,11 +285,9 @@ def agree_on_dead(x):
     ),
     layout=st.sampled_from([CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST]),
 )
-def test_any_small_signal(x, layout):
-    """Of the compiled kernel, whatever the ratio of mean to spread; torch's is held to the promised ratios by the tests above."""
+def test_any_small_signal(path, x, layout):
     if layout is TIME_FIRST and x.ndim < 3:
         layout = CHANNELS_LAST
-    assume(is_compiled(torch.from_numpy(x), layout))
     agree(torch.from_numpy(x), layout)
 
 

@@ -62,15 +62,15 @@ def test_a_step_without_anything() -> None:
     assert channels is not None and channels.step == 7
 
 
-def test_the_loss_is_the_mean_over_micro_steps() -> None:
+def test_the_loss_is_the_sum_over_micro_steps() -> None:
     step = OpenStep(0, observed=False)
     step.losses += [torch.tensor(1.0), torch.tensor(2.0), torch.tensor([6.0])]
-    assert close(step)[0]["loss"] == 3.0
+    assert close(step)[0]["loss"] == 9.0
 
 
 @pytest.mark.parametrize("losses", [(1.0, math.nan), (math.inf, -math.inf)])
 @pytest.mark.filterwarnings("error")
-def test_one_loss_that_is_no_number_spoils_the_mean(losses: tuple[float, ...]) -> None:
+def test_one_loss_that_is_no_number_spoils_the_sum(losses: tuple[float, ...]) -> None:
     step = OpenStep(0, observed=False)
     step.losses += [torch.tensor(loss) for loss in losses]
     assert math.isnan(close(step)[0]["loss"])

@@ -31,8 +31,8 @@ def small_network() -> nn.Sequential:
 
 
 def say_loss(*losses: torch.Tensor) -> None:
-    """Say the loss of a step, the mean over its micro-steps."""
-    print("loss", sum(float(loss.detach().double()) for loss in losses) / len(losses))
+    """Say the loss of a step, the sum over its micro-steps."""
+    print("loss", sum(float(loss.detach().double()) for loss in losses))
 
 
 def say_norms(*models: nn.Module, **named: nn.Module) -> None:

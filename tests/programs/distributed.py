@@ -22,4 +22,5 @@ for x, y in batches(4):
     optimizer.step()
 if rank == 0:
     digest(model)
+dist.barrier()  # a process that is gone takes the other, still closing its sockets, with it
 dist.destroy_process_group()

@@ -51,10 +51,12 @@ optimizer = torch.optim.SGD(trained, lr=0.1)
 for x, y in batches(6):
     if kind != "no_zero_grad":
         optimizer.zero_grad(set_to_none=kind != "zeroed")
+    losses = []
     for _ in range(2 if kind == "accumulating" else 1):
         loss = F.cross_entropy(model(x), y)
         loss.backward()
-    say_loss(loss)
+        losses.append(loss)
+    say_loss(*losses)
     if kind != "forgotten":
         say_norms(model)
     optimizer.step()

@@ -15,12 +15,12 @@ for kind, (x, y) in zip(("two", "list", "divided"), batches(3), strict=True):
         first, second = scaler.scale(one), scaler.scale(two)
         first.backward(retain_graph=True)
         second.backward()
-        print("loss", (one.item() + two.item()) / 2)
+        print("loss", one.item() + two.item())
     elif kind == "list":
         first, second = scaler.scale([one, two])
         first.backward(retain_graph=True)
         second.backward()
-        print("loss", (one.item() + two.item()) / 2)
+        print("loss", one.item() + two.item())
     else:
         (scaler.scale(one) / 2).backward()
         print("loss", (one / 2).item())
