@@ -86,7 +86,8 @@ CASES = [
     Case("plain_mlp", 5),
     Case("reference", 3, ("0:input", "0", "1", "2", "3", "4", "6", "7"), batch_size=6),
     # what a diagnosis asks for
-    *(Case(f"evidence {kind}", 6) for kind in ("plain", "zeroed", "no_zero_grad", "equal_rows", "frozen", "forgotten")),
+    *(Case(f"evidence {kind}", 6) for kind in ("plain", "zeroed", "no_zero_grad", "equal_rows", "forgotten")),
+    Case("evidence frozen", 6, without_gradient=("0", "1")),
     Case("evidence accumulating", 6, micro_steps=2, batch_size=16),
     Case("evidence squashed", 6, (*SMALL, "3")),
     Case("evidence batch_norm", 6, ("0:input", "0", "1", "2", "3")),
