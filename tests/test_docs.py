@@ -9,7 +9,11 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
+from bnprobe.diagnose.verdict import CAUSES
 from bnprobe.store.schema import DIMENSIONS, VARIABLES
+from tests.faults.manifest import HEALTHY, PROGRAMS
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,7 +49,28 @@ def test_the_run_file_page_is_the_schema() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+CAUSE_PAGES = ROOT / "docs" / "causes"
+HEADINGS = ("What it looks like", "Why it happens", "How bnprobe tells", "What to do", "What else it could be")
+
+
+def test_every_cause_has_a_page() -> None:
+    pages = {page.stem for page in CAUSE_PAGES.glob("*.md")} - {"README"}
+    assert set(CAUSES) <= pages
+    assert pages == {program.cause for program in PROGRAMS} - {HEALTHY}
+    index = (CAUSE_PAGES / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\(([a-z-]+)\.md\)", index)) == pages
+
+
+@pytest.mark.parametrize("page", sorted(CAUSE_PAGES.glob("*-*.md")), ids=lambda page: page.stem)
+def test_a_page_answers_the_questions_of_who_has_the_cause(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == HEADINGS
+    [program] = re.findall(r"<!-- example: (\w+) -->", text)
+    assert next(one for one in PROGRAMS if one.name == program).cause == page.stem
+    assert f"tests/faults/tuned/{program}.py" in text and (ROOT / "tests/faults/tuned" / f"{program}.py").exists()

@@ -100,7 +100,8 @@ def _record(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
     return _diagnosed(take, cut, lost.step + 1, error)
 
 
-def _run(server: ProgramServer, take: Take, folder: Path, kill_at: int | None) -> tuple[Run | None, str]:
+def record_file(server: ProgramServer, take: Take, folder: Path, kill_at: int | None = None) -> tuple[Path, str]:
+    """Record one take, with ``folder`` as its working folder; the run file beside it, and what was said if it ended badly."""
     folder.mkdir()
     file = folder.with_suffix(".h5")
     arguments = ["--seed", str(take.seed), *(["--fixed"] if take.fixed else [])]
@@ -109,6 +110,11 @@ def _run(server: ProgramServer, take: Take, folder: Path, kill_at: int | None) -
     [outcome] = server.run(job, timeout=TIMEOUT_SECONDS)
     said = outcome.stderr.strip().splitlines()
     error = f"status {outcome.status}: {said[-1] if said else ''}" if outcome.status and kill_at is None else ""
+    return file, error
+
+
+def _run(server: ProgramServer, take: Take, folder: Path, kill_at: int | None) -> tuple[Run | None, str]:
+    file, error = record_file(server, take, folder, kill_at)
     try:
         return read_run(file), error
     except RunFileError as unreadable:
