@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -111,6 +112,8 @@ class ModuleCensus:
         self._generation = 0  # of the tree; a cached root holds for one generation
         self._hidden: dict[int, ObservedModule] = {}
         self._evaluated: list[tuple[ObservedModule, bool]] = []
+        # Of models in evaluation mode, by id of the root: calls of their parts.
+        self._evaluated_parts: dict[int, list[ObservedModule]] = {}
         self._handle: Any = None
         #: Dotted names of parts that ran without gradient inside a forward that trained.
         self.parts_without_gradient: set[str] = set()
@@ -167,8 +170,11 @@ class ModuleCensus:
         if module.training:
             entry.hidden_forwards.append(order)
             self._hidden[id(module)] = entry
-        if self.root(module) is module:
+        root = self.root(module)
+        if root is module:
             self._evaluated.append((entry, module.training))
+        elif not root.training:
+            self._evaluated_parts.setdefault(id(root), []).append(entry)
 
     def note_failed_forward(self, module: nn.Module) -> None:
         """A forward has raised: the next one is another."""
@@ -183,11 +189,30 @@ class ModuleCensus:
             # Its parent may have become known since; what backward has called again was training.
             if module is not None and self.root(module) is module and self.has_parameters(module):
                 count += not was_training or bool(entry.hidden_forwards)
+        count += self._evaluations_by_parts()
         self._note_parts_without_gradient()
         for entry in self._hidden.values():
             entry.hidden_forwards.clear()
         self._hidden.clear()
         self._evaluated.clear()
+        self._evaluated_parts.clear()
+        return count
+
+    def _evaluations_by_parts(self) -> int:
+        """Count the evaluations of models that are never called as a whole, as a Lightning module's: by the part called most often."""
+        whole = {id(entry.reference()) for entry, _ in self._evaluated}
+        count = 0
+        for root, entries in self._evaluated_parts.items():
+            if root in whole:
+                continue
+            calls = Counter(id(module) for entry in entries if (module := entry.reference()) is not None)
+            modules = {id(module): module for entry in entries if (module := entry.reference()) is not None}
+            topmost = [
+                module
+                for module in modules.values()
+                if self.has_parameters(module) and not any(id(above) in modules for above in self._above(module))
+            ]
+            count += max((calls[id(module)] for module in topmost), default=0)
         return count
 
     def _note_parts_without_gradient(self) -> None:

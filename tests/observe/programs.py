@@ -152,6 +152,7 @@ CASES = [
         gaps=("calls beyond 8",),
     ),
     Case("attention", 3, ("one:input", "one", "two:input", "two", "head:input", "head"), batch_size=4),
+    Case("evaluated_parts", 4, below("net"), evaluations=12),
     Case("encoder_batch_first", 3, _ENCODER, batch_size=4, evaluations=3),
     Case(
         "encoder_time_first",
