@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from torch.utils._pytree import tree_leaves
 
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps
+from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.patches import Compilation, Patches
 
 
@@ -59,7 +60,7 @@ class CompiledModules:
         faults: where a fault goes.
         is_observed: whether the open step is measured; asked when a compiled module is called.
         on_gap: called with (subject, reason) for compiled code that has no module to shadow.
-        aside: a context that keeps all else that is ours away from compiled code.
+        line: the line probes, which step aside while compiled code runs and tape the shadow instead.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class CompiledModules:
         faults: Faults,
         is_observed: Callable[[], bool],
         on_gap: Callable[[str, str], None],
-        aside: Callable[[], AbstractContextManager[None]],
+        line: LineProbing,
     ) -> None:
         self.seconds = 0.0
         self.count = 0
@@ -76,7 +77,7 @@ class CompiledModules:
         self._faults = faults
         self._is_observed = is_observed
         self._on_gap = on_gap
-        self._aside = aside
+        self._line = line
         self._shadows: list[_Shadow] = []
         self._is_shadowing = False
         self._is_broken = False
@@ -164,7 +165,7 @@ class CompiledModules:
     def _call(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
         if self._is_shadowing:
             return eager(*args, **kwargs)  # a compiled part of a module that is being shadowed
-        with self._aside():
+        with self._line.aside():
             return self._call_aside(compiled, eager, module, args, kwargs)
 
     def _call_aside(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
@@ -198,7 +199,7 @@ class CompiledModules:
         self._is_shadowing = True
         try:
             self._forward.attach()
-            with state.restored():
+            with state.restored(), self._line.shadowing(state.module):
                 repeated = torch.func.functional_call(state.module, state.tensors, args, kwargs)
             self._follow(state, output, repeated)
             self.count += 1
@@ -212,7 +213,9 @@ class CompiledModules:
 
     def _follow(self, state: _State, output: Any, repeated: Any) -> None:
         """Catch the gradients that reach the compiled output."""
-        pairs = zip(_tensors(output), _tensors(repeated), strict=True)
+        pairs = list(zip(_tensors(output), _tensors(repeated), strict=True))
+        for real, repetition in pairs:
+            self._line.shadowed(real, repetition)
         differentiable = [(real, shadow) for real, shadow in pairs if real.requires_grad and shadow.requires_grad]
         shadow = _Shadow([other for _, other in differentiable], state.parameters)
         for place, (real, _) in enumerate(differentiable):

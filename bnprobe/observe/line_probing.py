@@ -101,6 +101,7 @@ class LineProbing:
         self._handle: Any = None
         self._probed = self._next_is_probed = False
         self._mode: Recording | None = None
+        self._suspended: Recording | None = None
         self._tape: Tape | None = None
         self._losses: dict[frozenset[int], _Descended] = {}
         self._updates: dict[int, _Update] = {}
@@ -136,15 +137,40 @@ class LineProbing:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Step aside while compiled code runs: neither a hook nor a mode may be there."""
-        mode, handle = self._mode, self._handle
+        self._suspended, was_attached = self._mode, self._handle is not None
         self.detach()
         try:
             yield
         finally:
-            if handle is not None:
+            mode, self._suspended = self._suspended, None
+            if was_attached and (self._probed or self._next_is_probed):
                 self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
             if mode is not None:
                 self._resume(mode)
+
+    @contextmanager
+    def shadowing(self, module: torch.nn.Module) -> Iterator[None]:
+        """A compiled module is repeated eagerly, on aliases of its parameters: tape that in its place."""
+        mode = self._suspended
+        if mode is None and self._probed and not self._updates:
+            mode = self._new_tape()
+        if mode is None:
+            yield
+            return
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                mode.tape.find(parameter)  # so that its alias is known by its memory
+        self._resume(mode)
+        try:
+            yield
+        finally:
+            self._pause()
+            self._suspended = mode
+
+    def shadowed(self, output: torch.Tensor, repeated: torch.Tensor) -> None:
+        """Say which of a compiled module's outputs its repetition stands for."""
+        if self._suspended is not None:
+            self._suspended.tape.take_for(output, repeated)
 
     def _before_forward(self, module: torch.nn.Module, args: Any) -> None:
         """A module is called; if it is the first of a forward with gradient, a tape begins."""
@@ -153,13 +179,14 @@ class LineProbing:
         try:
             self._on_forward()
             # What a closure computes when its optimizer has begun to move is not the loss that the step began with.
-            if self._probed and not self._updates:
-                self._begin_tape()
+            if self._probed and not self._updates and (mode := self._new_tape()) is not None:
+                self._resume(mode)
         except Exception as error:
             self._probed = False
             self._faults.report("a line probe", error)
 
-    def _begin_tape(self) -> None:
+    def _new_tape(self) -> Recording | None:
+        """Return what writes a new tape; None where that cannot be."""
         self._tape = None
         if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
             self._reason = "the forward is captured as a CUDA graph"
@@ -167,7 +194,8 @@ class LineProbing:
             self._reason = "the script itself watches torch's operations, with a dispatch mode"
         else:
             self._tape = Tape()
-            self._resume(Recording(self._tape))
+            return Recording(self._tape)
+        return None
 
     def _resume(self, mode: Recording) -> None:
         self._mode = mode

@@ -81,7 +81,7 @@ class Recorder:
         self._line = LineProbing(self._writer, self._census, self._faults, self.settle, self._say, options.line_probe_channels)
         if options.line_probe_channels:
             self._forward.on_signal = self._line.note_signal
-        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line.aside)
+        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line)
         self._backward = BackwardTaps(
             self._on_backward,
             self._after_backward,
@@ -397,7 +397,8 @@ class Recorder:
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
-        self._step.evaluations_seen = self._schedule.is_observed(number)
+        is_probed = self._schedule.is_probed(number, self._options.line_probe)
+        self._step.evaluations_seen = is_probed or self._schedule.is_observed(number)
         if self._step.evaluations_seen:
             self._forward.attach()
         else:
@@ -405,7 +406,7 @@ class Recorder:
         if self._curvature is not None:
             with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(number)
-        self._line.prepare(self._schedule.is_probed(number, self._options.line_probe))
+        self._line.prepare(is_probed)
 
     def _close_step(self) -> None:
         started = time.perf_counter()

@@ -146,16 +146,11 @@ class Tape:
                 self.broken = f"{type(error).__name__} after {function} was noted: {str(error)[:200]}"
         return result
 
-    def compute(self, function: Callable[..., Any], parameters: Iterable[torch.Tensor], outputs: Iterable[torch.Tensor]) -> None:
-        """Note something computed elsewhere as one operation.
-
-        Args:
-            function: called with the values of the parameters, in order; returns the outputs.
-            parameters: what it depends on.
-            outputs: what it has returned.
-        """
-        slots = [slot for slot in (self._resolve(parameter) for parameter in parameters) if isinstance(slot, Slot)]
-        self._append(Operation(function, tuple(slots), {}, [self._define(tensor) for tensor in outputs], slots))
+    def take_for(self, tensor: torch.Tensor, repeated: torch.Tensor) -> None:
+        """Let a tensor that was computed unseen have the slot of another that repeats it."""
+        slot = self.find(repeated)
+        if slot is not None:
+            self._slots[tensor] = slot
 
     def _append(self, operation: Operation) -> None:
         operation.place = len(self.operations)

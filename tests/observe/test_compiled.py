@@ -35,3 +35,18 @@ def test_layers_inside_a_compiled_function_are_named_as_unseen(compare: Compare)
     assert run.steps == 5
     assert [gap.subject for gap in run.gaps] == ["layers called inside the compiled function <lambda>"]
     assert np.isfinite(run["parameter_gradient_norm"]).all()
+
+
+@pytest.mark.parametrize("form", ["module", "inplace", "block"])
+def test_a_line_probe_sees_what_the_eager_one_sees(compare: Compare, form: str) -> None:
+    eager, ran = compare("compiled none", line_probe=1).run, compare(f"compiled {form}", line_probe=1)
+    assert ran.recorded.stdout == ran.plain.stdout  # still one graph, no break, no recompilation
+    assert ran.run["probe_reason"].tolist() == eager["probe_reason"].tolist() == [""] * len(eager["probe_reason"])
+    assert (ran.run["probe_replay_error"] <= 1e-6).all()
+    np.testing.assert_allclose(ran.run["probe_point_ratio"], eager["probe_point_ratio"], rtol=1e-3)
+
+
+def test_a_line_probe_of_a_compiled_function_says_why_it_has_no_number(compare: Compare) -> None:
+    ran = compare("compiled function", line_probe=1)
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert all("compiled code" in reason for reason in ran.run["probe_reason"])
