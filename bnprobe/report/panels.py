@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
+from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of
 from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, profile_rows, shown_frame
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
@@ -59,6 +60,7 @@ class Panels:
         figures: packed figures by panel.
         columns: how many stand side by side.
         loss: one a run.
+        curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
@@ -69,6 +71,7 @@ class Panels:
     columns: int
     figures: dict[str, Any] = field(default_factory=dict)
     loss: list[Panel] = field(default_factory=list)
+    curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
@@ -87,6 +90,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
     layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
     _add_losses(panels, drawn)
+    _add_curvature(panels, drawn)
     _add_maps(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
     _add_kernels(panels, drawn)
@@ -98,6 +102,14 @@ def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     limits = loss_limits([analysed for _, analysed in runs])
     for number, analysed in runs:
         panels.loss.append(panels.add(f"loss-{number}", "", number, loss(analysed, limits)))
+
+
+def _add_curvature(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    found = {number: probes for number, analysed in runs if (probes := probes_of(analysed.run)) is not None}
+    limits = curvature_limits(list(found.values()))
+    for number, analysed in runs:
+        if number in found:
+            panels.curvature.append(panels.add(f"curvature-{number}", "", number, curvature(analysed, found[number], limits)))
 
 
 def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

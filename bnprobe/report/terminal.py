@@ -29,6 +29,7 @@ def summary(run: Run) -> str:
         ("ended", ending(run)),
         ("steps", _steps(run)),
         ("loss", _loss(run)),
+        ("curvature", _curvature(run)),
         ("layers", _layers(run)),
         ("parameters", _parameters(run)),
         ("line probes", _probes(run)),
@@ -83,6 +84,24 @@ def _loss(run: Run) -> str:
         return "no finite loss was seen"
     lost = int((~np.isfinite(loss)).sum())
     return f"{number(finite[0])} → {number(finite[-1])}" + (f"; missing or not finite at {plural(lost, 'step')}" if lost else "")
+
+
+def _curvature(run: Run) -> str:
+    probed, sharpness, limit = run["curvature"], run["curvature_sharpness"], run["curvature_limit"]
+    if not len(probed):
+        return ""
+    known = sharpness[np.isfinite(sharpness)]
+    if not known.size:
+        return f"{plural(len(probed), 'probe')}, none gave a number: {run['curvature_reason'][-1]}"
+    parts = [f"{plural(len(probed), 'probe')}, steps {probed[0]} to {probed[-1]}"]
+    if len(known) < len(probed):
+        parts[0] += f", {len(known)} of them with a number"
+    parts.append(f"sharpness {number(known[0])} → {number(known[-1])}")
+    allowed = limit[np.isfinite(limit)]
+    if allowed.size:
+        rate = run["curvature_learning_rate"][np.isfinite(limit)][-1]
+        parts.append(f"it allows a learning rate of {number(float(allowed[-1]))} at last, {number(float(rate))} was used")
+    return "; ".join(parts)
 
 
 def _layers(run: Run) -> str:

@@ -13,17 +13,14 @@ from numpy.typing import NDArray
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
+from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
 from bnprobe.store.reader import Run
 
 #: Learning rates of more groups than this are drawn, but not named one by one.
 MOST_NAMED_GROUPS = 6
-#: A loss is drawn on a logarithmic axis from this ratio of its largest to its smallest value on.
-LOGARITHMIC_FROM = 20.0
 WIDE_RATES = 100.0
-#: Plotly draws powers a quarter larger than other numbers.
-POWERS = {"exponentformat": "power", "tickfont_size": 10}
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
     layout = {
         "margin": {"t": 50},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
-        "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **_axis(*limits.loss, most=5)},
-        "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **_axis(*limits.rate, most=3)},
+        "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **value_axis(*limits.loss, most=5)},
+        "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **value_axis(*limits.rate, most=3)},
         # Between the two, where it takes no room from the figure, so that neighbours stay level.
         "legend": {"y": 0.385, "yanchor": "top", "x": 1, "xanchor": "right"},
         "hovermode": "x unified",
@@ -150,15 +147,3 @@ def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
             hovertemplate="%{y:.4g}",
             showlegend=1 < len(run.groups) <= MOST_NAMED_GROUPS,
         )
-
-
-def _axis(low: float, high: float, most: int) -> dict[str, Any]:
-    """An axis with a little room at both ends, so that a mark there is whole; logarithmic where the values span far."""
-    if low > 0 and high / low >= LOGARITHMIC_FROM:
-        ends = np.log10([low, high])
-        room = 0.06 * (ends[1] - ends[0])
-        decades = float(ends[1] - ends[0])
-        ticks = {"dtick": max(1, round(decades / most)), **POWERS} if decades > 2 else {"dtick": "D2"}
-        return {"type": "log", "range": [ends[0] - room, ends[1] + room], **ticks}
-    room = 0.06 * ((high - low) or abs(high) or 1.0)
-    return {"range": [low - room, high + room], "nticks": most + 1}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: A colour bar beside its figure.
 BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y": 0.5, "xpad": 6, "ticks": ""}
+#: An axis is logarithmic from this ratio of its largest to its smallest value on.
+LOGARITHMIC_FROM = 20.0
+#: Plotly draws powers a quarter larger than other numbers.
+POWERS = {"exponentformat": "power", "tickfont_size": 10}
 
 
 def power_of_ten(exponent: float) -> str:
@@ -44,3 +50,15 @@ def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[s
     else:
         places = [float(place) for place in range(first, last + 1, max(1, -(-(last - first) // (most - 1))))]
     return places, [power_of_ten(place) for place in places]
+
+
+def value_axis(low: float, high: float, most: int) -> dict[str, Any]:
+    """Return an axis with a little room at both ends, so that a mark there is whole; logarithmic where the values span far."""
+    if low > 0 and high / low >= LOGARITHMIC_FROM:
+        ends = np.log10([low, high])
+        room = 0.06 * (ends[1] - ends[0])
+        decades = float(ends[1] - ends[0])
+        ticks = {"dtick": max(1, round(decades / most)), **POWERS} if decades > 2 else {"dtick": "D2"}
+        return {"type": "log", "range": [ends[0] - room, ends[1] + room], **ticks}
+    room = 0.06 * ((high - low) or abs(high) or 1.0)
+    return {"range": [low - room, high + room], "nticks": most + 1}
