@@ -120,6 +120,7 @@ class Recording:
     #: Further variables by name: one entry a step, and the same entry at every snapshot.
     by_step: dict[str, NDArray[Any]] = field(default_factory=dict)
     by_snapshot: dict[str, NDArray[Any]] = field(default_factory=dict)
+    probes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -174,6 +175,8 @@ class Recording:
             writer.append_step(self._step_row(step, channels))
             if step in self.snapshots:
                 writer.append_snapshot(self._snapshot_row(step))
+        for probe in self.probes:
+            writer.append_curvature(probe)
         for event in self.events:
             writer.add_event(*event)
 

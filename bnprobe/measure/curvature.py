@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd import grad  # before a recorder watches it
@@ -19,8 +20,8 @@ from bnprobe.errors import CurvatureError
 from bnprobe.measure.lanczos import Spectrum, lanczos
 from bnprobe.measure.thresholds import Rule, UnknownRule, limit_of, rule_of
 
-#: A Hessian is symmetric. Rounding in bfloat16 reaches a hundredth; a backward that is no derivative (gradient reversal) reaches 1.
-MOST_ASYMMETRY = 0.1
+#: A Hessian is symmetric. Rounding reaches a thousandth in bfloat16; an operator that is another at each product reaches 1.
+MOST_ASYMMETRY = 0.03
 #: Share of noise in a start vector that was an eigenvector once: a part of the network that the others do not reach is found again, too.
 NOISE = 0.01
 
@@ -80,6 +81,7 @@ def sharpness(
     Raises:
         CurvatureError: the loss is not a finite scalar with a graph, reaches none of the parameters, or an operation in its graph
             has no second derivative (fused attention, CTC loss, a compiled graph, a recurrent layer of cuDNN).
+        MemoryError: the graph of the gradient does not fit beside that of the loss.
 
     Source: Lanczos on Hessian-vector products; thresholds as derived in ``bnprobe.measure.thresholds``.
 
@@ -108,7 +110,7 @@ class Hessian:
 
     def __init__(self, losses: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor], factor: float = 1.0) -> None:
         _check(losses, parameters)
-        with torch.enable_grad():
+        with torch.enable_grad(), _explained():
             found = grad(losses, list(parameters), create_graph=True, allow_unused=True)
         pairs = [(parameter, gradient) for parameter, gradient in zip(parameters, found, strict=True) if gradient is not None]
         if not pairs:
@@ -118,6 +120,7 @@ class Hessian:
         self.parameters = [parameter for parameter, _ in pairs]
         self.products = 0
         self._gradients = [gradient for _, gradient in pairs]
+        _check_graph(self._gradients)
         self._factor = factor
         self._device = self.parameters[0].device
         self._dtype = torch.float64 if any(parameter.dtype is torch.float64 for parameter in self.parameters) else torch.float32
@@ -134,16 +137,11 @@ class Hessian:
         if not curved:
             return torch.zeros_like(vector)
         parts = list(self._split(vector))
-        images = grad(
-            [self._gradients[place] for place in curved],
-            self.parameters,
-            [parts[place] for place in curved],
-            retain_graph=True,
-            allow_unused=True,
-        )
-        return self.flat([torch.zeros_like(own) if one is None else one for one, own in zip(images, self.parameters, strict=True)]).div_(
-            self._factor
-        )
+        outputs = [self._gradients[place] for place in curved]
+        with _explained():
+            images = grad(outputs, self.parameters, [parts[place] for place in curved], retain_graph=True, allow_unused=True)
+        whole = [torch.zeros_like(own) if image is None else image for image, own in zip(images, self.parameters, strict=True)]
+        return self.flat(whole).div_(self._factor)
 
     def flat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return tensors of the parameters' shapes end to end, as a vector of the operator's type."""
@@ -166,8 +164,9 @@ class Effort:
 
     Attributes:
         first: most products of a search that has nothing to start from.
-        later: most products of all searches that start from the eigenvectors of the last time.
-        tolerance: residual over value at which a search ends.
+        later: products of all searches together that start from the eigenvectors of the last time. All are spent: such a search has
+            converged before it has seen whether another eigenvalue has become larger.
+        tolerance: residual over value at which a first search ends.
         count: eigenvalues to find.
     """
 
@@ -209,10 +208,6 @@ class SharpnessTracker:
             return self._measure(Hessian(losses, parameters, factor), optimizers, effort)
         except ArithmeticError as error:
             raise CurvatureError(f"{error}: the loss leaves the range of its number type") from None
-        except (RuntimeError, NotImplementedError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error):
-                raise MemoryError(str(error)) from None
-            raise CurvatureError(f"no second derivative: {str(error).splitlines()[0][:200]}") from None
 
     def _measure(self, hessian: Hessian, optimizers: Sequence[torch.optim.Optimizer], effort: Effort) -> Sharpness:
         rules, reason = _rules(optimizers, hessian.parameters)
@@ -245,19 +240,49 @@ class SharpnessTracker:
             return metric.scale * (hessian(scaled) + metric.decay * scaled)
 
         whom = tuple(id(parameter) for parameter in hessian.parameters)
-        start, most = hessian.random(self._measured), effort.first
+        start, most, tolerance = hessian.random(self._measured), effort.first, effort.tolerance
         known, vector = self._vectors.get(name, ((), start))
         if known == whom and vector.shape == start.shape:
-            start, most = vector + (NOISE / start.norm()) * start, warm
+            start, most, tolerance = vector + (NOISE / start.norm()) * start, warm, 0.0
         count = effort.count if metric is None else 1
-        spectrum = lanczos(hessian if metric is None else preconditioned, start, min(most, hessian.size), effort.tolerance, count)
+        spectrum = lanczos(hessian if metric is None else preconditioned, start, min(most, hessian.size), tolerance, count)
         if spectrum.asymmetry > MOST_ASYMMETRY:
             raise CurvatureError(
-                "the second derivative is not symmetric: some backward in the graph is not the derivative of its forward "
-                "(gradient reversal, a straight-through estimator)"
+                "the second derivative is not symmetric: something in the graph is computed anew, and otherwise, at each product "
+                "(a checkpoint that does not keep its random numbers)"
             )
         self._vectors[name] = (whom, spectrum.vector)
         return spectrum
+
+
+def _check_graph(gradients: Sequence[torch.Tensor]) -> None:
+    """Refuse a gradient with a part that cannot be differentiated: a product would leave that part out and say nothing."""
+    reasons = {
+        "torch::autograd::Error": "no second derivative: a backward in the graph is marked once_differentiable",
+        "torch::autograd::NotImplemented": "no second derivative: torch has none for an operation in the graph",
+    }
+    seen: set[Any] = set()
+    waiting: list[Any] = [gradient.grad_fn for gradient in gradients]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if (reason := reasons.get(node.name())) is not None:
+            raise CurvatureError(reason)
+        waiting.extend(following for following, _ in node.next_functions)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whatever a graph's own operations raise says that there is no second derivative, but for a lack of memory."""
+    try:
+        yield
+    except Exception as error:
+        text = (str(error).splitlines() or [""])[0][:200]
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
+            raise MemoryError(text) from None
+        raise CurvatureError(f"no second derivative: {text or type(error).__name__}") from None
 
 
 def _check(losses: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> None:

@@ -79,6 +79,8 @@ class CurvatureProbes:
     def attach(self, patches: Patches) -> None:
         """Watch the hooks that the script registers, to keep probes from calling them."""
         self._hooks.attach(patches)
+        if self._switches:
+            self._kernels.attach(patches)
 
     def detach(self) -> None:
         """Put back the script's kernels."""
@@ -88,8 +90,7 @@ class CurvatureProbes:
         """A step is about to begin."""
         self._kernels.restore()
         if self._switches and self._is_due(step):
-            recurrent = any(isinstance(module, nn.RNNBase) for root in self._roots() for module in root.modules())
-            self._kernels.use(recurrent)
+            self._kernels.use()
             if not self._told:
                 self._told = True
                 text = "at the steps of a probe attention, recurrent layers and compiled code run on kernels that round differently"
@@ -137,11 +138,9 @@ class CurvatureProbes:
         taken = self._stepped_after.get(self._reached, self._reached)
         if moved and self._reached:
             self._stepped_after[self._reached] = moved & self._reached or self._reached
-            if not row["curvature_reason"] and taken != self._stepped_after[self._reached]:
+            if "curvature_sharpness" in row and taken != self._stepped_after[self._reached]:
                 row = {key: value for key, value in row.items() if key in ("curvature", "curvature_products", "curvature_seconds")}
-                row["curvature_reason"] = (
-                    "the step moved the weights of fewer optimizers than its backward reached; later probes know which"
-                )
+                row["curvature_reason"] = "the backward reached weights that the step did not move; later probes know which it moves"
         self._on_row(_times(row, row.get("curvature_micro_steps", 1)))
 
     # -- inside -------------------------------------------------------------------------------------------------------

@@ -6,50 +6,86 @@ round differently. The switch must be thrown before the forward, and the script'
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from bnprobe.observe.patches import Compilation
+from bnprobe.observe.patches import Compilation, Patches
 
 
 class DifferentiableKernels:
     """Switches kernels and puts them back. Does nothing until ``use``."""
 
     def __init__(self) -> None:
+        self._in_use = False
         self._undo: list[Callable[[], object]] = []
 
-    def use(self, recurrent: bool) -> None:
-        """Use kernels with a second derivative until ``restore``.
+    def attach(self, patches: Patches) -> None:
+        """Watch what has no switch of its own, or none that could be thrown before it is there."""
+        patches.replace(torch, "compile", self._seeing_compile)
+        functions: Any = torch._VF
+        for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+            patches.replace(functions, name, self._seeing_recurrence)
 
-        Args:
-            recurrent: whether there are recurrent layers: their switch turns off all of cuDNN and oneDNN.
-        """
+    def use(self) -> None:
+        """Use kernels with a second derivative until ``restore``."""
         self.restore()
+        self._in_use = True
         cuda: Any = torch.backends.cuda
         for enabled, enable in (
             (cuda.flash_sdp_enabled(), cuda.enable_flash_sdp),
             (cuda.mem_efficient_sdp_enabled(), cuda.enable_mem_efficient_sdp),
             (cuda.cudnn_sdp_enabled(), cuda.enable_cudnn_sdp),
         ):
-            self._switch(enabled, enable)
+            if enabled:
+                enable(False)
+                self._undo.append(functools.partial(enable, True))
         if not cuda.math_sdp_enabled():
             cuda.enable_math_sdp(True)
-            self._undo.append(lambda: cuda.enable_math_sdp(False))
-        if recurrent:
-            self._switch(torch._C._get_cudnn_enabled(), torch._C._set_cudnn_enabled)
-            self._switch(torch._C._get_mkldnn_enabled(), torch._C._set_mkldnn_enabled)
+            self._undo.append(functools.partial(cuda.enable_math_sdp, False))
         if Compilation.in_use:
-            torch.compiler.set_stance("force_eager")
-            self._undo.append(lambda: torch.compiler.set_stance("default"))
+            self._run_eagerly()
 
     def restore(self) -> None:
         """Put back what the script had."""
+        self._in_use = False
         while self._undo:
             self._undo.pop()()
 
-    def _switch(self, enabled: bool, enable: Callable[[bool], object]) -> None:
-        if enabled:
-            enable(False)
-            self._undo.append(lambda: enable(True))
+    def _run_eagerly(self) -> None:
+        torch.compiler.set_stance("force_eager")
+        self._undo.append(functools.partial(torch.compiler.set_stance, "default"))
+
+    def _seeing_compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The first step's probe begins before anything is compiled."""
+
+        @functools.wraps(original)
+        def compile(*args: Any, **kwargs: Any) -> Any:
+            first = not Compilation.in_use
+            result = original(*args, **kwargs)
+            if first and self._in_use:
+                self._run_eagerly()
+            return result
+
+        return compile
+
+    def _seeing_recurrence(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Only here: turned off for a whole step, cuDNN and oneDNN would be missed by convolutions, too."""
+
+        @functools.wraps(original)
+        def recurrence(*args: Any, **kwargs: Any) -> Any:
+            if not self._in_use:
+                return original(*args, **kwargs)
+            switches: Any = torch._C
+            cudnn, onednn = switches._get_cudnn_enabled(), switches._get_mkldnn_enabled()
+            switches._set_cudnn_enabled(False)
+            switches._set_mkldnn_enabled(False)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                switches._set_cudnn_enabled(cudnn)
+                switches._set_mkldnn_enabled(onednn)
+
+        return recurrence

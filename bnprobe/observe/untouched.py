@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.observe.compiled import random_states, set_random_states
 from bnprobe.observe.patches import Patches
+from bnprobe.observe.privacy import holds_numbers
 
 
 class ScriptHooks:
@@ -65,7 +67,7 @@ class ScriptHooks:
 @contextmanager
 def state_kept(buffers: Iterable[torch.Tensor]) -> Iterator[None]:
     """Put back every random state, and the buffers that were written to."""
-    kept = [(buffer, buffer._version, buffer.detach().clone()) for buffer in buffers]
+    kept = [(buffer, buffer.detach().clone()) for buffer in buffers if holds_numbers(buffer)]
     states, own = random_states(), random.getstate()
     numpy = sys.modules.get("numpy")
     theirs = numpy.random.get_state() if numpy is not None else None
@@ -76,7 +78,8 @@ def state_kept(buffers: Iterable[torch.Tensor]) -> Iterator[None]:
         random.setstate(own)
         if numpy is not None:
             numpy.random.set_state(theirs)
-        with torch.no_grad():
-            for buffer, version, copy in kept:
-                if buffer._version != version:
+        for buffer, copy in kept:
+            # Batch norm moves its averages without counting a version; a backward that is still to come must not find one counted.
+            if not torch.equal(buffer, copy):
+                with torch.no_grad(), _unsafe_preserve_version_counter(buffer):
                     buffer.copy_(copy)

@@ -211,6 +211,21 @@ def test_a_run_whose_kernels_nobody_measured_has_no_panel_for_them(outline: Call
     assert "#kernels" not in [attrs.get("href") for _, attrs in page.elements]
 
 
+def test_probes_of_the_curvature_have_a_section_that_says_how_to_read_them(tmp_path: Path) -> None:
+    made = residual_recording(steps=6)
+    made.probes = [{"curvature": step, "curvature_sharpness": 3.0, "curvature_residual": 0.1} for step in (0, 5)]
+    page = Outline(render([made.write(tmp_path / "probed.h5"), residual_recording(steps=6).write(tmp_path / "bare.h5")]))
+    assert [name for name in page.figures if name.startswith("curvature-")] == ["curvature-0"]
+    assert "#curvature" in [attrs.get("href") for _, attrs in page.elements]
+    assert "first-order bound" in page.text and "edge of stability" in page.text and "residuals" in page.text
+
+
+def test_a_run_that_was_not_probed_has_no_section_for_it(outline: Callable[..., Outline]) -> None:
+    page = outline("exploding")
+    assert not [name for name in page.figures if name.startswith("curvature-")]
+    assert "#curvature" not in [attrs.get("href") for _, attrs in page.elements]
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_kind_of_run_has_a_well_formed_page(outline: Callable[..., Outline], name: str) -> None:
     page = outline(name)

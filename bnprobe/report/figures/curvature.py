@@ -116,7 +116,7 @@ def _add_threshold(figure: go.Figure, probes: Probes) -> None:
             y=probes.threshold,
             mode="lines+markers" if len(probes.steps) == 1 else "lines",
             line={"color": SECOND_LINE, "width": 1.5, "dash": "dash", "shape": "hv"},
-            name="threshold at the rate in use",
+            name="threshold",
             hoverinfo="skip",
         )
 
@@ -135,7 +135,7 @@ def _add_sharpness(figure: go.Figure, probes: Probes) -> None:
             "symbol": ["diamond" if over else "circle" for over in above],
         },
         customdata=[_words(probes, index) for index in range(len(probes.steps))],
-        name="sharpness (a diamond: above its threshold)",
+        name="sharpness",
         hovertemplate="step %{x}<br>%{customdata}<extra></extra>",
     )
 
@@ -166,6 +166,6 @@ def _add_rates(figure: go.Figure, probes: Probes) -> None:
         mode="lines+markers",
         marker={"size": 4, "symbol": "triangle-down"},
         line={"width": 1.5, "color": LINE, "dash": "dot"},
-        name="limit by curvature",
+        name="its limit",
         **common,
     )
