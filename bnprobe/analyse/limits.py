@@ -7,12 +7,15 @@ script, this seed and this number of steps.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bnprobe.store.limits_file import NO_REMEDY, Trial, factor_of
+from bnprobe.store.limits_file import NO_REMEDY, Prediction, Trial, factor_of
 
+#: In the name of an estimate, between what it is and the remedy that the probed update was projected for.
+PROJECTED = " with "
 Verdict = Literal["trains", "fails", "slow", "stuck"]
 
 
@@ -147,3 +150,55 @@ def gains(found: Sequence[Search], remedy: str) -> Interval | None:
     baseline = {one.seed: one.interval for one in found if one.remedy == NO_REMEDY and one.interval is not None}
     mine = {one.seed: one.interval for one in found if one.remedy == remedy and one.interval is not None}
     return hull([gain(mine[seed], baseline[seed]) for seed in sorted(mine.keys() & baseline.keys())])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one way of predicting says over all steps at which it was asked, beside what the trials found.
+
+    Attributes:
+        remedy: remedies of the recording.
+        name: which estimate.
+        lowest: the strictest, in rates.
+        step: the step of the strictest.
+        middle: the median over the steps.
+        steps: at how many steps it was asked.
+        ratio: the strictest over the limit that trials found, as an interval of all that both allow; None without such a limit.
+    """
+
+    remedy: str
+    name: str
+    lowest: Interval
+    step: int
+    middle: Interval
+    steps: int
+    ratio: Interval | None
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether it speaks of the recorded update as another remedy would have projected it."""
+        return PROJECTED in self.name
+
+
+def estimates(predictions: Sequence[Prediction], found: Sequence[Search], own_rate: float) -> list[Estimate]:
+    """Sum up predictions, estimate by estimate, and compare each with the interval of its own remedy at seed 0, which was recorded."""
+    kinds = dict.fromkeys((one.remedy, one.estimate) for one in predictions)
+    limits = {one.remedy: one.interval.scaled(own_rate) for one in found if one.seed == 0 and one.interval is not None}
+    return [
+        _estimate([one for one in predictions if (one.remedy, one.estimate) == kind], limits.get(kind[0]))
+        for kind in sorted(kinds, key=lambda kind: kind[0] != NO_REMEDY)
+    ]
+
+
+def _estimate(predictions: Sequence[Prediction], limit: Interval | None) -> Estimate:
+    strictest = min(predictions, key=lambda one: (one.high, one.low))
+    lowest = Interval(strictest.low, strictest.high)
+    return Estimate(
+        remedy=strictest.remedy,
+        name=strictest.estimate,
+        lowest=lowest,
+        step=strictest.step,
+        middle=Interval(statistics.median(one.low for one in predictions), statistics.median(one.high for one in predictions)),
+        steps=len(predictions),
+        ratio=gain(lowest, limit) if limit is not None and limit.is_closed and PROJECTED not in strictest.estimate else None,
+    )

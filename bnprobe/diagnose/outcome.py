@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from bnprobe.analyse.stability import chance_level
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.optimisation import learning_rate_too_low
@@ -30,15 +31,23 @@ def outcome(case: Case) -> Outcome:
     """Judge a run.
 
     *Diverges*: the loss is not finite, or above 1000 times the first. *Stuck*: at its end the loss lies at the level of guessing, or has
-    risen, or has not moved (``Case.is_stuck``), unless it has lost nearly all of its first value at once. *Trains*: neither, after at
-    least as many steps as a statement about the course of the loss needs.
+    risen, or has not moved (``Case.is_stuck``), and is not far below both its first value and the level of guessing, as it is where it
+    leapt down, or up and down again. *Trains*: neither, after at least as many steps as a statement about the course of the loss needs.
     """
     if case.divergence is not None:
         return Outcome("diverges", loss_fate(case))
     if case.course is None or case.course.steps < thresholds.COURSE_STEPS:
         seen = case.course.steps if case.course is not None else 0
         return Outcome(None, f"only {seen} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell")
-    if case.is_stuck and (case.is_at_chance or case.course.late > thresholds.GONE_SHARE * case.course.first):
+    if case.is_stuck and not _has_learned(case):
         slow = learning_rate_too_low(case) is not None
         return Outcome("stuck", loss_fate(case), "risen" if case.has_risen else "slow" if slow else "level")
     return Outcome("trains", f"the loss went from {number(case.course.first)} to {number(case.course.late)}")
+
+
+def _has_learned(case: Case) -> bool:
+    """Whether the loss has come so far down that no test for a trend is needed."""
+    course = case.course
+    if course is None or not course.late < thresholds.FALLEN_SHARE * course.first:
+        return False
+    return case.classes < 2 or course.late < thresholds.LEARNED_SHARE * chance_level(case.classes)

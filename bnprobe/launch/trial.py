@@ -21,6 +21,8 @@ from bnprobe.launch.runner import run
 from bnprobe.launch.target import Target
 from bnprobe.observe.options import RecordOptions
 
+#: Times that a trial which predicts a limit is probed, if it lives to its end.
+PROBES = 5
 _PARENT_DEATH_SIGNAL = 1
 
 
@@ -77,7 +79,8 @@ def main() -> None:
         "trial_seed": str(order.seed),
         "trial_protection": protection,
     }
-    options = RecordOptions(max_steps=order.steps, stop_when_lost=True, remedies=tuple(order.remedies))
+    probed = max(1, order.steps // PROBES) if order.probes else None
+    options = RecordOptions(max_steps=order.steps, stop_when_lost=True, remedies=tuple(order.remedies), line_probe=probed, curvature=probed)
 
     def make_recording() -> Recording:
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now

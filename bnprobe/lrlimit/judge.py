@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,16 @@ _ENDS = {
 }
 
 
-def judge(trial: RunningTrial) -> Trial:
-    """Judge a trial whose process has ended."""
+def judge(trial: RunningTrial, run: Run | None) -> Trial:
+    """Judge a trial whose process has ended.
+
+    Args:
+        trial: the trial.
+        run: its recording, if it left one.
+    """
     own, seconds = trial.assignment, trial.seconds
     status, output = trial.exit_status, trial.last_lines()
     how = f"killed by signal {-status}" if status < 0 else f"status {status}"
-    run = _read(trial.run_file)
     if run is None:
         return _failed(own, f"nothing was recorded ({how})", seconds, output)
     return judge_run(run, own, seconds, output)
@@ -53,7 +56,7 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
     if found.word is None or (found.word != "diverges" and run.status in _ENDS):
         why = f"{_ENDS[run.status]} at step {run.steps}" if run.status in _ENDS else found.reason
         return _failed(own, f"{why}: {ending}" if ending and run.status in _ENDS else why, seconds, output)
-    rates = _largest_rates(run)
+    rates = largest_rates(run)
     known = rates[np.isfinite(rates)]
     if not known.size:
         return _failed(own, "no learning rate was seen: the script updates its weights without an optimizer", seconds, output)
@@ -84,9 +87,10 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
     )
 
 
-def _read(path: Path) -> Run | None:
+def recording_of(trial: RunningTrial) -> Run | None:
+    """Read the recording of a trial whose process has ended, if it left one."""
     try:
-        return read_run(path)
+        return read_run(trial.run_file)
     except RunFileError:
         return None
 
@@ -95,7 +99,7 @@ def _failed(own: Assignment, reason: str, seconds: float, output: str) -> Trial:
     return Trial(own.remedy, own.seed, own.notch, "failed", reason=reason, seconds=seconds, output=output)
 
 
-def _largest_rates(run: Run) -> NDArray[np.float64]:
+def largest_rates(run: Run) -> NDArray[np.float64]:
     """The largest rate of any group at each step; NaN where none was seen."""
     rates = run["learning_rate"].astype(float)
     if not rates.shape[1]:

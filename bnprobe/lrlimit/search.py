@@ -13,8 +13,9 @@ from pathlib import Path
 
 from bnprobe.analyse.limits import bracket, tried, verdict_of
 from bnprobe.errors import BnprobeError, UsageError
-from bnprobe.lrlimit.judge import judge
+from bnprobe.lrlimit.judge import judge, recording_of
 from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_notch
+from bnprobe.lrlimit.predict import predictions_of
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
 from bnprobe.store.limits_file import NOTCH, Prediction, Trial, own_rate, write_limits
 
@@ -178,8 +179,11 @@ class Searches:
             time.sleep(_POLL_SECONDS)
         for one in [one for one in self._running if one.is_over()]:
             self._running.remove(one)
-            trial = judge(one)
+            run = recording_of(one)
+            trial = judge(one, run)
             self.trials.append(trial)
+            if one.probes and run is not None and trial.outcome != "failed":
+                self.predictions.extend(predictions_of(run, trial.remedy))
             one.end()
             one.clear()
             self._save("running")

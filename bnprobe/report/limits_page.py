@@ -12,10 +12,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from bnprobe import __version__
-from bnprobe.analyse.limits import searches
+from bnprobe.analyse.limits import estimates, searches
 from bnprobe.report.document import TEMPLATES, asset, policy, prose, write_document
-from bnprobe.report.figures.limits import courses, final_loss, share, survival
-from bnprobe.report.limits_story import caveats, rate, stories
+from bnprobe.report.figures.limits import courses, final_loss, predicted, share, survival
+from bnprobe.report.limits_story import caveats, interval_text, rate, stories
 from bnprobe.report.packing import pack, to_json
 from bnprobe.report.wording import elide, number
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial, read_limits
@@ -41,7 +41,13 @@ def render_limits(limits: Limits) -> str:
     has_outcomes = any(trial.outcome != "failed" for trial in limits.trials)
     drawn = {"survival": survival(limits, found), "share": share(limits, found), "final": final_loss(limits, found)} if has_outcomes else {}
     by_remedy = {f"courses-{i}": (story.remedy, courses(limits, story.remedy)) for i, story in enumerate(told)} if has_outcomes else {}
-    figures = {**drawn, **{name: figure for name, (_, figure) in by_remedy.items()}}
+    recorded = list(dict.fromkeys(one.remedy for one in limits.predictions))
+    foretold = {f"predicted-{i}": (remedy, predicted(limits, found, remedy)) for i, remedy in enumerate(recorded)} if has_outcomes else {}
+    figures = {
+        **drawn,
+        **{name: figure for name, (_, figure) in foretold.items()},
+        **{name: figure for name, (_, figure) in by_remedy.items()},
+    }
     return (
         _environment()
         .get_template("limits.html")
@@ -56,6 +62,8 @@ def render_limits(limits: Limits) -> str:
             trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.notch)),
             caveats=caveats(limits),
             heights={name: int(figure.layout.height) for name, figure in figures.items()},
+            foretold={name: remedy for name, (remedy, _) in foretold.items()},
+            estimates=estimates(limits.predictions, found, limits.own_rate),
             courses={name: remedy for name, (remedy, _) in by_remedy.items()},
             attributes=_attribute_lines(limits),
             policy=policy(scripts=[plotly, script], styles=[style, ""]),
@@ -98,7 +106,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters: dict[str, Any] = {"prose": prose, "rate": rate, "number": number, "elide": elide, "layer": _layer}
+    filters: dict[str, Any] = {"prose": prose, "rate": rate, "interval": interval_text, "number": number, "elide": elide, "layer": _layer}
     environment.filters |= filters
     environment.globals["trial_rate"] = _trial_rate
     return environment

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnprobe.analyse.limits import Interval, Search, gains, hull, searches
+from bnprobe.analyse.limits import Estimate, Interval, Search, gains, hull, searches
 from bnprobe.report.wording import plural
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial
 
@@ -108,9 +108,20 @@ def _against_own(limit: Interval | None) -> str:
     return "the script's own rate lies within this interval: it is at the edge"
 
 
+def estimate_text(one: Estimate) -> str:
+    """One way of predicting, in one sentence, beside what the trials found."""
+    text = f"{one.remedy}, {one.name}: {interval_text(one.lowest)} at step {one.step}, the strictest of {plural(one.steps, 'step')}"
+    text += f" (their median is {interval_text(one.middle)})" if one.steps > 1 else ""
+    return text + (f"; {interval_text(one.ratio)} times the limit that trials found" if one.ratio is not None else "")
+
+
 def caveats(limits: Limits) -> list[str]:
     """What the reader has to know to believe no more than was found."""
-    return [sentence for ask in (_extent, _scaling, _rising, _same_seeds, _odd_ones, _open_ends, _status) for sentence in ask(limits)]
+    return [
+        sentence
+        for ask in (_extent, _scaling, _predictions, _rising, _same_seeds, _odd_ones, _open_ends, _status)
+        for sentence in ask(limits)
+    ]
 
 
 def _extent(limits: Limits) -> list[str]:
@@ -119,6 +130,17 @@ def _extent(limits: Limits) -> list[str]:
     return [
         f"Trials of {steps} steps from the start of the training, {plural(seeds, 'seed')}. A training that goes on for longer may fail "
         "at a rate that trains here. Both ends of an interval are trials that were made; the limit lies somewhere between them."
+    ]
+
+
+def _predictions(limits: Limits) -> list[str]:
+    if not limits.predictions:
+        return []
+    return [
+        "Predictions come from the recording of the trial at the script's own rate, seed 0. The curvature tells from which rate on a step "
+        "on a quadratic would swing ever wider (2 over the sharpness, and its like for other optimizers); the line probe, how far the update "
+        "of one step could be followed until the loss rises, or is a thousand times what it was. Both speak of one batch at one step, and "
+        "neither tells of a network that is stuck."
     ]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 
-from bnprobe.analyse.limits import Search, searches
-from bnprobe.report.limits_story import caveats, rate, stories
+from bnprobe.analyse.limits import Search, estimates, searches
+from bnprobe.report.limits_story import caveats, estimate_text, rate, stories
 from bnprobe.store.limits_file import Limits, Trial
 
 WIDTH = 100
@@ -41,6 +41,10 @@ def table(limits: Limits) -> str:
         text += f"; {story.own}" if story.own else f"; {story.failure}"
         text += f". First to leave its course: {story.first_layer}" if story.first_layer else ""
         lines += textwrap.wrap(f"{text}.", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    told = [one for one in estimates(limits.predictions, searches(limits.trials), own) if not one.is_projected]
+    lines += ["", "What the recording at the script's own rate predicted:"] if told else []
+    for one in told:
+        lines += textwrap.wrap(estimate_text(one), WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     lines.append("")
     for sentence in caveats(limits):
         lines += textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)

@@ -65,12 +65,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A limit that a trial's own recording predicts."""
+    """A limit that a trial's own recording predicts; the fields are the schema's ``prediction_*`` variables."""
 
     remedy: str
     estimate: str
     step: int
-    rate: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def read_limits(path: Path | str) -> Limits:
     problems = list(reply.problems)
     trials = [_trial(row, reply.arrays, index) for index, row in enumerate(_rows(reply.arrays, "trial", problems))]
     predictions = [
-        Prediction(str(row["remedy"]), str(row["estimate"]), int(row["step"]), float(row["rate"]))
+        Prediction(str(row["remedy"]), str(row["estimate"]), int(row["step"]), float(row["low"]), float(row["high"]))
         for row in _rows(reply.arrays, "prediction", problems)
     ]
     return Limits(path, reply.attributes, trials, predictions, problems)

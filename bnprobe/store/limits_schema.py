@@ -59,10 +59,17 @@ _SAMPLE = [
 
 _PREDICTION = [
     Variable("prediction", ("prediction",), "i4", "1", "index of the prediction"),
-    Variable("prediction_remedy", ("prediction",), TEXT, "", "remedies that it speaks of, joined by '+'; NONE without any"),
-    Variable("prediction_estimate", ("prediction",), TEXT, "", "which estimate: of the line probe or of the curvature"),
+    Variable("prediction_remedy", ("prediction",), TEXT, "", "remedies of the trial that was recorded, joined by '+'; NONE without any"),
+    Variable(
+        "prediction_estimate",
+        ("prediction",),
+        TEXT,
+        "",
+        "curvature; line probe, loss rises; line probe, diverges; then ' with NAME' where the update was projected as NAME does",
+    ),
     Variable("prediction_step", ("prediction",), "i8", "1", "step at which it was made"),
-    Variable("prediction_rate", ("prediction",), "f8", "1", "largest learning rate that it allows at that step"),
+    Variable("prediction_low", ("prediction",), "f8", "1", "learning rate that is predicted to hold at that step", "s_low x rate"),
+    Variable("prediction_high", ("prediction",), "f8", "1", "learning rate that is predicted to fail at that step", "s_high x rate"),
 ]
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for variable in [*_TRIAL, *_SAMPLE, *_PREDICTION]}

@@ -23,10 +23,10 @@ def flat(one: Trial) -> list[object]:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "limits.h5"
     written = [*trials(), trial(0, "failed", "agc", output="Traceback\n  é", stuck_by="slow")]
-    write_limits(path, {"steps": 20, "script": "train.py"}, written, [Prediction("NONE", "line probe", 3, 0.2)])
+    write_limits(path, {"steps": 20, "script": "train.py"}, written, [Prediction("NONE", "line probe", 3, 0.2, 0.3)])
     limits = read_limits(path)
     assert [flat(one) for one in limits.trials] == [flat(one) for one in written]
-    assert limits.predictions == [Prediction("NONE", "line probe", 3, 0.2)]
+    assert limits.predictions == [Prediction("NONE", "line probe", 3, 0.2, 0.3)]
     assert limits.attributes["steps"] == 20
     assert limits.problems == []
     assert limits.own_rate == pytest.approx(0.1)

@@ -169,6 +169,59 @@ def final_loss(limits: Limits, found: Sequence[Search]) -> go.Figure:
     return figure
 
 
+def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure:
+    """What the recording at the script's own rate predicted at each step, and, as a band, the interval that trials found."""
+    mine = [one for one in limits.predictions if one.remedy == remedy]
+    limit = next((one.interval.scaled(limits.own_rate) for one in found if (one.remedy, one.seed) == (remedy, 0) and one.interval), None)
+    ends = [limit.trains_at, limit.fails_at] if limit is not None and limit.is_closed else []
+    values = [value for one in mine for value in (one.low, one.high) if 0 < value < math.inf] + ends
+    axes = {
+        "xaxis": {**AXIS, "title": {"text": "step of the prediction"}, "rangemode": "tozero"},
+        "yaxis": {**AXIS, "title": {"text": "learning rate"}, **_logarithmic(values or [1.0])},
+    }
+    band = [
+        {
+            "type": "rect",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": ends[0],
+            "y1": ends[1],
+            "fillcolor": MARK,
+            "opacity": 0.25,
+            "line_width": 0,
+        }
+    ]
+    figure = new_figure(300, {**axes, "shapes": band if ends else []})
+    for number, estimate in enumerate(dict.fromkeys(one.estimate for one in mine)):
+        shown = [one for one in mine if one.estimate == estimate]
+        middle = [_middle(one.low, one.high) for one in shown]
+        colour, dash = LINES[number % len(LINES)]
+        figure.add_scatter(
+            x=[one.step for one in shown],
+            y=middle,
+            error_y={
+                "type": "data",
+                "array": [max(0.0, one.high - at) if math.isfinite(one.high) else 0.0 for one, at in zip(shown, middle, strict=True)],
+                "arrayminus": [at - one.low for one, at in zip(shown, middle, strict=True)],
+                "thickness": 1,
+            },
+            mode="lines+markers",
+            line={"color": colour, "width": 1.5, "dash": dash},
+            marker={"size": 6, "color": colour},
+            name=figure_text(estimate, 60),
+            hovertemplate="%{y:.3g} at step %{x}",
+        )
+    return figure
+
+
+def _middle(low: float, high: float) -> float:
+    """A point within an interval, for a logarithmic axis; its known end where the other is open."""
+    if not math.isfinite(high):
+        return low
+    return math.sqrt(low * high) if low > 0 else high
+
+
 def courses(limits: Limits, remedy: str) -> go.Figure:
     """The losses of a remedy's trials over their steps, slow rates light and fast ones dark, as far as they are finite."""
     own = limits.own_rate
