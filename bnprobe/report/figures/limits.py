@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bnprobe.analyse.limits import Search
+from bnprobe.analyse.limits import PROJECTED, Search
 from bnprobe.report.colours import ALARM, MARK
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import shown_value
@@ -171,7 +171,7 @@ def final_loss(limits: Limits, found: Sequence[Search]) -> go.Figure:
 
 def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure:
     """What the recording at the script's own rate predicted at each step, and, as a band, the interval that trials found."""
-    mine = [one for one in limits.predictions if one.remedy == remedy]
+    mine = [one for one in limits.predictions if one.remedy == remedy and PROJECTED not in one.estimate]
     limit = next((one.interval.scaled(limits.own_rate) for one in found if (one.remedy, one.seed) == (remedy, 0) and one.interval), None)
     ends = [limit.trains_at, limit.fails_at] if limit is not None and limit.is_closed else []
     values = [value for one in mine for value in (one.low, one.high) if 0 < value < math.inf] + ends

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bnprobe.analyse.limits import Interval, Search, estimates
+from bnprobe.lrlimit.predict import CURVATURE, DIVERGES, RISES, predictions_of
+from bnprobe.store.limits_file import Prediction
+from bnprobe.store.reader import read_run
+from tests.lrlimit.conftest import QUADRATIC
+
+
+@pytest.mark.slow
+def test_curvature_and_line_probe_of_a_quadratic_predict_its_limit(tmp_path: Path) -> None:
+    # One weight at rest leaves a quadratic of curvature 4: gradient descent is stable below 2/4, and from there on a step raises the loss.
+    (tmp_path / "train.py").write_text(
+        QUADRATIC.replace("MOMENTUM", "0.0").replace("1.0)\ncurvature", "1.0)\nmodel.weight.data[0, 1] = 0\ncurvature")
+    )
+    command = [sys.executable, "-m", "bnprobe", "record", "-q", "-o", "run.h5", "--max-steps", "20"]
+    subprocess.run([*command, "--curvature", "5", "--line-probe", "5", "train.py"], cwd=tmp_path, check=True)
+    found = predictions_of(read_run(tmp_path / "run.h5"), "NONE")
+    kinds = {one.estimate for one in found}
+    assert {CURVATURE, RISES, DIVERGES} <= kinds
+    for one in found:
+        if one.estimate == CURVATURE:
+            assert one.high == pytest.approx(2 / 4, rel=1e-3)
+        if one.estimate == RISES:
+            assert one.low <= 2 / 4 <= one.high
+
+
+def test_an_estimate_is_laid_beside_the_limit_of_its_own_remedy() -> None:
+    searches = [Search("NONE", 0, Interval(1.0, 1.5), "diverges", 5, 0), Search("NONE", 1, Interval(0.1, 0.15), "diverges", 5, 0)]
+    predictions = [
+        Prediction("NONE", RISES, 0, 0.3, 0.4),
+        Prediction("NONE", RISES, 5, 0.1, 0.2),
+        Prediction("NONE", RISES, 9, 0.2, 0.3),
+        Prediction("NONE", f"{RISES} with msr", 0, 1.0, 2.0),
+    ]
+    plain, with_msr = estimates(predictions, searches, own_rate=0.1)
+    assert (plain.lowest, plain.step, plain.steps) == (Interval(0.1, 0.2), 5, 3)
+    assert plain.middle == Interval(0.2, 0.3)
+    assert plain.ratio is not None
+    assert (plain.ratio.trains_at, plain.ratio.fails_at) == (pytest.approx(0.1 / 0.15), pytest.approx(0.2 / 0.1))
+    assert with_msr.is_projected
+    assert with_msr.ratio is None
