@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bnprobe.analyse.stability import chance_level
+from bnprobe.analyse.stability import MOVED_SHARE, LossCourse, chance_level
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.optimisation import learning_rate_too_low
@@ -30,24 +30,36 @@ class Outcome:
 def outcome(case: Case) -> Outcome:
     """Judge a run.
 
-    *Diverges*: the loss is not finite, or above 1000 times the first. *Stuck*: at its end the loss lies at the level of guessing, or has
-    risen, or has not moved (``Case.is_stuck``), and is not far below both its first value and the level of guessing, as it is where it
-    leapt down, or up and down again. *Trains*: neither, after at least as many steps as a statement about the course of the loss needs.
+    *Diverges*: the loss is not finite, or above 1000 times the first.
+
+    *Stuck*: at its end the loss lies at the level of guessing, or has risen, or has not moved (``Case.is_stuck``), unless it is far below
+    both its first value and the level of guessing, to which it may have leapt. Also stuck is a loss that falls, but only back to about
+    its first value.
+
+    *Trains*: neither, after at least as many steps as a statement about the course of the loss needs.
     """
+    course = case.course
     if case.divergence is not None:
         return Outcome("diverges", loss_fate(case))
-    if case.course is None or case.course.steps < thresholds.COURSE_STEPS:
-        seen = case.course.steps if case.course is not None else 0
+    if course is None or course.steps < thresholds.COURSE_STEPS:
+        seen = course.steps if course is not None else 0
         return Outcome(None, f"only {seen} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell")
-    if case.is_stuck and not _has_learned(case):
-        slow = learning_rate_too_low(case) is not None
-        return Outcome("stuck", loss_fate(case), "risen" if case.has_risen else "slow" if slow else "level")
-    return Outcome("trains", f"the loss went from {number(case.course.first)} to {number(case.course.late)}")
+    if _has_learned(case, course):
+        return Outcome("trains", _way(course))
+    is_back = course.late > course.first - MOVED_SHARE * abs(course.first)
+    if not case.is_stuck and not is_back:
+        return Outcome("trains", _way(course))
+    reason = loss_fate(case) if case.is_stuck else f"{_way(course)}, about where it began"
+    slow = learning_rate_too_low(case) is not None
+    return Outcome("stuck", reason, "risen" if case.has_risen or course.late > course.first else "slow" if slow else "level")
 
 
-def _has_learned(case: Case) -> bool:
+def _has_learned(case: Case, course: LossCourse) -> bool:
     """Whether the loss has come so far down that no test for a trend is needed."""
-    course = case.course
-    if course is None or not course.late < thresholds.FALLEN_SHARE * course.first:
+    if not course.late < thresholds.FALLEN_SHARE * course.first:
         return False
     return case.classes < 2 or course.late < thresholds.LEARNED_SHARE * chance_level(case.classes)
+
+
+def _way(course: LossCourse) -> str:
+    return f"the loss went from {number(course.first)} to {number(course.late)}"

@@ -5,7 +5,8 @@ does it: python, a C++ library, a process that the script starts. So the process
 system is covered by an overlay that keeps changes in memory (overlayfs on tmpfs): the script finds its files where they were, finds its
 own changes, and leaves nothing behind. What lies under /dev, /proc, /sys and /run is as ever. One folder is handed through for results.
 
-An ordinary user may do that since Linux 5.11, unless the machine or a container forbids it.
+An ordinary user may do that since Linux 5.11, unless the machine or a container forbids it. Then python's own writes are redirected, and
+the kernel refuses all others.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bnprobe.errors import UsageError
+from bnprobe.launch.landlock import refuse_writes_outside
+from bnprobe.launch.redirected_writes import redirect_writes
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
 READ_ONLY, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -27,7 +32,20 @@ KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 AS_THEY_ARE = frozenset({"dev", "proc", "sys", "run"})
 
 
-def protect_files(folder: Path) -> str:
+@dataclass(frozen=True)
+class Protection:
+    """How files are kept from being written.
+
+    Attributes:
+        words: for the file of trials.
+        after_torch: to be called once torch has been imported.
+    """
+
+    words: str
+    after_torch: Callable[[], None]
+
+
+def protect_files(folder: Path) -> Protection:
     """Make this process, and those that it starts, unable to change any file outside ``folder``.
 
     To be called before the process has a second thread.
@@ -35,17 +53,33 @@ def protect_files(folder: Path) -> str:
     Args:
         folder: an existing folder that stays writable; what is written there is kept.
 
-    Returns:
-        How it is done, in words.
-
     Raises:
         UsageError: it cannot be done on this machine.
     """
     folder = folder.resolve()
-    if sys.platform != "linux" or not _can_be_covered(folder):
-        raise UsageError("this machine does not let a process have a private view of the file system", None)
-    _cover(folder)
-    return "copy-on-write view of the file system"
+    if sys.platform == "linux" and _can_be_covered(folder):
+        _cover(folder)
+        return Protection("copy-on-write view of the file system", _nothing)
+    return refuse_files(folder)
+
+
+def refuse_files(folder: Path) -> Protection:
+    """Do the same the second best way: python's writes are led into ``folder``, and the kernel refuses the others.
+
+    Raises:
+        UsageError: the kernel does not.
+    """
+    after_torch = redirect_writes(folder)
+    if sys.platform != "linux" or not refuse_writes_outside([folder, Path("/dev/shm")]):
+        raise UsageError(
+            "trials could overwrite your files: this machine gives a process neither a view of the file system of its own nor Landlock",
+            "use Linux 5.13 or later, or a container that allows Landlock or user namespaces",
+        )
+    return Protection("python's writes redirected, all others refused by the kernel", after_torch)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _can_be_covered(folder: Path) -> bool:

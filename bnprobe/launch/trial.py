@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnprobe.errors import UsageError
 from bnprobe.launch.ending import Ending, describe
 from bnprobe.launch.lifecycle import Lifecycle, Recording
 from bnprobe.launch.private_files import protect_files
@@ -71,13 +72,16 @@ def main() -> None:
     order = Order(**json.loads(sys.argv[1]))
     _die_with(order.parent)
     folder = Path(order.folder)
-    protection = protect_files(folder)
+    try:
+        protection = protect_files(folder)
+    except UsageError as error:
+        sys.exit(f"bnprobe: {error}\nhint: {error.hint}")
     target = Target(order.target, order.is_module, tuple(order.arguments))
     provenance = {
         **collect_provenance(target, ["bnprobe", "lr-limit", order.target, *order.arguments]),
         "trial_factor": repr(order.factor),
         "trial_seed": str(order.seed),
-        "trial_protection": protection,
+        "trial_protection": protection.words,
     }
     probed = max(1, order.steps // PROBES) if order.probes else None
     options = RecordOptions(max_steps=order.steps, stop_when_lost=True, remedies=tuple(order.remedies), line_probe=probed, curvature=probed)
@@ -86,6 +90,7 @@ def main() -> None:
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now
         from bnprobe.observe.trial import Trial
 
+        protection.after_torch()
         recorder = Recorder(folder / "run.h5", options, provenance)
         return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent)
 
