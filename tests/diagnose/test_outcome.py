@@ -31,7 +31,7 @@ STEPS = np.arange(60)
         # From far above the level of guessing down to it: nothing was learned.
         (2.303 + 7 * np.exp(-STEPS / 3.0) + NOISE, "stuck", "level"),
         # Up, and down again to where it began.
-        (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.3 * np.exp(-STEPS / 30), "stuck", None),
+        (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.05 * np.exp(-STEPS / 30), "stuck", None),
         (2.0 + 0.1 * STEPS, "stuck", "risen"),
         (2.0 * 1.5**STEPS, "diverges", ""),
         (np.where(STEPS < 30, 2.0, np.inf), "diverges", ""),
