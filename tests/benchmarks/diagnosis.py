@@ -25,12 +25,13 @@ PARTS = ("tuned", "set_aside")
 
 
 def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take]:
-    """Every program at every seed, with its fault and without."""
+    """Every program at every seed, with its fault and without; where runs are to be killed, those that may diverge."""
     return [
         Take(program, fixed, seed, options.every, options.kill, options.budget)
         for program in programs
-        for fixed in ((False,) if program.cause == HEALTHY else (False, True))
-        for seed in range(options.seeds)
+        for fixed in ((False,) if program.cause == HEALTHY or options.kill else (False, True))
+        for seed in range(options.first_seed, options.first_seed + options.seeds)
+        if not (options.kill and program.cause == HEALTHY)
     ]
 
 
@@ -87,7 +88,8 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, help="one part of the library")
     parser.add_argument("--cause", action="append", help="programs of this cause alone, or healthy; repeatable")
     parser.add_argument("--program", action="append", help="this program alone; repeatable")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds each (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of them (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure every N-th step")
     parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
     parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")

@@ -79,7 +79,7 @@ def recorder(jobs: int) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnose
         server = servers.get()
         try:
             with tempfile.TemporaryDirectory(prefix="bnprobe-fault-") as folder:
-                return _record(server, take, Path(folder))
+                return diagnose_one(server, take, Path(folder))
         finally:
             servers.put(server)
 
@@ -91,7 +91,8 @@ def recorder(jobs: int) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnose
             server.close()
 
 
-def _record(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
+def diagnose_one(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
+    """Record one take below an empty folder and diagnose it; one that is to be killed is first run whole, to learn when."""
     whole, error = _run(server, take, folder / "whole", None)
     lost = divergence(whole) if whole is not None and take.kill else None
     if whole is None or lost is None:
