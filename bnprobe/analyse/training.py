@@ -14,8 +14,13 @@ Array = NDArray[np.float64]
 def untrained_elements(run: Run) -> tuple[Array, Array]:
     """Elements of each layer's own parameters that nobody trains, (L,) each: in no optimizer, and asking for no gradient.
 
-    From the last snapshot at which it was looked: a script may free or add parameters on its way. NaN where it never was.
+    From the last snapshot at which it was looked: a script may free or add parameters on its way. NaN where it never was, and where an
+    optimizer moves tensors that are no module's parameters (flat buffers, copies in another precision): the modules' own ones are then
+    trained behind their backs.
     """
+    free = [index for index, parameter in enumerate(run.parameters) if not parameter.layer]
+    if np.isfinite(run["parameter_gradient_norm"][:, free]).any():
+        return np.full(len(run.layers), np.nan), np.full(len(run.layers), np.nan)
     return _last(run["forgotten_elements"]), _last(run["frozen_elements"])
 
 

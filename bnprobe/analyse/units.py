@@ -1,4 +1,4 @@
-"""Units that never answer: channels whose activation is zero for the whole batch, step after step."""
+"""Units that answer no more: channels that are zero for the whole batch, and bounded activations driven to their bounds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
+
+#: Operations of bounded output, by the name of the module or of the operation that made a measured input.
+_TANH, _LOGISTIC = ("Tanh", "tanh"), ("Sigmoid", "sigmoid")
 
 
 def dead_share(run: Run) -> Array:
@@ -45,3 +48,28 @@ def _silent_in_snapshots(run: Run, layer: int, since: int) -> float | None:
         return None
     silent = ((mean[seen] == 0) & (variance[seen] == 0)).all(axis=0)
     return float(silent.mean())
+
+
+def remaining_slope(run: Run) -> Array:
+    """Mean derivative of bounded activations over its largest value, (S, L), dimensionless in [0, 1]; NaN for other layers.
+
+    For y = tanh(x), dy/dx = 1 - y^2, whose mean is 1 - rms^2 exactly. For y = 1 / (1 + exp(-x)), dy/dx = y (1 - y) <= 1/4, whose mean is
+    mean_c (m_c - m_c^2 - v_c): known where every channel was stored. A plain recurrent layer gives out what its tanh made.
+    """
+    result = np.full((run.steps, len(run.layers)), np.nan)
+    for index, layer in enumerate(run.layers):
+        made_by = layer.type if layer.role == "output" else str(run["layer_made_by"][index]).removesuffix("_")
+        if made_by in _TANH or (made_by in ("RNN", "RNNCell") and _is_within_one(run, index)):
+            result[:, index] = np.clip(1.0 - run["activation_rms"][:, index].astype(float) ** 2, 0.0, 1.0)
+        elif made_by in _LOGISTIC:
+            channels, rows = run.channel_slice(index), np.searchsorted(run["step"], run["snapshot"])
+            mean, variance = run["channel_mean"][:, channels].astype(float), run["channel_variance"][:, channels].astype(float)
+            known = rows < run.steps
+            result[rows[known], index] = 4.0 * (mean - mean**2 - variance)[known].mean(axis=1)
+    return result
+
+
+def _is_within_one(run: Run, layer: int) -> bool:
+    """Whether a recurrent layer's output never left [-1, 1]: its nonlinearity is tanh, not ReLU."""
+    largest = np.fmax(np.abs(run["activation_min"][:, layer]), np.abs(run["activation_max"][:, layer]))
+    return bool(np.isfinite(largest).any() and (run["activation_min"][:, layer] < 0).any() and np.nanmax(largest) <= 1.0)

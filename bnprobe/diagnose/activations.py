@@ -14,7 +14,7 @@ from bnprobe.analyse import common_mode, depth_profile, robust
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import each, first_to_leave, loss_fate, number, percent, times, with_remedy
+from bnprobe.diagnose.wording import decades, each, first_to_leave, loss_fate, number, percent, times, with_remedy
 
 Array = NDArray[np.float64]
 
@@ -25,28 +25,28 @@ _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)
 def exploding_activations(case: Case) -> Finding | None:
     """Activations grow from layer to layer until the loss cannot be kept.
 
-    Looks for a profile that grows along depth, before the first update or just before the divergence, in a run that diverged or is
-    stuck. A level alone is no sign: large but equal activations are sound. Looks like a learning rate that is too high; there the
-    profile of the first step is flat. Looks like mean shift; there only the part that is common to all inputs grows.
+    Looks for a profile that grows along depth, before the first update or just before the divergence, in a run that is lost; in one
+    that trains all the same, for a growth that no sound network has. A level alone is no sign: large but equal activations are sound.
+    Looks like a learning rate that is too high; there the profile of the first step is flat. Looks like mean shift; there only the
+    part that is common to all inputs grows.
     """
-    if not case.is_harmed:
-        return None
     start, late = case.span(case.first_row), case.span(case.late_row)
     if start is None or late is None:
         return None
-    from_start = start.decades >= thresholds.EXPLODED_DECADES and start.slope >= thresholds.GROWTH_PER_LAYER
+    limit = thresholds.EXPLODED_DECADES if case.is_harmed else thresholds.EXPLODED_UNNOTICED_DECADES
+    from_start = start.decades >= limit and start.slope >= thresholds.GROWTH_PER_LAYER
     in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
     if not (from_start or (in_training and case.divergence is not None)):
         return None
     shown = start if from_start else late
-    limit = thresholds.EXPLODED_DECADES if from_start else thresholds.EXPLODING_LATE_DECADES
+    limit = limit if from_start else thresholds.EXPLODING_LATE_DECADES
     first = case.activation_departures[0].layer if case.activation_departures else _steepest(case, shown.step)
     kind = each(case.run.layers[shown.last].kind)
     when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
     rise = late.last_rms / max(start.last_rms, np.finfo(float).tiny)
     later = f"; at step {case.step(late.step)} the rms there was {number(late.last_rms)}, {times(rise)} its first value"
     cause = (
-        f"The activations grow {number(shown.slope)} decades {kind} {when}: "
+        f"The activations grow {decades(shown.slope)} {kind} {when}: "
         f"rms {number(shown.first_rms)} at {case.place(shown.first)}, {number(shown.last_rms)} at {case.place(shown.last)}"
         f"{later if late.step != shown.step and rise > 1 else ''}{first_to_leave(case)}; {loss_fate(case)}."
     )
@@ -63,7 +63,7 @@ def exploding_activations(case: Case) -> Finding | None:
     ]
     return Finding(
         id="exploding-activations",
-        severity="error",
+        severity="error" if case.is_harmed or start.decades >= thresholds.EXPLODING_LATE_DECADES else "warning",
         confidence=_confidence(shown.decades, limit, 0.9 if from_start else 0.6),
         layers=tuple(dict.fromkeys([case.name(first), case.name(shown.last)])),
         step=case.step(shown.step),
@@ -85,18 +85,22 @@ def mean_shift(case: Case) -> Finding | None:
     """The part of the signal that all inputs share takes over along depth: the output hardly depends on the input any more.
 
     Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before
-    it, in a run that is lost, while the common part grows faster along depth than what differs between inputs. It is a cause
-    of its own where it is there at the first step, or no other cause came before it. Looks like exploding activations; there
-    both parts grow. Looks like saturation; there the output is common, too, but nothing grows. The last layer alone says
-    little: before training it is common to 90 per cent and more in sound networks, by its bias and the pooling before it.
+    it, while the common part grows faster along depth than what differs between inputs: in a run that is lost, or, without
+    normalisation, in one that was shaken on its way. It is a cause of its own where it is there at the first step, or no other
+    cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output is
+    common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in
+    sound networks, by its bias and the pooling before it.
     """
-    row, last = case.late_row, case.last_layer
-    if not case.is_harmed or row is None or last is None or case.first_row is None or case.profile.size < 3:
+    row, last = case.late_row if case.is_harmed else case.peak_row, case.last_layer
+    is_shaken = case.was_shaken and not case.is_normalised
+    if not (case.is_harmed or is_shaken) or row is None or last is None or case.first_row is None or case.profile.size < 3:
         return None
     deep, first = _deep_fraction(case), int(case.profile[0])
     common, dependent = _growth_of_parts(case)
-    with np.errstate(invalid="ignore"):
-        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        odds = deep / (1 - deep) * (1 - case.kappa[:, first]) / case.kappa[:, first]
+        is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= thresholds.COMMON_MODE_ODDS)
+        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising
         shifted = is_shifted & (common > np.maximum(dependent, 0.0))
     kappa = case.kappa[row]
     if not shifted[row] or kappa[last] < thresholds.COMMON_MODE_FRACTION:
@@ -111,8 +115,8 @@ def mean_shift(case: Case) -> Finding | None:
     )
     return Finding(
         id="mean-shift",
-        severity="error",
-        confidence=0.7,
+        severity="error" if case.is_harmed else "warning",
+        confidence=0.7 if case.is_harmed else 0.6,
         layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
         step=case.step(since),
         evidence=(

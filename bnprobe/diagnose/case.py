@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import common_mode, depth_profile, stability, units, updates
+from bnprobe.analyse import common_mode, depth_profile, robust, stability, units, updates
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
 from bnprobe.analyse.layers import module_of, profile_layers
@@ -72,10 +72,26 @@ class Case:
         """Whether the training is lost: diverged, risen or at the level of guessing. A loss that merely stays may be meant to (a GAN's)."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
 
+    @cached_property
+    def was_shaken(self) -> bool:
+        """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run."""
+        loss = self.run["loss"].astype(float)
+        loss = loss[np.isfinite(loss)]
+        if loss.size < thresholds.COURSE_STEPS or not (loss > 0).all():
+            return False
+        smooth = robust.median(np.lib.stride_tricks.sliding_window_view(loss, 3))
+        return bool(smooth[: loss.size // 2].max() > thresholds.RISEN_TIMES * loss[0])
+
+    @property
+    def made_no_headway(self) -> bool:
+        """Whether the loss went well above its first value, and for half of the run and more was no better than that."""
+        return self.was_shaken and self.course is not None and self.course.middle > (1 - stability.MOVED_SHARE) * self.course.first
+
     @property
     def has_learned(self) -> bool:
-        """Whether the loss has come down beyond what chance does to noise."""
-        return self.course is not None and self.course.moved
+        """Whether the loss has come down from where it began, beyond what chance does to noise."""
+        course = self.course
+        return course is not None and course.moved and (course.first < 0 or course.late < (1 - stability.MOVED_SHARE) * course.first)
 
     def severity(self) -> Severity:
         """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""
@@ -92,6 +108,11 @@ class Case:
     def is_convolutional(self) -> bool:
         """Whether the profile is one of convolutions, which is where batch norm and mean shift rejection belong."""
         return bool(self.profile.size) and self.run.layers[self.profile[0]].kind == "convolution"
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether any layer normalises."""
+        return any(layer.kind == "normalisation" for layer in self.run.layers)
 
     @cached_property
     def last_layer(self) -> int | None:
@@ -131,6 +152,14 @@ class Case:
             finite = np.isfinite(self.size[np.ix_(rows, self.profile)])
             rows = rows[finite.sum(axis=1) * 2 > self.profile.size]
         return int(rows[-1]) if rows.size else self.first_row
+
+    @cached_property
+    def peak_row(self) -> int | None:
+        """The measured row nearest to the highest loss before a divergence."""
+        loss = np.where(np.isfinite(self.run["loss"]), self.run["loss"], -np.inf)[: self.divergence.row if self.divergence else None]
+        if not loss.size or not self.measured_rows.size:
+            return None
+        return int(self.measured_rows[np.argmin(np.abs(self.measured_rows - int(np.argmax(loss))))])
 
     def step(self, row: int | None) -> int | None:
         """The optimizer step of a row."""

@@ -23,8 +23,8 @@ def unscaled_input(case: Case) -> Finding | None:
     which it left its course before any layer did. Looks like a learning rate that is too high; there the input is of ordinary
     size. A normalisation that meets the input first makes its size harmless.
     """
-    layer = _input_layer(case)
-    if not case.is_harmed or layer is None:
+    layer = input_layer(case)
+    if not (case.is_harmed or case.is_stuck) or layer is None:
         return None
     return _from_the_start(case, layer) or _in_one_batch(case, layer)
 
@@ -74,7 +74,7 @@ def _in_one_batch(case: Case, layer: int) -> Finding | None:
     )
 
 
-def _input_layer(case: Case) -> int | None:
+def input_layer(case: Case) -> int | None:
     """The first recorded signal, if it is still the input; None where it is not, or where a normalisation receives it."""
     if not case.profile.size:
         return None

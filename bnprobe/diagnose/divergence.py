@@ -1,18 +1,16 @@
-"""Causes of a loss that was lost: steps that are too large, and arithmetic that failed out of the blue."""
+"""Causes of a loss that was lost: steps that are too large, and what remains when no cause is found."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import robust, stability
+from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import against_weights, every_step, loss_fate, number, times, with_rate_search
+from bnprobe.diagnose.wording import against_weights, every_step, loss_fate, module_place, number, times, with_rate_search
 
 Array = NDArray[np.float64]
 
@@ -23,11 +21,11 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
     Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that fell to
-    the level of guessing or rose, at any step. Looks like exploding activations; those grow along depth before the first
-    update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of the arithmetic;
-    that comes out of a calm run.
+    the level of guessing, rose, or rose and made no headway, at any step. Looks like exploding activations; those grow along depth
+    before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of the
+    arithmetic; that comes out of a calm run.
     """
-    if not case.is_harmed:
+    if not (case.is_harmed or case.made_no_headway):
         return None
     ratio = np.where(np.isfinite(case.update_ratio), case.update_ratio, -1.0)
     if not ratio.shape[1]:
@@ -41,7 +39,7 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     most = float(ratio[row:end].max())
     later = f", and a later one by {against_weights(most)}" if most > 2 * moved else ""
     cause = (
-        f"The steps are too large: at step {case.step(row)} one update moved {_module(case, layer)} by {against_weights(moved)}"
+        f"The steps are too large: at step {case.step(row)} one update moved {module_place(case, layer)} by {against_weights(moved)}"
         f"{_rate(case, row)}{later}; {loss_fate(case)}."
     )
     return Finding(
@@ -67,44 +65,16 @@ def _first_large_update(case: Case, largest: Array) -> int | None:
     is_large = largest[rows] >= thresholds.LARGE_UPDATE_RATIO
     if not is_large.any():
         return None
-    if case.divergence is None:
-        return int(rows[is_large.argmax()])
-    small = np.flatnonzero(~is_large)
-    start = int(small[-1]) + 1 if small.size else 0
-    return int(rows[start]) if start < rows.size else None
-
-
-def numerical_fault(case: Case) -> Finding | None:
-    """A value that is not finite is born in one module while everything was small: a division, a root, a logarithm, or the data.
-
-    Looks for the first value that is not finite, in a run whose sizes and loss were near their baseline up to then, and names the
-    module: the first in depth whose output is not finite, or, where only gradients are not, the last one that the backward pass had
-    not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows.
-    """
-    end = case.divergence
-    if end is None or end.reason != "non-finite loss":
+    start = int(is_large.argmax())
+    if case.divergence is not None:
+        small = np.flatnonzero(~is_large)
+        start = int(small[-1]) + 1 if small.size else 0
+    if start == rows.size:
         return None
-    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(case.run))[:1]]))
-    if not _is_calm(case, row):
-        return None
-    birth, step = _birth(case, row), case.step(row)
-    before = float(case.run["loss"][row - 1]) if row else float("nan")
-    calm = f": the loss had been {number(before)}, no layer had left its course" if np.isfinite(before) else ""
-    excess = _excess(case, row)
-    evidence = [Evidence("largest finite activation against its course", excess, thresholds.CALM_DECADES, "decades", step)]
-    if birth.layer is not None:
-        evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
-    return Finding(
-        id="numerical-fault",
-        severity="error",
-        confidence=0.9 if birth.layer is not None else 0.6,
-        layers=(case.name(birth.layer),) if birth.layer is not None else (),
-        step=step,
-        evidence=tuple(evidence),
-        cause=f"Out of a calm run, the first value that is not finite was born {birth.place} at step {step}{calm}.",
-        fix=birth.advice,
-        source="the first non-finite count in order of depth",
-    )
+    # A warm-up reaches the size that harms step by step.
+    while start and largest[rows[start - 1]] >= thresholds.LARGE_UPDATE_RATIO / thresholds.RAMP:
+        start -= 1
+    return int(rows[start])
 
 
 def unexplained_divergence(case: Case) -> Finding | None:
@@ -137,67 +107,3 @@ def _rate(case: Case, row: int) -> str:
     rates = case.run["learning_rate"][row]
     rates = rates[np.isfinite(rates)]
     return f" at a learning rate of {number(float(rates.max()))}" if rates.size else ""
-
-
-def _is_calm(case: Case, row: int) -> bool:
-    """Whether loss and sizes were near their course up to a row. Activations that grow while the loss falls are training."""
-    loss = case.run["loss"][:row]
-    loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
-    if not loss.size:
-        return _excess(case, row) < thresholds.CALM_DECADES
-    last, usual = float(loss[-1]), float(np.median(loss))
-    learns = loss.size >= thresholds.CALM_LOSSES and last < usual
-    return learns or (last <= thresholds.CALM_LOSS_TIMES * usual and _excess(case, row) < thresholds.CALM_DECADES)
-
-
-def _excess(case: Case, row: int) -> float:
-    """How far the largest finite activation, of the row and the one before it, is above the course of its layer, decades."""
-    rows = case.measured_rows[case.measured_rows <= row]
-    recent, before = rows[-2:], rows[-2 - thresholds.CALM_STEPS : -2]
-    if not before.size:
-        recent, before = rows[-1:], rows[:-1]
-    above = case.size[recent] - robust.median(case.size[before], axis=0)
-    above = above[np.isfinite(above)]
-    return float(above.max()) if above.size else 0.0
-
-
-class _Birth(NamedTuple):
-    """Where the first value that is not finite was born: in words, in which signal and layer, and what to do there."""
-
-    place: str
-    signal: str
-    layer: int | None
-    advice: str
-
-
-def _birth(case: Case, row: int) -> _Birth:
-    forward = np.flatnonzero(case.run["activation_nonfinite"][row] > 0)
-    backward = np.flatnonzero(case.run["activation_gradient_nonfinite"][row] > 0)
-    depth = np.array([layer.depth for layer in case.run.layers])
-    if forward.size:
-        layer = int(forward[np.argmin(depth[forward])])
-        described, module = case.run.layers[layer], _module(case, layer)
-        if described.role == "input":
-            return _Birth(f"in the input of {module}", "input", layer, "Look at the data of that step, and leave such samples out.")
-        place = f"in the forward pass of {module_of(described.name)} ({described.type})"
-        return _Birth(place, "activations", layer, "Look there for a division by zero, or the root or logarithm of zero or less.")
-    if backward.size:
-        layer = int(backward[np.argmax(depth[backward])])
-        place = f"in the backward pass, between the loss and {_module(case, layer)}"
-        advice = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
-        return _Birth(place, "activation gradients", layer, advice)
-    if row in case.measured_rows:
-        advice = "Look at how the loss is computed: the logarithm of zero, a division by zero, an exponential that overflows."
-        return _Birth("in the loss itself, all activations being finite,", "loss", None, advice)
-    advice = every_step("Record again to learn in which module; there will be a division, root or logarithm of zero")
-    return _Birth("out of sight, where layers were not measured,", "loss", None, advice)
-
-
-def _module(case: Case, layer: int) -> str:
-    """The module of a layer as it reads in a sentence."""
-    return case.place(layer).replace(case.name(layer), module_of(case.name(layer)), 1)
-
-
-def _count(case: Case, row: int, layer: int) -> float:
-    forward = float(case.run["activation_nonfinite"][row, layer])
-    return forward if forward > 0 else float(case.run["activation_gradient_nonfinite"][row, layer])

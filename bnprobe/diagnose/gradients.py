@@ -8,7 +8,7 @@ from bnprobe.analyse import robust
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import each, loss_fate, number, times, with_remedy
+from bnprobe.diagnose.wording import decades, each, loss_fate, number, times, with_remedy
 
 _VANISHING = "Glorot, Bengio 2010; Brock et al. 2021 (arXiv 2101.08692): the gradient's profile along depth"
 _EXPLODING = "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063); the gradient's profile along depth"
@@ -24,7 +24,9 @@ def vanishing_gradients(case: Case) -> Finding | None:
     row = case.late_row
     if row is None or case.divergence is not None:
         return None
-    spans = [span for span in (case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")) if span]
+    first, later = case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")
+    # One that is gone altogether, exactly zero, has no profile any more; then the first one counts.
+    spans = [span for span in (first, later or first) if span]
     limit = thresholds.VANISHED_DECADES if case.is_stuck else thresholds.VANISHED_UNNOTICED_DECADES
     if len(spans) < 2 or min(span.decades for span in spans) < limit:
         return None
@@ -34,7 +36,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
     late = spans[-1]
     kind = each(case.run.layers[late.first].kind)
     cause = (
-        f"The gradient shrinks {number(late.slope)} decades {kind} on its way to the input: "
+        f"The gradient shrinks {decades(late.slope)} {kind} on its way to the input: "
         f"rms {number(late.last_rms)} at {case.place(late.last)}, {number(late.first_rms)} at {case.place(late.first)}, "
         f"so the first layers move {number(starved)} times as far as the last; {loss_fate(case)}."
     )
@@ -73,25 +75,26 @@ def exploding_gradients(case: Case) -> Finding | None:
     activations; there the forward signal grows first. Looks like a learning rate that is too high; there the updates are large
     before the gradients leap.
     """
-    if case.divergence is None:
-        return None
-    return _along_depth(case) or _in_one_step(case, case.divergence.row)
+    return _along_depth(case) or (_in_one_step(case, case.divergence.row) if case.divergence is not None else None)
 
 
 def _along_depth(case: Case) -> Finding | None:
     start = case.span(case.first_row, "activation_gradient")
-    if start is None or -start.decades < thresholds.EXPLODED_GRADIENT_DECADES:
+    if start is None or case.profile.size < thresholds.COMPOUNDING_LAYERS:
+        return None
+    limit = thresholds.EXPLODED_GRADIENT_DECADES if case.is_normalised else thresholds.EXPLODED_PLAIN_GRADIENT_DECADES
+    if -start.decades < limit:
         return None
     kind = each(case.run.layers[start.first].kind)
     cause = (
-        f"The gradient grows {number(-start.slope)} decades {kind} on its way to the input, already at the first step: "
+        f"The gradient grows {decades(-start.slope)} {kind} on its way to the input, already at the first step: "
         f"rms {number(start.last_rms)} at {case.place(start.last)}, {number(start.first_rms)} at {case.place(start.first)}; "
         f"{loss_fate(case)}."
     )
     growth = Evidence(
         "growth of the activation gradient towards the input",
         -start.decades,
-        thresholds.EXPLODED_GRADIENT_DECADES,
+        limit,
         "decades",
         case.step(start.step),
     )
@@ -127,7 +130,7 @@ def _finding(
 ) -> Finding:
     return Finding(
         id="exploding-gradients",
-        severity="error",
+        severity=case.severity(),
         confidence=confidence,
         layers=layers,
         step=step,
@@ -139,8 +142,10 @@ def _finding(
 
 
 def _starvation(case: Case) -> float:
-    """Median update ratio of the first third of the profile against that of the last third; NaN where it was not recorded."""
+    """Median update ratio of the first third of the profile against the last third or the last layer of all; NaN where not recorded."""
     along = robust.median(case.update_ratio[:, case.profile], axis=0)
     third = max(1, along.size // 3)
-    first, last = float(robust.median(along[:third])), float(robust.median(along[-third:]))
+    deepest = case.update_ratio[:, case.last_layer] if case.last_layer is not None else np.zeros(0)
+    first = float(robust.median(along[:third]))
+    last = float(np.fmax(robust.median(along[-third:]), robust.median(deepest)))
     return first / last if last > 0 else float("nan")

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import number
+from bnprobe.diagnose.wording import decades, number
 
 
 def nothing_recorded(case: Case) -> Finding | None:
@@ -36,7 +36,7 @@ def healthy(case: Case) -> Finding:
     span = case.span(case.late_row)
     if span is not None:
         growth, step = "growth of the activations along depth", case.step(span.step)
-        parts.append(f"the activations grow {number(round(span.slope, 3) + 0.0)} decades a layer along depth")
+        parts.append(f"the activations grow {decades(round(span.slope, 3) + 0.0)} a layer along depth")
         evidence.append(Evidence(growth, span.slope, None, "decades per layer", step))
     ratio = case.update_ratio[np.isfinite(case.update_ratio)]
     if ratio.size:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import training
+from bnprobe.analyse.layers import TRANSFORMING, module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -17,6 +18,9 @@ from bnprobe.diagnose.wording import loss_fate, number, times
 _AUTOGRAD = "backward adds to .grad (PyTorch, torch.Tensor.backward)"
 _MODES = "dropout and batch norm behave differently in training and evaluation (PyTorch, torch.nn.Module.eval)"
 _OPTIMIZERS = "an optimizer moves the parameters it was given, and those only where they have a gradient (PyTorch, torch.optim)"
+
+#: Small trained parts beside weights that are kept, by the names that libraries give them.
+_ADAPTERS = ("lora", "adapter", "prompt", "prefix")
 
 
 def missing_zero_grad(case: Case) -> Finding | None:
@@ -99,8 +103,8 @@ def frozen_parameters(case: Case) -> Finding | None:
 
     Looks for parameters that ask for a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
     ever reached (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be
-    meant, as when a backbone is kept: it is told for information while the rest learns. Looks like vanishing gradients; those are
-    small, not absent. An unused layer is no matter: only layers that were measured in forwards count.
+    meant, as when a backbone is kept: it is told for information while the rest learns, unless trained layers lie before it. Looks like
+    vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were measured count.
     """
     forgotten, frozen = training.untrained_elements(case.run)
     unreached = training.unreached_layers(case.run)
@@ -139,18 +143,32 @@ def _kept(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) ->
     if not layers.size:
         return None
     count = float(np.nansum(frozen))
+    is_between = _is_behind_trained(case, layers)
     return Finding(
         id="frozen-parameters",
-        severity="warning" if case.is_stuck else "info",
-        confidence=0.6,
+        severity="warning" if case.is_stuck or is_between else "info",
+        confidence=0.7 if is_between else 0.6,
         layers=tuple(case.name(layer) for layer in layers[:3]),
         step=case.step(case.first_row),
         evidence=(Evidence("parameters that ask for no gradient", count, 0.0),),
-        cause=f"A part of the network is kept as it is: the {number(count)} parameters of {_names(case, layers)} ask for no gradient; "
+        cause=f"A part of the network is kept as it is{', although layers before it train' if is_between else ''}: the {number(count)} "
+        f"parameters of {_names(case, layers)} ask for no gradient; "
         f"{loss_fate(case)}.",
         fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
         source=_OPTIMIZERS,
     )
+
+
+def _is_behind_trained(case: Case, layers: NDArray[np.int64]) -> bool:
+    """Whether a layer that is kept receives what trained ones make. A backbone comes first; adapters are known by their names."""
+    run = case.run
+    trained = {parameter.layer for parameter in run.parameters if parameter.group >= 0}
+    trained -= {case.name(layer) for layer in layers}
+    if any(word in name.lower() for name in trained for word in _ADAPTERS):
+        return False
+    before = [layer.depth for layer in run.layers if module_of(layer.name) in trained]
+    kept = [run.layers[layer].depth for layer in layers if run.layers[layer].kind in TRANSFORMING]
+    return bool(before and kept) and min(before) < max(kept)
 
 
 def _names(case: Case, layers: NDArray[np.int64]) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from bnprobe.analyse import robust, spikes
+from bnprobe.analyse.layers import module_of
+from bnprobe.diagnose import data, thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number
+from bnprobe.diagnose.wording import loss_fate, number, times, with_remedy
 
 _CROSS_ENTROPY = "torch.nn.functional.cross_entropy takes logits: it applies log-softmax itself"
 
@@ -50,3 +55,111 @@ def _squashing_layer(case: Case) -> int | None:
     """The deepest module that squashes; without one the deepest layer with weights, behind which a function did."""
     squashing = [(layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.type in _SQUASHING]
     return max(squashing)[1] if squashing else case.last_layer
+
+
+def loss_spike(case: Case) -> Finding | None:
+    """The loss rises suddenly and stays high for some steps, in a run that is not lost.
+
+    Looks for losses far above those right before, over several steps; of what was measured around that step it says what moved first: the
+    batch, the gradient of that step, or the update of the step before. Looks like the noise of small batches; there the next loss is
+    back. Looks like a divergence; there the loss does not come back. A rate that rises slowly raises the loss slowly.
+    """
+    found = spikes.spikes(case.run, thresholds.SPIKE_BEFORE, thresholds.SPIKE_LENGTH, thresholds.SPIKE_SIGMAS, thresholds.SPIKE_TIMES)
+    if case.divergence is not None or not found:
+        return None
+    spike = max(found, key=lambda one: one.loss / one.level)
+    mover = _first_mover(case, spike.row)
+    fate = f"it was back after {spike.length} steps" if spike.came_back else "it has not come back"
+    others = f" ({len(found) - 1} smaller ones besides)" if len(found) > 1 else ""
+    evidence = [
+        Evidence("highest loss of the spike", spike.loss, spike.level * thresholds.SPIKE_TIMES, "as the loss", spike.step),
+        Evidence("rise above the losses before it", spike.rise, thresholds.SPIKE_SIGMAS, "deviations", spike.step),
+    ]
+    if mover is not None:
+        evidence.append(Evidence(mover.what, mover.value, mover.usual, "", case.step(mover.row)))
+    first = mover.words if mover is not None else "what moved first was not measured"
+    return Finding(
+        id="loss-spike",
+        severity="warning",
+        confidence=0.8,
+        layers=mover.layers if mover is not None else (),
+        step=case.step(mover.row) if mover is not None else spike.step,
+        evidence=tuple(evidence),
+        cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {fate}; {first}.",
+        fix=with_remedy(_remedy(mover), "clip-norm"),
+        source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
+    )
+
+
+class _Mover(NamedTuple):
+    """What left its course first: what it is, its value and usual size, where and when, in words."""
+
+    kind: str
+    what: str
+    value: float
+    usual: float
+    layers: tuple[str, ...]
+    row: int
+    words: str
+
+
+def _first_mover(case: Case, row: int) -> _Mover | None:
+    """Ask in order of time: the update of the step before, the batch of the step, its gradient."""
+    return _large_update(case, row) or _odd_batch(case, row) or _large_gradient(case, row)
+
+
+def _large_update(case: Case, row: int) -> _Mover | None:
+    ratio = case.update_ratio
+    largest = np.nanmax(np.where(np.isfinite(ratio), ratio, -1.0), axis=1, initial=-1.0)
+    rows = np.flatnonzero(largest[:row] >= 0)
+    if rows.size <= thresholds.CALM_STEPS or row - rows[-1] > thresholds.NEAR_STEPS:
+        return None
+    usual = float(np.median(largest[rows[-1 - thresholds.CALM_STEPS : -1]]))
+    last = int(rows[-1])
+    if not largest[last] > thresholds.MOVER_TIMES * usual:
+        return None
+    layer = module_of(case.name(int(np.argmax(np.where(np.isfinite(ratio[last]), ratio[last], -1.0)))))
+    value = float(largest[last])
+    words = f"the update of step {case.step(last)} moved first, being {times(value / usual)} its usual size"
+    rates = case.run["learning_rate"]
+    before, now = (float(np.nanmax(rates[at], initial=0.0)) for at in (max(last - 1, 0), last))
+    words += f" as the learning rate went from {number(before)} to {number(now)}" if now > thresholds.MOVER_TIMES * before > 0 else ""
+    return _Mover("update", f"largest update ratio, of {layer}", value, usual, (layer,), last, words)
+
+
+def _odd_batch(case: Case, row: int) -> _Mover | None:
+    size = case.size
+    rows = case.measured_rows[case.measured_rows < row][-thresholds.CALM_STEPS :]
+    layer = data.input_layer(case)
+    if layer is None or rows.size < thresholds.CALM_LOSSES or not np.isfinite(size[row, layer]):
+        return None
+    usual, width = float(robust.median(size[rows, layer])), float(robust.spread(size[rows, layer]))
+    change = abs(float(size[row, layer]) - usual)
+    if not change > max(thresholds.SPIKE_SIGMAS * width, thresholds.ODD_BATCH_DECADES):
+        return None
+    rms = 10 ** float(size[row, layer])
+    words = f"the batch of step {case.step(row)} moved first: its input has rms {number(rms)}, usual is {number(10**usual)}"
+    return _Mover("batch", "rms of the input", rms, 10**usual, (case.name(layer),), row, words)
+
+
+def _large_gradient(case: Case, row: int) -> _Mover | None:
+    norm = case.gradient_norm
+    rows = np.flatnonzero(np.isfinite(norm[:row]))[-thresholds.CALM_STEPS :]
+    if rows.size < thresholds.CALM_LOSSES or not np.isfinite(norm[row]):
+        return None
+    usual = float(np.median(norm[rows]))
+    if not norm[row] > thresholds.MOVER_TIMES * usual > 0:
+        return None
+    parameters = case.run["parameter_gradient_norm"][row]
+    worst = case.run.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
+    rise = times(float(norm[row]) / usual)
+    words = f"the gradient of the same step is {rise} its usual norm, most of it in {worst.name}, after updates of the usual size"
+    return _Mover("gradient", "gradient norm", float(norm[row]), usual, (worst.layer,) if worst.layer else (), row, words)
+
+
+def _remedy(mover: _Mover | None) -> str:
+    if mover is not None and mover.kind == "batch":
+        return "Look at the batch of that step, and clip the gradient's norm so that no single batch can do this"
+    if mover is not None and mover.kind == "update":
+        return "Look at what the learning rate did there, and clip the gradient's norm"
+    return "Clip the gradient's norm at a few times its usual value, and look at the batch of that step: its labels, its weight in the loss"

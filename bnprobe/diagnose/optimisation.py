@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnprobe.analyse import robust
+from bnprobe.analyse import decay, robust, updates
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, percent, with_rate_search
+from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rate_search
 
 
 def learning_rate_too_low(case: Case) -> Finding | None:
@@ -39,6 +39,52 @@ def learning_rate_too_low(case: Case) -> Finding | None:
         f"{loss_fate(case)}.",
         fix=with_rate_search("Raise the learning rate by factors of ten"),
         source="update ratio ||dw|| / ||w||, of which 1e-3 a step is usual",
+    )
+
+
+def weight_decay_too_strong(case: Case) -> Finding | None:
+    """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
+
+    Looks for weights that have lost a third of their norm while the decay alone takes a noticeable share of them in every step, or,
+    where an adaptive optimizer divides it with the gradient, is larger than the gradient. Looks like a learning rate that is too low,
+    for the loss stays; there the weights stay, too. Looks like a mean shift, for the biases are what is left; it follows. Behind a
+    normalisation weights may shrink without harm, but take thousands of steps for it.
+    """
+    run = case.run
+    weights = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
+    rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
+    if rows.size < thresholds.DEAD_STEPS:
+        return None
+    total = updates.total_norm(run["weight_norm"][:, weights])
+    left = float(total[rows[-1]] / total[rows[0]])
+    pulls = [(decay.pull(run, index, rows), index) for index in weights]
+    pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
+    if not left < thresholds.SHRUNK or not pulls:
+        return None
+    strongest, index = max(pulls, key=lambda one: one[0].each_step)
+    against = strongest.against_gradient
+    is_fast = strongest.each_step >= thresholds.DECAY_PER_STEP and not strongest.is_adapted
+    is_ruling = against > 1.0 and not case.has_learned
+    if not (is_fast or is_ruling):
+        return None
+    parameter, step = run.parameters[index], case.step(int(rows[0]))
+    evidence = [
+        Evidence("norm of the weights against their first", left, thresholds.SHRUNK, "", case.step(int(rows[-1]))),
+        Evidence("weight decay", strongest.decay, None, "", step),
+        Evidence("share of a weight that the decay takes in one step", strongest.each_step, thresholds.DECAY_PER_STEP, "", step),
+        Evidence(f"decay of {parameter.name} against its gradient", against, 1.0, ""),
+    ]
+    return Finding(
+        id="weight-decay-too-strong",
+        severity=case.severity() if case.has_learned else "error",
+        confidence=0.9 if is_fast else 0.7,
+        layers=(parameter.layer,),
+        step=step,
+        evidence=tuple(evidence),
+        cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm has fallen to {percent(left)} of the "
+        f"first, and the decay of {parameter.name} is {times(against)} its gradient; {loss_fate(case)}.",
+        fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
+        source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import number
+from bnprobe.diagnose.wording import measured, number
 
 WIDTH = 100
 
@@ -49,7 +49,6 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _evidence(one: Evidence) -> str:
-    units = f" {one.units}" if one.units else ""
     limit = f" (threshold {number(one.threshold)})" if one.threshold is not None else ""
     when = f" at step {one.step}" if one.step is not None else ""
-    return f"{one.what}: {number(one.value)}{units}{when}{limit}"
+    return f"{one.what}: {measured(one.value, one.units)}{when}{limit}"

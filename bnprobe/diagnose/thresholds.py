@@ -27,6 +27,8 @@ LEARNED_SHARE = 0.75
 #: Growth of the activations over the whole depth before the first update, decades. Measured: -4 to 0.1 in thirty sound trainings;
 #: 1.6 in a residual network of 26 layers without normalisation, 1.9 to 2.6 in one of 38.
 EXPLODED_DECADES = 1.0
+#: The same in a run that trains all the same: no longer a matter of taste. Measured: -0.9 to 0.8 in sound trainings.
+EXPLODED_UNNOTICED_DECADES = 2.0
 #: Growth in one layer that can compound. Convention: 0.02 decades are a factor of ten over fifty layers.
 GROWTH_PER_LAYER = 0.02
 #: The same while training, shortly before a divergence; more, because training itself widens a profile. Measured.
@@ -39,6 +41,9 @@ COMMON_MODE_FRACTION = 0.95
 #: Rise of that share from the first to the last layer. Practice: a signal that is common from the start (a constant input) is
 #: another fault.
 COMMON_MODE_RISE = 0.3
+#: The same as a ratio of A / (B + W), which still tells where the share is near one from the first layer on. Measured: 7 to 37 in
+#: networks whose mean shifts; alone it says nothing, being 0.1 to 70 before the first update of sound ones.
+COMMON_MODE_ODDS = 5.0
 #: Share from which the deepest third of the layers counts as shifted. Measured: 0.2 to 0.5 with normalisation, 0.7 to 1 after
 #: a shift; up to 1 at the start of sound networks whose signal shrinks along depth, which is why growth is asked for as well.
 SHIFTED_FRACTION = 0.6
@@ -53,6 +58,10 @@ STARVED_RATIO = 1e-2
 #: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
 #: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks.
 EXPLODED_GRADIENT_DECADES = 3.0
+#: The same in a network without normalisation, which has no such factor. Measured: -2.1 to 0.3 in sound trainings of 3 to 40 layers.
+EXPLODED_PLAIN_GRADIENT_DECADES = 1.0
+#: Layers that growth from layer to layer needs to compound. Practice.
+COMPOUNDING_LAYERS = 8
 #: Leap of the total gradient norm above its own early median. Practice: clipping thresholds are set to a few times the typical
 #: norm.
 GRADIENT_LEAP = 100.0
@@ -60,6 +69,8 @@ GRADIENT_LEAP = 100.0
 #: Update ratio of a training step that cannot be a small one. Practice: 1e-3 is healthy; a tenth of the weight in one step is
 #: not small.
 LARGE_UPDATE_RATIO = 0.1
+#: Updates within this factor of a large one, in the steps right before it, belong to the same ascent. Practice: half a decade.
+RAMP = 3.0
 #: Distance moved, as update ratio times steps, below which a network is where it was. Practice.
 UNMOVED_DISTANCE = 1e-2
 
@@ -69,6 +80,10 @@ DEAD_SHARE = 0.5
 DEAD_LAYER_SHARE = 0.9
 #: Observed steps over which a unit has to be silent to count as dead. Practice: a handful of batches.
 DEAD_STEPS = 5
+
+#: Slope that is left of a bounded activation, its mean derivative over the largest, below which it is saturated. Measured: 0.4 to
+#: 0.95 in sound trainings with tanh and the logistic function, 0.01 to 0.1 in saturated ones.
+SATURATED_SLOPE = 0.15
 
 #: Size of the network's input beyond which it is not scaled. Practice: standardised inputs have rms 1; pixels of 0 to 255
 #: have about 100.
@@ -94,7 +109,51 @@ UNCLEARED_SHARE = 0.8
 #: Steps that ended a run in evaluation mode. Convention: two are no accident of where the recording was cut.
 EVALUATING_STEPS = 2
 
+#: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
+#: which one value overflows lies within two decades of it.
+NEAR_OVERFLOW = 1e-2
+#: Steps in which a gradient scaler may look for its scale. Practice: it starts at 2^16 and halves.
+SCALE_SEARCH_STEPS = 16
+#: Share of later updates that a scaler refuses, from which it is no search. Practice: it refuses one in 2000 once it is settled.
+REFUSED_SHARE = 0.3
+
+#: Norm of the weights against their first, below which they have shrunk. Practice: training moves it by some tens of per cent.
+SHRUNK = 0.7
+#: Share of a weight that its decay takes away in one step. Practice: 5e-4 at a rate of 0.1 with momentum 0.9 takes 5e-4.
+DECAY_PER_STEP = 3e-3
+
+#: A spike rises above the median of the losses before it by this many deviations, to this many times it, and above the largest of them.
+#: Measured: at most 5 deviations and 1.6 times in sound trainings with batches of 32 and more.
+SPIKE_SIGMAS = 8.0
+SPIKE_TIMES = 1.5
+#: Losses before a spike that make its level, and losses from it on whose median has to be high: what is back at once is a hard batch.
+SPIKE_BEFORE = 20
+SPIKE_LENGTH = 3
+#: An update or a gradient is what moved first when it is this many times its usual size, not more than so many steps before. Practice.
+MOVER_TIMES = 3.0
+NEAR_STEPS = 5
+#: The same for the size of the input, in decades: batches of the same data differ by less. Practice.
+ODD_BATCH_DECADES = 0.15
+
+#: Values of a channel from which batch statistics are mostly noise: the deviation of a mean of 8 values is a third of theirs.
+#: Practice; and Wu, He 2018, Figure 1: batches of 8 and fewer lose accuracy.
+FEW_VALUES = 8.0
+#: The same in samples, where a sample has many positions: these are no independent values.
+FEW_SAMPLES = 4.0
+NOISY_STATISTICS = 0.3
+#: Gap between training and evaluation, in standard deviations, that chance does not explain: at least this, and this many times what
+#: as many independent values as there are samples would make. Measured: 0.2 to 0.35 in sound trainings with 32 samples.
+EVALUATION_GAP = 0.5
+GAP_TIMES = 2.0
+#: Late measured steps that show whether a gap stays.
+GAP_STEPS = 3
+#: Gap of one call of a batch norm that is called several times. Practice: as above.
+REUSED_GAP = 0.5
+
 #: Difference between rows that are equal but for rounding, and that are still so near each other that they act as one. Measured: 0 for
 #: copies, 1 and more for random rows; copies that random biases pull apart have come to 0.01 to 0.6 after a hundred steps.
 EQUAL_ROWS = 1e-5
 NEARLY_EQUAL_ROWS = 0.1
+#: Snapshots after which a single constant layer has been told apart. Measured: the last layers of residual branches, started at zero, are
+#: equal after the first update, as none reached them, and 0.7 and more apart after the second.
+SYMMETRIC_SNAPSHOTS = 3

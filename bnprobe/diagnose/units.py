@@ -1,15 +1,33 @@
-"""Causes in single units: channels that no longer answer to any input."""
+"""Causes in single units: channels that no longer answer to any input, and units driven to the bounds of their activation."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bnprobe.analyse import units
+from bnprobe.analyse.layers import TRANSFORMING
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import loss_fate, percent
 
+#: Operations whose output can fall silent for every input.
+_SILENCING = (
+    "relu",
+    "threshold",
+    "clamp",
+    "clampmin",
+    "hardtanh",
+    "maxpool2dwithindices",
+    "maxpool2d",
+    "adaptiveavgpool2d",
+    "view",
+    "unsafeview",
+)
+
 _SOURCE = "Maas, Hannun, Ng 2013 (rectifier nonlinearities); dead is a channel that is zero for the whole batch, step after step"
+_SATURATION = "Glorot, Bengio 2010, section 3: the derivative of a saturated unit is near zero"
 
 
 def dead_units(case: Case) -> Finding | None:
@@ -54,6 +72,60 @@ def dead_units(case: Case) -> Finding | None:
     )
 
 
+def saturated_units(case: Case) -> Finding | None:
+    """Bounded activations (tanh, the logistic function) sit at their bounds, where their slope is next to nothing.
+
+    Looks at the mean slope that is left of each, which the recorded moments give exactly, in the last measured steps. Looks like
+    vanishing gradients without saturation, as of small weights; there the slope is whole. Looks like an input that is not scaled,
+    which is named first where it is the reason. The last activation of a network may be meant to be at its bounds, as one that paints
+    pixels, and is left out; so is a single saturated layer, a gate perhaps, among others that are not, in a run that learns.
+    """
+    slope = units.remaining_slope(case.run)
+    end = case.divergence.row if case.divergence is not None else case.run.steps - 1
+    slope[end + 1 :] = np.nan
+    inner = [index for index in np.flatnonzero(np.isfinite(slope).any(axis=0)) if _feeds_a_layer(case, int(index))]
+    saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(slope[:, index])).size}
+    if not saturated or (2 * len(saturated) <= len(inner) and not (case.is_harmed or case.is_stuck)):
+        return None
+    first = min(saturated, key=lambda index: (_saturated_rows(slope[:, index])[0], case.run.layers[index].depth))
+    row = int(_saturated_rows(slope[:, first])[0])
+    worst = min(saturated, key=lambda index: float(slope[saturated[index], index]))
+    left, late = float(slope[saturated[worst], worst]), case.step(int(saturated[worst]))
+    when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
+    return Finding(
+        id="saturated-units",
+        severity=case.severity(),
+        confidence=0.9 if left < thresholds.SATURATED_SLOPE / 2 else 0.7,
+        layers=tuple(dict.fromkeys([case.name(int(first)), case.name(int(worst))])),
+        step=case.step(row),
+        evidence=(
+            Evidence(f"share of the slope left at {case.name(int(worst))}", left, thresholds.SATURATED_SLOPE, "", late),
+            Evidence("saturated layers", float(len(saturated)), None),
+            Evidence("layers of bounded activations", float(len(inner)), None),
+        ),
+        cause=f"The units of {case.place(int(first))} are at the bounds of their activation {when}: of its largest slope "
+        f"{percent(float(slope[saturated[first], first]))} is left on average, and as little of the gradient passes; {loss_fate(case)}.",
+        fix="Initialise the layer before it smaller (`torch.nn.init.xavier_uniform_`), scale its input, normalise before the activation, "
+        "or use one without bounds.",
+        source=_SATURATION,
+    )
+
+
+def _saturated_rows(slope: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The measured rows from which on a layer stayed saturated; none where its last one was not."""
+    seen = np.flatnonzero(np.isfinite(slope))
+    free = np.flatnonzero(slope[seen] >= thresholds.SATURATED_SLOPE)
+    return seen[int(free[-1]) + 1 :] if free.size else seen
+
+
+def _feeds_a_layer(case: Case, layer: int) -> bool:
+    """Whether weights follow in its model: what was measured as the input of a layer does, the output of a network does not."""
+    described = case.run.layers[layer]
+    if described.role == "input":
+        return True
+    return any(other.model == described.model and other.depth > described.depth and other.kind in TRANSFORMING for other in case.run.layers)
+
+
 def _limit(case: Case) -> float:
     """A run that trains can spare half of a layer; one that is harmed cannot."""
     return thresholds.DEAD_SHARE if case.is_harmed else thresholds.DEAD_LAYER_SHARE
@@ -65,7 +137,8 @@ def _is_dead(case: Case, layer: int) -> bool:
         return False
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
         seen = case.run["activation_dead"][case.measured_rows, layer]
-        return described.depth > 0 and bool(seen[0] < thresholds.DEAD_SHARE)
+        is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
+        return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
     return described.kind == "activation"
 
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bnprobe.diagnose import activations, data, divergence, gradients, health, initialisation, loop, loss, optimisation, units
+from bnprobe.diagnose import (
+    activations,
+    arithmetic,
+    batch_norm,
+    data,
+    divergence,
+    gradients,
+    health,
+    initialisation,
+    loop,
+    loss,
+    optimisation,
+    units,
+)
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.text import verdict_line
@@ -21,15 +34,22 @@ CAUSES: dict[str, Callable[[Case], Finding | None]] = {
     "frozen-parameters": loop.frozen_parameters,
     "double-softmax": loss.double_softmax,
     "symmetric-initialisation": initialisation.symmetric_initialisation,
-    "numerical-fault": divergence.numerical_fault,
+    "half-precision-overflow": arithmetic.half_precision_overflow,
+    "numerical-fault": arithmetic.numerical_fault,
+    "batch-norm-reused": batch_norm.batch_norm_reused,
+    "batch-norm-small-batch": batch_norm.batch_norm_small_batch,
+    "batch-norm-train-eval-gap": batch_norm.batch_norm_train_eval_gap,
     "unscaled-input": data.unscaled_input,
     "exploding-activations": activations.exploding_activations,
     "exploding-gradients": gradients.exploding_gradients,
     "vanishing-gradients": gradients.vanishing_gradients,
+    "weight-decay-too-strong": optimisation.weight_decay_too_strong,
     "mean-shift": activations.mean_shift,
+    "saturated-units": units.saturated_units,
     "dead-units": units.dead_units,
     "learning-rate-too-high": divergence.learning_rate_too_high,
     "learning-rate-too-low": optimisation.learning_rate_too_low,
+    "loss-spike": loss.loss_spike,
 }
 #: Asked in this order when no cause was found.
 REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_divergence, optimisation.stuck)
@@ -41,15 +61,27 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
     "frozen-parameters": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
     "double-softmax": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units"),
-    "symmetric-initialisation": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
+    "symmetric-initialisation": (
+        "exploding-activations",
+        "vanishing-gradients",
+        "learning-rate-too-low",
+        "mean-shift",
+        "dead-units",
+        "learning-rate-too-high",
+    ),
+    "batch-norm-reused": ("batch-norm-train-eval-gap",),
+    "batch-norm-small-batch": ("batch-norm-train-eval-gap", "learning-rate-too-high", "mean-shift"),
+    "half-precision-overflow": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
     "numerical-fault": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
     "unscaled-input": tuple(one for one in CAUSES if one not in ("numerical-fault", "unscaled-input")),
-    "exploding-activations": ("exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high"),
+    "exploding-activations": ("exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high", "half-precision-overflow"),
     "exploding-gradients": ("exploding-activations", "mean-shift", "dead-units", "learning-rate-too-high"),
+    "weight-decay-too-strong": (*_OF_STEP_SIZE, "learning-rate-too-high", "vanishing-gradients", "learning-rate-too-low"),
+    "saturated-units": ("vanishing-gradients", "learning-rate-too-low", "mean-shift"),
     "vanishing-gradients": ("mean-shift", "dead-units", "learning-rate-too-low"),
     "mean-shift": ("exploding-activations", "vanishing-gradients", "dead-units", "learning-rate-too-high"),
     "dead-units": ("mean-shift", "vanishing-gradients", "learning-rate-too-low"),
-    "learning-rate-too-high": ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units"),
+    "learning-rate-too-high": (*_OF_STEP_SIZE, "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
 }
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 

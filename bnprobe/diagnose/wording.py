@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose.case import Case
 
 _COMMANDS = Path(__file__).parent.parent / "cli"
@@ -40,6 +41,26 @@ def times(ratio: float) -> str:
     return f"{number(float(f'{ratio:.2g}'))} times"
 
 
+def decades(value: float) -> str:
+    """A number of decades in words.
+
+    >>> decades(1.0), decades(0.2)
+    ('1 decade', '0.2 decades')
+    """
+    return measured(value, "decades")
+
+
+def measured(value: float, units: str) -> str:
+    """A number with its unit, in the singular where it is one.
+
+    >>> measured(1.0, "decades per layer"), measured(3.0, "calls"), measured(0.5, "")
+    ('1 decade per layer', '3 calls', '0.5')
+    """
+    text, (unit, *rest) = number(value), units.split(" ") if units else ("",)
+    singular = unit.removesuffix("s") if text == "1" and unit != "as" else unit
+    return " ".join(part for part in (text, singular, *rest) if part)
+
+
 def against_weights(ratio: float) -> str:
     """An update ratio in words.
 
@@ -47,6 +68,11 @@ def against_weights(ratio: float) -> str:
     ("13.8 % of its weights' size", "27.7 times its weights' size")
     """
     return f"{percent(ratio)} of its weights' size" if ratio < 1 else f"{number(ratio)} times its weights' size"
+
+
+def module_place(case: Case, layer: int) -> str:
+    """The module of a layer as it reads in a sentence."""
+    return case.place(layer).replace(case.name(layer), module_of(case.name(layer)), 1)
 
 
 def loss_fate(case: Case) -> str:

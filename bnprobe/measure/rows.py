@@ -15,7 +15,7 @@ from bnprobe.measure.norms import norms
 
 @torch.no_grad()
 def row_difference(weights: Sequence[torch.Tensor | None]) -> torch.Tensor:
-    """How far the first row of each weight is from the second and the last.
+    """How far the first row of each weight is from the two after it: the rows of one gate, where a recurrent weight stacks several.
 
     Args:
         weights: (O, I, ...) each, any real dtypes and devices; None for what is not to be compared.
@@ -32,7 +32,7 @@ def row_difference(weights: Sequence[torch.Tensor | None]) -> torch.Tensor:
     compared = [(place, weight) for place, weight in enumerate(weights) if weight is not None and weight.dim() > 1 and len(weight) > 1]
     if not compared:
         return result
-    rows = [[weight[row].detach() for _, weight in compared] for row in (0, 1, -1)]
+    rows = [[weight[row % len(weight)].detach() for _, weight in compared] for row in (0, 1, 2)]
     distances = [torch._foreach_sub(rows[0], others) for others in rows[1:]]
     lengths = norms([row for group in (*rows, *distances) for row in group]).reshape(5, len(compared))
     largest, furthest = lengths[:3].amax(0), lengths[3:].amax(0)

@@ -421,7 +421,7 @@ class Recorder:
             step.modes = self._forward.take_modes(taps, self._axes.trains)
             if step.observed and self._schedule.is_snapshot(step.number) and self._optimizers.constructed and not self._counts_backwards:
                 modules = [module for tap in taps if not tap.is_gradient and (module := tap.key.module()) is not None]
-                step.untrained = find_untrained(modules, self._census.roots(), self._optimizers.constructed)
+                step.untrained = find_untrained(modules, self._optimizers.constructed)
             self._compiled.forget()
             self._backward.end_step()
             self._line.begin_step()

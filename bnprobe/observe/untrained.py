@@ -19,23 +19,14 @@ class Untrained(NamedTuple):
     forgotten: int
 
 
-def find_untrained(
-    modules: Iterable[nn.Module], roots: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]
-) -> dict[int, Untrained]:
+def find_untrained(modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> dict[int, Untrained]:
     """Count what is not trained, by id of the module.
 
     Args:
         modules: those whose layers were measured.
-        roots: all models.
         optimizers: all that exist.
-
-    Returns:
-        Nothing at all where an optimizer trains tensors that are no module's parameters (flat buffers, copies in another precision): the
-        modules' own ones are then trained behind their backs.
     """
     trained = {id(parameter) for optimizer in optimizers for parameter in trained_parameters(optimizer.param_groups)}
-    if not trained <= {id(parameter) for root in roots for parameter in root.parameters()}:
-        return {}
     counts: dict[int, Untrained] = {}
     for module in modules:
         frozen = forgotten = 0

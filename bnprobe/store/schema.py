@@ -259,8 +259,8 @@ _SNAPSHOT = [
         ("snapshot", "parameter"),
         "f4",
         "1",
-        "how far a weight's first two rows, and its first and last, differ after the update; 0 where units are copies of each other",
-        "max(||w_0 - w_1||, ||w_0 - w_last||) / max(||w_0||, ||w_1||, ||w_last||)",
+        "how far a weight's first row and the two after it differ after the update; 0 where units are copies of each other",
+        "max(||w_0 - w_1||, ||w_0 - w_2||) / max(||w_0||, ||w_1||, ||w_2||)",
         "units with equal weights have equal gradients and stay equal (Goodfellow, Bengio, Courville 2016, section 8.4)",
     ),
     Variable(

@@ -33,3 +33,24 @@ def test_gaps_and_empty_runs(tmp_path: Path) -> None:
     made.observed[:] = False
     assert np.isnan(units.lasting_dead_share(made.run(), 5)).all()
     assert (units.lasting_dead_share(read_run(healthy(tmp_path / "healthy.h5")), 5) == 0).all()
+
+
+def test_the_slope_left_of_bounded_activations_is_their_mean_derivative() -> None:
+    rng = np.random.default_rng(0)
+    x = 3 * rng.standard_normal((256, 16))
+    made = residual_recording(steps=3)
+    places = {"Tanh": 2, "Sigmoid": made.index("classifier") - 1}
+    outputs = {"Tanh": np.tanh(x), "Sigmoid": 1 / (1 + np.exp(-x))}
+    derivatives = {"Tanh": 1 - outputs["Tanh"] ** 2, "Sigmoid": 4 * outputs["Sigmoid"] * (1 - outputs["Sigmoid"])}
+    for kind, place in places.items():
+        made.layers[place] |= {"layer_type": kind, "channels": 16}
+        made.activation.rms[:, place] = np.sqrt((outputs[kind] ** 2).mean())
+    run = made.run()
+    channels = run.channel_slice(places["Sigmoid"])
+    run["channel_mean"][:, channels] = outputs["Sigmoid"].mean(0)
+    run["channel_variance"][:, channels] = outputs["Sigmoid"].var(0)
+    slope = units.remaining_slope(run)
+    for kind, place in places.items():
+        np.testing.assert_allclose(slope[:, place], derivatives[kind].mean(), rtol=1e-5)
+    others = np.delete(slope, list(places.values()), axis=1)
+    assert np.isnan(others).all()

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.loss import loss_spike
+from tests.synthetic_runs import residual_recording
 
 Findings = Callable[..., list[Finding]]
 
@@ -20,3 +24,27 @@ def test_softmax_before_cross_entropy(findings: Findings, every: int, seed: int)
 
 def test_probabilities_for_a_loss_that_wants_them(findings: Findings) -> None:
     assert [one.id for one in findings("probabilities")] == ["healthy"]
+
+
+class TestLossSpike:
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("every", [1, 5])
+    def test_an_odd_batch(self, findings: Findings, seed: int, every: int) -> None:
+        (first, *_) = findings("loss-spike-batch", seed, every=every)
+        assert (first.id, first.severity, first.step, first.layers) == ("loss-spike", "warning", 40, ("0:input",))
+        assert "the batch of step 40 moved first" in first.cause
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_rate_that_leaps(self, findings: Findings, seed: int) -> None:
+        (first, *_) = findings("loss-spike-rate", seed)
+        assert (first.id, first.step) == ("loss-spike", 40)
+        assert "the update of step 40 moved first" in first.cause
+        assert "as the learning rate went from 0.05 to 3" in first.cause
+
+    def test_a_lost_run_has_no_spike(self) -> None:
+        made = residual_recording(steps=60)
+        made.loss[40:] *= 50
+        assert loss_spike(Case(made.run())) is not None
+        made.loss[50:] = np.nan
+        made.events.append((50, "divergence", "the loss is nan"))
+        assert loss_spike(Case(made.run())) is None

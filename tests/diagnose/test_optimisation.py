@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from bnprobe.diagnose import diagnose
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.optimisation import weight_decay_too_strong
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -60,3 +64,24 @@ def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
     made.loss[5:] = np.linspace(25.0, 4.0, 55)  # it falls, but from where large steps have thrown it
     made.update_norm[3:6] = 5 * made.weight_norm[3:6]
     assert verdicts(made) == ["learning-rate-too-high"]
+
+
+class TestWeightDecay:
+    @pytest.mark.parametrize("kind", ["weight-decay-too-strong", "adamw-decay"])
+    @pytest.mark.parametrize("every", [1, 5])
+    def test_trainings(self, findings: Callable[..., list[Finding]], kind: str, every: int) -> None:
+        (first, *_) = findings(kind, every=every)
+        assert first.id == "weight-decay-too-strong"
+
+    def test_a_usual_decay(self, findings: Callable[..., list[Finding]]) -> None:
+        assert [one.id for one in findings("weight-decay")] == ["healthy"]
+
+    def decaying(self, decay: float, left: float) -> Recording:
+        made = residual_recording(steps=60)
+        made.weight_norm *= left ** (np.arange(60) / 59)[:, None]
+        made.by_step["weight_decay"] = np.full((60, 1), decay)
+        return made
+
+    @pytest.mark.parametrize(("decay", "left", "found"), [(0.5, 0.2, True), (5e-4, 0.2, False), (0.5, 0.9, False)])
+    def test_weights_that_shrink_at_the_pace_of_the_decay(self, decay: float, left: float, found: bool) -> None:
+        assert (weight_decay_too_strong(Case(self.decaying(decay, left).run())) is not None) == found

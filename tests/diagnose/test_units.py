@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from bnprobe.diagnose import diagnose
+from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.case import Case
-from bnprobe.diagnose.units import dead_units
+from bnprobe.diagnose.units import dead_units, saturated_units
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -72,3 +74,24 @@ def test_units_killed_by_large_updates_follow_from_the_rate() -> None:
         ("learning-rate-too-high", ()),
         ("dead-units", ("learning-rate-too-high",)),
     ]
+
+
+class TestSaturated:
+    @pytest.mark.parametrize("kind", ["saturated-tanh", "saturated-sigmoid"])
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("every", [1, 5])
+    def test_trainings(self, findings: Callable[..., list[Finding]], kind: str, seed: int, every: int) -> None:
+        (first, *_) = findings(kind, seed, every=every)
+        assert (first.id, first.step, first.layers[0]) == ("saturated-units", 0, "1")
+
+    def test_tanh_in_its_range(self, findings: Callable[..., list[Finding]]) -> None:
+        assert [one.id for one in findings("tanh")] == ["healthy"]
+
+    def test_an_output_that_paints_pixels_is_none(self) -> None:
+        made = residual_recording(steps=30)
+        made.layers[-1] |= {"layer_type": "Tanh", "layer_kind": "activation"}
+        made.activation.rms[:, -1] = 0.99
+        assert saturated_units(Case(made.run())) is None
+        made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
+        made.activation.rms[:, 4] = 0.99
+        assert saturated_units(Case(made.run())) is not None

@@ -41,6 +41,21 @@ def initialised(model: nn.Module, initialise: object, **settings: float) -> nn.M
     return model
 
 
+class Reusing(nn.Module):
+    """One batch norm for two layers whose signals differ."""
+
+    def __init__(self, own: bool) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(20, 64), nn.Linear(64, 64), nn.Linear(64, 5)
+        self.norm = nn.BatchNorm1d(64)
+        self.other = nn.BatchNorm1d(64) if own else self.norm
+        nn.init.normal_(self.second.bias, mean=3.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.norm(self.first(x)))
+        return self.head(torch.relu(self.other(self.second(h))))
+
+
 models = {
     "double-softmax": lambda: nn.Sequential(*network(), nn.Softmax(1)),
     "probabilities": lambda: nn.Sequential(*network(), nn.Softmax(1)),
@@ -51,6 +66,16 @@ models = {
     "detached": Detached,
     "symmetric-initialisation": lambda: initialised(network(), nn.init.constant_, val=0.1),
     "zero-last-layer": network,
+    "saturated-tanh": lambda: initialised(network(activation=nn.Tanh), nn.init.normal_, std=5.0),
+    "saturated-sigmoid": lambda: initialised(network(activation=nn.Sigmoid), nn.init.normal_, std=8.0),
+    "tanh": lambda: network(activation=nn.Tanh),
+    "batch-norm-small-batch": lambda: network(nn.BatchNorm1d(64)),
+    "batch-norm-train-eval-gap": lambda: network(nn.BatchNorm1d(64, momentum=1e-4)),
+    "batch-norm": lambda: network(nn.BatchNorm1d(64)),
+    "batch-norm-reused": lambda: Reusing(own=False),
+    "two-batch-norms": lambda: Reusing(own=True),
+    "half-precision-overflow": lambda: network().half(),
+    "half-precision": lambda: network().half(),
 }
 model = models.get(kind, network)()
 if kind == "zero-last-layer":
@@ -60,15 +85,26 @@ if kind == "frozen-norm":
 if kind == "frozen-backbone":
     model[0].requires_grad_(False)
 trained = model[-1].parameters() if kind == "forgotten" else [p for p in model.parameters() if p.requires_grad]
-optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9)
+decay = {"weight-decay-too-strong": 1.0, "weight-decay": 5e-4}.get(kind, 0.0)
+optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9, weight_decay=decay)
+if kind == "adamw-decay":
+    optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=10.0)
 for step in range(STEPS):
     for part in range(4 if kind == "accumulation" else 1):
-        x, y = batch()
+        x, y = batch(2 if kind == "batch-norm-small-batch" else 32)
+        x = x.half() if kind.startswith("half") else 2 * x + 2 if "gap" in kind else x
+        if kind == "loss-spike-batch" and step == 40:
+            x = 100 * x
+        if kind == "loss-spike-rate":
+            optimizer.param_groups[0]["lr"] = 3.0 if step == 40 else 0.05
         if kind != "missing-zero-grad" and part == 0:
             optimizer.zero_grad()
-        output = model(x)
+        output = model(x).float()
         loss = F.nll_loss(output.log(), y) if kind == "probabilities" else F.cross_entropy(output, y)
-        loss.backward()
+        scale = 2.0**24 if kind == "half-precision-overflow" and step > 30 else 1.0
+        (scale * loss).backward()
+        for parameter in model.parameters() if scale > 1 else ():
+            parameter.grad /= scale
     optimizer.step()
     if kind in ("eval-mode-later", "train-and-eval") and step % 20 == 19:
         model.eval()

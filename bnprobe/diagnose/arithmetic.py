@@ -1,0 +1,199 @@
+"""Causes in the arithmetic: a value that is not finite, born in one place, and numbers too large for their type."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bnprobe.analyse import robust, stability
+from bnprobe.analyse.layers import module_of
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import every_step, loss_fate, module_place, number, percent
+
+_HALF, _HALF_LIMIT = "float16", 65504.0
+_HALF_SOURCE = "IEEE 754 binary16; Micikevicius et al. 2018 (arXiv 1710.03740)"
+
+
+def numerical_fault(case: Case) -> Finding | None:
+    """A value that is not finite is born in one module while everything was small: a division, a root, a logarithm, or the data.
+
+    Looks for the first value that is not finite, in a run whose sizes and loss were near their baseline up to then, and names the
+    module: the first in depth whose output is not finite, or, where only gradients are not, the last one that the backward pass had
+    not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows.
+    """
+    end = case.divergence
+    if end is None or end.reason != "non-finite loss":
+        return None
+    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(case.run))[:1]]))
+    if not _is_calm(case, row) or half_precision_overflow(case) is not None:
+        return None
+    birth, step = _birth(case, row), case.step(row)
+    before = float(case.run["loss"][row - 1]) if row else float("nan")
+    calm = f": the loss had been {number(before)}, no layer had left its course" if np.isfinite(before) else ""
+    excess = _excess(case, row)
+    evidence = [Evidence("largest finite activation against its course", excess, thresholds.CALM_DECADES, "decades", step)]
+    if birth.layer is not None:
+        evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
+    return Finding(
+        id="numerical-fault",
+        severity="error",
+        confidence=0.9 if birth.layer is not None else 0.6,
+        layers=(case.name(birth.layer),) if birth.layer is not None else (),
+        step=step,
+        evidence=tuple(evidence),
+        cause=f"Out of a calm run, the first value that is not finite was born {birth.place} at step {step}{calm}.",
+        fix=birth.advice,
+        source="the first non-finite count in order of depth",
+    )
+
+
+def half_precision_overflow(case: Case) -> Finding | None:
+    """A number outgrew float16, which ends at 65504, although float32 or bfloat16 would hold it.
+
+    Looks for the first value that is not finite in a signal of type float16 whose finite values come near the end of the type, in a
+    loss computed in it, in an update of float16 weights whose gradient was finite, or for a gradient scaler that refuses most updates.
+    Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large before, the
+    overflow follows from them.
+    """
+    return _overflow(case) or _refused_updates(case)
+
+
+def _overflow(case: Case) -> Finding | None:
+    end = case.divergence
+    types = case.run["layer_dtype"]
+    if end is None or not (types == _HALF).any():
+        return None
+    faulty = np.flatnonzero(stability.nonfinite_signal(case.run))
+    seen = [*case.measured_rows[case.measured_rows >= end.row][:1], end.row][0]  # where not every step is measured, the next one tells
+    if end.reason != "non-finite loss" and not (faulty <= seen).any():
+        return None
+    row = int(min([end.row, *faulty[:1]]))
+    birth, step = _birth(case, row), case.step(row)
+    layer = birth.layer if birth.layer is not None else case.last_layer
+    if layer is None or types[layer] != _HALF:
+        return None
+    reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
+    if reach < thresholds.NEAR_OVERFLOW and overflown is None:
+        return None
+    place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
+    size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
+    evidence = [Evidence("largest finite value against the end of float16", reach, thresholds.NEAR_OVERFLOW, "", step)]
+    if birth.layer is not None:
+        evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
+    return Finding(
+        id="half-precision-overflow",
+        severity="error",
+        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW else 0.7,
+        layers=(case.name(layer),),
+        step=step,
+        evidence=tuple(evidence),
+        cause=f"A number outgrew float16, which ends at 65504, {place} at step {step}{size}; {loss_fate(case)}.",
+        fix="Compute in bfloat16, or under `torch.autocast` with float32 weights and a `GradScaler`; sums and losses in float32.",
+        source=_HALF_SOURCE,
+    )
+
+
+def _refused_updates(case: Case) -> Finding | None:
+    skipped = case.run["skipped"] == 1
+    rows = np.flatnonzero(case.run["skipped"] >= 0)[thresholds.SCALE_SEARCH_STEPS :]
+    if rows.size < thresholds.SCALE_SEARCH_STEPS or not skipped[rows].mean() >= thresholds.REFUSED_SHARE:
+        return None
+    share, step = float(skipped[rows].mean()), case.step(int(np.flatnonzero(skipped)[0]))
+    faulty = np.flatnonzero((case.run["activation_gradient_nonfinite"] > 0).any(axis=0))
+    layer = max(faulty, key=lambda one: case.run.layers[one].depth, default=None)
+    return Finding(
+        id="half-precision-overflow",
+        severity="error" if case.is_stuck else "warning",
+        confidence=0.9,
+        layers=(case.name(int(layer)),) if layer is not None else (),
+        step=step,
+        evidence=(Evidence("share of updates that the gradient scaler refused", share, thresholds.REFUSED_SHARE, "", step),),
+        cause=f"The gradient scaler refused {percent(share)} of the updates, because gradients were not finite in float16; "
+        f"{loss_fate(case)}.",
+        fix="Look for a loss or a layer whose gradient is infinite in itself; else compute in bfloat16, which needs no scaler.",
+        source=_HALF_SOURCE,
+    )
+
+
+def _reach(case: Case, row: int, birth: _Birth) -> float:
+    """Largest finite value of the signal that was spoilt first, at that step and the one before, over the end of float16; NaN for none."""
+    if birth.layer is None:
+        return float("nan")
+    prefix = "activation" if birth.signal in ("input", "activations") else "activation_gradient"
+    rows = case.measured_rows[case.measured_rows <= row][-2:]
+    ends = np.abs([case.run[f"{prefix}_{end}"][rows, birth.layer] for end in ("min", "max")]).astype(float)
+    scale = case.run["loss_scale"][rows] if prefix == "activation_gradient" else np.ones(rows.size)
+    ends *= np.where(np.isfinite(scale), scale, 1.0)
+    return float(np.nanmax(ends) / _HALF_LIMIT) if np.isfinite(ends).any() else float("nan")
+
+
+def _overflown_weight(case: Case, row: int) -> str | None:
+    """A float16 parameter that an update of the step before spoilt, its gradient being finite."""
+    before = case.measured_rows[case.measured_rows < row][-1:]
+    if not before.size:
+        return None
+    spoilt = np.isfinite(case.run["parameter_gradient_norm"][before[0]]) & ~np.isfinite(case.run["update_norm"][before[0]])
+    spoilt &= case.run["parameter_dtype"] == _HALF
+    return case.run.parameters[int(spoilt.argmax())].name if spoilt.any() else None
+
+
+def _is_calm(case: Case, row: int) -> bool:
+    """Whether loss and sizes were near their course up to a row. Activations that grow while the loss falls are training."""
+    loss = case.run["loss"][:row]
+    loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
+    if not loss.size:
+        return _excess(case, row) < thresholds.CALM_DECADES
+    last, usual = float(loss[-1]), float(np.median(loss))
+    learns = loss.size >= thresholds.CALM_LOSSES and last < usual
+    return learns or (last <= thresholds.CALM_LOSS_TIMES * usual and _excess(case, row) < thresholds.CALM_DECADES)
+
+
+def _excess(case: Case, row: int) -> float:
+    """How far the largest finite activation, of the row and the one before it, is above the course of its layer, decades."""
+    rows = case.measured_rows[case.measured_rows <= row]
+    recent, before = rows[-2:], rows[-2 - thresholds.CALM_STEPS : -2]
+    if not before.size:
+        recent, before = rows[-1:], rows[:-1]
+    above = case.size[recent] - robust.median(case.size[before], axis=0)
+    above = above[np.isfinite(above)]
+    return float(above.max()) if above.size else 0.0
+
+
+class _Birth(NamedTuple):
+    """Where the first value that is not finite was born: in words, in which signal and layer, and what to do there."""
+
+    place: str
+    signal: str
+    layer: int | None
+    advice: str
+
+
+def _birth(case: Case, row: int) -> _Birth:
+    forward = np.flatnonzero(case.run["activation_nonfinite"][row] > 0)
+    backward = np.flatnonzero(case.run["activation_gradient_nonfinite"][row] > 0)
+    depth = np.array([layer.depth for layer in case.run.layers])
+    if forward.size:
+        layer = int(forward[np.argmin(depth[forward])])
+        described, module = case.run.layers[layer], module_place(case, layer)
+        if described.role == "input":
+            return _Birth(f"in the input of {module}", "input", layer, "Look at the data of that step, and leave such samples out.")
+        place = f"in the forward pass of {module_of(described.name)} ({described.type})"
+        return _Birth(place, "activations", layer, "Look there for a division by zero, or the root or logarithm of zero or less.")
+    if backward.size:
+        layer = int(backward[np.argmax(depth[backward])])
+        place = f"in the backward pass, between the loss and {module_place(case, layer)}"
+        advice = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
+        return _Birth(place, "activation gradients", layer, advice)
+    if row in case.measured_rows:
+        advice = "Look at how the loss is computed: the logarithm of zero, a division by zero, an exponential that overflows."
+        return _Birth("in the loss itself, all activations being finite,", "loss", None, advice)
+    advice = every_step("Record again to learn in which module; there will be a division, root or logarithm of zero")
+    return _Birth("out of sight, where layers were not measured,", "loss", None, advice)
+
+
+def _count(case: Case, row: int, layer: int) -> float:
+    forward = float(case.run["activation_nonfinite"][row, layer])
+    return forward if forward > 0 else float(case.run["activation_gradient_nonfinite"][row, layer])

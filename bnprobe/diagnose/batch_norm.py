@@ -1,0 +1,150 @@
+"""What batch norm itself costs: statistics of too few values, statistics that evaluation does not find again, one module in two places.
+
+All three leave the loss in training as it is, or only make it noisy: it is the model in evaluation mode that is another one. The gap
+between the two is measured on the batch itself: what the running statistics would make of it, less what its own made of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse import robust
+from bnprobe.analyse.layers import module_of
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.wording import loss_fate, number
+
+Array = NDArray[np.float64]
+
+_SMALL = "Ioffe 2017, Batch Renormalization (arXiv 1702.03275); Wu, He 2018, Group Normalization (arXiv 1803.08494)"
+_GAP = "Singh, Shrivastava 2019, EvalNorm (arXiv 1904.06031): training and evaluation normalise differently"
+_REUSED = "Cooijmans et al. 2017, Recurrent Batch Normalization (arXiv 1603.09025), section 3: statistics for each time step"
+
+
+def batch_norm_small_batch(case: Case) -> Finding | None:
+    """Batch norm takes its statistics from so few samples that they are mostly noise.
+
+    Looks at the samples of a forward, and at the values of a channel, from which batch statistics were taken. Looks like a learning
+    rate that is too high, as the loss stays noisy; there the batch is of ordinary size. Accumulation over several backward calls does
+    not help, because each of them normalises by itself. Batch norm in evaluation mode takes no statistics, and is no case of it.
+    """
+    layers = _measured(case)
+    if not layers.size:
+        return None
+    samples = robust.median(case.run["batch_size"] / np.maximum(case.run["micro_steps"], 1))
+    values = robust.median(case.run["batch_norm_values"][:, layers], axis=0)
+    worst = int(layers[np.argmin(values)])
+    fewest = float(values.min())
+    gap = float(robust.median(_late(case.run["batch_norm_gap"][:, layers])).max())
+    by_values = fewest <= thresholds.FEW_VALUES
+    by_samples = samples <= thresholds.FEW_SAMPLES and gap >= thresholds.NOISY_STATISTICS
+    if not (by_values or by_samples):
+        return None
+    first = int(layers[0])
+    return Finding(
+        id="batch-norm-small-batch",
+        severity=case.severity(),
+        confidence=0.9 if fewest <= thresholds.FEW_VALUES / 2 or by_samples else 0.7,
+        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
+        step=case.step(case.first_row),
+        evidence=(
+            Evidence(f"values of a channel at {case.name(worst)}", fewest, thresholds.FEW_VALUES, "values"),
+            Evidence("samples of a forward", float(samples), thresholds.FEW_SAMPLES, "samples"),
+            Evidence("gap between training and evaluation", gap, thresholds.NOISY_STATISTICS, "standard deviations"),
+        ),
+        cause=f"Batch norm takes the mean and variance of a channel from {number(fewest)} values ({number(float(samples))} samples), so "
+        f"its statistics are mostly noise: evaluation would move the normalised signal by {number(gap)} standard deviations; "
+        f"{loss_fate(case)}.",
+        fix="Use larger batches (accumulation does not help), group norm or layer norm, or keep batch norm in evaluation mode.",
+        source=_SMALL,
+    )
+
+
+def batch_norm_train_eval_gap(case: Case) -> Finding | None:
+    """The running statistics are not those of the batches: the model in evaluation is not the one that was trained.
+
+    Looks at what evaluation mode would make of the late batches, against what training mode made of them. Looks like statistics of too
+    few values, which are as far from each other; the gap that so few values make by chance is allowed for. Looks like the first
+    steps of every run, when the running statistics are still on their way; only the last quarter counts. Looks like one batch
+    norm in two places, where each place has its own gap.
+    """
+    layers = _measured(case)
+    layers = layers[[case.run["layer_repeat"][layer] <= 0 for layer in layers]] if layers.size else layers
+    gap = _late(case.run["batch_norm_gap"][:, layers])
+    if not layers.size or len(gap) < thresholds.GAP_STEPS:
+        return None
+    level = robust.median(gap, axis=0)
+    samples = robust.median(case.run["batch_size"] / np.maximum(case.run["micro_steps"], 1))
+    allowed = max(thresholds.EVALUATION_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
+    wide = np.flatnonzero(level > allowed)
+    if not wide.size:
+        return None
+    worst, first = int(layers[int(np.nanargmax(level))]), int(layers[wide[0]])
+    most = float(np.nanmax(level))
+    return Finding(
+        id="batch-norm-train-eval-gap",
+        severity="warning",
+        confidence=0.8,
+        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
+        step=case.step(int(np.flatnonzero(np.isfinite(case.run["batch_norm_gap"][:, first]))[-len(gap)])),
+        evidence=(
+            Evidence(f"gap between training and evaluation at {case.name(worst)}", most, allowed, "standard deviations"),
+            Evidence("batch norms with as wide a gap", float(wide.size), 0.0),
+        ),
+        cause=f"The running statistics of {case.place(first)} are not those of its batches: in evaluation mode the normalised signal "
+        f"would be off by {number(most)} standard deviations at {case.place(worst)}; {loss_fate(case)}.",
+        fix="Raise batch norm's momentum (0.1 is usual), shuffle the data, or take the statistics anew before evaluating "
+        "(`torch.optim.swa_utils.update_bn`).",
+        source=_GAP,
+    )
+
+
+def batch_norm_reused(case: Case) -> Finding | None:
+    """One batch norm normalises several signals of one forward, and its running statistics are a mixture of theirs.
+
+    Looks for a batch norm that is called more than once in a forward, and whose gap between training and evaluation is wide at some of its
+    calls. Looks like a network that is run twice, as in siamese training or a GAN: there each forward calls it once. Signals that are
+    alike share their statistics without harm: where the gap is what chance makes, nothing is said.
+    """
+    run = case.run
+    repeats = [i for i in _measured(case) if run["layer_repeat"][i] > 0]
+    modules = {module_of(case.name(i)) for i in repeats}
+    layers = np.array([i for i in _measured(case) if module_of(case.name(i)) in modules], dtype=np.int64)
+    if not layers.size:
+        return None
+    gaps = robust.median(_late(run["batch_norm_gap"][:, layers]), axis=0)
+    worst, most = int(layers[int(np.nanargmax(gaps))]), float(np.nanmax(gaps))
+    if not most > thresholds.REUSED_GAP:
+        return None
+    module = sorted(modules, key=lambda name: min(run.layers[i].depth for i in layers if module_of(case.name(i)) == name))[0]
+    calls = 1 + max(int(run["layer_repeat"][i]) for i in layers if module_of(case.name(i)) == module)
+    return Finding(
+        id="batch-norm-reused",
+        severity="warning",
+        confidence=0.9,
+        layers=(module,),
+        step=case.step(case.first_row),
+        evidence=(
+            Evidence(f"calls of {module} in one forward", float(calls), 1.0, "calls"),
+            Evidence(f"gap between training and evaluation at {case.name(worst)}", most, thresholds.REUSED_GAP, "standard deviations"),
+        ),
+        cause=f"{module} normalises {calls} different signals in one forward and keeps one running mean and variance for them all: in "
+        f"evaluation mode {case.name(worst)} would be off by {number(most)} standard deviations; {loss_fate(case)}.",
+        fix="Give each place a batch norm of its own, or use layer norm, which keeps no statistics.",
+        source=_REUSED,
+    )
+
+
+def _measured(case: Case) -> NDArray[np.int64]:
+    """Batch norms of which batch statistics were seen, in order of depth."""
+    found = np.flatnonzero(np.isfinite(case.run["batch_norm_gap"]).any(axis=0))
+    return found[np.argsort([case.run.layers[i].depth for i in found], kind="stable")]
+
+
+def _late(gap: NDArray[np.floating]) -> Array:
+    """The last quarter of the rows in which any was measured."""
+    rows = np.flatnonzero(np.isfinite(gap).any(axis=1))
+    late: Array = gap[rows[-max(1, rows.size // 4) :]].astype(float)
+    return late

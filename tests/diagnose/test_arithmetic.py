@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.diagnose.arithmetic import half_precision_overflow, numerical_fault
+from bnprobe.diagnose.case import Case
+from tests.synthetic_runs import Recording, exploding_recording, residual_recording
+
+Findings = Callable[..., list[Finding]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_training_that_outgrows_float16(findings: Findings, seed: int, every: int) -> None:
+    (first, *_) = findings("half-precision-overflow", seed, every=every)
+    assert first.id == "half-precision-overflow"
+    assert first.step is not None and 30 < first.step <= 36
+
+
+def test_a_training_in_half_precision_is_none(findings: Findings) -> None:
+    assert [one.id for one in findings("half-precision")] == ["healthy"]
+
+
+def in_type(dtype: str, largest: float) -> Recording:
+    """Calm for 20 steps; then a layer's output is not finite, and its largest finite value is `largest`."""
+    made = residual_recording(steps=30)
+    for layer in made.layers:
+        layer["layer_dtype"] = dtype
+    made.loss[20:] = np.nan
+    made.activation.rms[20:, 10:] = np.nan
+    peaks = np.full((30, len(made.layers)), 5.0)
+    peaks[20:, 10:] = largest
+    made.by_step["activation_max"], made.by_step["activation_min"] = peaks, -peaks
+    return made
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest", "found"),
+    [("float16", 6e4, "half"), ("float16", 4.0, "fault"), ("float32", 6e4, "fault"), ("bfloat16", 6e4, "fault")],
+)
+def test_only_what_came_near_the_end_of_float16_overflowed(dtype: str, largest: float, found: str) -> None:
+    made = case(in_type(dtype, largest))
+    assert (half_precision_overflow(made) is not None, numerical_fault(made) is not None) == (found == "half", found == "fault")
+
+
+def test_a_scaler_that_refuses_most_updates() -> None:
+    made = residual_recording(steps=60)
+    made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale
+    assert half_precision_overflow(Case(made.run())) is None
+    made.by_step["skipped"] = (np.arange(60) % 2 == 0).astype(int)
+    found = half_precision_overflow(Case(made.run()))
+    assert found is not None
+    assert "refused 50 % of the updates" in found.cause
+
+
+def case(made: Recording) -> Case:
+    return Case(made.run())
+
+
+def calm_until(step: int) -> Recording:
+    """A healthy training that is lost from one step to the next."""
+    made = residual_recording(steps=30)
+    made.loss[step:] = np.nan
+    made.gradient.rms[step:] = np.nan
+    made.gradient_norm[step:] = np.nan
+    return made
+
+
+class TestNumericalFault:
+    def test_names_the_module_whose_forward_pass_gave_birth_to_it(self) -> None:
+        made = calm_until(20)
+        born = made.index("stage2.block2.relu1")
+        made.activation.rms[20:, born:] = np.nan
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert (found.layers, found.step) == (("stage2.block2.relu1",), 20)
+        assert "in the forward pass of stage2.block2.relu1 (ReLU) at step 20" in found.cause
+
+    def test_names_the_last_module_before_the_loss_where_only_gradients_are_lost(self) -> None:
+        made = calm_until(20)
+        made.loss[20] = 0.5  # the loss itself was finite; the weights were lost with this step
+        made.activation.rms[21:] = np.nan
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert (found.layers, found.step) == (("classifier",), 20)
+        assert "backward pass, between the loss and classifier" in found.cause
+
+    def test_bad_data(self) -> None:
+        made = calm_until(20)
+        made.layers[0] |= {"layer": "conv1:input", "layer_role": "input"}
+        made.activation.rms[20:] = np.nan
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert found.layers == ("conv1:input",)
+        assert "in the input of conv1" in found.cause
+
+    def test_a_loss_that_is_lost_over_finite_activations(self) -> None:
+        made = residual_recording(steps=30)
+        made.loss[20:] = np.inf
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert found.layers == ()
+        assert "in the loss itself" in found.cause
+
+    def test_layers_that_were_not_measured_are_not_named(self) -> None:
+        made = calm_until(20)
+        made.observed = np.arange(30) % 9 == 0
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert found.layers == ()
+        assert "not measured" in found.cause
+
+    def test_an_instability_that_grew_is_none(self) -> None:
+        assert numerical_fault(case(exploding_recording())) is None
+
+    def test_a_loss_that_rose_before_is_none(self) -> None:
+        made = calm_until(20)
+        made.loss[17:20] = [5.0, 30.0, 200.0]
+        assert numerical_fault(case(made)) is None
+
+    def test_layers_that_trained_far_from_their_start_are_calm(self) -> None:
+        made = calm_until(20)
+        made.activation.rms[:] *= 10 ** (0.15 * np.arange(30))[:, None]  # three decades in twenty steps
+        assert numerical_fault(case(made)) is not None
+
+    def test_a_healthy_run_with_skipped_overflows_is_none(self) -> None:
+        made = residual_recording(steps=30)
+        made.gradient.rms[3] = np.nan  # a gradient scaler skips such a step; the loss goes on
+        assert numerical_fault(case(made)) is None
+
+    def test_it_explains_what_came_of_it(self) -> None:
+        made = calm_until(20)
+        made.activation.rms[20:, 10:] = np.nan
+        assert [finding.id for finding in diagnose(made.run())] == ["numerical-fault"]

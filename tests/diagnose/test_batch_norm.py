@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose import Finding
+from bnprobe.diagnose.batch_norm import batch_norm_reused, batch_norm_small_batch, batch_norm_train_eval_gap
+from bnprobe.diagnose.case import Case
+from tests.synthetic_runs import Recording, residual_recording
+
+Findings = Callable[..., list[Finding]]
+
+
+@pytest.mark.parametrize("kind", ["batch-norm", "two-batch-norms"])
+@pytest.mark.parametrize("every", [1, 5])
+def test_sound_batch_norms(findings: Findings, kind: str, every: int) -> None:
+    assert [one.id for one in findings(kind, every=every)] == ["healthy"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [("batch-norm-small-batch", "1"), ("batch-norm-train-eval-gap", "1"), ("batch-norm-reused", "norm")],
+)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("every", [1, 5])
+def test_trainings(findings: Findings, kind: str, layer: str, seed: int, every: int) -> None:
+    (first, *_) = findings(kind, seed, every=every)
+    assert first.id == kind
+    assert first.layers[0] == layer
+
+
+def with_gap(gap: float, values: float = 128.0, samples: float = 128.0) -> Recording:
+    made = residual_recording(steps=60, norm=True)
+    norms = np.array([layer["layer_kind"] == "normalisation" for layer in made.layers])
+    made.by_step["batch_norm_gap"] = np.where(norms, gap, np.nan) * np.ones((60, 1))
+    made.by_step["batch_norm_values"] = np.where(norms, values, np.nan) * np.ones((60, 1))
+    made.by_step["batch_size"] = np.full(60, samples)
+    for layer in made.layers:
+        layer["layer_repeat"] = 0
+    return made
+
+
+def test_chance_is_allowed_for() -> None:
+    """8 samples make a gap of sqrt(1.5 / 8) = 0.43 by themselves."""
+    assert batch_norm_train_eval_gap(Case(with_gap(0.7, 800, 8).run())) is None
+    assert batch_norm_train_eval_gap(Case(with_gap(0.7, 800, 64).run())) is not None
+
+
+def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
+    made = with_gap(0.9)
+    made.by_step["batch_norm_gap"][30:] *= 0.2
+    assert batch_norm_train_eval_gap(Case(made.run())) is None
+
+
+@pytest.mark.parametrize(
+    ("gap", "values", "samples", "found"), [(0.8, 4, 4, True), (0.4, 256, 2, True), (0.1, 4096, 2, False), (0.4, 256, 32, False)]
+)
+def test_few_values_or_few_samples(gap: float, values: float, samples: float, found: bool) -> None:
+    assert (batch_norm_small_batch(Case(with_gap(gap, values, samples).run())) is not None) == found
+
+
+def test_two_forwards_of_a_model_reuse_nothing() -> None:
+    made = with_gap(0.9)
+    norm = next(layer for layer in made.layers if layer["layer_kind"] == "normalisation")
+    again = dict(norm, layer=f"{norm['layer']}:2", layer_call=1)
+    place = next(layer for layer in made.layers if layer["layer_kind"] == "pooling")
+    place.update(again, channels=place["channels"])
+    made.by_step["batch_norm_gap"][:, -2] = 0.9
+    assert batch_norm_reused(Case(made.run())) is None
+    place["layer_repeat"] = 1
+    found = batch_norm_reused(Case(made.run()))
+    assert found is not None
+    assert found.layers == (norm["layer"],)
