@@ -5,6 +5,7 @@
     python -m tests.benchmarks.diagnosis --every 5              # every fifth step measured
     python -m tests.benchmarks.diagnosis --kill                 # runs that diverge are killed (SIGKILL) one step after
     python -m tests.benchmarks.diagnosis --only tuned --cause dead-units
+    python -m tests.benchmarks.diagnosis --keep runs            # records once; diagnoses the same files anew the next time
 
 The programs that were set aside are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
 for a final report.
@@ -16,6 +17,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.faults.manifest import HEALTHY, PROGRAMS, Program
 from tests.faults.recording import NO_LIMIT, Diagnosed, Take, recorder
@@ -94,6 +96,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
     parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep run files there, and diagnose those that are there already")
     parser.add_argument("--details", action="store_true", help="show the programs that were set aside, too")
     options = parser.parse_args()
 
@@ -106,7 +109,7 @@ def main() -> int:
     ]
     started = time.monotonic()
     done: list[Diagnosed] = []
-    with recorder(options.jobs) as record:
+    with recorder(options.jobs, options.keep) as record:
         for one in record(takes(chosen, options)):
             done.append(one)
             if one.take.program.part == "tuned" or options.details:

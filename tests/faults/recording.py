@@ -43,6 +43,12 @@ class Take:
     budget: float = NO_LIMIT
 
     @property
+    def name(self) -> str:
+        """What tells it from all others."""
+        fixed, kill = "-fixed" if self.fixed else "", "-kill" if self.kill else ""
+        return f"{self.program.name}{fixed}-seed{self.seed}-every{self.every}{kill}-budget{self.budget:g}"
+
+    @property
     def expected(self) -> str:
         """The id that the verdict should be."""
         return HEALTHY if self.fixed else self.program.cause
@@ -68,8 +74,13 @@ class Diagnosed:
 
 
 @contextmanager
-def recorder(jobs: int) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnosed]]]:
-    """Start ``jobs`` servers; gives a function that records takes side by side and diagnoses them, in the order given."""
+def recorder(jobs: int, keep: Path | None = None) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnosed]]]:
+    """Start ``jobs`` servers; gives a function that records takes side by side and diagnoses them, in the order given.
+
+    Args:
+        jobs: how many at a time.
+        keep: a folder for the run files; what lies there already is diagnosed as it is and not recorded again.
+    """
     servers: queue.SimpleQueue[ProgramServer] = queue.SimpleQueue()
     started = [ProgramServer() for _ in range(jobs)]
     for server in started:
@@ -78,6 +89,8 @@ def recorder(jobs: int) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnose
     def one(take: Take) -> Diagnosed:
         server = servers.get()
         try:
+            if keep is not None:
+                return diagnose_one(server, take, keep / take.name)
             with tempfile.TemporaryDirectory(prefix="bnprobe-fault-") as folder:
                 return diagnose_one(server, take, Path(folder))
         finally:
@@ -92,7 +105,10 @@ def recorder(jobs: int) -> Iterator[Callable[[Iterable[Take]], Iterator[Diagnose
 
 
 def diagnose_one(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
-    """Record one take below an empty folder and diagnose it; one that is to be killed is first run whole, to learn when."""
+    """Record one take below a folder and diagnose it; one that is to be killed is first run whole, to learn when.
+
+    What a folder holds already is not recorded again.
+    """
     whole, error = _run(server, take, folder / "whole", None)
     lost = divergence(whole) if whole is not None and take.kill else None
     if whole is None or lost is None:
@@ -103,14 +119,17 @@ def diagnose_one(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
 
 def record_file(server: ProgramServer, take: Take, folder: Path, kill_at: int | None = None) -> tuple[Path, str]:
     """Record one take, with ``folder`` as its working folder; the run file beside it, and what was said if it ended badly."""
-    folder.mkdir()
-    file = folder.with_suffix(".h5")
+    file, noted = folder.with_suffix(".h5"), folder.with_suffix(".error")
+    if noted.exists():
+        return file, noted.read_text(encoding="utf-8")
+    folder.mkdir(parents=True)
     arguments = ["--seed", str(take.seed), *(["--fixed"] if take.fixed else [])]
     options = {"every": take.every, "budget": take.budget}
     job = Job(str(take.program.path), str(folder), str(file), options, arguments, kill_at=kill_at)
     [outcome] = server.run(job, timeout=TIMEOUT_SECONDS)
     said = outcome.stderr.strip().splitlines()
     error = f"status {outcome.status}: {said[-1] if said else ''}" if outcome.status and kill_at is None else ""
+    noted.write_text(error, encoding="utf-8")
     return file, error
 
 
