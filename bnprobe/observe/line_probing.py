@@ -11,6 +11,7 @@ them follows the update of all.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -190,6 +191,9 @@ class LineProbing:
         self._tape = None
         if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
             self._reason = "the forward is captured as a CUDA graph"
+        elif threading.current_thread() is not threading.main_thread():
+            # A mode belongs to its thread, and only that one could take it away again.
+            self._reason = "the forward runs in a thread of its own"
         elif torch._C._len_torch_dispatch_stack():
             self._reason = "the script itself watches torch's operations, with a dispatch mode"
         else:

@@ -47,6 +47,7 @@ WITHOUT = {
     "zero_first_loss": "no ratio",
     "nan_loss": "no ratio",
     "grad_scaler_fused": "no ratio",
+    "threads": "in a thread of its own",
     "grad_scaler": "skipped the update",
     "manual_updates": "without an optimizer",
     "hand_written_optimizer": "without an optimizer",
