@@ -205,11 +205,14 @@ class Searches:
     def standing(self) -> Standing:
         """How far the searches have come."""
         left = sum(self._expected(remedy, seed) for remedy, seed in self._chains)
+        now = [one.assignment for one in self._running]
         times = [trial.seconds for trial in self.trials]
-        mean = sum(times) / len(times) if times else math.nan
-        under_way = sum(min(one.seconds, mean) for one in self._running) if times else 0.0
+        if not times:
+            return Standing(0, left, now, math.nan)
+        mean = sum(times) / len(times)
+        under_way = sum(min(one.seconds, mean) for one in self._running)
         seconds = max(0.0, left * mean - under_way) / min(self._plan.jobs, max(1, left))
-        return Standing(len(self.trials), len(self.trials) + left, [one.assignment for one in self._running], seconds)
+        return Standing(len(self.trials), len(self.trials) + left, now, seconds)
 
     def _expected(self, remedy: str, seed: int) -> int:
         """Trials that a search will still take."""

@@ -18,7 +18,7 @@ from tests.lrlimit.conftest import QUADRATIC
 
 #: Steps so slow that a trial is under way whenever it is looked for.
 SLOW = QUADRATIC.replace("MOMENTUM", "0.0").replace("    optimizer.step()\n", "    optimizer.step()\n    __import__('time').sleep(0.03)\n")
-ARGUMENTS = ["--remedy", "NONE", "--seeds", "1", "--steps", "60", "-o", "limits.h5", "train.py"]
+ARGUMENTS = ["--remedy", "NONE", "--seeds", "1", "--steps", "60", "--rates", "0.03:0.08", "-o", "limits.h5", "train.py"]
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import html
+import math
 import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bnprobe.cli.app import app
 from bnprobe.report.limits_page import render_limits
 from bnprobe.report.limits_story import caveats, stories
 from bnprobe.report.limits_text import table
-from bnprobe.store.limits_file import Limits, write_limits
+from bnprobe.store.limits_file import Limits, Prediction, Trial, write_limits
 from tests.limit_trials import trial, trials
 
 HOSTILE = "<script>alert(1)</script>"
@@ -62,6 +65,20 @@ def test_a_search_without_any_outcome_has_a_page() -> None:
     page = render_limits(limits([trial(0, "failed", reason="no such data", output="line 3")]))
     assert "No limit was found: no such data" in page
     assert "No trial has ended yet" in render_limits(limits([]))
+
+
+@pytest.mark.parametrize("found", [trials(), [trial(0, "trains")], [trial(0, "diverges")], [trial(0, "stuck"), trial(0, "failed", "msr")]])
+def test_predictions_stand_beside_what_was_found_if_anything_was(found: list[Trial]) -> None:
+    predictions = [
+        Prediction("NONE", "curvature", 0, 0.11, 0.12),
+        Prediction("NONE", "line probe, diverges", 5, 0.0, 0.2),
+        Prediction("NONE", "line probe, diverges", 9, 0.3, math.inf),
+        Prediction("msr", "line probe, loss rises with agc", 0, 0.1, 0.2),
+    ]
+    shown = dataclasses.replace(limits(found), predictions=predictions)
+    assert "between 0.11 and 0.12" in render_limits(shown)
+    assert "NONE, curvature: between 0.11 and 0.12 at step 0" in " ".join(table(shown).split())
+    assert "with agc" not in table(shown)
 
 
 def test_what_weakens_a_result_is_said() -> None:

@@ -179,20 +179,8 @@ def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure
         "xaxis": {**AXIS, "title": {"text": "step of the prediction"}, "rangemode": "tozero"},
         "yaxis": {**AXIS, "title": {"text": "learning rate"}, **_logarithmic(values or [1.0])},
     }
-    band = [
-        {
-            "type": "rect",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": ends[0],
-            "y1": ends[1],
-            "fillcolor": MARK,
-            "opacity": 0.25,
-            "line_width": 0,
-        }
-    ]
-    figure = new_figure(300, {**axes, "shapes": band if ends else []})
+    place = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "fillcolor": MARK, "opacity": 0.25, "line_width": 0}
+    figure = new_figure(300, {**axes, "shapes": [{**place, "y0": ends[0], "y1": ends[1]}] if ends else []})
     for number, estimate in enumerate(dict.fromkeys(one.estimate for one in mine)):
         shown = [one for one in mine if one.estimate == estimate]
         middle = [_middle(one.low, one.high) for one in shown]
