@@ -17,13 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bnprobe.analyse.limits import Search, gains, hull, searches
+from bnprobe.analyse.limits import Search, estimates, gains, hull, searches
 from bnprobe.report.limits_story import interval_text, rate
 from bnprobe.store.limits_file import Limits, read_limits
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {"none": "deep_residual_plain.py", "batch norm": "deep_residual_batch_norm.py"}
 REMEDIES = ("NONE", "msr")
+ESTIMATES = ("curvature", "line probe, loss rises", "line probe, diverges")
 
 
 def trials(script: str, depth: int, steps: int, seeds: int, jobs: int, folder: Path) -> Limits:
@@ -37,37 +38,42 @@ def trials(script: str, depth: int, steps: int, seeds: int, jobs: int, folder: P
     return read_limits(file)
 
 
-def row(norm: str, depth: int, remedy: str, found: list[Search], own_rate: float) -> str:
+def row(norm: str, depth: int, remedy: str, limits: Limits) -> str:
     """One line of the table."""
+    found, own = searches(limits.trials), limits.own_rate
     mine = [one for one in found if one.remedy == remedy]
-    seeds = [
-        f"{rate(one.interval.trains_at * own_rate)}, {rate(one.interval.fails_at * own_rate)} ({one.fails_by or '-'})"
-        for one in mine
-        if one.interval
-    ]
     over_all = hull([one.interval for one in mine if one.interval is not None])
     factor = gains(found, remedy) if remedy != "NONE" else None
+    told = {one.name: one.ratio for one in estimates(limits.predictions, found, own) if one.remedy == remedy}
     cells = [
         str(depth),
         norm,
         remedy,
-        "; ".join(seeds),
-        interval_text(over_all.scaled(own_rate) if over_all else None),
+        "; ".join(_ends(one, own) for one in mine),
+        interval_text(over_all.scaled(own) if over_all else None),
         interval_text(factor) if factor else "",
         " + ".join(str(one.trials) for one in mine),
+        *(interval_text(told.get(name)).removeprefix("between ") for name in ESTIMATES),
     ]
     return f"| {' | '.join(cells)} |"
 
 
+def _ends(one: Search, own: float) -> str:
+    if one.interval is None:
+        return one.failure
+    ends = one.interval.scaled(own)
+    return f"{rate(ends.trains_at) if ends.trains_at else 'none'}, {rate(ends.fails_at)} ({one.fails_by or '-'})"
+
+
 def print_table(arguments: argparse.Namespace, folder: Path) -> None:
-    print("| layers | normalisation | remedy | by seed: trains at, fails at | limit over all seeds | times that of NONE | trials |")
-    print("|---|---|---|---|---|---|---|")
+    heads = ["layers", "normalisation", "remedy", "by seed: trains at, fails at", "limit over all seeds", "times that of NONE", "trials"]
+    heads += [f"{name}, times the limit" for name in ESTIMATES]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for depth in arguments.depths:
         for norm, script in SCRIPTS.items():
             limits = trials(script, depth, arguments.steps, arguments.seeds, arguments.jobs, folder)
-            found = searches(limits.trials)
             for remedy in REMEDIES:
-                print(row(norm, depth, remedy, found, limits.own_rate), flush=True)
+                print(row(norm, depth, remedy, limits), flush=True)
 
 
 def compare_jobs(arguments: argparse.Namespace) -> None:
