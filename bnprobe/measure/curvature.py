@@ -164,16 +164,18 @@ class Effort:
 
     Attributes:
         first: most products of a search that has nothing to start from.
-        later: products of all searches together that start from the eigenvectors of the last time. All are spent: such a search has
-            converged before it has seen whether another eigenvalue has become larger.
+        later: products of a search that starts from the eigenvector of the last time. All are spent: such a search has converged
+            before it has seen whether another eigenvalue has become larger.
         tolerance: residual over value at which a first search ends.
         count: eigenvalues to find.
+        both: also search the Hessian's own eigenvalues where the optimizer has a metric of its own, which is what decides.
     """
 
     first: int
     later: int
     tolerance: float
     count: int = 1
+    both: bool = True
 
 
 class SharpnessTracker:
@@ -212,11 +214,13 @@ class SharpnessTracker:
     def _measure(self, hessian: Hessian, optimizers: Sequence[torch.optim.Optimizer], effort: Effort) -> Sharpness:
         rules, reason = _rules(optimizers, hessian.parameters)
         metric = _metric(hessian, rules) if rules else None
-        warm = effort.later if metric is None else effort.later // 2
-        plain = self._search("plain", hessian, None, effort, warm)
-        own = self._search("preconditioned", hessian, metric, effort, warm) if metric is not None else None
-        value, residual = plain.values[0], plain.residuals[0]
-        known = Sharpness(value, residual, plain.lowest, plain.values, hessian.products, reason=reason)
+        plain = self._search("plain", hessian, None, effort) if metric is None or effort.both else None
+        own = self._search("preconditioned", hessian, metric, effort) if metric is not None else None
+        value, residual, lowest = math.nan, math.nan, math.nan
+        values: tuple[float, ...] = ()
+        if plain is not None:
+            value, residual, lowest, values = plain.values[0], plain.residuals[0], plain.lowest, plain.values
+        known = Sharpness(value, residual, lowest, values, hessian.products, reason=reason)
         if not rules:
             return known
         first = rules[0]
@@ -231,7 +235,7 @@ class SharpnessTracker:
             limit=limit_of(load, rules),
         )
 
-    def _search(self, name: str, hessian: Hessian, metric: _Metric | None, effort: Effort, warm: int) -> Spectrum:
+    def _search(self, name: str, hessian: Hessian, metric: _Metric | None, effort: Effort) -> Spectrum:
         """Find the largest eigenvalues of H, or the largest of D^1/2 (H + g) D^1/2."""
 
         def preconditioned(vector: torch.Tensor) -> torch.Tensor:
@@ -243,7 +247,7 @@ class SharpnessTracker:
         start, most, tolerance = hessian.random(self._measured), effort.first, effort.tolerance
         known, vector = self._vectors.get(name, ((), start))
         if known == whom and vector.shape == start.shape:
-            start, most, tolerance = vector + (NOISE / start.norm()) * start, warm, 0.0
+            start, most, tolerance = vector + (NOISE / start.norm()) * start, effort.later, 0.0
         count = effort.count if metric is None else 1
         spectrum = lanczos(hessian if metric is None else preconditioned, start, min(most, hessian.size), tolerance, count)
         if spectrum.asymmetry > MOST_ASYMMETRY:

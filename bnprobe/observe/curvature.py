@@ -26,7 +26,8 @@ from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.second_derivatives import DifferentiableKernels
 from bnprobe.observe.untouched import ScriptHooks, state_kept
 
-EFFORT = Effort(first=24, later=4, tolerance=0.01)
+#: Four products are enough for one eigenvector that moves, not for two: they go to the metric that decides.
+EFFORT = Effort(first=24, later=4, tolerance=0.01, both=False)
 SUBJECT = "curvature"
 
 

@@ -87,15 +87,18 @@ def _loss(run: Run) -> str:
 
 
 def _curvature(run: Run) -> str:
-    probed, sharpness, limit = run["curvature"], run["curvature_sharpness"], run["curvature_limit"]
+    probed, limit, own = run["curvature"], run["curvature_limit"], run["curvature_preconditioned"]
+    # One unit a line: the optimizer's metric where it is known at all.
+    sharpness = own if np.isfinite(own).any() else run["curvature_sharpness"]
     if not len(probed):
         return ""
     known = sharpness[np.isfinite(sharpness)]
     if not known.size:
         return f"{plural(len(probed), 'probe')}, none gave a number: {run['curvature_reason'][-1]}"
     parts = [f"{plural(len(probed), 'probe')}, steps {probed[0]} to {probed[-1]}"]
-    if len(known) < len(probed):
-        parts[0] += f", {len(known)} of them with a number"
+    found = int((np.isfinite(run["curvature_sharpness"]) | np.isfinite(own)).sum())
+    if found < len(probed):
+        parts[0] += f", {found} of them with a number"
     parts.append(f"sharpness {number(known[0])} → {number(known[-1])}")
     allowed = limit[np.isfinite(limit)]
     if allowed.size:

@@ -289,7 +289,7 @@ _CURVATURE = [
         ("curvature",),
         "f8",
         "loss per square of the weight",
-        "sharpness: largest eigenvalue of the " + _HESSIAN,
+        "sharpness: largest eigenvalue of the " + _HESSIAN + "; missing where the optimizer's metric is another and was searched instead",
         "lambda_max(H) by Lanczos, on the graph of the step's first backward, times curvature_micro_steps",
         "Cohen et al. 2021 (2103.00065)",
     ),

@@ -142,7 +142,7 @@ def test_later_measurements_start_from_the_last_and_keep_to_their_products() -> 
     for step in range(12):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), torch.arange(7) % 3)
-        found = tracker.measure([loss], parameters, [optimizer], Effort(24, 4, 0.01))
+        found = tracker.measure([loss], parameters, [optimizer], Effort(24, 4, 0.01, both=False))
         if step > 1:
             exact = sharpness(loss, parameters, optimizer, tolerance=1e-5)
             products.append(found.products)

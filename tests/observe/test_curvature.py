@@ -150,7 +150,8 @@ def test_a_step_that_moves_fewer_weights_than_its_backward_reached_teaches_the_n
     reasons = run["curvature_reason"].tolist()
     assert "weights that the step did not move" in reasons[1]
     assert np.isnan(run["curvature_sharpness"][1])
-    assert np.isfinite(run["curvature_sharpness"][[0, 2, 3, 4, 5]]).all()
+    known = np.isfinite(run["curvature_sharpness"]) | np.isfinite(run["curvature_preconditioned"])
+    assert known.tolist() == [True, False, True, True, True, True]
     assert run["curvature_learning_rate"][[4, 5]].tolist() == pytest.approx([2e-3, 1e-3])
 
 
@@ -202,7 +203,7 @@ def test_a_lack_of_memory_ends_the_probes(compare: Compare) -> None:
 def test_kernels_with_a_second_derivative_are_used_on_request(compare: Compare, program: str) -> None:
     ran = compare(program, curvature=2, curvature_kernels="math")
     run: Run = ran.run
-    assert np.isfinite(run["curvature_sharpness"]).all(), run["curvature_reason"]
+    assert (np.isfinite(run["curvature_sharpness"]) | np.isfinite(run["curvature_preconditioned"])).all(), run["curvature_reason"]
     assert any("round differently" in event.text for event in run.events)
     losses = [
         [float(line.split()[1]) for line in text.splitlines() if line.startswith("loss ")]

@@ -33,7 +33,7 @@ class Probes:
         threshold: of the optimizer, NaN where it is not known.
         rate: learning rate in use.
         limit: learning rate at which sharpness and threshold would meet.
-        hessian: the Hessian's own sharpness.
+        hessian: the Hessian's own sharpness, NaN where only the optimizer's metric was searched.
         lowest: upper bound of its smallest eigenvalue.
     """
 
@@ -147,9 +147,11 @@ def _words(probes: Probes, index: int) -> str:
             f"threshold {shown_value(probes.threshold[index])}",
             f"learning rate {shown_value(probes.rate[index])}, limit {shown_value(probes.limit[index])}",
         ]
+    if np.isfinite(probes.hessian[index]):
         if probes.sharpness[index] != probes.hessian[index]:
             lines.append(f"the Hessian's own {shown_value(probes.hessian[index])}")
-    return "<br>".join([*lines, f"lowest eigenvalue below {shown_value(probes.lowest[index])}"])
+        lines.append(f"lowest eigenvalue below {shown_value(probes.lowest[index])}")
+    return "<br>".join(lines)
 
 
 def _add_rates(figure: go.Figure, probes: Probes) -> None:
