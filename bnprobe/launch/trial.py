@@ -97,7 +97,13 @@ def main() -> None:
     # Strict: a trial whose rates could not be scaled must not pass for one.
     lifecycle = Lifecycle(make_recording, _Faults(), strict=True)
     lifecycle.arm()
-    run(target, lifecycle.script_ended)
+
+    def ended(ending: Ending) -> None:
+        lifecycle.script_ended(ending)
+        if ending.status == "stopped":
+            lifecycle.leave(ending)
+
+    run(target, ended)
 
 
 def _die_with(parent: int) -> None:

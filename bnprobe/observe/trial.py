@@ -14,6 +14,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -113,7 +114,8 @@ class Trial:
                     group["lr"] = group["lr"] / self._factor
 
     def _check_whether_to_go_on(self) -> None:
-        # A script that catches everything would train on after it was stopped.
+        if self._refused:  # the script has caught what was to stop it, and trains on
+            self.finish(SimpleNamespace(status="stopped", detail="the trial is over", exit_status=0))
         if self._refused or self._is_orphaned():
             os._exit(0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnprobe.store.limits_file import read_limits
+from bnprobe.store.limits_file import Trial, read_limits
 from tests.lrlimit.conftest import QUADRATIC
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -30,12 +30,12 @@ for step in range(30):
 """
 
 
-def one_rate(lr_limit: Run, folder: Path, script: str, *options: str) -> dict[tuple[int, int], np.ndarray]:
-    """Try a script at a few rates; return the rates that were at work, by seed and notch."""
+def one_rate(lr_limit: Run, folder: Path, script: str, *options: str) -> dict[tuple[int, int], Trial]:
+    """Try a script at a few rates; return the trials by seed and notch."""
     (folder / "train.py").write_text(script)
     result = lr_limit("--remedy", "NONE", "--steps", "25", "-o", "limits.h5", *options, "train.py")
     assert result.returncode == 0, result.stderr
-    return {(trial.seed, trial.notch): trial for trial in read_limits(folder / "limits.h5").trials}  # type: ignore[misc]
+    return {(trial.seed, trial.notch): trial for trial in read_limits(folder / "limits.h5").trials}
 
 
 @pytest.mark.slow
@@ -57,12 +57,12 @@ def test_the_rates_at_work_are_the_scripts_own_times_the_factor(lr_limit: Run, t
     trials = one_rate(
         lr_limit, tmp_path, NOISY.replace("OPTIMIZER", optimizer).replace("SCHEDULER", scheduler), "--seeds", "1", "--rates", "1e-3:2.5e-3"
     )
-    own = trials[0, 0].rate  # type: ignore[attr-defined]
+    own = trials[0, 0].rate
     assert len(own) == 25
     assert len(trials) > 1
     for trial in trials.values():
-        count = len(trial.rate)  # type: ignore[attr-defined]
-        np.testing.assert_allclose(trial.rate, own[:count] * trial.factor, rtol=1e-5)  # type: ignore[attr-defined]
+        count = len(trial.rate)
+        np.testing.assert_allclose(trial.rate, own[:count] * trial.factor, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_seed_0_is_the_script_as_it_is_and_others_differ(lr_limit: Run, tmp_path
     alone = subprocess.run([sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True, check=True).stderr
     expected = [float(line.split()[0]) for line in alone.splitlines()][:25]
     trials = one_rate(lr_limit, tmp_path, plain, "--seeds", "3", "--rates", "0.008:0.011")
-    losses = [trials[seed, 0].loss.tolist() for seed in range(3)]  # type: ignore[attr-defined]
+    losses = [trials[seed, 0].loss.tolist() for seed in range(3)]
     assert losses[0] == expected
     assert losses[0] != losses[1] != losses[2] != losses[0]
 
@@ -104,3 +104,31 @@ def test_two_jobs_find_the_same_limits_as_one(lr_limit: Run, tmp_path: Path) -> 
         assert result.returncode == 0, result.stderr
         found[jobs] = {(trial.remedy, trial.notch, trial.outcome) for trial in read_limits(tmp_path / f"{jobs}.h5").trials}
     assert found["1"] == found["2"]
+
+
+CLINGING = """
+import atexit, threading, time
+import torch
+
+atexit.register(time.sleep, 1000)
+threading.Thread(target=time.sleep, args=(1000,)).start()
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+for step in range(100000):
+    inputs = torch.randn(8, 3)
+    loss = (model(inputs) - inputs.sum(1, keepdim=True)).pow(2).mean()
+    optimizer.zero_grad(); loss.backward()
+    try:
+        optimizer.step()
+    except BaseException:
+        CATCH
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("catch", ["pass", "raise"])
+def test_a_script_that_will_not_end_is_ended(lr_limit: Run, tmp_path: Path, catch: str) -> None:
+    trials = one_rate(lr_limit, tmp_path, CLINGING.replace("CATCH", catch), "--seeds", "1", "--rates", "0.009:0.011")
+    (trial,) = trials.values()
+    assert trial.outcome != "failed", trial.reason
+    assert trial.steps == 25
