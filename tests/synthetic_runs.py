@@ -85,6 +85,12 @@ class _MemoryWriter:
     def append_curvature(self, row: dict[str, Any]) -> None:
         self._rows["curvature"].append(row)
 
+    def add_probe(self, points: list[dict[str, Any]], **columns: Any) -> None:
+        index = len(self._rows["probe"])
+        self._rows["probe"].append({"probe": index, **columns})
+        for point in points:
+            self._rows["probe_point"].append({"probe_point": len(self._rows["probe_point"]), "probe_point_probe": index, **point})
+
     def variables(self) -> dict[str, NDArray[Any]]:
         return {name: self._stack(variable) for name, variable in VARIABLES.items()}
 
@@ -96,6 +102,35 @@ class _MemoryWriter:
                 if variable.name in row:
                     stacked[index] = row[variable.name]
         return stacked
+
+
+@dataclass
+class LineProbe:
+    """One line probe as the recorder would store it: limits and points in multiples of the step."""
+
+    step: int
+    rate: float
+    critical: tuple[float, float] = (np.nan, np.nan)
+    divergence: tuple[float, float] = (np.nan, np.nan)
+    variant: str = "taken"
+    reason: str = ""
+    points: dict[float, float] = field(default_factory=dict)
+    #: Mean and variance of every channel at each point, (points, channels).
+    channels: tuple[Array, Array] | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        limits = {"critical": self.critical, "divergence": self.divergence}
+        ends = {f"probe_{name}_{end}": value for name, both in limits.items() for end, value in zip(("low", "high"), both, strict=True)}
+        named = {"step": self.step, "variant": self.variant, "learning_rate": self.rate, "reason": self.reason, "optimizer": "SGD"}
+        return {**ends, **{f"probe_{name}": value for name, value in named.items()}}
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = [{"probe_point_s": s, "probe_point_ratio": ratio} for s, ratio in sorted(self.points.items())]
+        for row, mean, variance in zip(rows, *self.channels, strict=True) if self.channels is not None else ():
+            row |= {"probe_channel_mean": mean.astype("f4"), "probe_channel_variance": variance.astype("f4")}
+        return rows
 
 
 @dataclass
@@ -121,6 +156,7 @@ class Recording:
     by_step: dict[str, NDArray[Any]] = field(default_factory=dict)
     by_snapshot: dict[str, NDArray[Any]] = field(default_factory=dict)
     probes: list[dict[str, Any]] = field(default_factory=list)
+    line_probes: list[LineProbe] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -177,6 +213,8 @@ class Recording:
                 writer.append_snapshot(self._snapshot_row(step))
         for probe in self.probes:
             writer.append_curvature(probe)
+        for line in self.line_probes:
+            writer.add_probe(line.rows, **line.columns)
         for event in self.events:
             writer.add_event(*event)
 

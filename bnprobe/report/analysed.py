@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bnprobe.analyse.stability import Departure, Divergence, departures, divergence
+from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
+from bnprobe.report.remedies import remedies_of
 from bnprobe.store.reader import Run
 
 
@@ -23,6 +25,7 @@ class AnalysedRun:
         divergence: the step at which the loss was lost, or None.
         departures: layers whose activations left their baseline, first to leave first.
         gradient_departures: the same for activation gradients.
+        tolerances: every estimate of the learning rate that a step tolerated.
         fields: the quantities per step and layer, by key.
     """
 
@@ -32,6 +35,7 @@ class AnalysedRun:
     divergence: Divergence | None
     departures: list[Departure]
     gradient_departures: list[Departure]
+    tolerances: list[Tolerance]
     fields: dict[str, Field]
 
     @property
@@ -64,5 +68,12 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         divergence=divergence(run),
         departures=departures(run),
         gradient_departures=departures(run, "activation_gradient"),
+        tolerances=_tolerances(run),
         fields={quantity.key: field_of(run, quantity) for quantity in QUANTITIES},
     )
+
+
+def _tolerances(run: Run) -> list[Tolerance]:
+    """Without projections by a remedy that was at work: the update was so projected already."""
+    applied = {remedy.specification.partition(":")[0] for remedy in remedies_of(run)}
+    return [one for one in tolerances(run) if one.variant not in applied]

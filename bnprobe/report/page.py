@@ -23,6 +23,7 @@ from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
 from bnprobe.report.remedies import remedies_of
+from bnprobe.report.tolerance_story import story
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
 from bnprobe.report.wording import elide, plural
 from bnprobe.store.reader import Run, read_run
@@ -92,6 +93,7 @@ def _environment() -> jinja2.Environment:
         "plural": plural,
         "attributes": _attribute_lines,
         "remedies": remedies_of,
+        "story": story,
     }
     return environment
 

@@ -16,8 +16,10 @@ from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_l
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
 from bnprobe.report.figures.loss import loss, loss_limits
+from bnprobe.report.figures.tolerance import rate_limits, tolerance
 from bnprobe.report.packing import pack
 from bnprobe.report.quantities import QUANTITIES, shared_limits
+from bnprobe.report.tolerance_story import notes
 
 SIGNALS: tuple[Signal, ...] = ("activation", "activation_gradient")
 MOMENTS: tuple[Moment, ...] = ("mean", "variance")
@@ -60,6 +62,7 @@ class Panels:
         figures: packed figures by panel.
         columns: how many stand side by side.
         loss: one a run.
+        tolerance: one a run that holds evidence of what its steps tolerated.
         curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
         sliders: one a run that has layers.
@@ -71,6 +74,7 @@ class Panels:
     columns: int
     figures: dict[str, Any] = field(default_factory=dict)
     loss: list[Panel] = field(default_factory=list)
+    tolerance: list[Panel] = field(default_factory=list)
     curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
     sliders: list[Slider] = field(default_factory=list)
@@ -90,6 +94,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
     layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
     _add_losses(panels, drawn)
+    _add_tolerance(panels, [pair for pair in drawn if pair[1].tolerances])
     _add_curvature(panels, drawn)
     _add_maps(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
@@ -102,6 +107,13 @@ def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     limits = loss_limits([analysed for _, analysed in runs])
     for number, analysed in runs:
         panels.loss.append(panels.add(f"loss-{number}", "", number, loss(analysed, limits)))
+
+
+def _add_tolerance(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    limits = rate_limits([analysed for _, analysed in runs])
+    for number, analysed in runs:
+        note = " ".join(notes(analysed))
+        panels.tolerance.append(panels.add(f"tolerance-{number}", "", number, tolerance(analysed, limits), note))
 
 
 def _add_curvature(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from bnprobe.errors import RunFileError, UsageError
 from bnprobe.report.page import render, write_page
 from bnprobe.store.reader import read_run
-from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, residual_recording
+from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, LineProbe, Recording, exploding_recording, residual_recording
 
 RunFile = Callable[[str], Path]
 VOID = {"meta", "link", "input", "br", "img", "wbr", "hr", "rect", "path"}
@@ -209,6 +209,46 @@ def test_a_run_whose_kernels_nobody_measured_has_no_panel_for_them(outline: Call
     page = outline("exploding")
     assert not [name for name in page.figures if name.startswith("kernels-")]
     assert "#kernels" not in [attrs.get("href") for _, attrs in page.elements]
+
+
+def with_line_probes(names: bool = False) -> Recording:
+    """A run whose line probes have numbers, none, and every channel, told by a file that is not to be trusted where asked."""
+    made = exploding_recording()
+    name = HOSTILE_NAMES[0] if names else "msr"
+    made.line_probes = [
+        LineProbe(2, 0.1, (0.1, 0.125), (4.0, 8.0), points={0.0: 1.0, 0.1: 0.9, 0.125: 1.1, 1.0: 20.0, 8.0: np.inf}),
+        LineProbe(2, 0.1, (1.0, 2.0), (64.0, np.inf), variant=name, points={0.0: 1.0, 1.0: 0.8, 2.0: 1.2}),
+        LineProbe(9, 0.1, reason=HOSTILE_NAMES[0] if names else "the loss is nan"),
+    ]
+    return made
+
+
+def test_limits_have_a_section_that_says_how_far_over_them_the_rate_was(tmp_path: Path) -> None:
+    page = Outline(render([with_line_probes().write(tmp_path / "run.h5")]))
+    assert (
+        "was 8 to 10 times what the loss tolerated along the step taken; with msr's projection it would have been 0.5 to 1 times"
+        in page.text
+    )
+    assert "No number from the line probe at step 9: the loss is nan." in page.text
+    assert "tolerance-0" in page.figures
+    assert "#tolerance" in [attrs.get("href") for _, attrs in page.elements]
+
+
+def test_names_in_line_probes_are_text(tmp_path: Path) -> None:
+    page = Outline(render([with_line_probes(names=True).write(tmp_path / "run.h5")]))
+    assert [tag for tag, _ in page.elements].count("script") == 3
+    assert "<script" not in json.dumps(page.figures, ensure_ascii=False)
+    assert f"line probe at step 9: {HOSTILE_NAMES[0]}" in page.text
+
+
+def test_a_page_of_line_probes_is_the_same_twice(tmp_path: Path) -> None:
+    path = with_line_probes().write(tmp_path / "run.h5")
+    assert render([path]) == render([path])
+
+
+def test_a_run_without_limits_has_no_section_for_them(outline: Callable[..., Outline]) -> None:
+    assert not [name for name in outline("exploding").figures if name.startswith("tolerance-")]
+    assert "#tolerance" not in [attrs.get("href") for _, attrs in outline("exploding").elements]
 
 
 def test_probes_of_the_curvature_have_a_section_that_says_how_to_read_them(tmp_path: Path) -> None:

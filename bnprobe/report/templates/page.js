@@ -46,7 +46,7 @@
 
   /* Figures over steps share the step axis; heat maps of one run share the layer axis, too. */
   const isMap = (id) => id.startsWith("map-");
-  const isOverSteps = (id) => isMap(id) || id.startsWith("loss-") || id.startsWith("kernels-");
+  const isOverSteps = (id) => isMap(id) || id.startsWith("loss-") || id.startsWith("kernels-") || id.startsWith("tolerance-");
   let following = false;
   function follow(id) {
     place(id).on("plotly_relayout", (change) => {

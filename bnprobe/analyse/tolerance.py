@@ -1,0 +1,125 @@
+"""How fast the steps of one recorded run could have gone: what its line probes and its curvature say, told as learning rates.
+
+    line probe   s x rate, with s where the loss of the step's own batch begins to rise (critical), or is lost (divergence)
+    curvature    rate x lr* / lr, with lr* the rate at which the sharpness would be at the optimizer's threshold
+
+The rate of a step is the largest of any parameter group, all groups scaled together. Definitions and sources are those of the variables
+(``store/schema.py``); limits that trials found are in ``limits``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bnprobe.store.reader import Run
+
+#: What was measured: where the loss begins to rise, where it is lost, where the curvature is at its threshold.
+Kind = Literal["rises", "lost", "curvature"]
+#: The update as the optimizer took it.
+TAKEN = "taken"
+#: Relative; a limit that was found at the step itself is not missed by rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """One estimate of the largest learning rate that one step tolerated.
+
+    Attributes:
+        kind: what was measured.
+        variant: the update as taken, or the remedy whose projection was applied to it.
+        step: the step.
+        rate: learning rate in use, NaN where it was not seen.
+        low: the limit lies above; 0 where there is no lower end, NaN without a number.
+        high: it lies at or below; infinite where there is no upper end, NaN without a number.
+        reason: why there is no number, or "".
+    """
+
+    kind: Kind
+    variant: str
+    step: int
+    rate: float
+    low: float
+    high: float
+    reason: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a number."""
+        return not math.isnan(self.high)
+
+    @property
+    def over(self) -> tuple[float, float]:
+        """Over-factor, the rate in use over the limit, as an interval.
+
+        >>> Tolerance("rises", "taken", 0, 0.1, 0.025, 0.05).over, Tolerance("rises", "taken", 0, 0.1, 0.0, 0.05).over
+        ((2.0, 4.0), (2.0, inf))
+        """
+        return self.rate / self.high, self.rate / self.low if self.low else math.inf
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the rate in use is beyond the limit for sure."""
+        return self.is_known and self.high <= self.rate * (1 + _ROUNDING)
+
+
+def tolerances(run: Run) -> list[Tolerance]:
+    """Return every estimate that a run holds, those without a number included, in the order of the steps."""
+    rates = {int(step): _largest(row) for step, row in zip(run["step"], run["learning_rate"], strict=True)}
+    return sorted([*_of_line_probes(run, rates), *_of_curvature(run, rates)], key=lambda one: one.step)
+
+
+def closest(found: Iterable[Tolerance]) -> Tolerance | None:
+    """Return the estimate that the rate in use exceeds most, or comes closest to; the earliest of equals, None where none has a number."""
+    return max((one for one in found if one.is_known and not math.isnan(one.over[0])), key=lambda one: (one.over, -one.step), default=None)
+
+
+def select(found: Sequence[Tolerance], kind: Kind, variant: str = TAKEN, before: int | None = None) -> list[Tolerance]:
+    """Return the estimates of one kind and variant, of steps before one where it is given."""
+    return [one for one in found if (one.kind, one.variant) == (kind, variant) and (before is None or one.step < before)]
+
+
+def _largest(rates: np.typing.NDArray[np.float64]) -> float:
+    known = rates[np.isfinite(rates)]
+    return float(known.max()) if known.size else math.nan
+
+
+def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
+    found = []
+    for probe, (step, variant, reason) in enumerate(zip(run["probe_step"], run["probe_variant"], run["probe_reason"], strict=True)):
+        own = float(run["probe_learning_rate"][probe])
+        rate = rates.get(int(step), math.nan)
+        rate = own if math.isnan(rate) else rate
+        kinds: tuple[tuple[Kind, str], ...] = (("rises", "critical"), ("lost", "divergence"))
+        for kind, name in kinds:
+            low, high = (float(run[f"probe_{name}_{end}"][probe]) * rate for end in ("low", "high"))
+            if not (reason or math.isnan(low) or math.isnan(high)):
+                found.append(Tolerance(kind, str(variant) or TAKEN, int(step), rate, low, high))
+            elif kind == "rises":  # one of the two stands for the probe
+                why = str(reason) or "it was not stored"
+                found.append(Tolerance(kind, str(variant) or TAKEN, int(step), rate, math.nan, math.nan, why))
+    return found
+
+
+def _of_curvature(run: Run, rates: dict[int, float]) -> list[Tolerance]:
+    found = []
+    columns = ("limit", "learning_rate", "preconditioned", "preconditioned_residual")
+    for row, (step, reason) in enumerate(zip(run["curvature"], run["curvature_reason"], strict=True)):
+        limit, own, sharpness, residual = (float(run[f"curvature_{name}"][row]) for name in columns)
+        rate = rates.get(int(step), math.nan)
+        rate = own if math.isnan(rate) else rate
+        high = limit * (rate / own if own > 0 and rate > 0 else 1.0)
+        if math.isnan(high):
+            found.append(
+                Tolerance("curvature", TAKEN, int(step), rate, high, high, str(reason) or "the optimizer's threshold is not known")
+            )
+            continue
+        # The largest eigenvalue is at least the one that was found, and beyond it by about the residual.
+        share = residual / sharpness if sharpness > 0 and math.isfinite(residual) else 0.0
+        found.append(Tolerance("curvature", TAKEN, int(step), rate, high / (1 + share), high))
+    return found

@@ -1,0 +1,92 @@
+"""How far the learning rate was over what the steps tolerated, in sentences, and why an estimate has no number."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from bnprobe.analyse.tolerance import TAKEN, Tolerance, closest, select
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.wording import number, plural
+
+
+def story(analysed: AnalysedRun) -> list[str]:
+    """Answer, from the numbers, whether the rate was too high, by how much, and whether a projection would have helped."""
+    lost = analysed.divergence.step if analysed.divergence is not None else None
+    found = analysed.tolerances
+    return [*_of_line_probes(found, lost), *_of_curvature(found)]
+
+
+def over_text(one: Tolerance) -> str:
+    """Write how many times the limit the rate in use was.
+
+    >>> over_text(Tolerance("rises", "taken", 0, 0.1, 0.025, 0.05)), over_text(Tolerance("rises", "taken", 0, 0.1, 0.0, 0.05))
+    ('2 to 4 times', 'more than 2 times')
+    """
+    low, high = (value if math.isinf(value) else float(f"{value:.2g}") for value in one.over)
+    if math.isinf(high):
+        return f"more than {number(low)} times"
+    if low == 0:
+        return f"less than {number(high)} times"
+    return f"{number(low)} times" if low == high else f"{number(low)} to {number(high)} times"
+
+
+def notes(analysed: AnalysedRun) -> list[str]:
+    """Say what has to be known of this run's estimates: a bias that its network gives them, and where there is no number and why."""
+    found = analysed.tolerances
+    lines = []
+    if any(one.kind == "rises" for one in found) and any(layer.type.startswith("BatchNorm") for layer in analysed.run.layers):
+        lines.append(
+            "This network has batch norm, under which line probes are pessimistic: it recovers from many a step that raises its loss."
+        )
+    missing = Counter((one.kind, one.reason) for one in found if not one.is_known)
+    for (kind, reason), times in missing.items():
+        steps = [one.step for one in found if (one.kind, one.reason) == (kind, reason)]
+        what = "curvature" if kind == "curvature" else "line probe"
+        where = f"step {steps[0]:,}" if times == 1 else f"{plural(times, 'step')} from {steps[0]:,} to {steps[-1]:,}"
+        lines.append(f"No number from the {what} at {where}: {reason}.")
+    return lines
+
+
+def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
+    taken = [one for one in select(found, "rises", before=lost) if one.is_known]
+    worst = closest(taken)
+    if worst is None:
+        return []
+    raised = [one for one in taken if one.is_exceeded]
+    was = f"At step {worst.step:,} the learning rate, {number(worst.rate)}, was {over_text(worst)} what the loss tolerated"
+    lines = [f"{was} along the step taken{_projected(found, worst.step)}."]
+    if raised:
+        where = f"{len(raised)} of {plural(len(taken), 'probed step')}" if len(taken) > 1 else "the one step that was probed"
+        lines.append(f"The update raised the loss of its own batch at {where}.")
+    else:
+        lines.append(f"It came no closer: at none of {plural(len(taken), 'probed step')} did the update raise the loss of its own batch.")
+    last = taken[-1]
+    if lost is not None and last.step != worst.step:
+        gap = (
+            f"; the {plural(lost - last.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
+            if lost - last.step > 1
+            else ""
+        )
+        lines.append(f"The last probe before the loss was lost at step {lost:,}, at step {last.step:,}, found {over_text(last)}{gap}.")
+    return lines
+
+
+def _projected(found: Sequence[Tolerance], step: int) -> str:
+    """What the projections would have made of the same update."""
+    others = [one for one in found if one.kind == "rises" and one.variant != TAKEN and one.step == step and one.is_known]
+    parts = [f"with `{one.variant}`'s projection it would have been {over_text(one)}" for one in others]
+    return f"; {', '.join(parts)}" if parts else ""
+
+
+def _of_curvature(found: Sequence[Tolerance]) -> list[str]:
+    known = [one for one in select(found, "curvature") if one.is_known]
+    worst = closest(known)
+    if worst is None:
+        return []
+    over = sum(one.is_exceeded for one in known)
+    return [
+        f"By the curvature the rate was {over_text(worst)} what is stable at step {worst.step:,}, and above it at {over} of "
+        f"{plural(len(known), 'probed step')}."
+    ]
