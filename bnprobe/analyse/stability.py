@@ -191,6 +191,16 @@ def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
     return sorted(found, key=lambda one: (one.row, forwards * run.layers[one.layer].depth))
 
 
+def first_departure(activation: list[Departure], gradient: list[Departure]) -> Departure | None:
+    """The layer that left its course first, of either signal; its activation where both left at the same step.
+
+    Args:
+        activation: what `departures` found for activations.
+        gradient: what it found for activation gradients.
+    """
+    return min([*activation[:1], *gradient[:1]], key=lambda one: one.row, default=None)
+
+
 def _courses(size: Array) -> tuple[Array, Array]:
     """Median of the rows before each row, and deviation of their changes, both (S, L); NaN where there is nothing before."""
     course = np.full_like(size, np.nan)

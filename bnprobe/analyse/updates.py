@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,18 @@ def layer_update_ratio(run: Run) -> Array:
     """
     moved = _layer_norm(run, run["update_norm"])
     return _ratio(moved, _layer_norm(run, run["weight_norm"]))
+
+
+def layer_step_size(run: Run) -> Array:
+    """||dw|| over the larger of ||w|| and the norm that torch's initialisation would have given, by layer, (S, L).
+
+    Weights that start at zero or near it move by many times their size and are none the worse for it: what a step is measured against is
+    the size at which a weight of that shape works. For (O, I, ...) that is sqrt(O / 3): entries uniform within 1 / sqrt(fan in), the
+    default of torch's linear and convolution layers.
+    """
+    moved, size = _layer_norm(run, run["update_norm"]), _layer_norm(run, run["weight_norm"])
+    usual = _layer_norm(run, np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]] * run.steps))
+    return _ratio(moved, np.fmax(size, usual))
 
 
 def layer_gradient_norm(run: Run) -> Array:
@@ -47,6 +61,11 @@ def _layer_norm(run: Run, norms: NDArray[np.floating]) -> Array:
         if columns := owned.get(module_of(layer.name)):
             result[:, index] = total_norm(norms[:, columns])
     return result
+
+
+def _initial_norm(shape: str) -> float:
+    axes = [int(axis) for axis in re.findall("[0-9]+", shape)]
+    return float(np.sqrt(axes[0] / 3)) if len(axes) > 1 else 0.0
 
 
 def _ratio(part: Array, whole: Array) -> Array:

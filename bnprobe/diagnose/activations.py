@@ -40,7 +40,7 @@ def exploding_activations(case: Case) -> Finding | None:
         return None
     shown = start if from_start else late
     limit = limit if from_start else thresholds.EXPLODING_LATE_DECADES
-    first = case.activation_departures[0].layer if case.activation_departures else _steepest(case, shown.step)
+    first = case.first_departure.layer if case.first_departure is not None else _steepest(case, shown.step)
     kind = each(case.run.layers[shown.last].kind)
     when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
     rise = late.last_rms / max(start.last_rms, np.finfo(float).tiny)

@@ -192,6 +192,11 @@ class Case:
         return updates.layer_update_ratio(self.run)
 
     @cached_property
+    def step_size(self) -> Array:
+        """||dw|| by layer over ||w|| or, where that is smaller, over the norm of a usual initialisation, (S, L)."""
+        return updates.layer_step_size(self.run)
+
+    @cached_property
     def gradient_norm(self) -> Array:
         """Norm of the gradient over all parameters, (S,)."""
         return updates.total_norm(self.run["parameter_gradient_norm"])
@@ -209,6 +214,11 @@ class Case:
     def activation_departures(self) -> list[Departure]:
         """Layers whose activations left their baseline, first to leave first."""
         return stability.departures(self.run, "activation")
+
+    @cached_property
+    def first_departure(self) -> Departure | None:
+        """The layer that left its course first: what every sentence and page means by "first"."""
+        return stability.first_departure(self.activation_departures, self.gradient_departures)
 
     @cached_property
     def gradient_departures(self) -> list[Departure]:

@@ -23,11 +23,13 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that fell to
     the level of guessing, rose, or rose and made no headway, at any step. Looks like exploding activations; those grow along depth
     before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of the
-    arithmetic; that comes out of a calm run.
+    arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may move small weights by many times their size:
+    weights that were started near zero are measured against their usual size, and single large updates lose no run unless they
+    are larger than the weights.
     """
     if not (case.is_harmed or case.made_no_headway):
         return None
-    ratio = np.where(np.isfinite(case.update_ratio), case.update_ratio, -1.0)
+    ratio = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
     if not ratio.shape[1]:
         return None
     row = _first_large_update(case, ratio.max(axis=1))
@@ -63,7 +65,8 @@ def _first_large_update(case: Case, largest: Array) -> int | None:
     end = case.divergence.row if case.divergence is not None else case.run.steps
     rows = np.flatnonzero(largest[:end] >= 0)  # those whose updates were measured
     is_large = largest[rows] >= thresholds.LARGE_UPDATE_RATIO
-    if not is_large.any():
+    is_single = is_large.sum() < thresholds.LARGE_UPDATES and not (largest[rows] > thresholds.OVERWHELMING_UPDATE).any()
+    if not is_large.any() or (case.divergence is None and is_single):
         return None
     start = int(is_large.argmax())
     if case.divergence is not None:
@@ -77,13 +80,51 @@ def _first_large_update(case: Case, largest: Array) -> int | None:
     return int(rows[start])
 
 
+def rising_loss(case: Case) -> Finding | None:
+    """The loss has gone up in a recording that is too short to say why, or whether it will come back.
+
+    Looks for a last loss well above the first, in fewer steps than a statement about the course of a loss needs. Looks like the
+    first steps of many sound trainings: it is a warning, and its confidence is low.
+    """
+    course, loss = case.course, case.run["loss"]
+    loss = loss[np.isfinite(loss)]
+    if case.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
+        return None
+    if not (loss > 0).all() or not min(loss[-2:]) > thresholds.SPIKE_TIMES * loss[0]:
+        return None
+    sizes = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
+    evidence = [
+        Evidence("last loss", float(loss[-1]), thresholds.SPIKE_TIMES * float(loss[0]), "as the loss", case.step(case.run.steps - 1))
+    ]
+    suspect, layers = "", tuple[str, ...]()
+    if sizes.size and sizes.max() >= thresholds.LARGE_UPDATE_RATIO:
+        row, layer = np.unravel_index(int(sizes.argmax()), sizes.shape)
+        layers = (module_of(case.name(int(layer))),)
+        suspect = f"; the largest update moved {module_place(case, int(layer))} by {against_weights(float(sizes.max()))}, at step "
+        suspect += f"{case.step(int(row))}, which speaks for a learning rate that is too high"
+        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), thresholds.LARGE_UPDATE_RATIO))
+    return Finding(
+        id="rising-loss",
+        severity="warning",
+        confidence=0.4,
+        layers=layers,
+        step=case.step(0),
+        evidence=tuple(evidence),
+        cause=f"The loss has risen from {number(float(loss[0]))} to {number(float(loss[-1]))} in {course.steps} steps, too few to say "
+        f"whether it will come back{suspect}.",
+        fix=with_rate_search(
+            f"Record at least {thresholds.COURSE_STEPS} steps; if the loss stays up, lower the learning rate or warm it up"
+        ),
+        source="the first and the last loss",
+    )
+
+
 def unexplained_divergence(case: Case) -> Finding | None:
     """The loss was lost, whatever the reason: what remains when no cause is found."""
     end = case.divergence
     if end is None:
         return None
-    gone = sorted([*case.activation_departures, *case.gradient_departures], key=lambda one: one.row)
-    first = gone[0] if gone else None
+    first = case.first_departure
     left = ""
     if first is not None:
         what = "activations" if first.signal == "activation" else "gradients"

@@ -10,7 +10,7 @@
       "id": text, stable,
       "severity": "error" | "warning" | "info",
       "confidence": 0 to 1,
-      "layers": [{"name": text, "depth": whole number or null}], the first to leave its course first,
+      "layers": [{"name": text, "depth": whole number or null}], where it began first,
       "step": whole number or null,
       "evidence": [{"what": text, "value": number, "threshold": number or null, "units": text, "step": whole number or null}],
       "cause": text, "fix": text, "source": text,

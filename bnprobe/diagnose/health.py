@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import decades, number
@@ -42,6 +43,9 @@ def healthy(case: Case) -> Finding:
     if ratio.size:
         parts.append(f"a step moves a layer by {number(100 * float(np.median(ratio)))} % of its weights")
         evidence.append(Evidence("median update ratio", float(np.median(ratio))))
+    is_short = case.run.steps < thresholds.COURSE_STEPS
+    if is_short:
+        parts.append(f"but {steps} are too few to say much: {thresholds.COURSE_STEPS} and more would")
     if not case.measured_rows.size:
         parts.append("but no layer was measured, so only the loss was judged")
     if case.run.problems:
@@ -51,7 +55,7 @@ def healthy(case: Case) -> Finding:
     return Finding(
         id="healthy",
         severity="info",
-        confidence=0.5 if not case.measured_rows.size or case.run.problems or case.run.steps < 5 else 0.9,
+        confidence=0.5 if not case.measured_rows.size or case.run.problems or is_short else 0.9,
         layers=(),
         step=None,
         evidence=tuple(evidence),

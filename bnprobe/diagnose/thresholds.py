@@ -69,6 +69,10 @@ GRADIENT_LEAP = 100.0
 #: Update ratio of a training step that cannot be a small one. Practice: 1e-3 is healthy; a tenth of the weight in one step is
 #: not small.
 LARGE_UPDATE_RATIO = 0.1
+#: Large updates that lose a run which did not diverge. Practice: one is the first of an adaptive optimizer, or an accident.
+LARGE_UPDATES = 3
+#: Unless one was larger than the weights. Convention: then hardly anything of the initialisation is left.
+OVERWHELMING_UPDATE = 1.0
 #: Updates within this factor of a large one, in the steps right before it, belong to the same ascent. Practice: half a decade.
 RAMP = 3.0
 #: Distance moved, as update ratio times steps, below which a network is where it was. Practice.

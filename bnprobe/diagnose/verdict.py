@@ -52,7 +52,7 @@ CAUSES: dict[str, Callable[[Case], Finding | None]] = {
     "loss-spike": loss.loss_spike,
 }
 #: Asked in this order when no cause was found.
-REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_divergence, optimisation.stuck)
+REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_divergence, divergence.rising_loss, optimisation.stuck)
 
 _OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.

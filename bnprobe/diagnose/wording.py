@@ -95,10 +95,11 @@ def loss_fate(case: Case) -> str:
 
 def first_to_leave(case: Case) -> str:
     """Which layer left its course first, as a clause with its semicolon; empty where none did after the first step."""
-    first = next(iter(case.activation_departures), None)
+    first = case.first_departure
     if first is None or first.row == case.first_row:
         return ""
-    return f"; {case.place(first.layer)} left its course first, at step {first.step}"
+    of = "" if first.signal == "activation" else "the gradient of "
+    return f"; {of}{case.place(first.layer)} left its course first, at step {first.step}"
 
 
 def each(kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnprobe.analyse.stability import Departure, Divergence, departures, divergence
+from bnprobe.analyse.stability import Departure, Divergence, departures, divergence, first_departure
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
@@ -46,8 +46,7 @@ class AnalysedRun:
         """
         if self.findings[0].severity == "info":
             return None
-        both = [*self.departures[:1], *self.gradient_departures[:1]]
-        return min(both, key=lambda one: one.row, default=None)
+        return first_departure(self.departures, self.gradient_departures)
 
     @property
     def hover_names(self) -> list[str]:

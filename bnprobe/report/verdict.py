@@ -132,7 +132,7 @@ def _when(analysed: AnalysedRun, finding: Finding) -> str:
 
 
 def _where(analysed: AnalysedRun, finding: Finding) -> str:
-    """The layers that the finding names, then the one that left its own early level first, which may be another one."""
+    """The layers that the finding names, and the one that left its course first, which may be another one."""
     depth = {layer.name: f"{layer.name} (layer {i} of {len(analysed.run.layers)})" for i, layer in enumerate(analysed.run.layers, 1)}
     named = ", ".join(depth.get(name, name) for name in finding.layers[:MOST_NAMED])
     more = f" and {len(finding.layers) - MOST_NAMED} more" if len(finding.layers) > MOST_NAMED else ""
@@ -142,10 +142,10 @@ def _where(analysed: AnalysedRun, finding: Finding) -> str:
     signal = "activation" if first.signal == "activation" else "activation gradient"
     change = f"{number(first.baseline_rms)} → {number(first.rms)}" if np.isfinite(first.rms) else "no longer finite"
     name = analysed.run.layers[first.layer].name
-    left = f"left its early level first, at step {first.step:,} ({signal} rms {change})"
+    left = f"left its course first, at step {first.step:,} ({signal} rms {change})"
     if name in finding.layers[:1]:
-        return f"{named}{more}. The first of them {left}."
-    return f"{named}{more}. In time, {depth[name]} {left}." if named else f"{depth[name]} {left}."
+        return f"{named}{more}. The first of them {left}." if len(finding.layers) > 1 else f"{named}, which {left}."
+    return f"{named}{more}. {depth[name]} {left}." if named else f"{depth[name]} {left}."
 
 
 def _first_layer(analysed: AnalysedRun) -> str:

@@ -94,3 +94,11 @@ class TestMeanShift:
         made = self.shifted()
         made.loss = residual_recording(steps=40).loss
         assert mean_shift(case(made)) is None
+
+
+def test_a_growth_that_no_sound_network_has_is_told_even_while_the_loss_falls() -> None:
+    made = residual_recording(steps=40)
+    made.activation.rms *= 10 ** (0.06 * np.arange(len(made.layers)))
+    assert exploding_activations(Case(made.run())) is not None
+    made.activation.rms /= 10 ** (0.03 * np.arange(len(made.layers)))
+    assert exploding_activations(Case(made.run())) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.divergence import learning_rate_too_high
 from tests.synthetic_runs import Recording, residual_recording
@@ -49,3 +50,44 @@ class TestLearningRateTooHigh:
         found = learning_rate_too_high(case(made))
         assert found is not None
         assert found.step == 3
+
+    def test_small_weights_that_move_by_many_times_their_size_are_none(self) -> None:
+        made = residual_recording(steps=40)
+        made.loss[10:] = np.log(10) + 0.01 * np.random.default_rng(0).standard_normal(30)
+        made.weight_norm[:6, 3] = 1e-3 * np.arange(1, 7)  # started near zero; a usual initialisation would have made it 2.3
+        made.update_norm[:6, 3] = 1e-3
+        assert learning_rate_too_high(case(made)) is None
+        made.update_norm[:6, 3] = 1.0
+        assert learning_rate_too_high(case(made)) is not None
+
+    def test_one_large_update_loses_no_run_unless_it_is_larger_than_the_weights(self) -> None:
+        made = residual_recording(steps=40)
+        made.loss[10:] = np.log(10) + 0.01 * np.random.default_rng(0).standard_normal(30)
+        made.update_norm[0] = 0.5 * made.weight_norm[0]
+        assert learning_rate_too_high(case(made)) is None
+        made.update_norm[0] = 1.5 * made.weight_norm[0]
+        assert learning_rate_too_high(case(made)) is not None
+
+    def test_a_warm_up_begins_where_the_updates_begin_to_grow(self) -> None:
+        made = self.diverging()
+        made.update_norm[:, 3] = np.array([0.001, 0.001, 0.04, 0.07, *([0.2] * 8)]) * made.weight_norm[:, 3]
+        found = learning_rate_too_high(case(made))
+        assert found is not None
+        assert found.step == 2
+
+
+class TestRisingLoss:
+    def test_a_short_run_whose_loss_rises_is_a_warning(self) -> None:
+        made = residual_recording(steps=5)
+        made.loss[:] = [6.85, 8.1, 11.0, 15.2, 17.6]
+        (found,) = diagnose(made.run())
+        assert (found.id, found.severity, found.confidence) == ("rising-loss", "warning", 0.4)
+        assert "has risen from 6.85 to 17.6 in 5 steps, too few to say whether it will come back." in found.cause
+        made.update_norm[1, 3] = 0.5 * made.weight_norm[1, 3]
+        (found,) = diagnose(made.run())
+        assert "at step 1, which speaks for a learning rate that is too high" in found.cause
+
+    def test_a_short_run_whose_loss_falls_is_healthy_as_far_as_it_goes(self) -> None:
+        (found,) = diagnose(residual_recording(steps=5).run())
+        assert (found.id, found.confidence) == ("healthy", 0.5)
+        assert "5 steps are too few to say much" in found.cause
