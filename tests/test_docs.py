@@ -12,40 +12,61 @@ from pathlib import Path
 import pytest
 
 from bnprobe.diagnose.verdict import CAUSES
-from bnprobe.store.schema import DIMENSIONS, VARIABLES
+from bnprobe.store import limits_schema
+from bnprobe.store.schema import DIMENSIONS, VARIABLES, Variable
 from tests.faults.manifest import HEALTHY, PROGRAMS
 
 ROOT = Path(__file__).parents[1]
 
 
-def run_file_page() -> str:
+RUN_FILE = [
+    "# The run file",
+    "",
+    "One HDF5 file per run (and rank), readable by every HDF5 tool;",
+    '`xarray.open_dataset(run, engine="h5netcdf")` opens it with named coordinates. A value that was not observed is NaN (or -1 in',
+    "an integer), never 0. A signal with a non-finite value has infinite energies. Channels of different layers lie end to end along",
+    "`channel`, with `channel_layer` as the index. This page is generated from `bnprobe/store/schema.py`.",
+]
+LIMITS_FILE = [
+    "# The file of learning-rate trials",
+    "",
+    "What `bnprobe lr-limit` writes: one HDF5 file, replaced as a whole after every trial, that opens in xarray like a run file. What was not",
+    "seen is NaN (or -1 in an integer). The losses of all trials lie end to end along `sample`, with `sample_trial` as the index. Root",
+    "attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`, `script_digest` (SHA-256), `status`. This page is",
+    "generated from `bnprobe/store/limits_schema.py`.",
+]
+
+
+def schema_page(introduction: list[str], dimensions: dict[str, str], variables: dict[str, Variable]) -> str:
     lines = [
-        "# The run file",
-        "",
-        "One HDF5 file per run (and rank), readable by every HDF5 tool;",
-        '`xarray.open_dataset(run, engine="h5netcdf")` opens it with named coordinates. A value that was not observed is NaN (or -1 in',
-        "an integer), never 0. A signal with a non-finite value has infinite energies. Channels of different layers lie end to end along",
-        "`channel`, with `channel_layer` as the index. This page is generated from `bnprobe/store/schema.py`.",
+        *introduction,
         "",
         "| axis | meaning |",
         "|---|---|",
-        *[f"| `{name}` | {meaning} |" for name, meaning in DIMENSIONS.items()],
+        *[f"| `{name}` | {meaning} |" for name, meaning in dimensions.items()],
         "",
         "| variable | axes | type | unit | meaning | formula |",
         "|---|---|---|---|---|---|",
     ]
-    for variable in VARIABLES.values():
+    for variable in variables.values():
         axes = ", ".join(variable.dims)
         formula = f"`{variable.formula}`" if variable.formula else ""
         lines.append(f"| `{variable.name}` | {axes} | {variable.dtype} | {variable.units} | {variable.long_name} | {formula} |")
     return "\n".join(lines) + "\n"
 
 
-def test_the_run_file_page_is_the_schema() -> None:
-    page = ROOT / "docs" / "run_file.md"
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("run_file.md", schema_page(RUN_FILE, DIMENSIONS, VARIABLES)),
+        ("limits_file.md", schema_page(LIMITS_FILE, limits_schema.DIMENSIONS, limits_schema.VARIABLES)),
+    ],
+)
+def test_a_schema_page_is_the_schema(name: str, expected: str) -> None:
+    page = ROOT / "docs" / name
     if os.environ.get("BNPROBE_WRITE_DOCS"):
-        page.write_text(run_file_page(), encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == run_file_page()
+        page.write_text(expected, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == expected
 
 
 def test_links_lead_somewhere() -> None:
