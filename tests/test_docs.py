@@ -30,10 +30,10 @@ RUN_FILE = [
 LIMITS_FILE = [
     "# The file of learning-rate trials",
     "",
-    "What `bnprobe lr-limit` writes: one HDF5 file, replaced as a whole after every trial, that opens in xarray like a run file. What was not",
-    "seen is NaN (or -1 in an integer). The losses of all trials lie end to end along `sample`, with `sample_trial` as the index. Root",
-    "attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`, `script_digest` (SHA-256), `status`. This page is",
-    "generated from `bnprobe/store/limits_schema.py`.",
+    "What `bnprobe lr-limit` writes: one HDF5 file, replaced as a whole after every trial, that opens in xarray like a run file. What was",
+    "not seen is NaN (or -1 in an integer). The losses of all trials lie end to end along `sample`, with `sample_trial` as the index. Root",
+    "attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`, `script_digest` (SHA-256), `status`. This page",
+    "is generated from `bnprobe/store/limits_schema.py`.",
 ]
 
 
