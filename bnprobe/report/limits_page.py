@@ -38,7 +38,7 @@ def render_limits(limits: Limits) -> str:
     plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
     found = searches(limits.trials)
     told = stories(limits)
-    has_outcomes = any(trial.outcome != "failed" for trial in limits.trials)
+    has_outcomes = any(trial.outcome != "failed" for trial in limits.trials) and 0 < limits.own_rate < math.inf
     drawn = {"survival": survival(limits, found), "share": share(limits, found), "final": final_loss(limits, found)} if has_outcomes else {}
     by_remedy = {f"courses-{i}": (story.remedy, courses(limits, story.remedy)) for i, story in enumerate(told)} if has_outcomes else {}
     recorded = list(dict.fromkeys(one.remedy for one in limits.predictions))

@@ -28,6 +28,8 @@ Outcome = Literal["trains", "stuck", "diverges", "failed"]
 
 #: Four notches of the grid are a factor of five: neighbours lie a factor of 1.495 apart.
 NOTCH = 5.0**0.25
+#: A factor of 5^100 is none that anyone tried.
+FURTHEST_NOTCH = 400
 NO_REMEDY = "NONE"
 
 
@@ -168,7 +170,10 @@ def read_limits(path: Path | str) -> Limits:
     if version > SCHEMA_VERSION:
         raise RunFileError(f"{path} has schema {name}-{version}; this bnprobe reads up to {CONVENTIONS}", "pip install --upgrade bnprobe")
     problems = list(reply.problems)
-    trials = [_trial(row, reply.arrays, index) for index, row in enumerate(_rows(reply.arrays, "trial", problems))]
+    rows = _rows(reply.arrays, "trial", problems)
+    trials = [_trial(row, reply.arrays, index) for index, row in enumerate(rows) if abs(int(row["notch"])) <= FURTHEST_NOTCH]
+    if len(trials) < len(rows):
+        problems.append(f"{len(rows) - len(trials)} trials lie off the grid of factors")
     predictions = [
         Prediction(str(row["remedy"]), str(row["estimate"]), int(row["step"]), float(row["low"]), float(row["high"]))
         for row in _rows(reply.arrays, "prediction", problems)

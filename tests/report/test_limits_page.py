@@ -81,6 +81,12 @@ def test_predictions_stand_beside_what_was_found_if_anything_was(found: list[Tri
     assert "with agc" not in table(shown)
 
 
+def test_rates_that_make_no_sense_make_no_figure() -> None:
+    assert 'id="survival"' in render_limits(limits())
+    for rate in (math.nan, math.inf, 0.0, -1.0):
+        assert 'id="survival"' not in render_limits(limits([trial(0, "trains", peak_rate=rate)]))
+
+
 def test_what_weakens_a_result_is_said() -> None:
     assert any("was still rising" in one for one in caveats(limits([trial(0, "trains", rate=trials()[0].step * 0.1)])))
     assert not any("was still rising" in one for one in caveats(limits()))

@@ -87,3 +87,14 @@ def test_a_damaged_column_is_told(tmp_path: Path) -> None:
     limits = read_limits(path)
     assert limits.trials == []
     assert "trial_reason" in limits.problems[0]
+
+
+def test_a_trial_off_the_grid_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "limits.h5"
+    write_limits(path, {}, trials(), [])
+    with h5py.File(path, "r+") as file:
+        file["trial_notch"][0] = 2**31 - 1
+    limits = read_limits(path)
+    assert len(limits.trials) == len(trials()) - 1
+    assert limits.problems == ["1 trials lie off the grid of factors"]
+    assert len(limits.trials[0].loss) == 20
