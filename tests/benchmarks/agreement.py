@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tried
-from bnprobe.lrlimit.judge import judge
+from bnprobe.lrlimit.judge import judge, recording_of
 from bnprobe.lrlimit.plan import Range, next_notch
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
 from bnprobe.store.limits_file import Limits, Trial, factor_of, read_limits, write_limits
@@ -160,7 +160,7 @@ def judge_one(combination: Combination, notch: int, steps: int, folder: Path) ->
         trial = RunningTrial(script, Assignment(combination.remedy, 0, notch), remedies, steps, Path(own) / "trial", 1, probes=False)
         while not trial.is_over():
             time.sleep(0.05)
-        return judge(trial)
+        return judge(trial, recording_of(trial))
 
 
 def _bnprobe(arguments: list[str]) -> None:
