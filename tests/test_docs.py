@@ -82,7 +82,7 @@ HEADINGS = ("What it looks like", "Why it happens", "How bnprobe tells", "What t
 
 def test_every_cause_has_a_page() -> None:
     pages = {page.stem for page in CAUSE_PAGES.glob("*.md")} - {"README"}
-    assert set(CAUSES) <= pages
+    assert pages == set(CAUSES)
     assert pages == {program.cause for program in PROGRAMS} - {HEALTHY}
     index = (CAUSE_PAGES / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\(([a-z-]+)\.md\)", index)) == pages

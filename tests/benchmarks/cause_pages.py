@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -74,7 +75,8 @@ def draw(fault: Path, fixed: Path, panel: str | None, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cause", nargs="*", help="ids (default: all)")
-    parser.add_argument("--no-pictures", action="store_true")
+    parser.add_argument("--no-pictures", action="store_true", help="leave the pictures as they are")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of kept run files, as of tests.benchmarks.diagnosis")
     options = parser.parse_args()
     programs = {program.name: program for program in PROGRAMS}
     server = ProgramServer()
@@ -83,14 +85,17 @@ def main() -> None:
         found = MARK.search(text)
         if found is None or (options.cause and page.stem not in options.cause):
             continue
-        program = programs[found[2]]
-        picture = page.with_suffix(".png")
-        with tempfile.TemporaryDirectory() as folder:
-            fault, _ = record_file(server, Take(program), Path(folder) / "with the fault")
-            fixed, _ = record_file(server, Take(program, fixed=True), Path(folder) / "without it")
+        program, image = programs[found[2]], page.with_suffix(".png")
+        with tempfile.TemporaryDirectory() as scratch:
+            kept = options.keep or Path(scratch)
             if not options.no_pictures:
-                draw(fault, fixed, PANELS.get(page.stem), picture)
-            block = example(fault, program.name, picture.name if picture.exists() else "")
+                pair = []
+                for take, label in ((Take(program), "with the fault"), (Take(program, fixed=True), "without it")):
+                    file, _ = record_file(server, take, kept / take.name / "whole")
+                    pair.append(shutil.copy(file, Path(scratch) / f"{label}.h5"))
+                draw(*pair, PANELS.get(page.stem), image)
+            file, _ = record_file(server, Take(program), kept / Take(program).name / "whole")
+            block = example(file, program.name, image.name if image.exists() else "")
         page.write_text(f"{text[: found.end(1)]}{block}{text[found.start(3) :]}", encoding="utf-8")
         print(page.stem, flush=True)
     server.close()
