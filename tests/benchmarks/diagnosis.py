@@ -28,12 +28,13 @@ PARTS = ("tuned", "set_aside")
 
 def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take]:
     """Every program at every seed, with its fault and without; where runs are to be killed, those that may diverge."""
+    faults_only = options.faults_only or options.kill
     return [
         Take(program, fixed, seed, options.every, options.kill, options.budget)
         for program in programs
-        for fixed in ((False,) if program.cause == HEALTHY or options.kill else (False, True))
+        for fixed in ((False,) if program.cause == HEALTHY or faults_only else (False, True))
         for seed in range(options.first_seed, options.first_seed + options.seeds)
-        if not (options.kill and program.cause == HEALTHY)
+        if not (faults_only and program.cause == HEALTHY)
     ]
 
 
@@ -96,6 +97,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
     parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
+    parser.add_argument("--faults-only", action="store_true", help="leave out programs without their fault, and healthy ones")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep run files there, and diagnose those that are there already")
     parser.add_argument("--details", action="store_true", help="show the programs that were set aside, too")
     options = parser.parse_args()

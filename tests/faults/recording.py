@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnprobe.analyse.stability import divergence
@@ -90,7 +91,7 @@ def recorder(jobs: int, keep: Path | None = None) -> Iterator[Callable[[Iterable
         server = servers.get()
         try:
             if keep is not None:
-                return diagnose_one(server, take, keep / take.name)
+                return diagnose_one(server, take, keep)
             with tempfile.TemporaryDirectory(prefix="bnprobe-fault-") as folder:
                 return diagnose_one(server, take, Path(folder))
         finally:
@@ -109,11 +110,11 @@ def diagnose_one(server: ProgramServer, take: Take, folder: Path) -> Diagnosed:
 
     What a folder holds already is not recorded again.
     """
-    whole, error = _run(server, take, folder / "whole", None)
+    whole, error = _run(server, take, folder / replace(take, kill=False).name / "whole", None)
     lost = divergence(whole) if whole is not None and take.kill else None
     if whole is None or lost is None:
         return _diagnosed(take, whole, None, error)
-    cut, error = _run(server, take, folder / "cut", lost.step + 1)
+    cut, error = _run(server, take, folder / take.name / "cut", lost.step + 1)
     return _diagnosed(take, cut, lost.step + 1, error)
 
 
@@ -122,6 +123,8 @@ def record_file(server: ProgramServer, take: Take, folder: Path, kill_at: int | 
     file, noted = folder.with_suffix(".h5"), folder.with_suffix(".error")
     if noted.exists():
         return file, noted.read_text(encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted recording left
+    file.unlink(missing_ok=True)
     folder.mkdir(parents=True)
     arguments = ["--seed", str(take.seed), *(["--fixed"] if take.fixed else [])]
     options = {"every": take.every, "budget": take.budget}
