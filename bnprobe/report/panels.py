@@ -10,11 +10,13 @@ import plotly.graph_objects as go
 
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.report.analysed import AnalysedRun
-from bnprobe.report.figures.channels import Moment, channel_layers, channel_scale, channel_view, channels
+from bnprobe.report.figures.channels import ChannelView, Moment, channel_layers, channel_scale, channel_view, channels
 from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of
 from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, profile_rows, shown_frame
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
+from bnprobe.report.figures.line_channels import channel_line, line_channel_view
+from bnprobe.report.figures.line_probe import chosen_lines, line_limits, line_probe
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.figures.tolerance import rate_limits, tolerance
 from bnprobe.report.packing import pack
@@ -63,6 +65,7 @@ class Panels:
         columns: how many stand side by side.
         loss: one a run.
         tolerance: one a run that holds evidence of what its steps tolerated.
+        lines: the loss along chosen steps, one a run that has line probes.
         curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
         sliders: one a run that has layers.
@@ -75,6 +78,7 @@ class Panels:
     figures: dict[str, Any] = field(default_factory=dict)
     loss: list[Panel] = field(default_factory=list)
     tolerance: list[Panel] = field(default_factory=list)
+    lines: list[Panel] = field(default_factory=list)
     curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
     sliders: list[Slider] = field(default_factory=list)
@@ -95,6 +99,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
     _add_losses(panels, drawn)
     _add_tolerance(panels, [pair for pair in drawn if pair[1].tolerances])
+    _add_lines(panels, drawn)
     _add_curvature(panels, drawn)
     _add_maps(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
@@ -114,6 +119,13 @@ def _add_tolerance(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     for number, analysed in runs:
         note = " ".join(notes(analysed))
         panels.tolerance.append(panels.add(f"tolerance-{number}", "", number, tolerance(analysed, limits), note))
+
+
+def _add_lines(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    found = {number: chosen for number, analysed in runs if (chosen := chosen_lines(analysed))}
+    limits = line_limits(list(found.values()))
+    for number, chosen in found.items():
+        panels.lines.append(panels.add(f"line-{number}", "", number, line_probe(chosen, limits)))
 
 
 def _add_curvature(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
@@ -161,13 +173,26 @@ def _add_channels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     """Offer the layers of the run that was lost, for every run that has them, so that the same layer stands side by side."""
     leading = sorted(runs, key=lambda pair: pair[1].divergence is None)
     names = next((names for _, analysed in leading if (names := channel_layers(analysed))), [])
+    followed = {number: line for number, analysed in runs if (line := channel_line(analysed)) is not None}
     for place, name in enumerate(names):
         shown: list[Panel] = []
         for moment in MOMENTS:
             views = {number: view for number, analysed in runs if (view := channel_view(analysed, name, moment)) is not None}
-            scale = channel_scale(list(views.values()), moment)
-            for number, view in views.items():
-                note = f"{view.left_out} channels with smaller values are left out." if view.left_out else ""
-                panel_id = f"channels-{place}-{moment}-{number}"
-                shown.append(panels.add(panel_id, f"Channel {moment}s of {name}", number, channels(view, scale), note))
+            shown += _channel_panels(panels, f"channels-{place}-{moment}", f"Channel {moment}s of {name}", views, moment)
+        for moment in MOMENTS:
+            by_number = dict(runs)
+            views = {n: view for n, line in followed.items() if (view := line_channel_view(by_number[n], line, name, moment)) is not None}
+            steps = " and ".join(f"{followed[n].step:,}" for n in views)
+            title = f"Channel {moment}s of {name} while step {steps} is applied"
+            shown += _channel_panels(panels, f"channels-line-{place}-{moment}", title, views, moment)
         panels.channels[name] = shown
+
+
+def _channel_panels(panels: Panels, prefix: str, title: str, views: dict[int, ChannelView], moment: Moment) -> list[Panel]:
+    """One moment of one layer, a panel a run, all on one scale."""
+    scale = channel_scale(list(views.values()), moment)
+    shown = []
+    for number, view in views.items():
+        note = f"{view.left_out} channels with smaller values are left out." if view.left_out else ""
+        shown.append(panels.add(f"{prefix}-{number}", title, number, channels(view, scale), note))
+    return shown

@@ -230,8 +230,20 @@ def test_limits_have_a_section_that_says_how_far_over_them_the_rate_was(tmp_path
         in page.text
     )
     assert "No number from the line probe at step 9: the loss is nan." in page.text
-    assert "tolerance-0" in page.figures
+    assert {"tolerance-0", "line-0"} <= set(page.figures)
+    assert not [name for name in page.figures if name.startswith("channels-line-")]
     assert "#tolerance" in [attrs.get("href") for _, attrs in page.elements]
+
+
+def test_channels_along_a_step_stand_with_those_of_the_snapshots(tmp_path: Path) -> None:
+    made = with_line_probes()
+    values = np.ones((5, sum(layer["channels"] for layer in made.layers)))
+    made.line_probes[0].channels = (values, values)
+    page = Outline(render([made.write(tmp_path / "run.h5")]))
+    assert "while step 2 is applied" in page.text
+    assert {"channels-line-0-mean-0", "channels-line-0-variance-0"} <= set(page.figures)
+    places = [attrs["id"] for _, attrs in page.elements if attrs.get("class") == "plot"]
+    assert sorted(places) == sorted(page.figures)
 
 
 def test_names_in_line_probes_are_text(tmp_path: Path) -> None:

@@ -33,21 +33,25 @@ DEEPEST = 12.0
 
 @dataclass(frozen=True)
 class ChannelView:
-    """Channels of one layer over some snapshots.
+    """Channels of one layer over some snapshots, or over other columns.
 
     Attributes:
-        steps: step of each snapshot, (T,).
+        steps: step of each snapshot, or what else labels a column, (T,).
         channels: index of each channel in its layer, (C,).
         values: mean or variance, (C, T); NaN where not observed.
         nonfinite: where a value was observed but is not finite, (C, T).
         left_out: channels of the layer that are not drawn: those with the smallest values.
+        columns: what the columns are.
+        unit: what stands with a column's label.
     """
 
-    steps: NDArray[np.int64]
+    steps: NDArray[Any]
     channels: NDArray[np.int64]
     values: NDArray[np.float64]
     nonfinite: NDArray[np.bool_]
     left_out: int
+    columns: str = "step of the snapshot"
+    unit: str = "step"
 
 
 def channel_layers(analysed: AnalysedRun) -> list[str]:
@@ -150,7 +154,7 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
     ticks, names = scale.ticks()
     rows = {"range": [len(view.channels) - 0.5, -0.5], **_spaced(view.channels, 9)}
     layout = {
-        "xaxis": {**AXIS, "title_text": "step of the snapshot", "showgrid": False, **_spaced(view.steps, 8)},
+        "xaxis": {**AXIS, "title_text": view.columns, "showgrid": False, **_spaced(view.steps, 8)},
         "yaxis": {**AXIS, "title_text": "channel", "showgrid": False, **rows},
         "margin": {"t": 44, "r": 96},
         "showlegend": bool(view.nonfinite.any()),
@@ -166,7 +170,7 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
         colorscale=DIVERGING if scale.moment == "mean" else SEQUENTIAL,
         colorbar={**BAR, "tickvals": ticks, "ticktext": names, "title": _title(scale.moment)},
         hoverongaps=False,
-        hovertemplate="channel %{y}<br>step %{customdata}<br>%{text}<extra></extra>",
+        hovertemplate=f"channel %{{y}}<br>{_labelled(view)}<br>%{{text}}<extra></extra>",
     )
     if view.nonfinite.any():
         draw_nonfinite(figure, np.arange(len(view.steps) + 1) - 0.5, view.nonfinite)
@@ -177,7 +181,11 @@ def _title(moment: Moment) -> dict[str, Any]:
     return {"text": "mean, as the signal" if moment == "mean" else "variance, its square", "side": "right", "font_size": 11}
 
 
-def _spaced(labels: NDArray[np.int64], most: int) -> dict[str, Any]:
+def _labelled(view: ChannelView) -> str:
+    return "step %{customdata}" if view.unit == "step" else f"%{{customdata}} {view.unit}"
+
+
+def _spaced(labels: NDArray[Any], most: int) -> dict[str, Any]:
     """Ticks at every n-th place."""
     places = list(range(0, len(labels), max(1, -(-len(labels) // most))))
     return {"tickvals": places, "ticktext": [str(labels[place]) for place in places]}
