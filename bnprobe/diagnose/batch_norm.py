@@ -68,8 +68,13 @@ def batch_norm_train_eval_gap(case: Case) -> Finding | None:
     Looks at what evaluation mode would make of the late batches, against what training mode made of them. Looks like statistics of too
     few values, which are as far from each other; the gap that so few values make by chance is allowed for. Looks like the first
     steps of every run, when the running statistics are still on their way; only the last quarter counts. Looks like one batch
-    norm in two places, where each place has its own gap.
+    norm in two places, where each place has its own gap. Looks also at what batch norms met in the script's own evaluations: data
+    that were prepared otherwise are far from the running statistics there, although the batches of the training are not.
     """
+    return _stale_statistics(case) or _other_data(case)
+
+
+def _stale_statistics(case: Case) -> Finding | None:
     layers = _measured(case)
     layers = layers[[case.run["layer_repeat"][layer] <= 0 for layer in layers]] if layers.size else layers
     gap = _late(case.run["batch_norm_gap"][:, layers])
@@ -97,6 +102,44 @@ def batch_norm_train_eval_gap(case: Case) -> Finding | None:
         f"would be off by {number(most)} standard deviations at {case.place(worst)}; {loss_fate(case)}.",
         fix="Raise batch norm's momentum (0.1 is usual), shuffle the data, or take the statistics anew before evaluating "
         "(`torch.optim.swa_utils.update_bn`).",
+        source=_GAP,
+    )
+
+
+def _other_data(case: Case) -> Finding | None:
+    run = case.run
+    met = run["batch_norm_evaluation_gap"]
+    rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (run["evaluation_batch_size"] >= thresholds.EVALUATED_SAMPLES))
+    layers = _measured(case)
+    layers = layers[np.isfinite(met[rows[-1], layers])] if rows.size else layers[:0]
+    if not layers.size:
+        return None
+    row, samples = int(rows[-1]), float(run["evaluation_batch_size"][rows[-1]])
+    trained = _late(run["batch_norm_gap"][: row + 1, layers])
+    found = met[row, layers].astype(float)
+    allowed = max(thresholds.EVALUATION_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
+    with np.errstate(invalid="ignore"):
+        wide = np.flatnonzero((found > allowed) & (found > thresholds.GAP_TIMES * robust.median(trained, axis=0)))
+    if not wide.size:
+        return None
+    first, worst = int(layers[wide[0]]), int(layers[wide[int(np.argmax(found[wide]))]])
+    most, usual = float(found[wide].max()), float(robust.median(trained[:, wide[int(np.argmax(found[wide]))]]))
+    return Finding(
+        id="batch-norm-train-eval-gap",
+        severity="warning",
+        confidence=0.8,
+        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
+        step=case.step(int(rows[0])),
+        evidence=(
+            Evidence(f"gap at {case.name(worst)} in the evaluation", most, allowed, "standard deviations", case.step(row)),
+            Evidence("the same for batches of the training", usual, None, "standard deviations"),
+            Evidence("samples of the evaluation's batch", samples, float(thresholds.EVALUATED_SAMPLES), "samples", case.step(row)),
+        ),
+        cause=f"In the evaluation after step {case.step(row)}, {case.place(worst)} met a signal that is {number(most)} standard deviations "
+        f"off its running statistics, where batches of the training are {number(usual)} off: the evaluation's data differ from the "
+        f"training's, or are prepared otherwise; {loss_fate(case)}.",
+        fix="Prepare the data of the evaluation as those of the training: the same scaling, and no augmentation that shifts mean or "
+        "contrast in one of them alone.",
         source=_GAP,
     )
 

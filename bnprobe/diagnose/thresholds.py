@@ -151,6 +151,8 @@ EVALUATION_GAP = 0.5
 GAP_TIMES = 2.0
 #: Late measured steps that show whether a gap stays.
 GAP_STEPS = 3
+#: Samples of an evaluation's batch, below which it says little of its data. Practice.
+EVALUATED_SAMPLES = 16
 #: Gap of one call of a batch norm that is called several times. Practice: as above.
 REUSED_GAP = 0.5
 

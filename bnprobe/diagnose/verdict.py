@@ -57,7 +57,7 @@ REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_
 _OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
-    "missing-zero-grad": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
+    "missing-zero-grad": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault", "loss-spike", "batch-norm-train-eval-gap"),
     "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
     "frozen-parameters": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
     "double-softmax": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units"),
@@ -103,18 +103,26 @@ def diagnose(run: Run) -> list[Finding]:
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
         return [health.healthy(case), *found]
-    return _rank(_link(found))
+    return _rank(_link(found, case))
 
 
-def _link(found: list[Finding]) -> list[Finding]:
+def _link(found: list[Finding], case: Case) -> list[Finding]:
     """Say of each finding from which earlier one it follows: in the order in which they showed, each explains what it can bring about."""
-    order = {name: place for place, name in enumerate(CAUSES)}
-    course = sorted(found, key=lambda one: (one.step if one.step is not None else -1, order.get(one.id, len(order))))
+    first = case.step(case.first_row)
+    course = sorted(found, key=lambda one: (one.step if one.step is not None else -1, _place(one, first)))
     linked: list[Finding] = []
     for finding in course:
         origin = next((root for root in linked if not root.follows_from and finding.id in CONSEQUENCES.get(root.id, ())), None)
         linked.append(replace(finding, follows_from=(origin.id,)) if origin is not None else finding)
     return linked
+
+
+def _place(finding: Finding, first: int | None) -> float:
+    """Which of two causes at the same step comes first. What a forward shows at the first step no update has done; later ones may have."""
+    order = {name: place for place, name in enumerate(CAUSES)}
+    if finding.id == "learning-rate-too-high" and finding.step != first:
+        return order["mean-shift"] - 0.5
+    return order.get(finding.id, len(order))
 
 
 def _rank(linked: list[Finding]) -> list[Finding]:

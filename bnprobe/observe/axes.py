@@ -67,6 +67,10 @@ class Axes:
             return None
         return place
 
+    def place(self, key: TapKey) -> int | None:
+        """Return the place of a signal; None where it was never measured in training."""
+        return self._layers.get(key, (None, 0))[0]
+
     def channel_slice(self, layer: int) -> slice:
         """Return where a layer's channels lie."""
         end = self._channel_starts[layer + 1] if layer + 1 < len(self._channel_starts) else self._channels

@@ -29,8 +29,9 @@ from bnprobe.observe.carried import find_carried
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
+from bnprobe.observe.evaluations import EvaluationTaps
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.forward import ForwardTaps, Tap
+from bnprobe.observe.forward import BatchStatistics, ForwardTaps, Tap, TapKey
 from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.loss_graph import squashes_twice
 from bnprobe.observe.modules import ModuleCensus
@@ -90,6 +91,7 @@ class Recorder:
             self._writer.add_coverage,
             self._mute_gradients,
         )
+        self._evaluations = EvaluationTaps(self._census, self._faults, self._last_update, self._note_evaluation)
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
         self._curvature = self._curvature_probes() if options.curvature else None
         self._schedule = Schedule(options.every, options.budget, options.free_seconds)
@@ -120,6 +122,7 @@ class Recorder:
         self._census.attach(self._patches)
         self._compiled.attach(self._patches)
         self._backward.attach(self._patches)
+        self._evaluations.attach(self._patches)
         self._optimizers.attach(self._patches)
         if self._curvature is not None:
             self._curvature.attach(self._patches)
@@ -211,6 +214,7 @@ class Recorder:
     def _detach(self) -> None:
         self._line.detach()
         self._forward.detach()
+        self._evaluations.detach()
         self._optimizers.detach()
         self._census.detach()
         if self._curvature is not None:
@@ -242,6 +246,7 @@ class Recorder:
     def _on_backward(self, loss: torch.Tensor | float | None, scale: torch.Tensor | None, node: Any) -> None:
         if self._over:
             return
+        self._evaluations.detach()
         self._optimizers.settle()
         self.settle()
         step = self._step
@@ -271,6 +276,15 @@ class Recorder:
             found = squashes_twice(node)
             step.squashed_twice = found if found is not None else step.squashed_twice
         self._seconds += time.perf_counter() - started
+
+    def _last_update(self) -> int:
+        """The step whose update came last, or that is going on; -1 before the first update."""
+        return self._step.number if self._step.number or self._step.stepped else -1
+
+    def _note_evaluation(self, key: TapKey, samples: int, statistics: BatchStatistics) -> None:
+        if not self._over:
+            self._step.evaluation_gaps[key] = statistics
+            self._step.evaluation_samples = samples
 
     def _on_failed_backward(self) -> None:
         if self._over:
@@ -430,8 +444,10 @@ class Recorder:
             if self._curvature is not None:
                 step.probe_seconds += self._curvature.seconds
                 self._curvature.end_step(step.stepped)
-            step.observer_seconds = self._seconds + self._forward.seconds + self._compiled.seconds + step.probe_seconds
-            self._forward.seconds = self._compiled.seconds = self._line.seconds = 0.0
+            step.observer_seconds = (
+                self._seconds + self._forward.seconds + self._compiled.seconds + self._evaluations.seconds + step.probe_seconds
+            )
+            self._forward.seconds = self._compiled.seconds = self._evaluations.seconds = self._line.seconds = 0.0
             self._observer_total += step.observer_seconds
             self._delivery.take(ClosedStep(step, taps))
             self._line.deliver(self._axes)

@@ -19,7 +19,7 @@ from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.carried import CarriedGradients
-from bnprobe.observe.forward import OUTPUT, Modes, Tap
+from bnprobe.observe.forward import OUTPUT, BatchStatistics, Modes, Tap, TapKey
 from bnprobe.observe.parameters import UpdateMeasurement
 from bnprobe.observe.untrained import Untrained
 
@@ -47,6 +47,7 @@ class OpenStep:
         carried: gradients that its first backward found in place; None where it was not looked.
         squashed_twice: whether a loss squashed what had been squashed; None where that is not known.
         modes: in which mode its forwards ran.
+        evaluation_gaps: what batch norms met in an evaluation after the step, by signal, and its samples.
         untrained: parameters that nobody trains, by id of the module; None where it was not looked.
     """
 
@@ -67,6 +68,8 @@ class OpenStep:
     squashed_twice: bool | None = None
     modes: Modes | None = None
     untrained: dict[int, Untrained] | None = None
+    evaluation_gaps: dict[TapKey, BatchStatistics] = field(default_factory=dict)
+    evaluation_samples: int = 0
     evaluations_seen: bool = True
     batch_size: int = 0
     evaluations: int = 0
@@ -137,6 +140,7 @@ class ClosedStep:
             if update.rows is not None:
                 vectors.append(update.rows)
         vectors += [tap.statistics.gap for tap in taps if tap.statistics is not None]
+        vectors += [statistics.gap for statistics in step.evaluation_gaps.values()]
         if step.carried is not None and step.carried.norms is not None:
             vectors.append(step.carried.norms)
         self._losses = [_begin_number(loss, vectors) for loss in step.losses]
@@ -172,6 +176,7 @@ class ClosedStep:
         activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
         gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
+        evaluated = [float(next(vectors)[0]) for _ in self.step.evaluation_gaps]
         carried = self._carried(vectors)
         losses = [loss for loss in (_end_number(loss, vectors) for loss in self._losses) if loss is not None]
         rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
@@ -197,6 +202,8 @@ class ClosedStep:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
         if rates:
             self._add_groups(row, rates)
+        if evaluated:
+            self._add_evaluation(row, axes, evaluated)
         if not step.observed:
             return row, None
         self._add_updates(row, axes, updates, fused_scale or 1.0)
@@ -224,6 +231,13 @@ class ClosedStep:
             columns = np.full((2, max(places) + 1), np.nan)
             columns[:, list(places)] = np.array(list(places.values())).T
             row["batch_norm_values"], row["batch_norm_gap"] = columns
+
+    def _add_evaluation(self, row: dict[str, Any], axes: Axes, gaps: list[float]) -> None:
+        found = {place: gap for key, gap in zip(self.step.evaluation_gaps, gaps, strict=True) if (place := axes.place(key)) is not None}
+        if found:
+            column = np.full(max(found) + 1, np.nan)
+            column[list(found)] = list(found.values())
+            row["batch_norm_evaluation_gap"], row["evaluation_batch_size"] = column, self.step.evaluation_samples
 
     def _untrained_columns(self, axes: Axes) -> dict[str, Vector]:
         counts = self.step.untrained or {}

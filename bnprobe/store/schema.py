@@ -127,6 +127,13 @@ _STEP = [
     Variable("skipped", ("step",), "i4", "1", "1 where a gradient scaler skipped the update"),
     Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
     Variable("clip_norm", ("step",), "f8", "as the gradient", "total gradient norm before the script clipped it"),
+    Variable(
+        "evaluation_batch_size",
+        ("step",),
+        "f4",
+        "samples",
+        "samples of the evaluation batch of batch_norm_evaluation_gap, which came between this step and the next",
+    ),
     Variable("loss_scale", ("step",), "f8", "1", "factor of the gradient scaler; missing where there is none"),
     Variable(
         "carried_gradient_norm",
@@ -193,6 +200,14 @@ _STEP_LAYER = [
         "sqrt(mean_c [((m_c - r_c) / s_c)^2 + v_c (1 / s_c - 1 / d_c)^2]) with r_c, s_c^2 - eps the running mean and variance, "
         "m_c, v_c those of the batch, d_c^2 = v_c + eps",
         "mean square over the batch of (x - r_c) / s_c - (x - m_c) / d_c, split into mean and variance",
+    ),
+    Variable(
+        "batch_norm_evaluation_gap",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "the same for a batch of an evaluation after this step: how far its signal is from what the running statistics were gathered from",
+        "as batch_norm_gap, with m_c, v_c of the evaluation batch",
     ),
 ]
 

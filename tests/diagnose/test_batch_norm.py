@@ -42,6 +42,22 @@ def with_gap(gap: float, values: float = 128.0, samples: float = 128.0) -> Recor
     return made
 
 
+def test_data_of_an_evaluation_that_were_prepared_otherwise(findings: Findings) -> None:
+    (first, *_) = findings("other-data", every=5)
+    assert (first.id, first.layers) == ("batch-norm-train-eval-gap", ("1",))
+    assert "the evaluation's data differ from the training's" in first.cause
+    assert [one.id for one in findings("same-data")] == ["healthy"]
+
+
+def test_running_statistics_that_lag_behind_are_no_other_data() -> None:
+    made = with_gap(0.4)
+    met = np.where(np.isfinite(made.by_step["batch_norm_gap"]), 0.7, np.nan)
+    made.by_step["batch_norm_evaluation_gap"], made.by_step["evaluation_batch_size"] = met, np.full(60, 128.0)
+    assert batch_norm_train_eval_gap(Case(made.run())) is None
+    met *= 2
+    assert batch_norm_train_eval_gap(Case(made.run())) is not None
+
+
 def test_chance_is_allowed_for() -> None:
     """8 samples make a gap of sqrt(1.5 / 8) = 0.43 by themselves."""
     assert batch_norm_train_eval_gap(Case(with_gap(0.7, 800, 8).run())) is None

@@ -119,3 +119,14 @@ def test_one_line(tmp_path: Path) -> None:
     line = verdict_line(diagnose(read_run(BUILDERS["exploding"](tmp_path / "run.h5"))))
     assert line.startswith("exploding-activations: The activations grow 0.2 decades a convolution layer already at the first step")
     assert "\n" not in line
+
+
+def test_a_mean_that_shifts_after_large_updates_follows_from_them_and_one_that_was_there_before_does_not() -> None:
+    made = exploding_recording()
+    depth = np.arange(len(made.layers))
+    made.activation.rms /= 10 ** (0.1 * depth)
+    made.activation.kappa[:3] = 0.2
+    made.update_norm[3:] = 0.5 * made.weight_norm[3:]
+    found = {finding.id: finding for finding in diagnose(made.run())}
+    assert found["mean-shift"].step >= found["learning-rate-too-high"].step > 0
+    assert found["mean-shift"].follows_from == ("learning-rate-too-high",)

@@ -72,6 +72,8 @@ models = {
     "batch-norm-small-batch": lambda: network(nn.BatchNorm1d(64)),
     "batch-norm-train-eval-gap": lambda: network(nn.BatchNorm1d(64, momentum=1e-4)),
     "batch-norm": lambda: network(nn.BatchNorm1d(64)),
+    "other-data": lambda: network(nn.BatchNorm1d(64)),
+    "same-data": lambda: network(nn.BatchNorm1d(64)),
     "batch-norm-reused": lambda: Reusing(own=False),
     "two-batch-norms": lambda: Reusing(own=True),
     "half-precision-overflow": lambda: network().half(),
@@ -106,6 +108,11 @@ for step in range(STEPS):
         for parameter in model.parameters() if scale > 1 else ():
             parameter.grad /= scale
     optimizer.step()
+    if kind in ("other-data", "same-data") and step % 20 == 19:
+        model.eval()
+        with torch.no_grad():
+            model(batch(64)[0] * (3.0 if kind == "other-data" else 1.0) + (1.0 if kind == "other-data" else 0.0))
+        model.train()
     if kind in ("eval-mode-later", "train-and-eval") and step % 20 == 19:
         model.eval()
         with torch.no_grad():

@@ -91,6 +91,7 @@ CASES = [
     Case("evidence accumulating", 6, micro_steps=2, batch_size=16),
     Case("evidence squashed", 6, (*SMALL, "3")),
     Case("evidence batch_norm", 6, ("0:input", "0", "1", "2", "3")),
+    Case("evidence validated", 6, ("0:input", "0", "1", "2", "3"), evaluations=2),
     Case("evidence evaluating", 6, ("0:input", "0", "1", "3")),
     Case("evidence repeated", 6, ("first:input", "first", "norm", "norm:2:input", "norm:2", "head:input", "head")),
     # activations

@@ -69,6 +69,15 @@ def test_the_gap_is_what_evaluation_would_change(compare: Compare, kind: str, no
     assert np.isnan(np.delete(run["batch_norm_gap"], [places.index(name) for name in norms], axis=1)).all()
 
 
+def test_the_first_batch_of_an_evaluation_is_compared_with_the_running_statistics(compare: Compare) -> None:
+    ran = compare("evidence validated")
+    gap = ran.run["batch_norm_evaluation_gap"]
+    assert gap[-1, 2] == pytest.approx(said(ran, "evaluation_gap")[0], rel=1e-4)
+    assert np.isfinite(gap).sum() == 1
+    assert ran.run["evaluation_batch_size"][-1] == 8
+    assert ran.recorded.stdout == ran.plain.stdout
+
+
 def test_a_batch_norm_in_evaluation_mode_has_no_batch_statistics(compare: Compare) -> None:
     assert np.isnan(compare("evidence evaluating").run["batch_norm_gap"]).all()
 

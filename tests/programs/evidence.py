@@ -24,17 +24,18 @@ class Repeating(nn.Module):
 
 def say_gap(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
     """Say how far evaluation mode is from what training mode has just made of a batch, in float64."""
-    if module.training and isinstance(module, nn.BatchNorm1d):
+    if isinstance(module, nn.BatchNorm1d):
         x = inputs[0].detach().double()
         evaluated = F.batch_norm(x, module.running_mean.double(), module.running_var.double(), eps=module.eps)
         trained = F.batch_norm(x, None, None, training=True, eps=module.eps)
-        print("gap", json.dumps(float((evaluated - trained).square().mean().sqrt())))
+        print("gap" if module.training else "evaluation_gap", json.dumps(float((evaluated - trained).square().mean().sqrt())))
 
 
 networks = {
     "batch_norm": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 3)),
     "evaluating": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 3)).eval(),
     "repeated": Repeating,
+    "validated": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 3)),
     "squashed": lambda: nn.Sequential(*small_network(), nn.Softmax(1)),
 }
 model = networks.get(kind, small_network)()
@@ -60,4 +61,9 @@ for x, y in batches(6):
     if kind != "forgotten":
         say_norms(model)
     optimizer.step()
+if kind == "validated":
+    model.eval()
+    with torch.no_grad():
+        for x, _ in batches(2):
+            model(2 * x + 1)
 digest(model)
