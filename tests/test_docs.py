@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,18 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_example_of_limits_from_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "learning_rate_limits.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(example, "learning_rate_limits.md", "exec"), names)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    curvature, line, rate = names["curvature"], names["line"], names["rate"]
+    # A first step goes down the gradient, along which the loss is curved by at most the sharpness: a quadratic rises past 2 over it.
+    assert 2 / curvature.value < line.critical[1] * rate
+    assert 0 < line.critical[0] < line.critical[1] <= 2 * line.critical[0]
 
 
 CAUSE_PAGES = ROOT / "docs" / "causes"

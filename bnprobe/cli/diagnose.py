@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -33,12 +34,16 @@ def diagnose(
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.diagnose import diagnose as findings_of
     from bnprobe.diagnose.document import to_json
-    from bnprobe.diagnose.text import to_text
+    from bnprobe.diagnose.text import WIDTH, printable, to_text
+    from bnprobe.report.tolerance_story import line_of
     from bnprobe.store.reader import read_run
 
     recorded = read_run(run)
     findings = findings_of(recorded)
     print(to_json(findings, recorded) if as_json else to_text(findings))
+    if not as_json and (limit := line_of(recorded)):
+        sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."
+        print(f"\n{textwrap.fill(sentence, WIDTH, subsequent_indent='  ', break_on_hyphens=False)}")
     grave = {FailOn.ERROR: {"error"}, FailOn.WARNING: {"error", "warning"}}[fail_on] if fail_on else set()
     if any(finding.severity in grave for finding in findings):
         raise typer.Exit(FOUND)

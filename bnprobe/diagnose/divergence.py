@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.tolerance import closest, select, tolerances
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -53,11 +54,21 @@ def learning_rate_too_high(case: Case) -> Finding | None:
         evidence=(
             Evidence(f"update ratio of {module}", moved, thresholds.LARGE_UPDATE_RATIO, "", case.step(row)),
             Evidence("largest update ratio before the loss was lost", most),
+            *_over_limit(case),
         ),
         cause=cause,
         fix=with_rate_search("Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
+
+
+def _over_limit(case: Case) -> list[Evidence]:
+    """How far the rate was over what the network tolerated, where line probes have measured it before the loss was lost."""
+    lost = case.divergence.step if case.divergence is not None else None
+    worst = closest(select(tolerances(case.run), "rises", before=lost))
+    if worst is None or not worst.is_exceeded:
+        return []
+    return [Evidence("learning rate over what the loss tolerated along the step, at least", worst.over[0], 1.0, "times", worst.step)]
 
 
 def _first_large_update(case: Case, largest: Array) -> int | None:

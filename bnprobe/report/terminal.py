@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from bnprobe.report.tolerance_story import line_of
 from bnprobe.report.wording import ending, number, plural, size
 from bnprobe.store.reader import Run
 
@@ -124,30 +125,15 @@ def _parameters(run: Run) -> str:
 
 
 def _probes(run: Run) -> str:
-    """Count the probed steps, and say what the last of them tolerates."""
+    """Count the probed steps, and say what the worst of them tolerated."""
     taken = np.flatnonzero(run["probe_variant"] == "taken")
     if not taken.size:
         return ""
-    found = [int(probe) for probe in taken if not run["probe_reason"][probe]]
     text = f"at {plural(len(set(run['probe_step'][taken].tolist())), 'step')}"
-    if len(found) < taken.size:
-        text += f", {taken.size - len(found)} without a number"
-    if not found:
-        return text
-    step = run["probe_step"][found[-1]]
-    same = np.flatnonzero((run["probe_step"] == step) & (run["probe_reason"] == ""))
-    names = {int(p): "as taken" if run["probe_variant"][p] == "taken" else f"with {run['probe_variant'][p]}" for p in same}
-    limits = ", ".join(f"{_interval(run, int(p))} {names[int(p)]}" for p in same if p >= found[-1])
-    rate = number(float(run["probe_learning_rate"][found[-1]]))
-    return f"{text}; step {step}, taken at rate {rate}, raises the loss of its batch from a rate of {limits}"
-
-
-def _interval(run: Run, probe: int) -> str:
-    """The critical step of a probe as a learning rate."""
-    low, high = (float(run[f"probe_critical_{end}"][probe] * run["probe_learning_rate"][probe]) for end in ("low", "high"))
-    if not np.isfinite(high):
-        return f"more than {number(low)}"
-    return f"less than {number(high)}" if low == 0.0 else f"{number(low)} to {number(high)}"
+    unknown = int((run["probe_reason"][taken] != "").sum())
+    text += f", {unknown} without a number" if unknown else ""
+    worst = line_of(run)
+    return f"{text}; {worst[:1].lower()}{worst[1:]}" if worst else text
 
 
 def _times(count: int) -> str:

@@ -6,9 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bnprobe.analyse.tolerance import TAKEN, Tolerance, closest, select
+from bnprobe.analyse.stability import divergence
+from bnprobe.analyse.tolerance import TAKEN, Tolerance, closest, select, tolerances
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import number, plural
+from bnprobe.store.reader import Run
 
 
 def story(analysed: AnalysedRun) -> list[str]:
@@ -49,34 +51,63 @@ def notes(analysed: AnalysedRun) -> list[str]:
     return lines
 
 
+def line_of(run: Run) -> str:
+    """Say in one line, for a terminal, how far over its limit the rate was at its worst; "" where no line probe has a number."""
+    lost = divergence(run)
+    found = tolerances(run)
+    worst = closest(_before(found, lost.step if lost is not None else None))
+    return _worst_sentence(found, worst).replace("`", "") if worst is not None else ""
+
+
 def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
-    taken = [one for one in select(found, "rises", before=lost) if one.is_known]
+    taken = _before(found, lost)
     worst = closest(taken)
     if worst is None:
         return []
     raised = [one for one in taken if one.is_exceeded]
-    was = f"At step {worst.step:,} the learning rate, {number(worst.rate)}, was {over_text(worst)} what the loss tolerated"
-    lines = [f"{was} along the step taken{_projected(found, worst.step)}."]
+    lines = [f"{_worst_sentence(found, worst)}."]
     if raised:
         where = f"{len(raised)} of {plural(len(taken), 'probed step')}" if len(taken) > 1 else "the one step that was probed"
-        lines.append(f"The update raised the loss of its own batch at {where}.")
+        onset = _onset(taken)
+        last = f", from step {onset.step:,} on at each" if lost is not None and onset is not None and 1 < len(raised) < len(taken) else ""
+        lines.append(f"The update raised the loss of its own batch at {where}{last}.")
     else:
         lines.append(f"It came no closer: at none of {plural(len(taken), 'probed step')} did the update raise the loss of its own batch.")
-    last = taken[-1]
-    if lost is not None and last.step != worst.step:
-        gap = (
-            f"; the {plural(lost - last.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
-            if lost - last.step > 1
-            else ""
-        )
-        lines.append(f"The last probe before the loss was lost at step {lost:,}, at step {last.step:,}, found {over_text(last)}{gap}.")
+    last_one = taken[-1]
+    if lost is not None and lost - last_one.step > 1:
+        found_there = f", at step {last_one.step:,}, found {over_text(last_one)}" if last_one.step != worst.step else " was that one"
+        gap = f"the {plural(lost - last_one.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
+        lines.append(f"The last probe before the loss was lost at step {lost:,}{found_there}; {gap}.")
     return lines
+
+
+def _before(found: Sequence[Tolerance], lost: int | None) -> list[Tolerance]:
+    """What the probes of updates as taken say, up to where the loss was lost; of a loss that is lost already they say nothing new."""
+    return [one for one in select(found, "rises", before=lost) if one.is_known]
+
+
+def _onset(taken: Sequence[Tolerance]) -> Tolerance | None:
+    """Return the probe from which on all exceed their limit; None where the last one does not."""
+    onset = None
+    for one in reversed(taken):
+        if not one.is_exceeded:
+            break
+        onset = one
+    return onset
+
+
+def _worst_sentence(found: Sequence[Tolerance], worst: Tolerance) -> str:
+    was = f"At step {worst.step:,} the learning rate, {number(worst.rate)}, was {over_text(worst)} what the loss tolerated"
+    return f"{was} along the step taken{_projected(found, worst.step)}"
 
 
 def _projected(found: Sequence[Tolerance], step: int) -> str:
     """What the projections would have made of the same update."""
     others = [one for one in found if one.kind == "rises" and one.variant != TAKEN and one.step == step and one.is_known]
-    parts = [f"with `{one.variant}`'s projection it would have been {over_text(one)}" for one in others]
+    parts = [
+        f"with `{one.variant}`'s{' projection it would have been' if place == 0 else ''} {over_text(one)}"
+        for place, one in enumerate(others)
+    ]
     return f"; {', '.join(parts)}" if parts else ""
 
 

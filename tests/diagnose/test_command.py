@@ -10,7 +10,7 @@ import pytest
 
 from bnprobe.cli import main
 from bnprobe.diagnose.document import SCHEMA
-from tests.synthetic_runs import dead_units, exploding, healthy, zero_steps
+from tests.synthetic_runs import LineProbe, dead_units, exploding, exploding_recording, healthy, zero_steps
 
 Diagnose = Callable[..., int]
 
@@ -34,6 +34,19 @@ def test_a_person_reads_the_verdict_first(tmp_path: Path, diagnose: Diagnose, ca
     assert shown.err == ""
     assert shown.out.startswith("error: exploding-activations in ")
     assert "follows from exploding-activations" in shown.out
+
+
+def test_the_limit_that_line_probes_found_is_told_in_the_end(
+    tmp_path: Path, diagnose: Diagnose, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = exploding_recording()
+    made.line_probes = [LineProbe(2, 0.1, (0.1, 0.125))]
+    path = made.write(tmp_path / "run.h5")
+    assert diagnose(path) == 0
+    last = " ".join(capsys.readouterr().out.split("\n\n")[-1].split())
+    assert last == "limit: at step 2 the learning rate, 0.1, was 8 to 10 times what the loss tolerated along the step taken."
+    assert diagnose(path, "--json") == 0
+    json.loads(capsys.readouterr().out)
 
 
 def test_a_program_reads_the_document(tmp_path: Path, diagnose: Diagnose, capsys: pytest.CaptureFixture[str]) -> None:

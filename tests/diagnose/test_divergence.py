@@ -6,7 +6,7 @@ import pytest
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.divergence import learning_rate_too_high
-from tests.synthetic_runs import Recording, residual_recording
+from tests.synthetic_runs import LineProbe, Recording, residual_recording
 
 
 def case(made: Recording) -> Case:
@@ -26,6 +26,23 @@ class TestLearningRateTooHigh:
         assert found is not None
         assert (found.step, found.layers) == (4, (made.parameters[3]["parameter_layer"],))
         assert "50 % of its weights' size at a learning rate of 0.1" in found.cause
+
+    def test_line_probes_say_how_far_the_rate_was_over_its_limit(self) -> None:
+        made = self.diverging()
+        made.update_norm[4:, 3] = 0.5 * made.weight_norm[4:, 3]
+        made.line_probes = [LineProbe(2, 0.1, (1.0, 2.0)), LineProbe(5, 0.1, (0.1, 0.125)), LineProbe(11, 0.1, (0.001, 0.002))]
+        found = learning_rate_too_high(case(made))
+        assert found is not None
+        last = found.evidence[-1]
+        assert "over what the loss tolerated" in last.what
+        assert (last.value, last.threshold, last.step) == (pytest.approx(8.0), 1.0, 5)
+
+    def test_line_probes_that_stayed_below_are_no_evidence(self) -> None:
+        made = self.diverging()
+        made.update_norm[4:, 3] = 0.5 * made.weight_norm[4:, 3]
+        made.line_probes = [LineProbe(2, 0.1, (1.0, 2.0))]
+        found = learning_rate_too_high(case(made))
+        assert found is not None and not any("tolerated" in one.what for one in found.evidence)
 
     def test_a_large_update_long_before_does_not_count(self) -> None:
         made = self.diverging()

@@ -82,14 +82,14 @@ def test_long_lists_are_cut_and_counted(run_file: RunFile) -> None:
     assert "and 23 more" in summary(run)
 
 
-def test_line_probes_are_counted_and_the_last_one_is_told(tmp_path: Path) -> None:
+def test_line_probes_are_counted_and_the_worst_one_is_told(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "run.h5", {})
-    for step, low, high in ((0, 1.0, 2.0), (10, 4.0, 8.0), (20, 64.0, math.inf)):
+    for step, low, high in ((0, 4.0, 8.0), (10, 64.0, math.inf), (20, 1.0, 2.0)):
         limits = {"probe_critical_low": low, "probe_critical_high": high, "probe_learning_rate": 0.5, "probe_step": step}
         writer.add_probe((), probe_variant="taken", **limits)
     writer.add_probe((), probe_variant="msr", **{**limits, "probe_critical_low": 0.0, "probe_critical_high": 0.25})
     writer.add_probe((), probe_variant="taken", probe_step=30, probe_reason="the optimizer steps inside backward")
     writer.close(status="finished")
     text = " ".join(words(summary(read_run(tmp_path / "run.h5"))))
-    assert "line probes at 4 steps, 1 without a number; " in text
-    assert "step 20, taken at rate 0.5, raises the loss of its batch from a rate of more than 32 as taken, less than 0.125 with msr" in text
+    assert "line probes at 4 steps, 1 without a number; at step 20 the learning rate, 0.5, was 0.5 to 1 times what the loss" in text
+    assert "along the step taken; with msr's projection it would have been more than 4 times" in text

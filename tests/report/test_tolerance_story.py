@@ -25,6 +25,18 @@ def test_a_rate_that_was_too_high_is_told_with_what_a_projection_would_have_made
     ]
 
 
+def test_several_projections_stand_in_one_sentence() -> None:
+    variants = [LineProbe(5, 0.1, (1.0, 2.0), variant=variant) for variant in ("taken", "msr", "gradient-centralisation")]
+    assert story(told(*variants))[0].endswith(
+        "; with `msr`'s projection it would have been 0.5 to 1 times, with `gradient-centralisation`'s 0.5 to 1 times."
+    )
+
+
+def test_the_step_from_which_on_every_update_raised_the_loss_is_named() -> None:
+    analysed = told(*(LineProbe(step, 0.1, (0.25, 0.5) if step in (4, 13, 14) else (1.0, 2.0)) for step in range(15)), explodes=True)
+    assert "raised the loss of its own batch at 3 of 15 probed steps, from step 13 on at each." in story(analysed)[1]
+
+
 def test_a_rate_within_its_limits_is_called_so() -> None:
     first, second = story(told(LineProbe(2, 0.1, (2.0, 4.0)), LineProbe(5, 0.1, (1.0, 2.0))))
     assert first.startswith("At step 5 the learning rate, 0.1, was 0.5 to 1 times what")
