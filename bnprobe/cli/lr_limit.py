@@ -157,6 +157,8 @@ def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh:
     if fresh:
         return None
     limits = read_limits(file)
+    if limits.problems:
+        raise UsageError(f"'{file}' is damaged: {limits.problems[0]}", "--fresh makes its trials anew, or choose another name with -o")
     told = {"argv": "the command line of the script", "cwd": "the folder", "steps": "--steps", "script_digest": "the script itself"}
     for name, what in told.items():
         if limits.attributes.get(name) != attributes[name]:
