@@ -75,7 +75,11 @@ def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
         lines.append(f"It came no closer: at none of {plural(len(taken), 'probed step')} did the update raise the loss of its own batch.")
     last_one = taken[-1]
     if lost is not None and lost - last_one.step > 1:
-        found_there = f", at step {last_one.step:,}, found {over_text(last_one)}" if last_one.step != worst.step else " was that one"
+        found_there = (
+            f", at step {last_one.step:,}, found the rate {over_text(last_one)} its limit"
+            if last_one.step != worst.step
+            else " was that one"
+        )
         gap = f"the {plural(lost - last_one.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
         lines.append(f"The last probe before the loss was lost at step {lost:,}{found_there}; {gap}.")
     return lines

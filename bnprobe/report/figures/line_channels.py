@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse.lines import Line, lines
-from bnprobe.analyse.tolerance import TAKEN, closest
+from bnprobe.analyse.tolerance import TAKEN, closest, select
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import MOST_CHANNELS, ChannelView, Moment
 from bnprobe.report.figures.line_probe import LOST
@@ -17,9 +17,14 @@ from bnprobe.store.reader import Run
 
 
 def channel_line(analysed: AnalysedRun) -> Line | None:
-    """Return the line, of an update as it was taken, to look into: that of the worst step of those whose channels were measured."""
+    """Return the line, of an update as it was taken, to look into: that of the worst step of those whose channels were measured.
+
+    Steps after the loss was lost count only where there are no others.
+    """
     measured = {line.step: line for line in lines(analysed.run) if line.variant == TAKEN and _measured(analysed.run, line).any()}
-    worst = closest(one for one in analysed.tolerances if (one.kind, one.variant) == ("rises", TAKEN) and one.step in measured)
+    lost = analysed.divergence.step if analysed.divergence is not None else None
+    taken = [one for one in select(analysed.tolerances, "rises") if one.step in measured]
+    worst = closest(select(taken, "rises", before=lost)) or closest(taken)
     return measured[worst.step].until(LOST) if worst is not None else None
 
 

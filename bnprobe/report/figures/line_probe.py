@@ -17,13 +17,13 @@ from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, MARK
 from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
 from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.tolerance import variant_styles
 from bnprobe.report.names import figure_text
 
 #: A step that multiplies the loss by this has lost it.
 LOST = 1e3
-#: Colours of the steps, and dashes of the variants, taken first.
+#: Colours of the steps.
 COLOURS = (LINE, MARK, "#0f9d76")
-DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def chosen_lines(analysed: AnalysedRun) -> dict[str, list[Line]]:
@@ -66,15 +66,14 @@ def line_probe(chosen: dict[str, list[Line]], limits: tuple[list[float], list[fl
         ],
     }
     figure = new_figure(360, layout)
-    variants = list(dict.fromkeys(line.variant for kept in chosen.values() for line in kept))
+    dashes = {name: dash for name, (_, dash) in variant_styles(line.variant for kept in chosen.values() for line in kept).items()}
     for colour, (name, kept) in zip(COLOURS, chosen.items(), strict=False):
         for line in kept:
-            _add(figure, line, name, colour, DASHES[variants.index(line.variant) % len(DASHES)], up)
-    for place, variant in enumerate(variants[1:], 1):
-        words = f"with {figure_text(variant, 40)}"
-        figure.add_scatter(
-            x=[None], y=[None], mode="lines", line={"color": TEXT, "width": 1.2, "dash": DASHES[place % len(DASHES)]}, name=words
-        )
+            _add(figure, line, name, colour, dashes[line.variant], up)
+    for name, dash in dashes.items():
+        if name != TAKEN:
+            line_only = {"color": TEXT, "width": 1.2, "dash": dash}
+            figure.add_scatter(x=[None], y=[None], mode="lines", line=line_only, name=f"with {figure_text(name, 40)}")
     return figure
 
 

@@ -6,7 +6,7 @@ Line probe: Bjorck et al. 2018 (arXiv 1806.02375), Fig 3, made a number; curvatu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
 
 CURVATURE = "#8f63c9"
-#: Colour and dash of the projections, in the order in which a run has them.
-PROJECTIONS = [("#0f9d76", "dash"), ("#c765a0", "dot"), ("#d55e00", "dashdot"), ("#38a3c4", "longdash")]
+#: Colour and dash of the update as taken and of each projection, the same in every figure and run; others take the last ones in turn.
+VARIANTS = {TAKEN: (LINE, "solid"), "msr": ("#0f9d76", "dash"), "gradient-centralisation": ("#c765a0", "dot")}
+OTHER_VARIANTS = [("#d55e00", "dashdot"), ("#38a3c4", "longdash")]
 #: Share of the step axis between neighbours at one step, so that their bars do not cover each other.
 APART = 0.006
 
@@ -37,13 +38,13 @@ def tolerance(analysed: AnalysedRun, limits: tuple[float, float] | None = None) 
     found = analysed.tolerances
     low, high = limits or rate_limits([analysed])
     layout = {
-        "margin": {"t": 84},
+        "margin": {"t": 98},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed)},
         "yaxis": {**AXIS, "title_text": "learning rate", **_decades(low, high)},
         "legend": {"y": 1.1, "font_size": 11},
         **moments(analysed, words=True),
     }
-    figure = new_figure(420, layout)
+    figure = new_figure(434, layout)
     _add_rate(figure, analysed)
     styles = styles_of(found)
     for place, ((kind, variant), (colour, dash)) in enumerate(styles.items()):
@@ -66,15 +67,17 @@ def tolerance(analysed: AnalysedRun, limits: tuple[float, float] | None = None) 
 def styles_of(found: Sequence[Tolerance]) -> dict[tuple[str, str], tuple[str, str]]:
     """Give every estimate with a number its colour and dash, by kind and variant: the line probe's, then the curvature."""
     known = dict.fromkeys((one.kind, one.variant) for one in found if one.is_known)
-    projections = [variant for kind, variant in known if kind == "rises" and variant != TAKEN]
-    styles: dict[tuple[str, str], tuple[str, str]] = {}
-    if ("rises", TAKEN) in known:
-        styles["rises", TAKEN] = (LINE, "solid")
-    for place, variant in enumerate(projections):
-        styles["rises", variant] = PROJECTIONS[place % len(PROJECTIONS)]
+    styles = {("rises", name): style for name, style in variant_styles([name for kind, name in known if kind == "rises"]).items()}
     if ("curvature", TAKEN) in known:
         styles["curvature", TAKEN] = (CURVATURE, "dashdot")
     return styles
+
+
+def variant_styles(variants: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Give each variant its colour and dash, the update as taken first."""
+    names = sorted(dict.fromkeys(variants), key=lambda name: (name != TAKEN, name not in VARIANTS))
+    others = [name for name in names if name not in VARIANTS]
+    return {name: VARIANTS[name] if name in VARIANTS else OTHER_VARIANTS[others.index(name) % len(OTHER_VARIANTS)] for name in names}
 
 
 def rate_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:

@@ -95,6 +95,14 @@ def test_channels_are_shown_for_the_worst_step_in_per_cent_of_it(measured: Analy
     np.testing.assert_allclose(view.values[:, 3], 4 * expected)
 
 
+def test_steps_after_the_loss_was_lost_count_only_without_others() -> None:
+    values = np.ones((6, sum(layer["channels"] for layer in exploding_recording().layers)))
+    lost = probe(16, (0.001, 0.002), channels=(values, values))
+    for others, step in (([probe(3, channels=(values, values))], 3), ([], 16)):
+        line = channel_line(recorded(*others, lost))
+        assert line is not None and line.step == step
+
+
 def test_a_channel_that_was_lost_is_marked_in_both_moments(measured: AnalysedRun) -> None:
     line = channel_line(measured)
     assert line is not None

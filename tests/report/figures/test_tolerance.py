@@ -57,3 +57,12 @@ def test_runs_side_by_side_share_the_axis() -> None:
     limits = rate_limits([one, other])
     assert tolerance(one, limits).layout.yaxis.range == tolerance(other, limits).layout.yaxis.range
     assert limits[0] < -4 and limits[1] > np.log10(20)
+
+
+def test_a_variant_has_the_same_colour_whatever_else_a_run_holds() -> None:
+    alone = series(recorded(LineProbe(2, 0.1, (1.0, 2.0), variant="gradient-centralisation")), "with gradient-centralisation")
+    variants = ("elsewhere", "msr", "gradient-centralisation", "taken")
+    among = recorded(*(LineProbe(2, 0.1, (1.0, 2.0), variant=variant) for variant in variants))
+    assert series(among, "with gradient-centralisation").line.color == alone.line.color
+    shown = [trace.line.color for trace in tolerance(among).data if trace.mode == "lines+markers"]
+    assert len(set(shown)) == 4
