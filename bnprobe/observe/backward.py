@@ -67,7 +67,7 @@ class BackwardTaps:
             if torch._C._current_graph_task_id() != -1:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
             with unwatched():
-                self._on_backward(self._loss(tensors), self._scale, _node(tensors))
+                self._on_backward(self._loss(tensors), self._scale, tensors)
             losses = _sequence(tensors)
             self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
@@ -95,7 +95,7 @@ class BackwardTaps:
                 finally:
                     self._mute(-1)
             with unwatched():
-                self._on_backward(self._loss(outputs), self._scale, _node(outputs))
+                self._on_backward(self._loss(outputs), self._scale, outputs)
             losses = _sequence(outputs)
             self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
@@ -157,12 +157,6 @@ def _is_undirected(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a backward starts with a gradient of 1 and goes to every leaf; the first of ``args`` would be the gradient."""
     own = ("grad_tensors", "grad_variables", "grad_outputs", "inputs")
     return all(value is None for value in (*args[:1], *(kwargs.get(name) for name in own)))
-
-
-def _node(tensors: Any) -> Any:
-    """Return the node of the graph that made a loss, the first of several."""
-    sequence = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
-    return next((tensor.grad_fn for tensor in sequence if isinstance(tensor, torch.Tensor)), None)
 
 
 def _trained_leaves(outputs: Any, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor] | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 #: Nodes between the loss and its softmax that are looked at: sums and means of a few terms.
 NODE_LIMIT = 64
 #: What a loss does itself -> what must not have been done to its input before.
@@ -37,16 +39,17 @@ _PASSING = (
 )
 
 
-def squashes_twice(node: Any) -> bool | None:
+def squashes_twice(losses: Any) -> bool | None:
     """Whether a loss applies softmax, or the logistic function, to values that are its result already.
 
     Args:
-        node: ``grad_fn`` of the loss.
+        losses: what a backward starts from: a tensor, or several.
 
     Returns:
         None where no such loss is within reach, and so nothing is known.
     """
-    pending, seen = [node], 0
+    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
+    pending, seen = [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None], 0
     found: bool | None = None
     while pending and seen < NODE_LIMIT:
         node = pending.pop(0)

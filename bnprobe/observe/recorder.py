@@ -243,7 +243,7 @@ class Recorder:
         self.settle()
         return self._step.observed and not self._over
 
-    def _on_backward(self, loss: torch.Tensor | float | None, scale: torch.Tensor | None, node: Any) -> None:
+    def _on_backward(self, loss: torch.Tensor | float | None, scale: torch.Tensor | None, tensors: Any) -> None:
         if self._over:
             return
         self._evaluations.detach()
@@ -252,7 +252,7 @@ class Recorder:
         step = self._step
         if step.observed:
             with self._faults.guard("what a backward finds"):
-                self._look_before_backward(step, node)
+                self._look_before_backward(step, tensors)
         step.micro_steps += 1
         if not step.updating:
             step.losses.append(loss)
@@ -268,12 +268,12 @@ class Recorder:
             with self._faults.guard("curvature"):
                 self._curvature.before_backward(self._step.number, losses, is_plain, scale)
 
-    def _look_before_backward(self, step: OpenStep, node: Any) -> None:
+    def _look_before_backward(self, step: OpenStep, tensors: Any) -> None:
         started = time.perf_counter()
         if not (step.micro_steps or self._counts_backwards):
             step.carried = find_carried(self._optimizers.constructed)
         if self._schedule.is_snapshot(step.number) and not step.squashed_twice:
-            found = squashes_twice(node)
+            found = squashes_twice(tensors)
             step.squashed_twice = found if found is not None else step.squashed_twice
         self._seconds += time.perf_counter() - started
 

@@ -240,7 +240,9 @@ class ClosedStep:
             row["batch_norm_evaluation_gap"], row["evaluation_batch_size"] = column, self.step.evaluation_samples
 
     def _untrained_columns(self, axes: Axes) -> dict[str, Vector]:
-        counts = self.step.untrained or {}
+        counts = self.step.untrained
+        if not counts:
+            return {}
         modules = {axes.layer(tap): tap.key.module() for tap in self._taps if tap.key.role == OUTPUT and not tap.key.call}
         found = {place: counts[id(module)] for place, module in modules.items() if place is not None and id(module) in counts}
         if not found:
@@ -288,6 +290,8 @@ class ClosedStep:
     @staticmethod
     def _weight_columns(axes: Axes, updates: list[_ArrivedUpdate]) -> dict[str, Vector]:
         measured = [update for update in updates if update.kernels is not None or update.rows is not None]
+        if not measured:
+            return {}
         places, columns = _parameter_columns(axes, measured, "kernel_slice_mean", "kernel_cmrr", "row_difference")
         for update, index, place in places:
             if update.kernels is not None:

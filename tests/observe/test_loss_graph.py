@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bnprobe.observe.loss_graph import squashes_twice
+
+X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+Y = torch.tensor([0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: F.cross_entropy(X, Y), False),
+        (lambda: F.cross_entropy(torch.softmax(X, 1), Y), True),
+        (lambda: F.cross_entropy(torch.sigmoid(X), Y), True),
+        (lambda: 2 * F.cross_entropy(torch.softmax(X.reshape(2, 2, 3), -1).transpose(1, 2), Y.reshape(2, 2), label_smoothing=0.1), True),
+        (lambda: F.mse_loss(X, X.detach() + 1) + F.cross_entropy(torch.softmax(X, 1).clamp(1e-6, 1), Y), True),
+        (lambda: F.cross_entropy(torch.log_softmax(X, 1), Y), False),  # the same once more
+        (lambda: F.cross_entropy(X, torch.softmax(X.detach() + 1, 1)), False),  # soft labels
+        (lambda: F.nll_loss(torch.softmax(X, 1).log(), Y), None),
+        (lambda: F.mse_loss(torch.softmax(X, 1), torch.zeros(4, 3)), None),
+        (lambda: F.binary_cross_entropy(torch.sigmoid(X), torch.zeros(4, 3)), None),
+        (lambda: F.binary_cross_entropy_with_logits(torch.sigmoid(X), torch.zeros(4, 3)), True),
+        (lambda: F.binary_cross_entropy_with_logits(X, torch.zeros(4, 3)), False),
+        (lambda: [F.mse_loss(X, X.detach() + 1), F.cross_entropy(torch.softmax(X, 1), Y)], True),
+        (lambda: torch.zeros((), requires_grad=True), None),
+    ],
+)
+def test_only_what_is_squashed_before_a_loss_that_squashes(loss: Callable[[], torch.Tensor], found: bool | None) -> None:
+    assert squashes_twice(loss()) == found
