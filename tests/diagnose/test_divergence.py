@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from bnprobe.analyse.stability import divergence
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.divergence import learning_rate_too_high
+from bnprobe.store.reader import Run
 from tests.synthetic_runs import LineProbe, Recording, residual_recording
 
 
@@ -91,6 +95,15 @@ class TestLearningRateTooHigh:
         found = learning_rate_too_high(case(made))
         assert found is not None
         assert found.step == 2
+
+
+def test_a_run_killed_one_step_after_the_loss_was_lost_has_the_same_verdict(recorded: Callable[..., Run]) -> None:
+    whole = recorded("learning-rate-too-high")
+    lost = divergence(whole)
+    assert lost is not None
+    cut = recorded("learning-rate-too-high-killed")
+    assert (cut.status, cut.steps) == ("running", lost.step + 1)
+    assert [diagnose(run)[0].id for run in (whole, cut)] == ["learning-rate-too-high"] * 2
 
 
 class TestRisingLoss:

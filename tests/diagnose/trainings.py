@@ -1,5 +1,7 @@
 """Small trainings with one thing wrong each, or nothing: the argument names it, a second one is the seed."""
 
+import os
+import signal
 import sys
 
 import torch
@@ -88,9 +90,11 @@ if kind == "frozen-backbone":
     model[0].requires_grad_(False)
 trained = model[-1].parameters() if kind == "forgotten" else [p for p in model.parameters() if p.requires_grad]
 decay = {"weight-decay-too-strong": 1.0, "weight-decay": 5e-4}.get(kind, 0.0)
-optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9, weight_decay=decay)
+rate = 30.0 if kind.startswith("learning-rate-too-high") else 0.05
+optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.9, weight_decay=decay)
 if kind == "adamw-decay":
     optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=10.0)
+losses: list[float] = []
 for step in range(STEPS):
     for part in range(4 if kind == "accumulation" else 1):
         x, y = batch(2 if kind == "batch-norm-small-batch" else 32)
@@ -108,6 +112,9 @@ for step in range(STEPS):
         for parameter in model.parameters() if scale > 1 else ():
             parameter.grad /= scale
     optimizer.step()
+    losses.append(float(loss))
+    if kind.endswith("killed") and not losses[0] * 1000 > losses[max(step - 1, 0)]:  # one step after it was lost
+        os.kill(os.getpid(), signal.SIGKILL)
     if kind in ("other-data", "same-data") and step % 20 == 19:
         model.eval()
         with torch.no_grad():
