@@ -24,6 +24,7 @@ from bnprobe.report.quantities import QUANTITIES, shared_limits
 from bnprobe.report.tolerance_story import notes
 
 SIGNALS: tuple[Signal, ...] = ("activation", "activation_gradient")
+FOLLOWED = "100 per cent is the step that was taken; the columns are the points that its line probe evaluated, equally wide."
 MOMENTS: tuple[Moment, ...] = ("mean", "variance")
 
 
@@ -193,6 +194,8 @@ def _channel_panels(panels: Panels, prefix: str, title: str, views: dict[int, Ch
     scale = channel_scale(list(views.values()), moment)
     shown = []
     for number, view in views.items():
-        note = f"{view.left_out} channels with smaller values are left out." if view.left_out else ""
+        words = [FOLLOWED] if view.unit == "%" else []
+        words += [f"{view.left_out} channels with smaller values are left out."] if view.left_out else []
+        note = " ".join(words)
         shown.append(panels.add(f"{prefix}-{number}", title, number, channels(view, scale), note))
     return shown

@@ -154,7 +154,7 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
     ticks, names = scale.ticks()
     rows = {"range": [len(view.channels) - 0.5, -0.5], **_spaced(view.channels, 9)}
     layout = {
-        "xaxis": {**AXIS, "title_text": view.columns, "showgrid": False, **_spaced(view.steps, 8)},
+        "xaxis": {**AXIS, "title_text": view.columns, "showgrid": False, **_spaced(view.steps, 8 if view.unit == "step" else 11)},
         "yaxis": {**AXIS, "title_text": "channel", "showgrid": False, **rows},
         "margin": {"t": 44, "r": 96},
         "showlegend": bool(view.nonfinite.any()),

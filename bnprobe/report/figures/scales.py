@@ -30,13 +30,13 @@ def power_of_ten(exponent: float) -> str:
 def shown_value(value: float) -> str:
     """Write a number with three digits, large and small ones with a power of ten, as plotly draws it.
 
-    >>> shown_value(0.1234), shown_value(-3.1e8), shown_value(0.0)
-    ('0.123', '−3.1×10<sup>8</sup>', '0')
+    >>> shown_value(0.1234), shown_value(-3.1e8), shown_value(0.0), shown_value(1000.0)
+    ('0.123', '−3.1×10<sup>8</sup>', '0', '1000')
     """
     if not np.isfinite(value):
         return "not finite"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}".replace("-", "−")
+        return (f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
     mantissa, exponent = f"{value:.1e}".replace(".0e", "e").split("e")
     times = "" if mantissa == "1" else "−" if mantissa == "-1" else f"{mantissa}×"
     return f"{times}10<sup>{int(exponent)}</sup>".replace("-", "−")
