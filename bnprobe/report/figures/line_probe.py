@@ -39,7 +39,9 @@ def chosen_lines(analysed: AnalysedRun) -> dict[str, list[Line]]:
     shown = {one.variant for one in analysed.tolerances}
     found = [line for line in lines(analysed.run) if line.variant in shown]
     roles: dict[int, list[str]] = {}
-    for step, role in sorted([(taken[0].step, "first"), (worst.step, "worst"), (taken[-1].step, "last")]):
+    for step, role in sorted(
+        [(taken[0].step, "first"), (worst.step, "worst" if worst.is_exceeded else "closest to its limit"), (taken[-1].step, "last")]
+    ):
         roles.setdefault(step, []).append(role)
     named = {f"step {step:,}, {' and '.join(words)}": step for step, words in roles.items()}
     chosen = {name: [line.until(LOST) for line in found if line.step == step] for name, step in named.items()}

@@ -30,6 +30,10 @@ def test_the_first_the_worst_and_the_last_probe_before_the_divergence_are_chosen
     analysed = recorded(probe(1), probe(3), probe(4, (0.1, 0.2)), probe(6), probe(16, (0.01, 0.02)))
     assert list(chosen_lines(analysed)) == ["step 1, first", "step 4, worst", "step 6, last"]
     assert list(chosen_lines(recorded(probe(3)))) == ["step 3, first and last and worst"]
+    assert list(chosen_lines(recorded(probe(1, (2.0, 4.0)), probe(3, (1.0, 2.0))))) == [
+        "step 1, first",
+        "step 3, closest to its limit and last",
+    ]
 
 
 def test_lines_end_where_the_loss_is_lost_and_no_earlier_than_the_step() -> None:
