@@ -13,19 +13,26 @@ with one seed:
     s_crit * lr         against the rate at which trials no longer train: a step that raises the loss need not be fatal, but goes before it
     curvature limit     against the rate at which trials no longer train: linear stability ends there, and nothing is said of how it ends
 
+A fourth estimate was found on these trainings, not before them, and is to be read so. s_back is the smallest s that takes the loss back to
+that of the first step, or above: a training is lost when a step undoes all that it has gained, not when it raises the loss a little. It
+does not sink with the loss as s_crit does, so it is the median over all probes, against the rate that no longer trains.
+
 The search of lr-limit closes in on the rate that no longer trains; where such a training is stuck, trials are added until the rate that
-diverges lies between two neighbours of the same grid. A ratio is prediction over trials, each at the geometric middle of its interval.
+diverges lies between two neighbours of the same grid. A ratio is prediction over trials, each at the geometric middle of its interval;
+there is none where no trial diverges. The second table counts what other ways to make one number of all steps would have given, against either
+outcome.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +55,9 @@ EVERY = 2
 HIGHEST = 24
 MOST_TRIALS = 20
 WITHIN = 2.0
+SMALLEST, MEDIAN = "smallest of the first ten steps", "median of all"
+#: How each estimate's one number is made, and what it is set against.
+RULES = {"s_div": (SMALLEST, "diverges"), "s_crit": (SMALLEST, "fails"), "curvature": (SMALLEST, "fails"), "s_back": (MEDIAN, "fails")}
 
 
 @dataclass(frozen=True)
@@ -174,21 +184,41 @@ def _bnprobe(arguments: list[str]) -> None:
 
 def estimates(run: Run) -> dict[str, list[Estimate]]:
     """What each step predicts."""
-    found: dict[str, list[Estimate]] = {"s_div": [], "s_crit": [], "curvature": []}
+    found: dict[str, list[Estimate]] = {"s_div": [], "s_crit": [], "curvature": [], "s_back": []}
+    first_loss = float(run["loss"][0])
     for i, (step, variant, rate) in enumerate(zip(run["probe_step"], run["probe_variant"], run["probe_learning_rate"], strict=True)):
         if variant == "taken" and not run["probe_reason"][i]:
             for name, column in (("s_div", "divergence"), ("s_crit", "critical")):
                 low, high = (float(run[f"probe_{column}_{end}"][i]) * rate for end in ("low", "high"))
                 found[name].append(Estimate(int(step), low, high))
+            low, high = first_above(run, i, first_loss / float(run["probe_loss"][i]))
+            found["s_back"].append(Estimate(int(step), low * rate, high * rate))
     for step, limit in zip(run["curvature"], run["curvature_limit"], strict=True):
         if not math.isnan(limit):
             found["curvature"].append(Estimate(int(step), float(limit), float(limit)))
     return found
 
 
-def smallest(estimates: list[Estimate], steps: int = FIRST_STEPS) -> Estimate | None:
-    """The prediction; None where no step gave one."""
-    return min((one for one in estimates if one.step < steps), key=lambda one: one.middle, default=None)
+def first_above(run: Run, probe: int, level: float) -> tuple[float, float]:
+    """The interval of s in which r(s) first exceeds a level, or 1 where the level is less."""
+    own = run["probe_point_probe"] == run["probe"][probe]
+    points = sorted(zip(run["probe_point_s"][own].tolist(), run["probe_point_ratio"][own].tolist(), strict=True))
+    high = min((s for s, r in points if r > max(level, 1.0)), default=math.inf)
+    return max((s for s, _ in points if s < high), default=0.0), high
+
+
+def summaries(estimates: list[Estimate]) -> dict[str, float]:
+    """One number of all steps, in several ways; none where no step has one."""
+    everywhere = [one.middle for one in estimates]
+    early = [one.middle for one in estimates if one.step < FIRST_STEPS]
+    if not early:
+        return {}
+    return {
+        SMALLEST: min(early),
+        "median of the first ten steps": statistics.median(early),
+        "smallest of all": min(everywhere),
+        MEDIAN: statistics.median(everywhere),
+    }
 
 
 def fails_between(limits: Limits, remedy: str) -> tuple[Interval, str]:
@@ -205,31 +235,53 @@ def diverges_between(limits: Limits, remedy: str) -> Interval:
     return Interval(factor_of(low) if low is not None else 0.0, factor_of(high) if high is not None else math.inf).scaled(limits.own_rate)
 
 
-def ratio(prediction: Estimate | None, interval: Interval) -> float:
-    """Prediction over trials; 1 where neither has a limit, NaN where there is no prediction."""
-    if prediction is None:
+def ratio(prediction: float, interval: Interval) -> float:
+    """Prediction over trials; NaN where trials have no limit."""
+    if not interval.is_closed:
         return math.nan
-    middle = math.sqrt(interval.trains_at * interval.fails_at) if math.isfinite(interval.fails_at) else math.inf
-    if math.isinf(middle) or math.isinf(prediction.middle):
-        return 1.0 if middle == prediction.middle else math.inf if math.isinf(prediction.middle) else 0.0
-    return prediction.middle / middle if middle else math.nan
+    return prediction / math.sqrt(interval.trains_at * interval.fails_at)
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 
-HEADS = ["training", "rate", "no longer trains", "diverges", "s_div lr", "ratio", "s_crit lr", "ratio", "curvature", "ratio", "trials"]
+
+@dataclass(frozen=True)
+class Result:
+    """What one training has given."""
+
+    combination: Combination
+    run: Run
+    limits: Limits
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """What trials found."""
+        remedy = self.combination.remedy
+        return {"fails": fails_between(self.limits, remedy)[0], "diverges": diverges_between(self.limits, remedy)}
+
+    def ratios(self, rule: Callable[[str], tuple[str, str]]) -> dict[str, float]:
+        """The ratio of each estimate, its summary and outcome chosen by a rule."""
+        found = {}
+        for name, values in estimates(self.run).items():
+            summary, outcome = rule(name)
+            numbers = summaries(values)
+            found[name] = ratio(numbers[summary], self.intervals[outcome]) if numbers else math.nan
+        return found
+
+    def row(self) -> str:
+        """One line of the table."""
+        fails, how = fails_between(self.limits, self.combination.remedy)
+        cells = [self.combination.name, f"{self.combination.rate:g}", f"{_interval(fails)} ({how or '-'})"]
+        cells.append(_interval(self.intervals["diverges"]))
+        ratios = self.ratios(RULES.__getitem__)
+        for name, values in estimates(self.run).items():
+            numbers = summaries(values)
+            cells += [_number(numbers[RULES[name][0]]) if numbers else "-", _ratio(ratios[name])]
+        return f"| {' | '.join([*cells, str(len(self.limits.trials))])} |"
 
 
-def row(combination: Combination, run: Run, limits: Limits) -> tuple[list[str], dict[str, float]]:
-    """One line of the table, and its ratios."""
-    fails, how = fails_between(limits, combination.remedy)
-    diverges = diverges_between(limits, combination.remedy)
-    found = {name: smallest(values) for name, values in estimates(run).items()}
-    ratios = {name: ratio(one, diverges if name == "s_div" else fails) for name, one in found.items()}
-    cells = [combination.name, f"{combination.rate:g}", f"{_interval(fails)} ({how or '-'})", _interval(diverges)]
-    for name, one in found.items():
-        cells += ["-" if one is None else _number(one.middle), _ratio(ratios[name])]
-    return [*cells, str(len(limits.trials))], ratios
+HEADS = ["training", "rate", "no longer trains", "diverges"]
+HEADS += [word for name in ("s_div lr", "s_crit lr", "curvature", "s_back lr") for word in (name, "ratio")] + ["trials"]
 
 
 def _interval(one: Interval) -> str:
@@ -241,7 +293,7 @@ def _number(value: float) -> str:
 
 
 def _ratio(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2g}{'' if is_within(value) else ' *'}"
+    return "-" if math.isnan(value) else f"**{value:.2g}**" if is_within(value) else _number(value)
 
 
 def is_within(value: float) -> bool:
@@ -249,11 +301,23 @@ def is_within(value: float) -> bool:
     return 1 / WITHIN <= value <= WITHIN
 
 
-def costs(runs: list[Run], limits: list[Limits]) -> Iterator[str]:
+def counts(results: list[Result]) -> Iterator[str]:
+    """How many lie within the factor: each estimate, each way to sum it up, each outcome."""
+    names, outcomes = list(RULES), {"fails": "no longer trains", "diverges": "diverges"}
+    yield f"| one number of all steps | against | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}"
+    for summary in summaries([Estimate(0, 1.0, 1.0)]):
+        for outcome, words in outcomes.items():
+            found = [one.ratios(lambda _, chosen=(summary, outcome): chosen) for one in results]  # type: ignore[misc]
+            cells = [str(sum(is_within(one[name]) for one in found)) for name in names]
+            yield f"| {summary} | {words} | {' | '.join(cells)} |"
+
+
+def costs(results: list[Result]) -> Iterator[str]:
     """What it took."""
+    runs = [one.run for one in results]
     forwards = max(int(run["probe_forwards"][run["probe_variant"] == "taken"].max()) for run in runs)
     later = max(int(run["curvature_products"][2:].max()) for run in runs)
-    trials = [int(one.attributes.get("search_trials", len(one.trials))) for one in limits]
+    trials = [int(one.attributes.get("search_trials", len(one.trials))) for one in (result.limits for result in results)]
     yield f"forwards of a line probe: at most {forwards}"
     yield f"Hessian products of a later curvature probe: at most {later}"
     yield f"trials of a search for the rate that no longer trains: {min(trials)} to {max(trials)}, {sum(trials)} in all"
@@ -269,20 +333,16 @@ def main() -> None:
     arguments.folder.mkdir(exist_ok=True)
     chosen = [one for one in COMBINATIONS if arguments.combination is None or one.name in arguments.combination]
 
-    def examine(one: Combination) -> tuple[Run, Limits]:
-        return record(one, arguments.steps, arguments.folder), search(one, arguments.steps, arguments.folder)
+    def examine(one: Combination) -> Result:
+        return Result(one, record(one, arguments.steps, arguments.folder), search(one, arguments.steps, arguments.folder))
 
     print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
-    results, ratios = [], []
+    results = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for one, (run, limits) in zip(chosen, pool.map(examine, chosen), strict=True):
-            cells, found = row(one, run, limits)
-            results.append((run, limits))
-            ratios.append(found)
-            print(f"| {' | '.join(cells)} |", flush=True)
-    for name in ratios[0]:
-        print(f"{name}: within a factor {WITHIN:g} in {sum(is_within(found[name]) for found in ratios)} of {len(ratios)}")
-    print(*costs([run for run, _ in results], [limits for _, limits in results]), sep="\n")
+        for result in pool.map(examine, chosen):
+            results.append(result)
+            print(result.row(), flush=True)
+    print(f"\nof {len(results)}, within a factor {WITHIN:g}:\n", *counts(results), "", *costs(results), sep="\n")
 
 
 if __name__ == "__main__":
