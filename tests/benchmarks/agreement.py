@@ -329,10 +329,11 @@ def costs(results: list[Result]) -> Iterator[str]:
     """What it took."""
     runs = [one.run for one in results]
     forwards = max(int(run["probe_forwards"][run["probe_variant"] == "taken"].max()) for run in runs)
-    later = max(int(run["curvature_products"][2:].max()) for run in runs)
+    products = [run["curvature_products"] for run in runs]
+    first, later = max(int(one[:2].max()) for one in products), max(int(one[2:].max()) for one in products)
     trials = [int(one.attributes.get("search_trials", len(one.trials))) for one in (result.limits for result in results)]
     yield f"forwards of a line probe: at most {forwards}"
-    yield f"Hessian products of a later curvature probe: at most {later}"
+    yield f"Hessian products of a curvature probe: at most {first} at first (Adam has no metric before its second), at most {later} later"
     yield f"trials of a search for the rate that no longer trains: {min(trials)} to {max(trials)}, {sum(trials)} in all"
 
 
