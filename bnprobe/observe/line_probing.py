@@ -324,7 +324,10 @@ class LineProbing:
             self._said = True
             text = f"a line probe computes the loss up to {MOST_FORWARDS} times more"
             if len(variants) > 1:
-                text += f", and up to {MOST_FORWARDS - 1} times for each of {', '.join(name for name in variants if name != TAKEN)}"
+                others = " and again ".join(
+                    f"up to {MOST_FORWARDS - 1} times with {name}'s projection" for name in variants if name != TAKEN
+                )
+                text += f", and again {others}"
             self._say(text)
         for name, projections in variants.items():
             began = time.perf_counter()

@@ -17,7 +17,7 @@ def story(analysed: AnalysedRun) -> list[str]:
     """Answer, from the numbers, whether the rate was too high, by how much, and whether a projection would have helped."""
     lost = analysed.divergence.step if analysed.divergence is not None else None
     found = analysed.tolerances
-    return [*_of_line_probes(found, lost), *_of_curvature(found)]
+    return [*_of_line_probes(found, lost), *_of_curvature(found, lost)]
 
 
 def over_text(one: Tolerance) -> str:
@@ -115,8 +115,8 @@ def _projected(found: Sequence[Tolerance], step: int) -> str:
     return f"; {', '.join(parts)}" if parts else ""
 
 
-def _of_curvature(found: Sequence[Tolerance]) -> list[str]:
-    known = [one for one in select(found, "curvature") if one.is_known]
+def _of_curvature(found: Sequence[Tolerance], lost: int | None) -> list[str]:
+    known = [one for one in select(found, "curvature", before=lost) if one.is_known]
     worst = closest(known)
     if worst is None:
         return []

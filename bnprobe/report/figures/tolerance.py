@@ -81,8 +81,14 @@ def variant_styles(variants: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def rate_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:
-    """Return the ends of the axis over all runs, as powers of ten: all that is known, and the rates in use at these steps."""
-    values = [value for analysed in runs for one in analysed.tolerances for value in (*_ends(one), one.rate)]
+    """Return the ends of the axis over all runs, as powers of ten: the rates in use, and what is known up to the step that lost the loss.
+
+    What a lost training tolerates spans tens of decades and would leave no room for the rest.
+    """
+    values = []
+    for analysed in runs:
+        sound = [one for one in analysed.tolerances if analysed.divergence is None or one.step <= analysed.divergence.step]
+        values += [value for one in sound or analysed.tolerances for value in (*_ends(one), one.rate)]
     values += [float(rate) for analysed in runs for rate in analysed.run["learning_rate"].ravel()]
     logs = np.log10([value for value in values if math.isfinite(value) and value > 0] or [0.1, 1.0])
     room = max(0.08 * float(logs.max() - logs.min()), 0.15)
