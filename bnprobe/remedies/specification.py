@@ -134,10 +134,17 @@ def _nearest(word: str, known: Sequence[str], otherwise: str) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a setting's value as it is typed."""
+    """Return a setting's value as it is typed: to type it again gives the same value.
+
+    >>> shown(0.5), shown(2.0**0.5)
+    ('0.5', '1.4142135623730951')
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _dashed(name: str) -> str:
