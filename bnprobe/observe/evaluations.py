@@ -12,15 +12,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-from bnprobe.measure.batch_norm import evaluation_gap
 from bnprobe.measure.moments import moments
+from bnprobe.observe.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.forward import OUTPUT, BatchStatistics, TapKey
+from bnprobe.observe.forward import OUTPUT, TapKey
 from bnprobe.observe.modules import ModuleCensus, layout_of
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.privacy import holds_numbers, plain, unwatched
@@ -48,6 +47,7 @@ class EvaluationTaps:
         self._step = step
         self._note = note
         self._last = -STEPS_BETWEEN
+        self._first = 0  # the module whose call ended first
         self._handle: Any = None
 
     def attach(self, patches: Patches) -> None:
@@ -78,6 +78,7 @@ class EvaluationTaps:
         # A hook would make compiled code compile anew.
         if step < 0 or step - self._last < STEPS_BETWEEN or Compilation.in_use:
             return
+        self._first = 0
         self._handle = torch_module.register_module_forward_hook(self._hook)
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -95,18 +96,21 @@ class EvaluationTaps:
         self.seconds += time.perf_counter() - started
 
     def _look(self, module: Any, args: tuple[Any, ...]) -> None:
+        root = self._census.root(module)
+        if not self._census.has_parameters(root):
+            return  # a transform of the data, a loss
+        if id(module) == self._first:
+            self.detach()  # the next batch, of a model that is called by its parts
+            return
+        self._first = self._first or id(module)
+        self._last = self._step()
         entry = self._census.get(module)
         if entry.has_running_statistics and not module.training and args and isinstance(args[0], torch.Tensor):
-            signal, mean, variance = args[0], module.running_mean.detach(), module.running_var.detach()
-            if signal.is_floating_point() and signal.numel() and holds_numbers(signal) and signal.device == mean.device:
+            signal = args[0]
+            if signal.is_floating_point() and signal.numel() and holds_numbers(signal):
                 measured = moments(plain(signal), layout_of(module, entry.kind, signal.dim()))
-                channels, packed = measured.channels, measured.packed
-                if channels == len(mean):
-                    if isinstance(packed, np.ndarray):
-                        mean, variance = mean.numpy(), variance.numpy()
-                    gap = evaluation_gap(packed[:channels], packed[channels : 2 * channels], mean, variance, module.eps)
-                    values = measured.samples * measured.positions
-                    self._note(TapKey(entry.reference, 0, OUTPUT), measured.samples, BatchStatistics(values, gap.reshape(1)))
-                    self._last = self._step()
-        if self._census.root(module) is module and self._last == self._step():
+                statistics = batch_statistics(module, measured)
+                if statistics is not None:
+                    self._note(TapKey(entry.reference, 0, OUTPUT), measured.samples, statistics)
+        if root is module:
             self.detach()

@@ -17,16 +17,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
-from bnprobe.measure.batch_norm import evaluation_gap
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments, moments
+from bnprobe.observe.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.modules import ModuleCensus, ObservedModule, layout_of
 from bnprobe.observe.outputs import first_signal
@@ -58,13 +56,6 @@ class Pass(NamedTuple):
     root: weakref.ref[nn.Module]
     number: int
     in_training: bool
-
-
-class BatchStatistics(NamedTuple):
-    """What a batch norm in training mode made of its batch: values of a channel, and how far evaluation mode is from it."""
-
-    values: int
-    gap: torch.Tensor | NDArray[np.float64]
 
 
 class Tap(NamedTuple):
@@ -318,22 +309,10 @@ class ForwardTaps:
             )
             return
         came_from = self._observe_input(entry, forward, call, order, args)
-        statistics = self._batch_statistics(module, args[0]) if entry.has_running_statistics and module.training and args else None
+        statistics = None
+        if entry.has_running_statistics and module.training and args and (known := self._lookup(args[0])) is not None:
+            statistics = batch_statistics(module, known.moments) if known.version == args[0]._version else None
         self._observe_output(module, entry, forward, call, order, output, came_from, statistics)
-
-    def _batch_statistics(self, module: Any, signal: torch.Tensor) -> BatchStatistics | None:
-        """Compare a batch norm's running statistics with those of its batch, which were measured as the signal it received."""
-        known, running = self._lookup(signal), module.running_mean
-        if known is None or running is None or known.version != signal._version or known.moments.channels != len(running):
-            return None
-        channels, packed = known.moments.channels, known.moments.packed
-        mean, variance = running.detach(), module.running_var.detach()
-        if isinstance(packed, np.ndarray):
-            mean, variance = mean.numpy(), variance.numpy()
-        elif mean.device != packed.device:
-            return None
-        gap = evaluation_gap(packed[:channels], packed[channels : 2 * channels], mean, variance, module.eps)
-        return BatchStatistics(known.moments.samples * known.moments.positions, gap.reshape(1))
 
     def _observe_input(self, entry: ObservedModule, forward: Pass, call: int, order: int, args: tuple[Any, ...]) -> Layout | None:
         """Measure what a weight layer receives unless a layer produced it; return the input's layout where it is known."""

@@ -41,6 +41,8 @@ class OptimizerTaps:
         self._depth: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
         self._steps: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
         self._closures = 0
+        #: A closure is being run again: the same loss at other weights.
+        self.is_repeating = False
         self._handles: list[Any] = []
 
     def attach(self, patches: Patches) -> None:
@@ -86,6 +88,7 @@ class OptimizerTaps:
         def wrapped() -> Any:
             nonlocal first
             self._closures += 1
+            self.is_repeating = not first
             try:
                 result = closure()
             except BaseException:
@@ -93,6 +96,7 @@ class OptimizerTaps:
                 raise
             finally:
                 self._closures -= 1
+                self.is_repeating = False
             if first:
                 first = False
                 self._on_before(optimizer)

@@ -25,13 +25,14 @@ from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.norms import norms
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
+from bnprobe.observe.batch_statistics import BatchStatistics
 from bnprobe.observe.carried import find_carried
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
 from bnprobe.observe.evaluations import EvaluationTaps
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.forward import BatchStatistics, ForwardTaps, Tap, TapKey
+from bnprobe.observe.forward import ForwardTaps, Tap, TapKey
 from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.loss_graph import squashes_twice
 from bnprobe.observe.modules import ModuleCensus
@@ -254,7 +255,7 @@ class Recorder:
             with self._faults.guard("what a backward finds"):
                 self._look_before_backward(step, tensors)
         step.micro_steps += 1
-        if not step.updating:
+        if not self._optimizers.is_repeating:
             step.losses.append(loss)
         if scale is not None:
             step.scale = scale
@@ -290,7 +291,7 @@ class Recorder:
         if self._over:
             return
         self._step.micro_steps -= 1
-        if not self._step.updating:
+        if not self._optimizers.is_repeating:
             self._step.losses.pop()
         self._forward.drop_micro_step()
 
@@ -322,7 +323,6 @@ class Recorder:
         if optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
             self.settle()
         step = self._step
-        step.updating = True
         self._counts_backwards = False
         self._backwards_without_step = 0
         with self._faults.guard(f"optimizer {type(optimizer).__name__}"), unwatched():

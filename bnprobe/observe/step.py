@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
+from bnprobe.observe.batch_statistics import BatchStatistics
 from bnprobe.observe.carried import CarriedGradients
-from bnprobe.observe.forward import OUTPUT, BatchStatistics, Modes, Tap, TapKey
+from bnprobe.observe.forward import OUTPUT, Modes, Tap, TapKey
 from bnprobe.observe.parameters import UpdateMeasurement
 from bnprobe.observe.untrained import Untrained
 
@@ -35,7 +36,6 @@ class OpenStep:
         observed: whether layers and parameters are measured.
         losses: losses of its backward calls, unscaled; None for one that started from no scalar. A closure that an optimizer runs again
             adds none: it is the same loss at other weights.
-        updating: whether an optimizer has begun to move the weights.
         scale: factor of the gradient scaler, if there is one.
         stepped: what has moved the weights: optimizers, or the recorder itself where the script does it by hand.
         returned_gradients: gradients that torch.autograd.grad returned, by id of the parameter.
@@ -54,7 +54,6 @@ class OpenStep:
     number: int
     observed: bool
     losses: list[torch.Tensor | float | None] = field(default_factory=list)
-    updating: bool = False
     scale: torch.Tensor | None = None
     fused_scale: torch.Tensor | None = None
     stepped: list[object] = field(default_factory=list)
