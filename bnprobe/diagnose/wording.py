@@ -51,12 +51,21 @@ def decades(value: float) -> str:
 
 
 def measured(value: float, units: str) -> str:
-    """A number with its unit, in the singular where it is one.
+    """A number with its unit.
 
     >>> measured(1.0, "decades per layer"), measured(3.0, "calls"), measured(0.5, "")
     ('1 decade per layer', '3 calls', '0.5')
     """
-    text, (unit, *rest) = number(value), units.split(" ") if units else ("",)
+    return with_unit(number(value), units)
+
+
+def with_unit(text: str, units: str) -> str:
+    """Put the unit behind a number that is written already, in the singular where it is one.
+
+    >>> with_unit("1", "decades per layer"), with_unit("1", "as the signal")
+    ('1 decade per layer', '1 as the signal')
+    """
+    unit, *rest = units.split(" ")
     singular = unit.removesuffix("s") if text == "1" and unit != "as" else unit
     return " ".join(part for part in (text, singular, *rest) if part)
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from bnprobe.diagnose import Evidence, Finding
+from bnprobe.diagnose.wording import with_unit
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.remedies import remedies_of
 from bnprobe.report.wording import ending, number, plural
@@ -101,9 +102,8 @@ def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
 
 
 def _evidence_line(one: Evidence) -> EvidenceLine:
-    unit = f" {one.units}" if one.units else ""
-    threshold = number(one.threshold) + unit if one.threshold is not None else ""
-    return EvidenceLine(one.what, number(one.value) + unit, threshold, f"{one.step:,}" if one.step is not None else "")
+    threshold = with_unit(number(one.threshold), one.units) if one.threshold is not None else ""
+    return EvidenceLine(one.what, with_unit(number(one.value), one.units), threshold, f"{one.step:,}" if one.step is not None else "")
 
 
 def _headline(analysed: AnalysedRun, finding: Finding) -> str:
