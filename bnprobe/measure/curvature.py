@@ -18,7 +18,7 @@ from torch.autograd import grad  # before a recorder watches it
 
 from bnprobe.errors import CurvatureError
 from bnprobe.measure.lanczos import Spectrum, lanczos
-from bnprobe.measure.thresholds import Rule, UnknownRule, limit_of, rule_of
+from bnprobe.measure.thresholds import NoMetricYet, Rule, UnknownRule, limit_of, rule_of
 
 #: A Hessian is symmetric. Rounding reaches a thousandth in bfloat16; an operator that is another at each product reaches 1.
 MOST_ASYMMETRY = 0.03
@@ -311,13 +311,32 @@ class _Metric(NamedTuple):
     decay: torch.Tensor
 
 
+def lacks_metric(optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[torch.Tensor]) -> bool:
+    """Whether an optimizer of these will step them in a metric of its own that does not exist before its first step."""
+    groups = _groups(optimizers)
+    try:
+        for parameter in parameters:
+            if id(parameter) in groups:
+                rule_of(*groups[id(parameter)], parameter)
+    except NoMetricYet:
+        return True
+    except UnknownRule:
+        return False
+    return False
+
+
+def _groups(optimizers: Sequence[torch.optim.Optimizer]) -> dict[int, tuple[torch.optim.Optimizer, dict[str, Any]]]:
+    """Return the optimizer and the group of every parameter, by its id."""
+    return {
+        id(parameter): (optimizer, group) for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
+    }
+
+
 def _rules(optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[torch.Tensor]) -> tuple[list[Rule], str]:
     """Return the rule of every parameter, in order; or none, and why."""
     if not optimizers:
         return [], "no optimizer is known that moves the weights"
-    groups = {
-        id(parameter): (optimizer, group) for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
-    }
+    groups = _groups(optimizers)
     missing = sum(id(parameter) not in groups for parameter in parameters)
     if missing:
         return [], f"{missing} of the parameters are in none of the optimizer's groups"

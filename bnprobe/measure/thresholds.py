@@ -58,6 +58,10 @@ class UnknownRule(Exception):
     """The optimizer's threshold is not known; the message says why."""
 
 
+class NoMetricYet(UnknownRule):
+    """The optimizer divides its steps by second moments, and has none before its first step."""
+
+
 def heavy_ball(momentum: float, dampening: float = 0.0) -> float:
     """Return c of SGD with momentum."""
     return (2 + 2 * momentum) / (1 - dampening)
@@ -91,7 +95,8 @@ def rule_of(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: 
     """Read how an optimizer will step a parameter, from its settings and its state as they are now.
 
     Raises:
-        UnknownRule: the optimizer is none of torch's SGD, Adam, AdamW, RMSprop and Adagrad, has a step of its own, or has no state yet.
+        NoMetricYet: the optimizer has not stepped yet.
+        UnknownRule: the optimizer is none of torch's SGD, Adam, AdamW, RMSprop and Adagrad, or has a step of its own.
     """
     kind = _kind(optimizer)
     if group.get("maximize"):
@@ -102,7 +107,7 @@ def rule_of(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: 
         return Rule(rate, nesterov(momentum) if group["nesterov"] else heavy_ball(momentum, dampening), decay)
     state = optimizer.state.get(parameter, {})
     if not state or float(state["step"]) == 0:
-        raise UnknownRule(f"{type(optimizer).__name__} has no second moments before its first step")
+        raise NoMetricYet(f"{type(optimizer).__name__} has no second moments before its first step")
     step, epsilon = float(state["step"]), float(group["eps"])
     if kind is torch.optim.RMSprop:
         mean_square = state["square_avg"] - state["grad_avg"].square() if group["centered"] else state["square_avg"]

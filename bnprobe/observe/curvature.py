@@ -2,7 +2,8 @@
 
 A probe measures the first backward of its step. Where several backward calls add up to one step, that one's Hessian stands for all of
 them, and their number is kept beside it. Which optimizers the step belongs to is only known at its end: a probe that took the wrong
-ones (a generator's backward reaches the critic, too) gives no number, and the next one like it is right.
+ones (a generator's backward reaches the critic, too) gives no number, and the next one like it is right. Adam and its like have no metric
+before their first step: the first probe of such a training waits for it, as a search in another metric would have to begin anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from bnprobe.errors import CurvatureError
-from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker
+from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
 from bnprobe.observe.graph import leaves_and_obstacle
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.parameters import trained_parameters
@@ -74,6 +75,7 @@ class CurvatureProbes:
         self._row: dict[str, Any] | None = None
         self._reached: frozenset[int] = frozenset()
         self._probed: list[torch.Tensor] = []
+        self._waits = False
         self._gave_up = False
         self._told = False
 
@@ -114,11 +116,14 @@ class CurvatureProbes:
             return
         began = time.perf_counter()
         self._row = {"curvature": step, "curvature_micro_steps": 1, "curvature_products": 0, "curvature_reason": ""}
+        self._waits = False
         try:
             factor = 1.0 if scale is None else float(scale)
-            self._row.update(_columns(self._probe(losses, is_plain, factor)))
+            self._row.update(_columns(self._probe(losses, is_plain, factor, may_wait=step < self._every)))
         except CurvatureError as error:
             self._say(str(error))
+        except _NoMetricYet:
+            self._waits = True
         except MemoryError:
             self._gave_up = True
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -128,6 +133,7 @@ class CurvatureProbes:
             self._kernels.restore()
             self._row["curvature_seconds"] = time.perf_counter() - began
             self.seconds += self._row["curvature_seconds"]
+            self._row = None if self._waits else self._row
 
     def end_step(self, stepped: Iterable[object]) -> None:
         """The step is over; ``stepped`` are the optimizers that moved its weights."""
@@ -147,14 +153,14 @@ class CurvatureProbes:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _is_due(self, step: int) -> bool:
-        return step % self._every == 0 and not self._gave_up
+        return (step % self._every == 0 or self._waits) and not self._gave_up
 
     def _say(self, reason: str) -> None:
         assert self._row is not None
         self._row["curvature_reason"] = reason
         self._on_gap(SUBJECT, reason)
 
-    def _probe(self, losses: list[torch.Tensor], is_plain: bool, factor: float) -> Sharpness:
+    def _probe(self, losses: list[torch.Tensor], is_plain: bool, factor: float, may_wait: bool) -> Sharpness:
         if not is_plain:
             raise CurvatureError("backward started from something else than losses of one number each")
         with unwatched():
@@ -163,6 +169,8 @@ class CurvatureProbes:
                 raise CurvatureError(obstacle)
             optimizers = self._choose({id(leaf) for leaf in leaves})
             self._probed = _probed(leaves, optimizers)
+            if may_wait and lacks_metric(optimizers, self._probed):
+                raise _NoMetricYet
             key = frozenset(id(optimizer) for optimizer in optimizers)
             tracker = self._trackers.setdefault(key, SharpnessTracker())
             buffers = [buffer for root in self._roots() for buffer in root.buffers()]
@@ -180,6 +188,10 @@ class CurvatureProbes:
         self._reached = frozenset(reached)
         chosen = self._stepped_after.get(self._reached, self._reached)
         return [optimizer for key, optimizer in reached.items() if key in chosen]
+
+
+class _NoMetricYet(Exception):
+    """A probe would be of another matrix than the next one."""
 
 
 def _probed(leaves: list[torch.Tensor], optimizers: list[Optimizer]) -> list[torch.Tensor]:

@@ -330,10 +330,10 @@ def costs(results: list[Result]) -> Iterator[str]:
     runs = [one.run for one in results]
     forwards = max(int(run["probe_forwards"][run["probe_variant"] == "taken"].max()) for run in runs)
     products = [run["curvature_products"] for run in runs]
-    first, later = max(int(one[:2].max()) for one in products), max(int(one[2:].max()) for one in products)
+    first, later = max(int(one[0]) for one in products), max(int(one[1:].max()) for one in products)
     trials = [int(one.attributes.get("search_trials", len(one.trials))) for one in (result.limits for result in results)]
     yield f"forwards of a line probe: at most {forwards}"
-    yield f"Hessian products of a curvature probe: at most {first} at first (Adam has no metric before its second), at most {later} later"
+    yield f"Hessian products of a curvature probe: at most {first} at first, at most {later} later"
     yield f"trials of a search for the rate that no longer trains: {min(trials)} to {max(trials)}, {sum(trials)} in all"
 
 

@@ -120,12 +120,14 @@ def test_the_first_probe_is_the_exact_hessian_s(compare: Compare, program: str, 
         assert run["curvature_limit"][0] == pytest.approx(limit, rel=1e-6)
 
 
-@pytest.mark.parametrize(("program", "searches"), [("plain_mlp", 1), ("evaluation", 1), ("randomness", 1), ("lightning_closure", 2)])
-def test_a_probe_after_the_first_takes_four_products(compare: Compare, program: str, searches: int) -> None:
+@pytest.mark.parametrize(("program", "first"), [("plain_mlp", 0), ("evaluation", 0), ("randomness", 0), ("lightning_closure", 1)])
+def test_a_probe_after_the_first_takes_four_products(compare: Compare, program: str, first: int) -> None:
+    """The first waits until Adam has second moments: a search in another metric would have to begin anew."""
     run = compare(program, curvature=1).run
     products = run["curvature_products"]
-    assert products[:searches].max() > 4
-    assert products[searches:].max() <= 4, "a search of Adam's metric can only begin once Adam has second moments"
+    assert run["curvature"][0] == first
+    assert products[0] > 4
+    assert products[1:].max() <= 4
     assert (run["curvature_seconds"] > 0).all()
 
 
@@ -148,11 +150,10 @@ def test_a_step_that_moves_fewer_weights_than_its_backward_reached_teaches_the_n
     """A generator's backward goes through its critic, and only the generator steps."""
     run = compare("gan", curvature=1).run
     reasons = run["curvature_reason"].tolist()
-    assert "weights that the step did not move" in reasons[1]
-    assert np.isnan(run["curvature_sharpness"][1])
+    assert "weights that the step did not move" in reasons[0]
     known = np.isfinite(run["curvature_sharpness"]) | np.isfinite(run["curvature_preconditioned"])
-    assert known.tolist() == [True, False, True, True, True, True]
-    assert run["curvature_learning_rate"][[4, 5]].tolist() == pytest.approx([2e-3, 1e-3])
+    assert known.tolist() == [False, True, True, True, True]
+    assert run["curvature_learning_rate"][1:].tolist() == pytest.approx([2e-3, 1e-3, 2e-3, 1e-3])
 
 
 # -- what gives no number ---------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def test_a_reason_stands_where_there_is_no_number(compare: Compare, program: str
     assert np.isnan(run["curvature_sharpness"]).all()
     assert all(words in reason for reason in run["curvature_reason"])
     (gap,) = [gap for gap in run.gaps if gap.subject == "curvature"]
-    assert words in gap.reason and gap.times == run.steps
+    assert words in gap.reason and gap.times == len(run["curvature"]) >= run.steps - 1
 
 
 def test_a_threshold_that_is_not_known_leaves_the_sharpness(compare: Compare) -> None:
