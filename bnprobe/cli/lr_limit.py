@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bnprobe.cli import script
+
 if TYPE_CHECKING:
     from bnprobe.launch.target import Target
     from bnprobe.lrlimit.search import Plan, Standing
@@ -16,12 +18,9 @@ if TYPE_CHECKING:
 
 
 def lr_limit(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The script to try, or a module with -m.", show_default=False)],
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="The script's own arguments and options, unchanged.", metavar="[ARGS]...", show_default=False),
-    ] = None,
-    module: Annotated[bool, typer.Option("-m", help="TARGET is a module, as in python -m.")] = False,
+    target: script.Target,
+    arguments: script.Arguments = None,
+    module: script.Module = False,
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +48,7 @@ def lr_limit(
 
     \b
       bnprobe lr-limit train.py --lr 0.1
-      bnprobe lr-limit --remedy NONE --remedy msr --remedy batch-norm --seeds 3 train.py
+      bnprobe lr-limit --remedy NONE --remedy batch-norm --seeds 3 train.py
       bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.launch.provenance import collect_provenance

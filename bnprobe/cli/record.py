@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from bnprobe.cli import script
+
 if TYPE_CHECKING:
     from bnprobe.cli.voice import Voice
 
 
 def record(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The script to run, or a module with -m.", show_default=False)],
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="The script's own arguments and options, unchanged.", metavar="[ARGS]...", show_default=False),
-    ] = None,
-    module: Annotated[bool, typer.Option("-m", help="TARGET is a module, as in python -m.")] = False,
+    target: script.Target,
+    arguments: script.Arguments = None,
+    module: script.Module = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The run file (default: bnprobe-<script>.<pid>.h5 here)."),

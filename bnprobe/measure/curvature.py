@@ -17,6 +17,7 @@ import torch
 from torch.autograd import grad  # before a recorder watches it
 
 from bnprobe.errors import CurvatureError
+from bnprobe.measure.graph import nodes
 from bnprobe.measure.lanczos import Spectrum, lanczos
 from bnprobe.measure.thresholds import NoMetricYet, Rule, UnknownRule, limit_of, rule_of
 
@@ -265,16 +266,9 @@ def _check_graph(gradients: Sequence[torch.Tensor]) -> None:
         "torch::autograd::Error": "no second derivative: a backward in the graph is marked once_differentiable",
         "torch::autograd::NotImplemented": "no second derivative: torch has none for an operation in the graph",
     }
-    seen: set[Any] = set()
-    waiting: list[Any] = [gradient.grad_fn for gradient in gradients]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in nodes(gradients):
         if (reason := reasons.get(node.name())) is not None:
             raise CurvatureError(reason)
-        waiting.extend(following for following, _ in node.next_functions)
 
 
 @contextmanager

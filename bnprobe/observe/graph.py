@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+
+from bnprobe.measure.graph import nodes
 
 _KERNELS = "`--curvature-kernels math` uses kernels that have one, at the steps of a probe"
 #: Beginnings of the names of backward nodes that autograd cannot differentiate again, and what to say of them. Others are found by trying;
@@ -28,13 +29,7 @@ def leaves_and_obstacle(losses: Sequence[torch.Tensor]) -> tuple[list[torch.Tens
         The leaves that gradients would be accumulated into, and why there can be no second derivative, or "".
     """
     leaves: dict[int, torch.Tensor] = {}
-    seen: set[Any] = set()
-    waiting: list[Any] = [loss.grad_fn for loss in losses]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in nodes(losses):
         leaf = getattr(node, "variable", None)
         if isinstance(leaf, torch.Tensor):
             leaves[id(leaf)] = leaf
@@ -43,5 +38,4 @@ def leaves_and_obstacle(losses: Sequence[torch.Tensor]) -> tuple[list[torch.Tens
         for beginning, reason in _WITHOUT_SECOND_DERIVATIVE.items():
             if name.startswith(beginning):
                 return [], reason
-        waiting.extend(following for following, _ in node.next_functions)
     return list(leaves.values()), ""

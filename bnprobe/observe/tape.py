@@ -15,7 +15,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.multiprocessing import reductions
@@ -24,6 +24,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
 StorageWeakRef: Any = reductions.StorageWeakRef
+Kind = TypeVar("Kind")
 #: A forward of more operations than this is given up.
 MOST_OPERATIONS = 500_000
 #: Operations that write to running statistics without their schema saying so, and the places of those arguments.
@@ -163,7 +164,7 @@ class Tape:
         reads: list[Slot] = []
         arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
         keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
-        hole = next(_holes((arguments, keywords)), None)
+        hole = next(found(Hole, (arguments, keywords)), None)
         if not reads and hole is None:
             for tensor in written:
                 self._freeze(tensor)
@@ -182,7 +183,7 @@ class Tape:
         return Operation(function, arguments, keywords, [], reads, writes, _generator(function, args, kwargs), hole)
 
     def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        given = {id(tensor) for tensor in tensors((args, kwargs))}
+        given = {id(tensor) for tensor in found(torch.Tensor, (args, kwargs))}
         for value in result if isinstance(result, list | tuple) else (result,):
             is_new = isinstance(value, torch.Tensor) and id(value) not in given
             operation.outputs.append(self._define(value) if is_new else None)
@@ -306,15 +307,15 @@ def version(tensor: torch.Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-def tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors among arguments: torch's operations nest them in lists at most."""
-    if isinstance(value, torch.Tensor):
+def found(kind: type[Kind], value: Any) -> Iterator[Kind]:
+    """Yield what is of a kind among an operation's arguments: torch nests them in lists, tuples and keywords."""
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from tensors(part)
+            yield from found(kind, part)
     elif isinstance(value, dict):
-        yield from tensors(list(value.values()))
+        yield from found(kind, list(value.values()))
 
 
 def _alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
@@ -347,16 +348,6 @@ def _mapped(value: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     return value
 
 
-def _holes(value: Any) -> Iterator[Hole]:
-    if isinstance(value, Hole):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _holes(part)
-    elif isinstance(value, dict):
-        yield from _holes(list(value.values()))
-
-
 def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[torch.Tensor]:
     """Yield the arguments that an operation overwrites."""
     schema = getattr(function, "_schema", None)
@@ -364,11 +355,11 @@ def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
         return
     name = schema.name.partition("::")[2]
     if name in _SILENT_WRITERS:
-        yield from tensors([args[place] for place in _RUNNING_STATISTICS if place < len(args)])
+        yield from found(torch.Tensor, [args[place] for place in _RUNNING_STATISTICS if place < len(args)])
     if schema.is_mutable:
         for place, argument in enumerate(schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
-                yield from tensors(kwargs.get(argument.name, args[place] if place < len(args) else None))
+                yield from found(torch.Tensor, kwargs.get(argument.name, args[place] if place < len(args) else None))
 
 
 def _unrepeatable(function: Any) -> Hole | None:
@@ -386,7 +377,7 @@ def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return None
     generator = kwargs.get("generator")
     if generator is None:
-        device = next((tensor.device for tensor in tensors((args, kwargs))), kwargs.get("device") or torch.device("cpu"))
+        device = next((tensor.device for tensor in found(torch.Tensor, (args, kwargs))), kwargs.get("device") or torch.device("cpu"))
         if device.type == "cuda":
             generator = torch.cuda.default_generators[device.index or 0]
         elif device.type == "cpu":
