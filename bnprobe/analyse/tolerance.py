@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.store.reader import Run
 
@@ -22,6 +23,9 @@ from bnprobe.store.reader import Run
 Kind = Literal["rises", "lost", "curvature"]
 #: The update as the optimizer took it.
 TAKEN = "taken"
+#: Share of their memory from which second moments can be held against a curvature.
+SETTLED = 1.0
+UNSETTLED = "the optimizer's second moments have not yet seen as many steps as they remember, 1 / (1 - beta2)"
 #: Relative; a limit that was found at the step itself is not missed by rounding.
 _ROUNDING = 1e-9
 
@@ -84,7 +88,17 @@ def select(found: Sequence[Tolerance], kind: Kind, variant: str = TAKEN, before:
     return [one for one in found if (one.kind, one.variant) == (kind, variant) and (before is None or one.step < before)]
 
 
-def _largest(rates: np.typing.NDArray[np.float64]) -> float:
+def settled_limits(run: Run) -> NDArray[np.float64]:
+    """Return the rate that each curvature probe allows, NaN where the optimizer's second moments are too young to say.
+
+    They are then those of the first batches: a weight that hardly had a gradient has a preconditioner near zero, and with it any curvature
+    at all is beyond the threshold. Limits of a hundred-thousandth of the rate that trains were measured so.
+    """
+    limits: NDArray[np.float64] = np.where(run["curvature_settled"] < SETTLED, np.nan, run["curvature_limit"].astype(float))
+    return limits
+
+
+def _largest(rates: NDArray[np.float64]) -> float:
     known = rates[np.isfinite(rates)]
     return float(known.max()) if known.size else math.nan
 
@@ -108,16 +122,16 @@ def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
 
 def _of_curvature(run: Run, rates: dict[int, float]) -> list[Tolerance]:
     found = []
-    columns = ("limit", "learning_rate", "preconditioned", "preconditioned_residual")
+    columns = ("learning_rate", "preconditioned", "preconditioned_residual")
+    limits, young = settled_limits(run), run["curvature_settled"] < SETTLED
     for row, (step, reason) in enumerate(zip(run["curvature"], run["curvature_reason"], strict=True)):
-        limit, own, sharpness, residual = (float(run[f"curvature_{name}"][row]) for name in columns)
+        own, sharpness, residual = (float(run[f"curvature_{name}"][row]) for name in columns)
         rate = rates.get(int(step), math.nan)
         rate = own if math.isnan(rate) else rate
-        high = limit * (rate / own if own > 0 and rate > 0 else 1.0)
+        high = float(limits[row]) * (rate / own if own > 0 and rate > 0 else 1.0)
         if math.isnan(high):
-            found.append(
-                Tolerance("curvature", TAKEN, int(step), rate, high, high, str(reason) or "the optimizer's threshold is not known")
-            )
+            why = str(reason) or (UNSETTLED if young[row] else "the optimizer's threshold is not known")
+            found.append(Tolerance("curvature", TAKEN, int(step), rate, high, high, why))
             continue
         # The largest eigenvalue is at least the one that was found, and beyond it by about the residual.
         share = residual / sharpness if sharpness > 0 and math.isfinite(residual) else 0.0

@@ -42,6 +42,7 @@ class Sharpness:
         threshold: what ``preconditioned`` must stay below for a stable step of the first parameter's group; NaN without an optimizer.
         learning_rate: the rate of that group.
         limit: the rate at which ``preconditioned`` would be at its threshold, all groups' rates scaled together.
+        settled: share of their memory that the optimizer's second moments have seen, where it has any; below 1 the limit means little.
         reason: why threshold and limit are missing, or "".
     """
 
@@ -55,6 +56,7 @@ class Sharpness:
     threshold: float = math.nan
     learning_rate: float = math.nan
     limit: float = math.nan
+    settled: float = math.nan
     reason: str = ""
 
 
@@ -234,6 +236,7 @@ class SharpnessTracker:
             threshold=first.threshold,
             learning_rate=first.rate,
             limit=limit_of(load, rules),
+            settled=min((rule.settled for rule in rules if not math.isnan(rule.settled)), default=math.nan),
         )
 
     def _search(self, name: str, hessian: Hessian, metric: _Metric | None, effort: Effort) -> Spectrum:

@@ -39,6 +39,8 @@ class Rule:
         decay: g of a weight decay inside the gradient.
         decoupled: g of a weight decay beside the gradient.
         preconditioner: P, of the parameter's shape; None where it is 1.
+        settled: share of its memory that P has seen, t (1 - b2) after t steps: below 1 it is mostly the first few batches; NaN without
+            P, and where nothing is forgotten.
     """
 
     rate: float
@@ -46,6 +48,7 @@ class Rule:
     decay: float = 0.0
     decoupled: float = 0.0
     preconditioner: torch.Tensor | None = None
+    settled: float = math.nan
 
     @property
     def threshold(self) -> float:
@@ -111,15 +114,17 @@ def rule_of(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: 
     step, epsilon = float(state["step"]), float(group["eps"])
     if kind is torch.optim.RMSprop:
         mean_square = state["square_avg"] - state["grad_avg"].square() if group["centered"] else state["square_avg"]
-        return Rule(rate, heavy_ball(float(group["momentum"])), decay, preconditioner=mean_square.clamp(min=0).sqrt().add_(epsilon))
+        scale = mean_square.clamp(min=0).sqrt().add_(epsilon)
+        return Rule(rate, heavy_ball(float(group["momentum"])), decay, preconditioner=scale, settled=step * (1 - float(group["alpha"])))
     if kind is torch.optim.Adagrad:
         return Rule(rate / (1 + step * float(group["lr_decay"])), 2.0, decay, preconditioner=state["sum"].sqrt().add_(epsilon))
     beta1, beta2 = (float(beta) for beta in group["betas"])
     second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
     scale = second.sqrt().div_(math.sqrt(1 - beta2**step)).add_(epsilon)
+    settled = step * (1 - beta2)
     if kind is torch.optim.AdamW or group.get("decoupled_weight_decay"):
-        return Rule(rate, adam(beta1, rate * decay), 0.0, decay, scale)
-    return Rule(rate, adam(beta1), decay, preconditioner=scale)
+        return Rule(rate, adam(beta1, rate * decay), 0.0, decay, scale, settled)
+    return Rule(rate, adam(beta1), decay, preconditioner=scale, settled=settled)
 
 
 _KNOWN = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad)

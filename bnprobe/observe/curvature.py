@@ -213,6 +213,7 @@ def _columns(found: Sharpness) -> dict[str, Any]:
         "curvature_threshold": found.threshold,
         "curvature_learning_rate": found.learning_rate,
         "curvature_limit": found.limit,
+        "curvature_settled": found.settled,
         "curvature_products": found.products,
         "curvature_reason": found.reason,
     }

@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.report.tolerance_story import line_of
 from bnprobe.report.wording import ending, number, plural, size
 from bnprobe.store.reader import Run
@@ -88,7 +89,7 @@ def _loss(run: Run) -> str:
 
 
 def _curvature(run: Run) -> str:
-    probed, limit, own = run["curvature"], run["curvature_limit"], run["curvature_preconditioned"]
+    probed, limit, own = run["curvature"], settled_limits(run), run["curvature_preconditioned"]
     # One unit a line: the optimizer's metric where it is known at all.
     sharpness = own if np.isfinite(own).any() else run["curvature_sharpness"]
     if not len(probed):
@@ -105,6 +106,8 @@ def _curvature(run: Run) -> str:
     if allowed.size:
         rate = run["curvature_learning_rate"][np.isfinite(limit)][-1]
         parts.append(f"it allows a learning rate of {number(float(allowed[-1]))} at last, {number(float(rate))} was used")
+    elif np.isfinite(run["curvature_limit"]).any():
+        parts.append(f"it allows no statement about the rate: {UNSETTLED}")
     return "; ".join(parts)
 
 

@@ -360,6 +360,14 @@ _CURVATURE = [
         "learning rate at which the sharpness would be at its threshold, all groups' rates scaled together",
         "lr such that lambda_max(D^1/2 (H + g) D^1/2) = 1",
     ),
+    Variable(
+        "curvature_settled",
+        ("curvature",),
+        "f8",
+        "1",
+        "share of their memory that the optimizer's second moments have seen, of the weight with the least; below 1 the limit is no limit",
+        "t (1 - b2) after t steps of the optimizer (Adam), t (1 - alpha) (RMSprop); missing without second moments that forget",
+    ),
     Variable("curvature_products", ("curvature",), "i4", "1", "Hessian-vector products of the probe"),
     Variable(
         "curvature_micro_steps",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnprobe.analyse.tolerance import Tolerance, closest, select, tolerances
+from bnprobe.analyse.tolerance import UNSETTLED, Tolerance, closest, select, tolerances
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import LineProbe, residual_recording
 
@@ -66,6 +66,17 @@ def test_curvature_without_a_threshold_has_a_reason() -> None:
     row = {"": 3, "sharpness": 40.0, "reason": "the optimizer is none of torch's"}
     [one] = tolerances(recorded(curvature=(row,)))
     assert not one.is_known and one.reason == "the optimizer is none of torch's"
+
+
+def test_curvature_has_no_number_before_second_moments_have_seen_what_they_remember() -> None:
+    rows = [
+        {"": step, "limit": limit, "learning_rate": 0.1, "preconditioned": 40.0, "settled": settled, "reason": ""}
+        for step, limit, settled in ((1, 2.7e-6, 0.001), (9, 0.5, 1.0))
+    ]
+    young, settled = tolerances(recorded(curvature=tuple(rows)))
+    assert not young.is_known and young.reason == UNSETTLED
+    assert settled.high == 0.5
+    assert closest([young, settled]) == settled
 
 
 def test_all_are_in_the_order_of_steps_and_can_be_selected() -> None:

@@ -186,6 +186,28 @@ def test_what_is_not_known_is_said() -> None:
         rule_of(optimizer, optimizer.param_groups[0], parts[0])
 
 
+@pytest.mark.parametrize(
+    ("make", "steps", "share"),
+    [
+        (lambda parts: torch.optim.AdamW(parts, lr=0.01), 3, 0.003),
+        (lambda parts: torch.optim.Adam(parts, lr=0.01, betas=(0.9, 0.5)), 2, 1.0),
+        (lambda parts: torch.optim.RMSprop(parts, lr=0.01), 4, 0.04),
+        (lambda parts: torch.optim.Adagrad(parts, lr=0.01), 2, math.nan),
+        (lambda parts: torch.optim.SGD(parts, lr=0.01), 2, math.nan),
+    ],
+)
+def test_how_much_of_their_memory_second_moments_have_seen(
+    make: Callable[[list[torch.Tensor]], torch.optim.Optimizer], steps: int, share: float
+) -> None:
+    parts = weights()
+    optimizer = make(parts)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(parts).backward()
+        optimizer.step()
+    assert sharpness(loss_of(parts), parts, optimizer).settled == pytest.approx(share, nan_ok=True)
+
+
 def test_a_loss_that_curves_nowhere_up_has_no_limit() -> None:
     part = torch.ones(3, requires_grad=True)
     found = sharpness(-part.square().sum(), [part], torch.optim.SGD([part], lr=0.1))

@@ -6,6 +6,7 @@ reaching it is no fault and staying far above it is one; the page says so beside
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from bnprobe.analyse.tolerance import settled_limits
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
@@ -32,7 +34,7 @@ class Probes:
         residual: bound on the distance to an eigenvalue.
         threshold: of the optimizer, NaN where it is not known.
         rate: learning rate in use.
-        limit: learning rate at which sharpness and threshold would meet.
+        limit: learning rate at which sharpness and threshold would meet; NaN where the optimizer's second moments are too young to say.
         hessian: the Hessian's own sharpness, NaN where only the optimizer's metric was searched.
         lowest: upper bound of its smallest eigenvalue.
     """
@@ -67,7 +69,7 @@ def probes_of(run: Run) -> Probes | None:
     if in_metric.any():
         # One unit a figure: where the threshold is known at all, what lies before it is in another.
         sharpness, residual = np.where(in_metric, sharpness, np.nan), np.where(in_metric, residual, np.nan)
-    columns = (sharpness, residual, run["curvature_threshold"], run["curvature_learning_rate"], run["curvature_limit"], plain)
+    columns = (sharpness, residual, run["curvature_threshold"], run["curvature_learning_rate"], settled_limits(run), plain)
     return Probes(run["curvature"][chosen], *(column[chosen] for column in (*columns, run["curvature_lowest"])))
 
 
@@ -145,13 +147,17 @@ def _words(probes: Probes, index: int) -> str:
     if np.isfinite(probes.threshold[index]):
         lines += [
             f"threshold {shown_value(probes.threshold[index])}",
-            f"learning rate {shown_value(probes.rate[index])}, limit {shown_value(probes.limit[index])}",
+            f"learning rate {shown_value(probes.rate[index])}, {_limit_words(float(probes.limit[index]))}",
         ]
     if np.isfinite(probes.hessian[index]):
         if probes.sharpness[index] != probes.hessian[index]:
             lines.append(f"the Hessian's own {shown_value(probes.hessian[index])}")
         lines.append(f"lowest eigenvalue below {shown_value(probes.lowest[index])}")
     return "<br>".join(lines)
+
+
+def _limit_words(limit: float) -> str:
+    return "no limit yet: young second moments" if math.isnan(limit) else f"limit {shown_value(limit)}"
 
 
 def _add_rates(figure: go.Figure, probes: Probes) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnprobe.analyse.tolerance import UNSETTLED
 from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.colours import ALARM, LINE
 from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of
@@ -89,12 +90,30 @@ def test_runs_side_by_side_share_their_axes() -> None:
     assert curvature(runs[0], probes[0], limits).layout.yaxis.type == "log"
 
 
+def test_no_limit_is_drawn_or_told_of_second_moments_that_are_too_young() -> None:
+    analysed = recorded(probe(0, 4e6, settled=0.001), probe(5, 40.0, settled=1.0))
+    probes = probes_of(analysed.run)
+    assert probes is not None
+    np.testing.assert_array_equal(probes.limit, [np.nan, 0.05])
+    _, sharpness, _, _ = curvature(analysed, probes).data
+    assert "no limit yet" in sharpness.customdata[0]
+    assert "limit 0.05" in sharpness.customdata[1]
+
+
 @pytest.mark.parametrize(
     ("probes", "words"),
     [
         (
             [probe(0, 5.0), probe(10, 40.0)],
             "2 probes, steps 0 to 10; sharpness 5 → 40; it allows a learning rate of 0.05 at last, 0.1 was used",
+        ),
+        (
+            [probe(0, 5.0, settled=1.5), probe(10, 40.0, settled=0.01)],
+            "2 probes, steps 0 to 10; sharpness 5 → 40; it allows a learning rate of 0.4 at last, 0.1 was used",
+        ),
+        (
+            [probe(0, 5.0, settled=0.002)],
+            f"1 probe, steps 0 to 0; sharpness 5 → 5; it allows no statement about the rate: {UNSETTLED}",
         ),
         ([{"curvature": 0, "curvature_reason": "the loss is not finite"}], "1 probe, none gave a number: the loss is not finite"),
     ],
