@@ -1,6 +1,8 @@
-"""How far the limit that one recording predicts lies from the one that trials find, for sixteen trainings.
+"""How far the limit that one recording predicts lies from the one that trials find.
 
-    python -m tests.benchmarks.agreement                                   # the tables in docs/learning_rate_limits.md
+    python -m tests.benchmarks.agreement                                   # sixteen trainings: the tables in docs/learning_rate_limits.md
+    python -m tests.benchmarks.agreement --calibration                     # these and twenty more: the constants of the one estimate
+    python -m tests.benchmarks.agreement --fresh                           # eighteen that the estimate was not made on: its table
     python -m tests.benchmarks.agreement --combination lstm-momentum
     python -m tests.benchmarks.agreement --jobs 2 --folder /tmp/agreement  # goes on where it was interrupted
 
@@ -21,6 +23,10 @@ The search of lr-limit closes in on the rate that no longer trains; where such a
 diverges lies between two neighbours of the same grid. A ratio is prediction over trials, each at the geometric middle of its interval;
 there is none where no trial diverges. The second table counts what other ways to make one number of all steps would have given, against
 either outcome.
+
+The one estimate is ``bnprobe.analyse.stopping_rate``. Its form and constants were chosen on the calibration's trainings, and committed
+before the first limit of a fresh one was searched. A fresh training has another network, loss or optimizer; that it trains at the rate at
+which it is recorded was looked at before, and nothing else.
 """
 
 from __future__ import annotations
@@ -39,6 +45,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tried
+from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, StoppingRate, stopping_rate
 from bnprobe.lrlimit.judge import judge, recording_of
 from bnprobe.lrlimit.plan import Range, next_notch
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
@@ -48,6 +55,7 @@ from bnprobe.store.reader import Run, read_run
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "tests/benchmarks/agreement_training.py"
+FRESH_SCRIPT = "tests/benchmarks/agreement_fresh_training.py"
 #: Steps whose smallest limit is the prediction.
 FIRST_STEPS = 10
 #: Steps from one probe to the next.
@@ -67,10 +75,13 @@ class Combination:
 
     Attributes:
         model: of the script, as the other fields.
-        optimizer: sgd, momentum or adamw.
-        norm: none, batch, pre or post.
+        optimizer: of the script.
+        norm: of the script.
         rate: at which it is recorded: it trains.
         remedy: at work in the recording and in the trials.
+        batch: samples of a batch.
+        seed: of the script.
+        script: the training.
     """
 
     model: str
@@ -78,16 +89,22 @@ class Combination:
     norm: str
     rate: float
     remedy: str = "NONE"
+    batch: int = 64
+    seed: int = 0
+    script: str = SCRIPT
 
     @property
     def name(self) -> str:
         """Short, and its own."""
         words = [self.model, self.optimizer, *([self.norm] if self.norm != "none" else [])]
-        return "-".join([*words, *([self.remedy.partition(":")[0]] if self.remedy != "NONE" else [])])
+        words += [self.remedy.partition(":")[0]] if self.remedy != "NONE" else []
+        words += [f"b{self.batch}"] if self.batch != 64 else []
+        return "-".join([*words, *([f"s{self.seed}"] if self.seed else [])])
 
     def arguments(self, steps: int) -> tuple[str, ...]:
         """What the script is told."""
         told = {"model": self.model, "optimizer": self.optimizer, "norm": self.norm, "learning-rate": self.rate, "steps": steps}
+        told |= {"batch": self.batch, "seed": self.seed}
         return tuple(word for option, value in told.items() for word in (f"--{option}", str(value)))
 
 
@@ -112,6 +129,52 @@ COMBINATIONS = [
     Combination("lstm", "momentum", "none", 0.1),
     Combination("lstm", "adamw", "none", 0.005),
 ]
+#: With the sixteen above, what the one estimate was made on.
+FURTHER = [
+    Combination("cnn", "rmsprop", "none", 0.0003),
+    Combination("mlp", "rmsprop", "none", 0.0003),
+    Combination("lstm", "rmsprop", "none", 0.001),
+    Combination("cnn", "adamw", "batch", 0.001),
+    Combination("mlp", "adamw", "batch", 0.001),
+    Combination("residual", "adamw", "batch", 0.001),
+    Combination("cnn", "sgd", "batch", 0.1),
+    Combination("mlp", "sgd", "batch", 0.1),
+    Combination("residual", "momentum", "batch", 0.02, batch=32),
+    Combination("mlp", "nesterov", "none", 0.005),
+    Combination("transformer", "momentum", "pre", 0.01),
+    Combination("transformer", "adamw", "post", 0.0005),
+    Combination("lstm", "sgd", "none", 0.3, seed=1),
+    Combination("mlp", "momentum", "none", 0.005, batch=256, seed=1),
+    Combination("cnn", "sgd", "none", 0.02, batch=16, seed=1),
+    Combination("residual", "momentum", "none", 0.001, seed=2),
+    Combination("mlp", "sgd", "layer", 0.05),
+    Combination("mlp", "adamw", "layer", 0.001),
+    Combination("cnn", "sgd", "group", 0.05),
+    Combination("cnn", "adamw", "group", 0.001),
+]
+FRESH = [
+    Combination(model, optimizer, norm, rate, batch=batch, script=FRESH_SCRIPT)
+    for model, optimizer, norm, rate, batch in (
+        ("unet", "sgd", "none", 0.1, 64),
+        ("unet", "momentum", "batch", 0.01, 64),
+        ("unet", "adam", "group", 0.002, 64),
+        ("gru", "nesterov", "none", 0.05, 64),
+        ("gru", "rmsprop", "none", 0.002, 32),
+        ("mixer", "momentum", "layer", 0.02, 64),
+        ("mixer", "adamw", "layer", 0.002, 64),
+        ("vae", "momentum", "none", 0.0002, 64),
+        ("vae", "adam", "none", 0.001, 128),
+        ("pixels", "adamw", "none", 0.002, 32),
+        ("tanh", "sgd", "layer", 0.1, 64),
+        ("tanh", "adam", "none", 0.001, 128),
+        ("deep", "nesterov", "batch", 0.02, 64),
+        ("deep", "rmsprop", "layer", 0.0003, 64),
+        ("regression", "momentum", "none", 0.05, 256),
+        ("regression", "adamw", "none", 0.005, 256),
+        ("pooled", "sgd", "batch", 0.1, 32),
+        ("pooled", "adam", "batch", 0.002, 64),
+    )
+]
 
 
 class Estimate(NamedTuple):
@@ -134,24 +197,26 @@ def record(combination: Combination, steps: int, folder: Path) -> Run:
     """Record the training once."""
     file = folder / f"{combination.name}.run.h5"
     if not file.exists():
-        options = ["--line-probe", str(EVERY), "--curvature", str(EVERY), "--curvature-kernels", "math"]
+        options = ["--line-probe", "1"]
+        if combination in COMBINATIONS:
+            options = ["--line-probe", str(EVERY), "--curvature", str(EVERY), "--curvature-kernels", "math"]
         remedy = [] if combination.remedy == "NONE" else ["--remedy", combination.remedy]
         draft = file.with_suffix(".part")
-        command = ["record", "-q", "-f", "-o", str(draft), *options, *remedy, SCRIPT, *combination.arguments(steps)]
+        command = ["record", "-q", "-f", "-o", str(draft), *options, *remedy, combination.script, *combination.arguments(steps)]
         _bnprobe(command)
         draft.rename(file)
     return read_run(file)
 
 
 def search(combination: Combination, steps: int, folder: Path) -> Limits:
-    """Search the rate that no longer trains, and then the rate that diverges."""
+    """Search the rate that no longer trains, and then, for the first sixteen, the rate that diverges."""
     file = folder / f"{combination.name}.limits.h5"
     options = ["--remedy", combination.remedy, "--seeds", "1", "--steps", str(steps), "--jobs", "1", "-o", str(file)]
     if not file.exists() or read_limits(file).attributes["status"] != "finished":
-        _bnprobe(["lr-limit", *options, SCRIPT, *combination.arguments(steps)])
+        _bnprobe(["lr-limit", *options, combination.script, *combination.arguments(steps)])
     limits = read_limits(file)
     limits.attributes.setdefault("search_trials", len(limits.trials))
-    while (notch := next_for_divergence(limits, combination.remedy)) is not None:
+    while combination in COMBINATIONS and (notch := next_for_divergence(limits, combination.remedy)) is not None:
         limits.trials.append(judge_one(combination, notch, steps, folder))
         write_limits(file, limits.attributes, limits.trials, limits.predictions)
     return limits
@@ -168,7 +233,7 @@ def _divergences(limits: Limits, remedy: str) -> dict[int, Verdict]:
 
 def judge_one(combination: Combination, notch: int, steps: int, folder: Path) -> Trial:
     """Make one trial more."""
-    script = Script(SCRIPT, False, combination.arguments(steps))
+    script = Script(combination.script, False, combination.arguments(steps))
     remedies = [] if combination.remedy == "NONE" else [combination.remedy]
     with tempfile.TemporaryDirectory(dir=folder) as own:
         trial = RunningTrial(script, Assignment(combination.remedy, 0, notch), remedies, steps, Path(own) / "trial", 1, probes=False)
@@ -283,7 +348,38 @@ class Result:
             cells += [_number(numbers[RULES[name][0]]) if numbers else "-", _ratio(ratios[name])]
         return f"| {' | '.join([*cells, str(len(self.limits.trials))])} |"
 
+    @property
+    def estimated(self) -> StoppingRate:
+        """The one estimate."""
+        found = stopping_rate(self.run)
+        if found is None:
+            raise SystemExit(f"no estimate of {self.combination.name}")
+        return found
 
+    @property
+    def estimate_ratio(self) -> float:
+        """The one estimate over what trials found."""
+        return ratio(self.estimated.rate, self.intervals["fails"])
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the interval of the one estimate reaches the one that trials found."""
+        low, high = self.estimated.interval
+        fails = self.intervals["fails"]
+        return low < fails.fails_at and fails.trains_at < high
+
+    def estimate_row(self) -> str:
+        """One line of the one estimate's table."""
+        fails, how = fails_between(self.limits, self.combination.remedy)
+        own, found = self.combination.rate, self.estimated
+        cells = [self.combination.name, f"{own:g}", f"{_number(fails.trains_at / own)}", found.kind, f"{_interval(fails)} ({how or '-'})"]
+        cells += [_number(found.rate), " to ".join(_number(end) for end in found.interval), _ratio(self.estimate_ratio)]
+        others = (summaries(estimates(self.run)[name])[RULES[name][0]] for name in ("s_crit", "s_back", "s_div"))
+        return f"| {' | '.join([*cells, *(_ratio(ratio(one, fails)) for one in others), str(len(self.limits.trials))])} |"
+
+
+ESTIMATE_HEADS = ["training", "rate", "limit / rate", "kind", "no longer trains", "estimate", "its interval", "ratio"]
+ESTIMATE_HEADS += ["s_crit", "s_back", "s_div", "trials"]
 HEADS = ["training", "rate", "no longer trains", "diverges"]
 HEADS += [word for name in ("s_div lr", "s_crit lr", "curvature", "s_back lr") for word in (name, "ratio")] + ["trials"]
 
@@ -325,6 +421,32 @@ def bracketed(results: list[Result]) -> str:
     return f"the rate that no longer trains lies between s_crit and s_div in {found} of {len(results)}"
 
 
+def agreed(results: list[Result]) -> Iterator[str]:
+    """How good the one estimate was."""
+    ratios = [one.estimate_ratio for one in results]
+    known = [abs(math.log(one)) for one in ratios if not math.isnan(one)]
+    yield f"the one estimate: within a factor {WITHIN:g} {sum(is_within(one) for one in ratios)} of {len(results)}"
+    covered = sum(one.is_covered for one in results)
+    yield f"its interval, a factor {SPREAD:g} either way, reaches that of the trials in {covered} of {len(results)}"
+    yield f"off by a factor of {math.exp(statistics.median(known)):.2g} in the median, {math.exp(max(known)):.2g} at worst"
+
+
+def calibrated(results: list[Result]) -> Iterator[str]:
+    """The constants, and how good the estimate is with those of the other trainings."""
+    left_out = []
+    for kind, constant in CONSTANTS.items():
+        needed = [constant / one.estimate_ratio for one in results if one.estimated.kind == kind]
+        yield f"{kind}: {len(needed)} trainings; constant in use {constant:g}, median {statistics.median(needed or [math.nan]):.2g}"
+        for place, one in enumerate(needed):
+            others = needed[:place] + needed[place + 1 :]
+            taken = constant if kind == "adaptive" or not others else statistics.median(others)  # that of "adaptive" is derived
+            left_out.append(taken / one)
+    errors = sorted(math.exp(abs(math.log(one))) for one in left_out)
+    ninth = errors[min(math.ceil(0.9 * (len(errors) + 1)), len(errors)) - 1]
+    within = sum(is_within(one) for one in left_out)
+    yield f"each left out in turn: within a factor {WITHIN:g} {within} of {len(left_out)}; nine of ten within {ninth:.3g}"
+
+
 def costs(results: list[Result]) -> Iterator[str]:
     """What it took."""
     runs = [one.run for one in results]
@@ -339,23 +461,33 @@ def costs(results: list[Result]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--combination", action="append", choices=[one.name for one in COMBINATIONS], metavar="NAME", help="repeatable")
+    chosen_set = parser.add_mutually_exclusive_group()
+    chosen_set.add_argument("--calibration", action="store_true", help="what the one estimate was made on")
+    chosen_set.add_argument("--fresh", action="store_true", help="what it was not made on")
+    names = [one.name for one in (*COMBINATIONS, *FURTHER, *FRESH)]
+    parser.add_argument("--combination", action="append", choices=names, metavar="NAME", help="repeatable")
     parser.add_argument("--steps", type=int, default=60, help="of the recording and of each trial")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "bnprobe-agreement")
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
-    chosen = [one for one in COMBINATIONS if arguments.combination is None or one.name in arguments.combination]
+    known = FRESH if arguments.fresh else [*COMBINATIONS, *FURTHER] if arguments.calibration else COMBINATIONS
+    chosen = [one for one in known if arguments.combination is None or one.name in arguments.combination]
 
     def examine(one: Combination) -> Result:
         return Result(one, record(one, arguments.steps, arguments.folder), search(one, arguments.steps, arguments.folder))
 
-    print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
+    by_one_estimate = arguments.fresh or arguments.calibration
+    heads = ESTIMATE_HEADS if by_one_estimate else HEADS
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     results = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for result in pool.map(examine, chosen):
             results.append(result)
-            print(result.row(), flush=True)
+            print(result.estimate_row() if by_one_estimate else result.row(), flush=True)
+    if by_one_estimate:
+        print("", *(calibrated(results) if arguments.calibration else ()), *agreed(results), sep="\n")
+        return
     print(f"\nof {len(results)}, within a factor {WITHIN:g}:\n", *counts(results), "", bracketed(results), *costs(results), sep="\n")
 
 

@@ -26,7 +26,8 @@ def plain_cnn(norm: str) -> nn.Sequential:
     for width, stride in ((16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)):
         convolution = nn.Conv2d(channels, width, 3, stride, padding=1, bias=norm != "batch")
         nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        layers += [convolution, *([nn.BatchNorm2d(width)] if norm == "batch" else []), nn.ReLU()]
+        normalisation = {"batch": lambda width: nn.BatchNorm2d(width), "group": lambda width: nn.GroupNorm(4, width)}.get(norm)
+        layers += [convolution, *([normalisation(width)] if normalisation else []), nn.ReLU()]
         channels = width
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * 16, 10))
 
@@ -38,7 +39,8 @@ def mlp(norm: str) -> nn.Sequential:
     for _ in range(4):
         linear = nn.Linear(inputs, 128)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-        layers += [linear, *([nn.BatchNorm1d(128)] if norm == "batch" else []), nn.ReLU()]
+        normalisation = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}.get(norm)
+        layers += [linear, *([normalisation(128)] if normalisation else []), nn.ReLU()]
         inputs = 128
     return nn.Sequential(*layers, nn.Linear(inputs, 10))
 
@@ -87,19 +89,24 @@ def make_optimizer(name: str, model: nn.Module, rate: float) -> torch.optim.Opti
     """Return one of the optimizers; no weight decay but AdamW's own."""
     if name == "adamw":
         return torch.optim.AdamW(model.parameters(), lr=rate)
-    return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9 if name == "momentum" else 0.0)
+    if name == "rmsprop":
+        return torch.optim.RMSprop(model.parameters(), lr=rate)
+    momentum = 0.0 if name == "sgd" else 0.9
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, nesterov=name == "nesterov")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["cnn", "residual", "mlp", "transformer", "lstm"], default="cnn")
-    parser.add_argument("--optimizer", choices=["sgd", "momentum", "adamw"], default="sgd")
-    parser.add_argument("--norm", choices=["none", "batch", "pre", "post"], default="none", help="pre and post are a transformer's")
+    parser.add_argument("--optimizer", choices=["sgd", "momentum", "nesterov", "adamw", "rmsprop"], default="sgd")
+    norms = ["none", "batch", "group", "layer", "pre", "post"]
+    parser.add_argument("--norm", choices=norms, default="none", help="group is the CNN's, layer the MLP's, pre and post the transformer's")
     parser.add_argument("--learning-rate", type=float, default=0.01)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    torch.manual_seed(0)
+    torch.manual_seed(args.seed)
     (images, labels), _ = digits.load(side=16)
     model = build(args.model, args.norm)
     optimizer = make_optimizer(args.optimizer, model, args.learning_rate)
