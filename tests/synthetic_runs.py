@@ -115,6 +115,8 @@ class LineProbe:
     variant: str = "taken"
     reason: str = ""
     points: dict[float, float] = field(default_factory=dict)
+    loss: float = np.nan
+    optimizer: str = "SGD"
     #: Mean and variance of every channel at each point, (points, channels).
     channels: tuple[Array, Array] | None = None
 
@@ -122,7 +124,8 @@ class LineProbe:
     def columns(self) -> dict[str, Any]:
         limits = {"critical": self.critical, "divergence": self.divergence}
         ends = {f"probe_{name}_{end}": value for name, both in limits.items() for end, value in zip(("low", "high"), both, strict=True)}
-        named = {"step": self.step, "variant": self.variant, "learning_rate": self.rate, "reason": self.reason, "optimizer": "SGD"}
+        named = {"step": self.step, "variant": self.variant, "learning_rate": self.rate, "reason": self.reason}
+        named |= {"loss": self.loss, "optimizer": self.optimizer}
         return {**ends, **{f"probe_{name}": value for name, value in named.items()}}
 
     @property

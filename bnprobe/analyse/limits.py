@@ -16,6 +16,8 @@ from bnprobe.store.limits_file import NO_REMEDY, Prediction, Trial, factor_of
 
 #: In the name of an estimate, between what it is and the remedy that the probed update was projected for.
 PROJECTED = " with "
+#: The estimate that is one number for a whole recording.
+TOGETHER = "all line probes, training stops"
 Verdict = Literal["trains", "fails", "slow", "stuck"]
 
 

@@ -1,4 +1,4 @@
-"""What a recording itself predicts: the limits that its line probes and its curvature give, step by step.
+"""What a recording itself predicts: the limits that its line probes and its curvature give, step by step, and all line probes together.
 
 They are told in the unit of the trials: the largest rate of any group at that step, all groups scaled together.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from bnprobe.analyse.limits import PROJECTED
+from bnprobe.analyse.limits import PROJECTED, TOGETHER
+from bnprobe.analyse.stopping_rate import stopping_rate
 from bnprobe.analyse.tolerance import TAKEN, tolerances
 from bnprobe.store.limits_file import Prediction
 from bnprobe.store.reader import Run
@@ -25,7 +26,9 @@ def predictions_of(run: Run, remedy: str) -> list[Prediction]:
     """
     applied = remedy.partition(":")[0].split("+")  # what they would project is so projected already
     found = [one for one in tolerances(run) if one.is_known and one.variant not in applied and math.isfinite(one.rate)]
-    return [
+    stops = stopping_rate(run)
+    together = [] if stops is None or math.isinf(stops.rate) else [Prediction(remedy, TOGETHER, stops.step, *stops.interval)]
+    return together + [
         Prediction(remedy, _NAMES[one.kind] + (f"{PROJECTED}{one.variant}" if one.variant != TAKEN else ""), one.step, one.low, one.high)
         for one in found
         if one.low < math.inf

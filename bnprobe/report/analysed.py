@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bnprobe.analyse.stability import Departure, Divergence, departures, divergence, first_departure
+from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
@@ -26,6 +27,7 @@ class AnalysedRun:
         departures: layers whose activations left their baseline, first to leave first.
         gradient_departures: the same for activation gradients.
         tolerances: every estimate of the learning rate that a step tolerated.
+        stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
         fields: the quantities per step and layer, by key.
     """
 
@@ -36,6 +38,7 @@ class AnalysedRun:
     departures: list[Departure]
     gradient_departures: list[Departure]
     tolerances: list[Tolerance]
+    stopping_rate: StoppingRate | None
     fields: dict[str, Field]
 
     @property
@@ -68,6 +71,7 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         departures=departures(run),
         gradient_departures=departures(run, "activation_gradient"),
         tolerances=_tolerances(run),
+        stopping_rate=stopping_rate(run),
         fields={quantity.key: field_of(run, quantity) for quantity in QUANTITIES},
     )
 

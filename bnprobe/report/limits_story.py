@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnprobe.analyse.limits import Estimate, Interval, Search, gains, hull, searches
+from bnprobe.analyse.limits import TOGETHER, Estimate, Interval, Search, gains, hull, searches
+from bnprobe.analyse.stopping_rate import WORTH
 from bnprobe.report.wording import plural
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial
 
@@ -110,7 +111,8 @@ def _against_own(limit: Interval | None) -> str:
 
 def estimate_text(one: Estimate) -> str:
     """One way of predicting, in one sentence, beside what the trials found."""
-    text = f"{one.remedy}, {one.name}: {interval_text(one.lowest)} at step {one.step}, the strictest of {plural(one.steps, 'step')}"
+    text = f"{one.remedy}, {one.name}: {interval_text(one.lowest)} at step {one.step}"
+    text += f", the strictest of {plural(one.steps, 'step')}" if one.steps > 1 else ""
     text += f" (their median is {interval_text(one.middle)})" if one.steps > 1 else ""
     return text + (f"; {interval_text(one.ratio)} times the limit that trials found" if one.ratio is not None else "")
 
@@ -136,12 +138,14 @@ def _extent(limits: Limits) -> list[str]:
 def _predictions(limits: Limits) -> list[str]:
     if not limits.predictions:
         return []
+    worth = [f"The prediction from all line probes is one number for the whole recording, with the interval of its calibration. {WORTH}"]
     return [
         "Predictions come from the recording of the trial at the script's own rate, seed 0. The curvature tells from which rate on a "
         "step on a quadratic would swing ever wider (2 over the sharpness, and its like for other optimizers); the line probe, how far "
         "the update of one step could be followed until the loss rises, or is a thousand times what it was. Both speak of one batch at "
         "one step, and neither tells of a network that is stuck. Curvature under Adam and its like is left out until the optimizer "
-        "has made as many steps as its second moments remember, 1 / (1 - beta2): before, it says nothing."
+        "has made as many steps as its second moments remember, 1 / (1 - beta2): before, it says nothing.",
+        *(worth if any(one.estimate == TOGETHER for one in limits.predictions) else []),
     ]
 
 

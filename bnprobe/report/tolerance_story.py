@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bnprobe.analyse.stability import divergence
+from bnprobe.analyse.stopping_rate import WORTH, StoppingRate
 from bnprobe.analyse.tolerance import TAKEN, Tolerance, closest, select, tolerances
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import number, plural
@@ -17,7 +18,7 @@ def story(analysed: AnalysedRun) -> list[str]:
     """Answer, from the numbers, whether the rate was too high, by how much, and whether a projection would have helped."""
     lost = analysed.divergence.step if analysed.divergence is not None else None
     found = analysed.tolerances
-    return [*_of_line_probes(found, lost), *_of_curvature(found, lost)]
+    return [*_of_line_probes(found, lost), *_of_curvature(found, lost), *_of_stopping(analysed.stopping_rate)]
 
 
 def over_text(one: Tolerance) -> str:
@@ -113,6 +114,17 @@ def _projected(found: Sequence[Tolerance], step: int) -> str:
         for place, one in enumerate(others)
     ]
     return f"; {', '.join(parts)}" if parts else ""
+
+
+def _of_stopping(found: StoppingRate | None) -> list[str]:
+    """The one number, with what it has been worth."""
+    if found is None or math.isinf(found.rate):
+        return []
+    low, high = found.interval
+    return [
+        f"All {plural(found.steps, 'line probe')} together say that it would stop training somewhere above a rate of {number(found.rate)}, "
+        f"between {number(low)} and {number(high)}. {WORTH}"
+    ]
 
 
 def _of_curvature(found: Sequence[Tolerance], lost: int | None) -> list[str]:

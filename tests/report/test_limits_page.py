@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bnprobe.analyse.limits import TOGETHER
+from bnprobe.analyse.stopping_rate import WORTH
 from bnprobe.cli.app import app
 from bnprobe.report.limits_page import render_limits
 from bnprobe.report.limits_story import caveats, stories
@@ -41,6 +43,15 @@ def test_the_terminal_and_the_page_say_the_same() -> None:
     for words in ("between 2.5 and 5.59", "between 16.7 and 55.9", "Trials of 20 steps"):
         assert words in " ".join(text.split())
         assert words in " ".join(page.split())
+
+
+def test_one_number_of_all_line_probes_is_told_with_its_worth() -> None:
+    found = dataclasses.replace(limits(), predictions=[Prediction("NONE", TOGETHER, 50, 0.08, 0.5)])
+    text, page = " ".join(table(found).split()), " ".join(render_limits(found).split())
+    assert f"NONE, {TOGETHER}: between 0.08 and 0.5 at step 50; between" in text
+    for words in (TOGETHER, WORTH):
+        assert words in text and words in page
+    assert WORTH not in table(limits())
 
 
 def test_names_from_the_file_cannot_become_markup() -> None:

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from bnprobe.analyse.stopping_rate import BATCH_NORMALISED, NORMALISED, PLAIN, SPREAD, StoppingRate, stopping_rate
+from bnprobe.store.reader import Run
+from tests.synthetic_runs import LineProbe, Recording, residual_recording
+
+RATE = 0.1
+
+
+def probe(step: int, loss: float, points: dict[float, float], optimizer: str = "SGD", **others: str) -> LineProbe:
+    return LineProbe(step, RATE, (1.0, 2.0), (64.0, 128.0), points=points, loss=loss, optimizer=optimizer, **others)
+
+
+def steep(s_back: float) -> dict[float, float]:
+    """A line whose loss is four times what it was at four times s_back, and crosses 1 at s_back: r = s / s_back beyond 1."""
+    return {0.0: 1.0, s_back / 2: 0.5, s_back * 4: 4.0}
+
+
+def recording(*lines: LineProbe, norm: bool = False, steps: int = 60, momentum: float = 0.9) -> Recording:
+    made = residual_recording(steps=steps, norm=norm)
+    made.loss[:] = np.linspace(2.0, 1.0, steps)
+    made.learning_rate[:] = RATE
+    made.line_probes = list(lines)
+    made.by_step["momentum"] = np.full((steps, 1), momentum)
+    return made
+
+
+def known(run: Run) -> StoppingRate:
+    found = stopping_rate(run)
+    assert found is not None
+    return found
+
+
+def test_a_line_is_followed_until_the_loss_is_back_at_the_first() -> None:
+    # The second probe begins at half the first loss: it is back where its ratio is 2, at 2 x s_back, not where its own loss rises.
+    found = known(recording(probe(0, 2.0, steep(8.0)), probe(1, 1.0, steep(8.0))).run())
+    assert (found.kind, found.steps, found.step) == ("plain", 2, 1)
+    # The second stands for nine of ten steps.
+    assert found.rate == pytest.approx(PLAIN * 16.0 * RATE)
+    assert found.interval == pytest.approx((found.rate / SPREAD, found.rate * SPREAD))
+
+
+def test_a_loss_above_the_first_is_held_against_itself() -> None:
+    found = known(recording(probe(0, 2.0, steep(8.0)), probe(1, 5.0, steep(3.0))).run())
+    assert found.rate == pytest.approx(PLAIN * 3.0 * RATE)
+
+
+def test_every_probe_stands_for_the_steps_until_the_next() -> None:
+    # Three probes at the first three steps do not outvote the one that stands for seven.
+    lines = [probe(step, 2.0, steep(4.0)) for step in (0, 1, 2)] + [probe(3, 2.0, steep(16.0))]
+    assert known(recording(*lines).run()).rate == pytest.approx(PLAIN * 16.0 * RATE)
+
+
+def test_late_steps_count_where_layers_are_normalised_and_not_elsewhere() -> None:
+    lines = [probe(0, 2.0, steep(2.0)), probe(10, 2.0, steep(32.0))]
+    assert known(recording(*lines).run()).rate == pytest.approx(PLAIN * 2.0 * RATE)
+    normalised = known(recording(*lines, norm=True).run())
+    assert normalised.kind == "normalised"
+    assert normalised.rate == pytest.approx(NORMALISED * 32.0 * RATE)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "first_step", "lift"),
+    [
+        ("AdamW", 0.9, 1.0, math.sqrt(19)),
+        ("Adam", 0.5, 1.0, math.sqrt(3)),
+        ("RMSprop", 0.0, 10.0, 10.0),
+        ("RMSprop", 0.6, 10.0, 8.0),
+        ("Adam", 0.9, 0.01, 1.0),  # not its first step: the recording began later
+    ],
+)
+def test_adaptive_steps_are_longest_at_first(optimizer: str, momentum: float, first_step: float, lift: float) -> None:
+    made = recording(probe(0, 2.0, steep(4.0), optimizer), momentum=momentum)
+    sizes = np.array([parameter["parameter_size"] for parameter in made.parameters], dtype=float)
+    made.update_norm[:] = first_step * RATE * np.sqrt(sizes)
+    found = known(made.run())
+    assert found.kind == "adaptive"
+    assert found.rate == pytest.approx(lift * 4.0 * RATE, rel=1e-5)
+
+
+def test_batch_norm_under_adam_has_a_constant_of_its_own() -> None:
+    made = recording(probe(0, 2.0, steep(4.0), "Adam"), norm=True, momentum=0.0)
+    sizes = np.array([parameter["parameter_size"] for parameter in made.parameters], dtype=float)
+    made.update_norm[:] = RATE * np.sqrt(sizes)
+    found = known(made.run())
+    assert found.kind == "batch-normalised"
+    assert found.rate == pytest.approx(BATCH_NORMALISED * 4.0 * RATE, rel=1e-5)
+
+
+def test_projections_failed_probes_and_what_comes_after_the_loss_was_lost_do_not_count() -> None:
+    made = recording(
+        probe(0, 2.0, steep(4.0)),
+        probe(0, 2.0, steep(400.0), variant="msr"),
+        probe(1, np.nan, {}, reason="the loss is nan"),
+        probe(6, 2.0, steep(0.001)),
+    )
+    made.loss[5:] = np.nan
+    made.events.append((5, "divergence", "the loss is nan"))
+    found = known(made.run())
+    assert (found.steps, found.step) == (1, 0)
+    assert found.rate == pytest.approx(PLAIN * 4.0 * RATE)
+
+
+def test_a_loss_that_cannot_be_brought_back_has_no_finite_rate() -> None:
+    assert math.isinf(known(recording(probe(0, 2.0, {0.0: 1.0, 1.0: 0.9, 32768.0: 0.8})).run()).rate)
+
+
+def test_a_loss_below_zero_is_followed_by_its_differences() -> None:
+    # From -2 back to -1 is half of |-2|: r = 1.5 there.
+    found = known(recording(probe(0, -1.0, steep(8.0)), probe(1, -2.0, {0.0: 1.0, 1.0: 0.5, 4.0: 1.5, 8.0: 3.0})).run())
+    assert found.rate == pytest.approx(PLAIN * 4.0 * RATE)
+
+
+@pytest.mark.parametrize(
+    "lines", [(), (probe(0, 2.0, steep(4.0), "Lion"),), (probe(0, 2.0, steep(4.0)), probe(2, 2.0, steep(4.0), "Adam"))]
+)
+def test_there_is_no_estimate_of_what_the_calibration_does_not_hold(lines: tuple[LineProbe, ...]) -> None:
+    assert stopping_rate(recording(*lines).run()) is None
