@@ -15,7 +15,8 @@ import pytest
 from bnprobe.diagnose.verdict import CAUSES
 from bnprobe.store import limits_schema
 from bnprobe.store.schema import DIMENSIONS, VARIABLES, Variable
-from tests.faults.manifest import HEALTHY, PROGRAMS
+from tests.faults.manifest import PROGRAMS
+from tests.faults.program import HEALTHY
 
 ROOT = Path(__file__).parents[1]
 

@@ -19,7 +19,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.manifest import HEALTHY, PROGRAMS, Program
+from tests.faults.manifest import PROGRAMS
+from tests.faults.program import HEALTHY, Program
 from tests.faults.recording import NO_LIMIT, Diagnosed, Take, recorder
 from tests.faults.score import Figures, figures, gravest, is_layer_right, is_step_right, verdict
 

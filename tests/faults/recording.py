@@ -15,7 +15,7 @@ from bnprobe.analyse.stability import divergence
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.errors import RunFileError
 from bnprobe.store.reader import Run, read_run
-from tests.faults.manifest import HEALTHY, Program
+from tests.faults.program import HEALTHY, Program
 from tests.observe.program_server import Job, ProgramServer
 
 #: Nothing is thinned: a verdict must not depend on how busy the machine is.

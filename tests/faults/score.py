@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bnprobe.diagnose import Finding
-from tests.faults.manifest import HEALTHY
+from tests.faults.program import HEALTHY
 from tests.faults.recording import Diagnosed
 
 GRAVE = ("error", "warning")

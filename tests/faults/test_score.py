@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnprobe.diagnose import Finding
-from tests.faults.manifest import HEALTHY, Program
+from tests.faults.program import HEALTHY, Program
 from tests.faults.recording import Diagnosed, Take
 from tests.faults.score import Share, figures
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.manifest import HEALTHY, PROGRAMS, Program
+from tests.faults.manifest import PROGRAMS
+from tests.faults.program import HEALTHY, Program
 from tests.faults.recording import Diagnosed, Take, diagnose_one
 from tests.faults.score import gravest, verdict
 from tests.observe.program_server import ProgramServer

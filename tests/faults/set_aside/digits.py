@@ -1,1 +1,0 @@
-../tuned/digits.py
