@@ -45,7 +45,7 @@ def pull(run: Run, parameter: int, rows: NDArray[np.int64]) -> Pull:
     gathered = 1.0 / (1.0 - np.where(momentum < 1.0, momentum, 0.0)) if optimizer in GATHERING else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         against = decay * run["weight_norm"][rows, parameter] / run["parameter_gradient_norm"][rows, parameter]
-    known = against[~np.isnan(against)]
+    known = against[np.isfinite(against)]  # a gradient of exactly zero is another fault's
     return Pull(
         decay=float(robust.median(decay)),
         each_step=float(robust.median(rate * decay * gathered)),

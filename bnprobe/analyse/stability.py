@@ -21,6 +21,10 @@ Array = NDArray[np.float64]
 
 #: A loss this many times the first is a divergence, as for the relative losses of Bjorck et al. 2018 (1806.02375, Figure 3).
 DIVERGED_TIMES = 1000.0
+#: A rise beyond that is no divergence, but a spike, where as many losses had been seen before it, and the loss came back to this share of
+#: its first. Practice: a network that was lost does not learn on; one at the level of guessing is back at about its first loss.
+SURVIVED_AFTER = 20
+SURVIVED_SHARE = 0.75
 #: Early steps that make a run's baseline: at most this many, and at most a quarter of what was observed.
 BASELINE_STEPS = 10
 BASELINE_SHARE = 4
@@ -39,6 +43,9 @@ MOVED_SHARE = 0.05
 #: A loss still falls when the Mann-Kendall test over the second half of the run finds a fall at this level of significance.
 #: Measured on trainings of 60 to 300 steps: slow ones are below 0.002, those at the level of guessing above 0.2.
 FALLING_P = 0.01
+#: And by this share of the quarter before. Measured: slow trainings fall by 0.4 per cent and more; a loss that settles after a leap does
+#: not.
+FALLING_SHARE = 0.002
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def divergence(run: Run) -> Divergence | None:
 
     NaN also stands for a loss that was not observed. It is taken as a loss of NaN where something else at that step was not
     finite, where the recorder noted a divergence, or where the loss had been finite and never is again. A loss that has taken
-    both signs has no ratio to its first.
+    both signs has no ratio to its first; one that leapt and came back has spiked, not diverged.
     """
     loss = run["loss"].astype(float)
     finite = np.isfinite(loss)
@@ -76,6 +83,7 @@ def divergence(run: Run) -> Divergence | None:
     with np.errstate(invalid="ignore", over="ignore"):
         positive = np.logical_and.accumulate(~(loss <= 0))
         risen = positive & finite & (loss > DIVERGED_TIMES * first)
+    risen &= not _came_back(loss[finite], first)
     rows = np.flatnonzero((lost | risen) & ~_survived(run, finite & ~risen))
     if not rows.size:
         return None
@@ -83,6 +91,16 @@ def divergence(run: Run) -> Divergence | None:
     reason: Literal["non-finite loss", "loss above 1000 times the first"]
     reason = "non-finite loss" if lost[row] else "loss above 1000 times the first"
     return Divergence(row, int(run["step"][row]), reason, float(loss[row]), first)
+
+
+def _came_back(loss: Array, first: float) -> bool:
+    """Whether losses that rose far above the first, late enough, ended well below it."""
+    with np.errstate(invalid="ignore"):
+        high = np.flatnonzero(loss > DIVERGED_TIMES * first)
+    if not high.size or high[0] < SURVIVED_AFTER or high[-1] + 1 >= loss.size:
+        return False
+    after = loss[high[-1] + 1 :]
+    return float(robust.median(after[-max(1, int(after.size * LATE_SHARE)) :])) < SURVIVED_SHARE * first
 
 
 def _survived(run: Run, sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -222,6 +240,7 @@ class LossCourse:
         first: first finite loss.
         early: median of the first tenth of the finite losses, at least one and at most ten.
         middle: median of all.
+        third: median of the quarter before the last.
         late: median of the last quarter.
         noise: deviation of the losses of the last quarter.
         fallen_p: significance of a fall over the whole run, from the Mann-Kendall test.
@@ -232,6 +251,7 @@ class LossCourse:
     first: float
     early: float
     middle: float
+    third: float
     late: float
     noise: float
     fallen_p: float
@@ -245,8 +265,8 @@ class LossCourse:
 
     @property
     def is_falling(self) -> bool:
-        """Whether the loss still falls, beyond what chance does to noise."""
-        return self.falling_p < FALLING_P
+        """Whether the loss still falls, beyond what chance does to noise, and by more than a trifle since the third quarter."""
+        return self.falling_p < FALLING_P and self.third - self.late > FALLING_SHARE * abs(self.third)
 
 
 def loss_course(run: Run) -> LossCourse | None:
@@ -257,11 +277,13 @@ def loss_course(run: Run) -> LossCourse | None:
     if not loss.size:
         return None
     early = loss[: max(1, min(BASELINE_STEPS, loss.size // BASELINE_STEPS))]
-    late = loss[-max(1, int(loss.size * LATE_SHARE)) :]
+    quarter = max(1, int(loss.size * LATE_SHARE))
+    third, late = loss[-2 * quarter : -quarter], loss[-quarter:]
     return LossCourse(
         first=float(loss[0]),
         early=float(robust.median(early)),
         middle=float(robust.median(loss)),
+        third=float(robust.median(third if third.size else late)),
         late=float(robust.median(late)),
         noise=float(robust.spread(late)),
         fallen_p=robust.significance_of_fall(loss),

@@ -25,15 +25,14 @@ _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)
 def exploding_activations(case: Case) -> Finding | None:
     """Activations grow from layer to layer until the loss cannot be kept.
 
-    Looks for a profile that grows along depth, before the first update or just before the divergence, in a run that is lost; in one
-    that trains all the same, for a growth that no sound network has. A level alone is no sign: large but equal activations are sound.
-    Looks like a learning rate that is too high; there the profile of the first step is flat. Looks like mean shift; there only the
-    part that is common to all inputs grows.
+    Looks for a profile that grows along depth, before the first update, or, in a run that is lost, just before the divergence. A level
+    alone is no sign: large but equal activations are sound. Looks like a learning rate that is too high; there the profile of the first
+    step is flat. Looks like mean shift; there only the part that is common to all inputs grows.
     """
     start, late = case.span(case.first_row), case.span(case.late_row)
     if start is None or late is None:
         return None
-    limit = thresholds.EXPLODED_DECADES if case.is_harmed else thresholds.EXPLODED_UNNOTICED_DECADES
+    limit = thresholds.EXPLODED_DECADES
     from_start = start.decades >= limit and start.slope >= thresholds.GROWTH_PER_LAYER
     in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
     if not (from_start or (in_training and case.divergence is not None)):
@@ -84,44 +83,50 @@ def _normalise(case: Case) -> str:
 def mean_shift(case: Case) -> Finding | None:
     """The part of the signal that all inputs share takes over along depth: the output hardly depends on the input any more.
 
-    Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before
-    it, while the common part grows faster along depth than what differs between inputs: in a run that is lost, or, without
-    normalisation, in one that was shaken on its way. It is a cause of its own where it is there at the first step, or no other
-    cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output is
-    common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in
-    sound networks, by its bias and the pooling before it.
+    Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before it, while the
+    common part grows faster along depth than what differs between inputs: in a run that is lost, or in the first steps of any, where sound
+    networks either have less of it, or lose the common part along depth as well. It is a cause of its own where it is there at the first
+    step, or no other cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output
+    is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in sound
+    networks, by its bias and the pooling before it.
     """
-    row, last = case.late_row if case.is_harmed else case.peak_row, case.last_layer
-    is_shaken = case.was_shaken and not case.is_normalised
-    if not (case.is_harmed or is_shaken) or row is None or last is None or case.first_row is None or case.profile.size < 3:
+    row, last = case.late_row, case.last_layer
+    if row is None or last is None or case.first_row is None or case.profile.size < 3:
         return None
     deep, first = _deep_fraction(case), int(case.profile[0])
     common, dependent = _growth_of_parts(case)
     with np.errstate(invalid="ignore", divide="ignore"):
         odds = deep / (1 - deep) * (1 - case.kappa[:, first]) / case.kappa[:, first]
         is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= thresholds.COMMON_MODE_ODDS)
-        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising
-        shifted = is_shifted & (common > np.maximum(dependent, 0.0))
-    kappa = case.kappa[row]
-    if not shifted[row] or kappa[last] < thresholds.COMMON_MODE_FRACTION:
+        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising & (common > dependent)
+    shifted = is_shifted & (common > 0)
+    from_start = (
+        _is_common_early(case, last, first) and common[case.first_row] >= 0 and deep[case.first_row] >= thresholds.DEEP_EARLY_FRACTION
+    )
+    if from_start:
+        row = case.first_row
+    elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= thresholds.COMMON_MODE_FRACTION):
         return None
-    since = int(case.measured_rows[shifted[case.measured_rows]][0])
+    kappa = case.kappa[row]
+    limit = _early_limit(case) if from_start else thresholds.COMMON_MODE_FRACTION
+    since = case.first_row if from_start else int(case.measured_rows[shifted[case.measured_rows]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
     step = case.step(row)
     cause = (
         f"At step {step}, {percent(deep[row])} of the signal's energy in the deepest layers is the same for every input "
-        f"({percent(deep[case.first_row])} at the first step; {percent(kappa[first])} at {case.place(first)}) and {percent(kappa[last])} "
+        f"({'' if from_start else f'{percent(deep[case.first_row])} at the first step; '}{percent(kappa[first])} at {case.place(first)}) "
+        f"and {percent(kappa[last])} "
         f"at {case.place(last)}: the mean grows along depth and drowns what differs between inputs; {loss_fate(case)}."
     )
     return Finding(
         id="mean-shift",
         severity="error" if case.is_harmed else "warning",
-        confidence=0.7 if case.is_harmed else 0.6,
+        confidence=0.7 if case.is_harmed or case.does_poorly else 0.6,
         layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
         step=case.step(since),
         evidence=(
             Evidence("common-mode fraction of the deepest layers", float(deep[row]), thresholds.SHIFTED_FRACTION, "", step),
-            Evidence(f"common-mode fraction at {place}", float(kappa[last]), thresholds.COMMON_MODE_FRACTION, "", step),
+            Evidence(f"common-mode fraction at {place}", float(kappa[last]), limit, "", step),
             Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
             Evidence("growth of the common part along depth", float(common[row]), float(dependent[row]), "decades per layer", step),
         ),
@@ -131,6 +136,18 @@ def mean_shift(case: Case) -> Finding | None:
         ),
         source=_MEAN_SHIFT,
     )
+
+
+def _is_common_early(case: Case, last: int, first: int) -> bool:
+    """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
+    early = case.kappa[case.measured_rows[: thresholds.COMMON_EARLY_STEPS], last]
+    level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
+    rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
+    return level >= _early_limit(case) and rises
+
+
+def _early_limit(case: Case) -> float:
+    return thresholds.COMMON_MODE_FRACTION if case.does_poorly else thresholds.COMMON_EARLY_FRACTION
 
 
 def _deep_fraction(case: Case) -> Array:
@@ -150,7 +167,8 @@ def _growth_of_parts(case: Case) -> tuple[Array, Array]:
 
 def _first_shifted(case: Case, row: int) -> int:
     """The first layer of the profile whose common-mode fraction counts as shifted."""
-    return int(case.profile[np.flatnonzero(case.kappa[row, case.profile] >= thresholds.SHIFTED_FRACTION)[0]])
+    above = np.flatnonzero(case.kappa[row, case.profile] >= thresholds.SHIFTED_FRACTION)
+    return int(case.profile[above[0]] if above.size else case.profile[-1])
 
 
 def _steepest(case: Case, row: int) -> int:

@@ -14,6 +14,8 @@ from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import every_step, loss_fate, module_place, number, percent
 
 _HALF, _HALF_LIMIT = "float16", 65504.0
+#: Operations that make a float16 signal zero when a norm in it is infinite.
+_SCALING = ("div", "mul")
 _HALF_SOURCE = "IEEE 754 binary16; Micikevicius et al. 2018 (arXiv 1710.03740)"
 
 
@@ -58,7 +60,7 @@ def half_precision_overflow(case: Case) -> Finding | None:
     Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large before, the
     overflow follows from them.
     """
-    return _overflow(case) or _refused_updates(case)
+    return _overflow(case) or _refused_updates(case) or _divided_to_zero(case)
 
 
 def _overflow(case: Case) -> Finding | None:
@@ -116,6 +118,32 @@ def _refused_updates(case: Case) -> Finding | None:
         fix="Look for a loss or a layer whose gradient is infinite in itself; else compute in bfloat16, which needs no scaler.",
         source=_HALF_SOURCE,
     )
+
+
+def _divided_to_zero(case: Case) -> Finding | None:
+    """A float16 signal that was scaled, alive at first and exactly zero since: what it was divided by overflowed."""
+    made_by, zeros = case.run["layer_made_by"], case.run["activation_zeros"]
+    scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (case.run["layer_dtype"] == _HALF)
+    for layer in map(int, np.flatnonzero(scaled)):
+        rows = case.measured_rows[np.isfinite(zeros[case.measured_rows, layer])]
+        gone = rows[zeros[rows, layer] >= thresholds.DEAD_LAYER_SHARE]
+        if gone.size < thresholds.DEAD_STEPS or gone[0] == rows[0]:
+            continue
+        first = rows[zeros[rows, layer] >= zeros[rows[0], layer] + thresholds.NEAR_OVERFLOW][0]
+        step, share = case.step(int(first)), float(zeros[gone[-1], layer])
+        return Finding(
+            id="half-precision-overflow",
+            severity=case.severity(),
+            confidence=0.6,
+            layers=(case.name(layer),),
+            step=step,
+            evidence=(Evidence("share of zeros in it", share, thresholds.DEAD_LAYER_SHARE, "", case.step(int(gone[-1]))),),
+            cause=f"What {case.place(layer)} receives in float16 was scaled to zero, from step {step} on: the sum or norm that it was "
+            f"divided by most likely outgrew float16, which ends at 65504; {loss_fate(case)}.",
+            fix="Compute sums and norms in float32, or in bfloat16.",
+            source=_HALF_SOURCE,
+        )
+    return None
 
 
 def _reach(case: Case, row: int, birth: _Birth) -> float:

@@ -7,10 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import common_mode, depth_profile, robust, stability, units, updates
+from bnprobe.analyse import common_mode, depth_profile, robust, spikes, stability, units, updates
 from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
 from bnprobe.analyse.layers import module_of, profile_layers
+from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import Departure, Divergence, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Severity
@@ -68,9 +69,29 @@ class Case:
         return self.run.layers[self.last_layer].channels if self.last_layer is not None else 0
 
     @property
+    def does_poorly(self) -> bool:
+        """Whether the run is lost, stuck, or keeps most of its first loss: then less evidence is asked for, as something must be wrong."""
+        course = self.course
+        if self.is_harmed or self.is_stuck:
+            return True
+        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > thresholds.POOR_SHARE * abs(course.first)
+
+    @property
     def is_harmed(self) -> bool:
         """Whether the training is lost: diverged, risen or at the level of guessing. A loss that merely stays may be meant to (a GAN's)."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
+
+    @cached_property
+    def spikes(self) -> list[Spike]:
+        """Sudden rises of the loss, in order of time."""
+        return spikes.spikes(
+            self.run,
+            thresholds.SPIKE_BEFORE,
+            thresholds.SPIKE_LENGTH,
+            thresholds.SPIKE_SIGMAS,
+            thresholds.SPIKE_TIMES,
+            thresholds.SPIKE_SINGLE_TIMES,
+        )
 
     @cached_property
     def was_shaken(self) -> bool:
@@ -195,6 +216,11 @@ class Case:
     def step_size(self) -> Array:
         """||dw|| by layer over ||w|| or, where that is smaller, over the norm of a usual initialisation, (S, L)."""
         return updates.layer_step_size(self.run)
+
+    @cached_property
+    def layer_gradient(self) -> Array:
+        """Norm of the gradient over the parameters of each layer's module, (S, L)."""
+        return updates.layer_gradient_norm(self.run)
 
     @cached_property
     def gradient_norm(self) -> Array:

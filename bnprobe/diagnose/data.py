@@ -19,14 +19,14 @@ _SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: in
 def unscaled_input(case: Case) -> Finding | None:
     """The network is given numbers far from one, or one batch far from the others, so that all that follows is as far off.
 
-    Looks at the size of the first signal that no module produced, in a run that is lost: from the start, or at the step at
-    which it left its course before any layer did. Looks like a learning rate that is too high; there the input is of ordinary
+    Looks at the size of the first signal that no module produced: from the start, or, in a run that is lost, at the step at which it left
+    its course before any layer did. Looks like a learning rate that is too high; there the input is of ordinary
     size. A normalisation that meets the input first makes its size harmless.
     """
     layer = input_layer(case)
-    if not (case.is_harmed or case.is_stuck) or layer is None:
+    if layer is None:
         return None
-    return _from_the_start(case, layer) or _in_one_batch(case, layer)
+    return _from_the_start(case, layer) or (_in_one_batch(case, layer) if case.is_harmed or case.is_stuck else None)
 
 
 def _from_the_start(case: Case, layer: int) -> Finding | None:
@@ -37,7 +37,7 @@ def _from_the_start(case: Case, layer: int) -> Finding | None:
     step = case.step(case.first_row)
     return Finding(
         id="unscaled-input",
-        severity="error",
+        severity="error" if case.does_poorly else "warning",
         confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / thresholds.UNSCALED_RMS))), 2),
         layers=(case.name(layer),),
         step=step,

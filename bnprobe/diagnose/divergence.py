@@ -21,20 +21,19 @@ _STEP_SIZE = "steps beyond the stable size make the loss rise (Bjorck et al. 201
 def learning_rate_too_high(case: Case) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
-    Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that fell to
-    the level of guessing, rose, or rose and made no headway, at any step. Looks like exploding activations; those grow along depth
-    before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of the
-    arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may move small weights by many times their size:
-    weights that were started near zero are measured against their usual size, and single large updates lose no run unless they
-    are larger than the weights.
+    Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that does poorly or whose
+    loss was thrown up on its way, at any step, or in any run at a good part of all steps. Looks like exploding activations; those grow
+    along depth before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of
+    the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may move small weights by many times their size:
+    weights that were started near zero are measured against their usual size, and single large updates lose no run unless they are larger
+    than the weights.
     """
-    if not (case.is_harmed or case.made_no_headway):
-        return None
     ratio = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
     if not ratio.shape[1]:
         return None
-    row = _first_large_update(case, ratio.max(axis=1))
-    if row is None:
+    largest = _before_a_spike(case, ratio.max(axis=1))
+    row = _first_large_update(case, largest)
+    if row is None or not (case.does_poorly or case.was_shaken or _is_sustained(largest)):
         return None
     layer = int(ratio[row].argmax())
     module, moved = module_of(case.name(layer)), float(ratio[row, layer])
@@ -47,7 +46,7 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     )
     return Finding(
         id="learning-rate-too-high",
-        severity="error",
+        severity="error" if case.is_harmed or case.made_no_headway else "warning",
         confidence=0.8 if case.divergence is not None else 0.6,
         layers=(module,),
         step=case.step(row),
@@ -69,6 +68,22 @@ def _over_limit(case: Case) -> list[Evidence]:
     if worst is None or not worst.is_exceeded:
         return []
     return [Evidence("learning rate over what the loss tolerated along the step, at least", worst.over[0], 1.0, "times", worst.step)]
+
+
+def _before_a_spike(case: Case, largest: Array) -> Array:
+    """Leave out the first steps and what a spike brought about, where a loss leapt after it had fallen: neither tells why it leapt."""
+    course = case.course
+    if case.is_harmed or course is None or not case.spikes or case.spikes[0].level > thresholds.CALM_SHARE * course.first:
+        return largest
+    rows = np.arange(largest.size)
+    is_telling = (rows >= thresholds.CALM_STEPS) & (rows < case.spikes[0].row - thresholds.NEAR_STEPS)
+    return np.where(is_telling, largest, -1.0)
+
+
+def _is_sustained(largest: Array) -> bool:
+    """Whether updates stay large, beyond the first steps, in which adaptive optimizers find their scale."""
+    later = largest[largest >= 0][thresholds.CALM_STEPS :]
+    return later.size >= thresholds.COURSE_STEPS and bool((later >= thresholds.LARGE_UPDATE_RATIO).mean() >= thresholds.SUSTAINED_SHARE)
 
 
 def _first_large_update(case: Case, largest: Array) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -17,43 +18,38 @@ _EXPLODING = "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063); the gradient's pr
 def vanishing_gradients(case: Case) -> Finding | None:
     """Gradients shrink towards the input until the first layers no longer train.
 
-    Looks for a gradient profile that falls by decades from the last layer to the first, and first layers that move far less
-    than the last. Looks like frozen parameters; those have no gradient at all. An optimizer that rescales each gradient hides
-    the fall from the weights; then the updates are even and nothing is reported.
+    Looks for a gradient profile that falls by decades from the last layer to the first, through most of the run, and first layers that
+    move far less than the last, unless the run is stuck. Looks like frozen parameters; those have no gradient at all. An optimizer that
+    rescales each gradient hides the fall from the weights; where it trains so, nothing is reported.
     """
-    row = case.late_row
-    if row is None or case.divergence is not None:
+    if case.divergence is not None or case.first_row is None:
         return None
-    first, later = case.span(case.first_row, "activation_gradient"), case.span(row, "activation_gradient")
-    # One that is gone altogether, exactly zero, has no profile any more; then the first one counts.
-    spans = [span for span in (first, later or first) if span]
-    limit = thresholds.VANISHED_DECADES if case.is_stuck else thresholds.VANISHED_UNNOTICED_DECADES
-    if len(spans) < 2 or min(span.decades for span in spans) < limit:
+    rows = [int(case.first_row), *case.measured_rows[[case.measured_rows.size // 2, -1]]]
+    # One that is gone altogether, exactly zero, has no profile any more; then the earlier ones count.
+    spans = [span for row in rows if (span := case.span(row, "activation_gradient"))]
+    if not spans:
         return None
+    limit = thresholds.VANISHED_POORLY_DECADES if case.does_poorly else thresholds.VANISHED_DECADES
+    shown = sorted(spans, key=lambda span: span.decades)[(len(spans) - 1) // 2]
     starved = _starvation(case)
-    if not starved < thresholds.STARVED_RATIO:
+    if not shown.decades >= limit or not (case.is_stuck or starved < thresholds.STARVED_RATIO):
         return None
-    late = spans[-1]
-    kind = each(case.run.layers[late.first].kind)
+    since = next(span.step for span in spans if span.decades >= limit)
+    kind = each(case.run.layers[shown.first].kind)
+    moved = f", so the first layers move {number(starved)} times as far as the last" if starved < thresholds.STARVED_RATIO else ""
     cause = (
-        f"The gradient shrinks {decades(late.slope)} {kind} on its way to the input: "
-        f"rms {number(late.last_rms)} at {case.place(late.last)}, {number(late.first_rms)} at {case.place(late.first)}, "
-        f"so the first layers move {number(starved)} times as far as the last; {loss_fate(case)}."
+        f"The gradient shrinks {decades(shown.slope)} {kind} on its way to the input: "
+        f"rms {number(shown.last_rms)} at {case.place(shown.last)}, {number(shown.first_rms)} at {case.place(shown.first)}"
+        f"{moved}; {loss_fate(case)}."
     )
     return Finding(
         id="vanishing-gradients",
         severity="error" if case.is_stuck else "warning",
-        confidence=0.9 if case.is_stuck else 0.6,
-        layers=(case.name(late.first), case.name(late.last)),
-        step=case.step(spans[0].step),
+        confidence=0.9 if case.is_stuck else 0.7,
+        layers=(case.name(shown.first), case.name(shown.last)),
+        step=case.step(since),
         evidence=(
-            Evidence(
-                "fall of the activation gradient over the depth",
-                late.decades,
-                limit,
-                "decades",
-                case.step(late.step),
-            ),
+            Evidence("fall of the activation gradient over the depth", shown.decades, limit, "decades", case.step(shown.step)),
             Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO),
         ),
         cause=cause,
@@ -70,12 +66,13 @@ def _let_through(case: Case) -> str:
 def exploding_gradients(case: Case) -> Finding | None:
     """Gradients grow towards the input, or leap within one step, while the activations are still sound.
 
-    Looks for a gradient profile that rises by decades from the last layer to the first before the first update, or for a total
-    gradient norm that leaps far above its own baseline before any activation has left its own. Looks like exploding
+    Looks for a gradient profile that rises by decades from the last layer to the first before the first update, for a recurrent layer
+    whose gradient is decades above that of the layer behind it there, or for a total gradient norm that leaps far above its own baseline
+    before any activation has left its own. Looks like exploding
     activations; there the forward signal grows first. Looks like a learning rate that is too high; there the updates are large
     before the gradients leap.
     """
-    return _along_depth(case) or (_in_one_step(case, case.divergence.row) if case.divergence is not None else None)
+    return _along_depth(case) or _through_time(case) or (_in_one_step(case, case.divergence.row) if case.divergence is not None else None)
 
 
 def _along_depth(case: Case) -> Finding | None:
@@ -99,6 +96,28 @@ def _along_depth(case: Case) -> Finding | None:
         case.step(start.step),
     )
     return _finding(case, 0.8, (case.name(start.first), case.name(start.last)), case.step(start.step), (growth,), cause)
+
+
+def _through_time(case: Case) -> Finding | None:
+    row, head = case.first_row, case.last_layer
+    recurrent = [i for i, layer in enumerate(case.run.layers) if layer.kind == "recurrent" and (layer.role, layer.call) == ("output", 0)]
+    if row is None or head is None or not recurrent:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.log10(case.layer_gradient[row, recurrent] / case.layer_gradient[row, head])
+    growth = np.where(np.isfinite(growth), growth, -np.inf)
+    worst = int(recurrent[int(growth.argmax())])
+    if not growth.max() >= thresholds.THROUGH_TIME_DECADES:
+        return None
+    cause = (
+        f"The gradient grows on its way back through time, already at the first step: its norm is "
+        f"{number(float(case.layer_gradient[row, head]))} at {case.place(head)}, "
+        f"{number(float(case.layer_gradient[row, worst]))} at {case.place(worst)}; {loss_fate(case)}."
+    )
+    evidence = Evidence(
+        "gradient of the recurrent layer against the last", float(growth.max()), thresholds.THROUGH_TIME_DECADES, "decades", case.step(row)
+    )
+    return _finding(case, 0.8, (module_of(case.name(worst)),), case.step(row), (evidence,), cause)
 
 
 def _in_one_step(case: Case, end: int) -> Finding | None:

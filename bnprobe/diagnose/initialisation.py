@@ -18,7 +18,8 @@ def symmetric_initialisation(case: Case) -> Finding | None:
 
     Looks for weights whose rows are equal after the first update and nearly so after the next ones. That is what tells them from an
     initialisation that is meant: a single layer of zeros or of a constant (the last of a residual branch, an adapter, a gate) gets a
-    different gradient in every row, and is no longer symmetric after the first update that reaches it. Looks like a learning rate that
+    different gradient in every row, and is no longer symmetric after the first update that reaches it. A module of the script's own may use
+    its weight in any way: there the rows have to stay alike for good. Looks like a learning rate that
     is too low, as the loss soon stays where few units leave it. Layers that get no gradient at all are no case of it.
     """
     run = case.run
@@ -27,16 +28,16 @@ def symmetric_initialisation(case: Case) -> Finding | None:
         return None
     first, last = run["row_difference"][rows[0]], run["row_difference"][rows[-1]]
     next_ones = run["row_difference"][rows[: thresholds.SYMMETRIC_SNAPSHOTS][-1]]
+    farthest = np.fmax.reduce(run["row_difference"][rows], axis=0)
     step, late = int(run["snapshot"][rows[0]]), int(run["snapshot"][rows[-1]])
     owners = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
     reached = np.asarray(np.isfinite(run["parameter_gradient_norm"]).any(axis=0))
     equal = [
         index
         for index, parameter in enumerate(run.parameters)
-        if parameter.layer in owners
-        and reached[index]
+        if reached[index]
         and first[index] <= thresholds.EQUAL_ROWS
-        and not next_ones[index] > thresholds.NEARLY_EQUAL_ROWS
+        and not (next_ones if parameter.layer in owners else farthest)[index] > thresholds.NEARLY_EQUAL_ROWS
     ]
     if not equal:
         return None

@@ -103,15 +103,25 @@ def frozen_parameters(case: Case) -> Finding | None:
 
     Looks for parameters that ask for a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
     ever reached (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be
-    meant, as when a backbone is kept: it is told for information while the rest learns, unless trained layers lie before it. Looks like
-    vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were measured count.
+    meant, as when a backbone is kept: it is told for information while the rest learns, unless trained layers lie before it;
+    so are normalisations among what is kept. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter:
+    only layers that were measured count.
     """
     forgotten, frozen = training.untrained_elements(case.run)
     unreached = training.unreached_layers(case.run)
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
-    if layers.size:
+    if layers.size and not _is_tuning_the_head(case, layers, frozen):
         return _untrained(case, layers, forgotten)
     return _kept(case, np.flatnonzero(frozen > 0), frozen)
+
+
+def _is_tuning_the_head(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> bool:
+    """Whether only normalisations of a kept backbone were left out, and what comes behind it is trained: they ask for gradients in vain."""
+    kept = [case.run.layers[layer].depth for layer in np.flatnonzero(frozen > 0) if case.run.layers[layer].kind in TRANSFORMING]
+    trained = {parameter.layer for parameter in case.run.parameters if parameter.group >= 0}
+    behind = [layer.depth for layer in case.run.layers if module_of(layer.name) in trained and layer.kind in TRANSFORMING]
+    is_norm = all(case.run.layers[layer].kind == "normalisation" for layer in layers)
+    return is_norm and bool(kept and behind) and min(behind) > max(kept)
 
 
 def _untrained(case: Case, layers: NDArray[np.int64], forgotten: NDArray[np.float64]) -> Finding:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnprobe.analyse import robust, spikes
+from bnprobe.analyse import robust
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import data, thresholds
 from bnprobe.diagnose.case import Case
@@ -64,7 +64,7 @@ def loss_spike(case: Case) -> Finding | None:
     batch, the gradient of that step, or the update of the step before. Looks like the noise of small batches; there the next loss is
     back. Looks like a divergence; there the loss does not come back. A rate that rises slowly raises the loss slowly.
     """
-    found = spikes.spikes(case.run, thresholds.SPIKE_BEFORE, thresholds.SPIKE_LENGTH, thresholds.SPIKE_SIGMAS, thresholds.SPIKE_TIMES)
+    found = case.spikes
     if case.divergence is not None or not found:
         return None
     spike = max(found, key=lambda one: one.loss / one.level)

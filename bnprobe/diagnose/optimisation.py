@@ -14,11 +14,10 @@ from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rat
 def learning_rate_too_low(case: Case) -> Finding | None:
     """The weights hardly leave their start.
 
-    Looks for a loss that has not moved while the update ratio times the number of steps stays far below one. Looks like vanishing
-    gradients; there the last layers still move. Looks like a collapse; there the weights have moved far.
+    Looks for a loss that keeps most of its first value while the update ratio times the number of steps stays far below one. Looks like
+    vanishing gradients; there the last layers still move. Looks like a collapse; there the weights have moved far.
     """
-    course = case.course
-    if not case.is_stuck or course is None:
+    if not case.does_poorly or case.divergence is not None:
         return None
     ratio = case.update_ratio[case.measured_rows]
     moving = robust.median(ratio, axis=0)
@@ -30,7 +29,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
         return None
     return Finding(
         id="learning-rate-too-low",
-        severity="error",
+        severity="error" if case.is_stuck else "warning",
         confidence=0.7,
         layers=(),
         step=case.step(case.first_row),
@@ -46,13 +45,14 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
 
     Looks for weights that have lost a third of their norm while the decay alone takes a noticeable share of them in every step, or,
-    where an adaptive optimizer divides it with the gradient, is larger than the gradient. Looks like a learning rate that is too low,
-    for the loss stays; there the weights stay, too. Looks like a mean shift, for the biases are what is left; it follows. Behind a
-    normalisation weights may shrink without harm, but take thousands of steps for it.
+    where an adaptive optimizer divides it with the gradient, is a noticeable part of the gradient of every layer. Looks like a learning
+    rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean shift, for the biases are what is left; it
+    follows. Behind a normalisation weights may shrink without harm, but take thousands of steps for it.
     """
     run = case.run
     weights = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
     rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
+    rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
         return None
     total = updates.total_norm(run["weight_norm"][:, weights])
@@ -62,9 +62,9 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     if not left < thresholds.SHRUNK or not pulls:
         return None
     strongest, index = max(pulls, key=lambda one: one[0].each_step)
-    against = strongest.against_gradient
+    against = min((pull.against_gradient for pull, _ in pulls if np.isfinite(pull.against_gradient)), default=float("nan"))
     is_fast = strongest.each_step >= thresholds.DECAY_PER_STEP and not strongest.is_adapted
-    is_ruling = against > 1.0 and not case.has_learned
+    is_ruling = strongest.is_adapted and against > thresholds.DECAY_AGAINST_GRADIENT
     if not (is_fast or is_ruling):
         return None
     parameter, step = run.parameters[index], case.step(int(rows[0]))
@@ -72,17 +72,17 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         Evidence("norm of the weights against their first", left, thresholds.SHRUNK, "", case.step(int(rows[-1]))),
         Evidence("weight decay", strongest.decay, None, "", step),
         Evidence("share of a weight that the decay takes in one step", strongest.each_step, thresholds.DECAY_PER_STEP, "", step),
-        Evidence(f"decay of {parameter.name} against its gradient", against, 1.0, ""),
+        Evidence("decay against the gradient, where it is the least", against, thresholds.DECAY_AGAINST_GRADIENT, ""),
     ]
     return Finding(
         id="weight-decay-too-strong",
-        severity=case.severity() if case.has_learned else "error",
+        severity="error" if case.does_poorly else "warning",
         confidence=0.9 if is_fast else 0.7,
         layers=(parameter.layer,),
         step=step,
         evidence=tuple(evidence),
         cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm has fallen to {percent(left)} of the "
-        f"first, and the decay of {parameter.name} is {times(against)} its gradient; {loss_fate(case)}.",
+        f"first, and the decay of every layer is at least {times(against)} its gradient; {loss_fate(case)}.",
         fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
         source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
     )

@@ -128,7 +128,7 @@ def _feeds_a_layer(case: Case, layer: int) -> bool:
 
 def _limit(case: Case) -> float:
     """A run that trains can spare half of a layer; one that is harmed cannot."""
-    return thresholds.DEAD_SHARE if case.is_harmed else thresholds.DEAD_LAYER_SHARE
+    return thresholds.DEAD_SHARE if case.is_harmed else thresholds.DEAD_POORLY_SHARE if case.does_poorly else thresholds.DEAD_LAYER_SHARE
 
 
 def _is_dead(case: Case, layer: int) -> bool:
@@ -139,7 +139,10 @@ def _is_dead(case: Case, layer: int) -> bool:
         seen = case.run["activation_dead"][case.measured_rows, layer]
         is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
         return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
-    return described.kind == "activation"
+    is_rectified = (
+        described.kind == "other" and described.depth > 0 and bool(np.nanmin(case.run["activation_min"][case.measured_rows, layer]) >= 0)
+    )
+    return described.kind == "activation" or is_rectified
 
 
 def _row_of_death(case: Case, layer: int) -> int:

@@ -40,15 +40,15 @@ CAUSES: dict[str, Callable[[Case], Finding | None]] = {
     "batch-norm-small-batch": batch_norm.batch_norm_small_batch,
     "batch-norm-train-eval-gap": batch_norm.batch_norm_train_eval_gap,
     "unscaled-input": data.unscaled_input,
+    "dead-units": units.dead_units,
+    "learning-rate-too-low": optimisation.learning_rate_too_low,
     "exploding-activations": activations.exploding_activations,
+    "saturated-units": units.saturated_units,
     "exploding-gradients": gradients.exploding_gradients,
     "vanishing-gradients": gradients.vanishing_gradients,
     "weight-decay-too-strong": optimisation.weight_decay_too_strong,
     "mean-shift": activations.mean_shift,
-    "saturated-units": units.saturated_units,
-    "dead-units": units.dead_units,
     "learning-rate-too-high": divergence.learning_rate_too_high,
-    "learning-rate-too-low": optimisation.learning_rate_too_low,
     "loss-spike": loss.loss_spike,
 }
 #: Asked in this order when no cause was found.
@@ -71,17 +71,25 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     ),
     "batch-norm-reused": ("batch-norm-train-eval-gap",),
     "batch-norm-small-batch": ("batch-norm-train-eval-gap", "learning-rate-too-high", "mean-shift"),
-    "half-precision-overflow": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
+    "half-precision-overflow": ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high"),
     "numerical-fault": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
     "unscaled-input": tuple(one for one in CAUSES if one not in ("numerical-fault", "unscaled-input")),
-    "exploding-activations": ("exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high", "half-precision-overflow"),
-    "exploding-gradients": ("exploding-activations", "mean-shift", "dead-units", "learning-rate-too-high"),
-    "weight-decay-too-strong": (*_OF_STEP_SIZE, "learning-rate-too-high", "vanishing-gradients", "learning-rate-too-low"),
-    "saturated-units": ("vanishing-gradients", "learning-rate-too-low", "mean-shift"),
-    "vanishing-gradients": ("mean-shift", "dead-units", "learning-rate-too-low"),
+    "exploding-activations": (
+        "exploding-gradients",
+        "mean-shift",
+        "saturated-units",
+        "dead-units",
+        "learning-rate-too-high",
+        "half-precision-overflow",
+    ),
+    "exploding-gradients": ("exploding-activations", "mean-shift", "saturated-units", "dead-units", "learning-rate-too-high"),
+    "weight-decay-too-strong": (*_OF_STEP_SIZE, "learning-rate-too-high", "vanishing-gradients"),
+    "saturated-units": ("exploding-gradients", "vanishing-gradients", "mean-shift"),
+    "learning-rate-too-low": ("vanishing-gradients", "mean-shift"),
+    "vanishing-gradients": ("mean-shift", "dead-units"),
     "mean-shift": ("exploding-activations", "vanishing-gradients", "dead-units", "learning-rate-too-high"),
     "dead-units": ("mean-shift", "vanishing-gradients", "learning-rate-too-low"),
-    "learning-rate-too-high": (*_OF_STEP_SIZE, "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
+    "learning-rate-too-high": (*_OF_STEP_SIZE, "saturated-units", "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
 }
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
@@ -122,6 +130,8 @@ def _place(finding: Finding, first: int | None) -> float:
     order = {name: place for place, name in enumerate(CAUSES)}
     if finding.id == "learning-rate-too-high" and finding.step != first:
         return order["mean-shift"] - 0.5
+    if finding.id == "dead-units" and finding.step != first:
+        return order["mean-shift"] + 0.5
     return order.get(finding.id, len(order))
 
 

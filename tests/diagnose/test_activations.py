@@ -30,10 +30,12 @@ class TestExplodingActivations:
         made.activation.rms *= 10 ** (0.05 * np.arange(len(made.layers)))
         assert exploding_activations(case(made)) is not None
 
-    def test_the_same_growth_in_a_run_that_trains_is_none(self) -> None:
+    def test_the_same_growth_in_a_run_that_trains_is_a_warning(self) -> None:
         made = residual_recording(steps=40)
         made.activation.rms *= 10 ** (0.05 * np.arange(len(made.layers)))
-        assert exploding_activations(case(made)) is None
+        found = exploding_activations(case(made))
+        assert found is not None
+        assert found.severity == "warning"
 
     @pytest.mark.parametrize("level", [1e-3, 1e4])
     def test_a_level_is_none(self, level: float) -> None:
@@ -90,9 +92,14 @@ class TestMeanShift:
         made.activation.rms *= 10 ** (-0.02 * np.arange(len(made.layers)))
         assert mean_shift(case(made)) is None
 
-    def test_a_run_that_trains_is_none(self) -> None:
+    def test_in_the_first_steps_of_a_run_that_trains_it_is_a_warning(self) -> None:
         made = self.shifted()
+        made.activation.kappa[:, 0], made.activation.kappa[:, -1] = 0.1, 0.98
         made.loss = residual_recording(steps=40).loss
+        found = mean_shift(case(made))
+        assert found is not None
+        assert (found.severity, found.step) == ("warning", 0)
+        made.activation.kappa[0] = residual_recording(steps=40).activation.kappa[0]  # not before the first update
         assert mean_shift(case(made)) is None
 
 

@@ -33,14 +33,19 @@ def test_pixels_from_0_to_255(role: str) -> None:
     [
         with_input(1.0),
         with_input(20.0),
-        with_input(130.0, lost=False),
         with_input(130.0, kind="normalisation"),
         with_input(130.0, role="output"),
     ],
-    ids=["standardised", "large", "trains", "normalised-first", "a-layer's-output"],
+    ids=["standardised", "large", "normalised-first", "a-layer's-output"],
 )
 def test_none(made: Recording) -> None:
     assert not found(made)
+
+
+def test_in_a_run_that_trains_it_is_a_warning() -> None:
+    finding = unscaled_input(Case(with_input(130.0, lost=False).run()))
+    assert finding is not None
+    assert finding.severity == "warning"
 
 
 def test_one_batch_that_is_not_like_the_others() -> None:

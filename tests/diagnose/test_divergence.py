@@ -58,10 +58,23 @@ class TestLearningRateTooHigh:
         made.update_norm[9:] = made.weight_norm[9:]
         assert learning_rate_too_high(case(made)) is None
 
-    def test_large_updates_of_a_run_that_trains_are_nobodys_business(self) -> None:
+    def test_large_updates_of_a_run_that_trains_are_a_warning_if_they_stay(self) -> None:
         made = residual_recording(steps=40)
-        made.update_norm[:] = 0.3 * made.weight_norm
+        made.update_norm[:16] = 0.3 * made.weight_norm[:16]
         assert learning_rate_too_high(case(made)) is None
+        made.update_norm[:] = 0.3 * made.weight_norm
+        found = learning_rate_too_high(case(made))
+        assert found is not None
+        assert found.severity == "warning"
+
+    def test_large_updates_after_a_spike_do_not_tell_why_the_loss_leapt(self) -> None:
+        made = residual_recording(steps=80)
+        made.loss[:] = 0.5 + 0.01 * np.random.default_rng(0).standard_normal(80)
+        made.loss[:10], made.loss[40:] = 2.0, 1.9
+        made.update_norm[40:] = 0.3 * made.weight_norm[40:]
+        assert learning_rate_too_high(case(made)) is None
+        made.update_norm[20:] = 0.3 * made.weight_norm[20:]
+        assert learning_rate_too_high(case(made)) is not None
 
     @pytest.mark.parametrize("level", [np.log(10), 60.0])
     def test_a_run_that_falls_to_guessing_or_rises(self, level: float) -> None:
