@@ -1,4 +1,9 @@
-"""What makes a page one self-contained document: its assets, the policy that lets it run these and nothing else, and its way to disk."""
+"""What makes a page one self-contained document: its assets, the policy that lets it run these and nothing else, and its way to disk.
+
+The markup is a template with escaping on; names from a file reach a page through it, or through ``figure_text`` and ``to_json``. The policy
+allows the page's own scripts and style sheet by their hashes and forbids all else, the network above all. The same values give the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,49 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import jinja2
 from markupsafe import Markup, escape
+from plotly.offline import get_plotlyjs
 
+from bnprobe import __version__
 from bnprobe.errors import UsageError
+from bnprobe.report.packing import to_json
 from bnprobe.report.wording import elide, number
 
 TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render_document(template: str, filters: Mapping[str, Callable[..., Any]], figures: Mapping[str, Any], **values: Any) -> str:
+    """Fill in a template of the folder.
+
+    Args:
+        template: its file name.
+        filters: what its text is passed through, beside ``prose`` and ``elide``.
+        figures: packed figures by the id of their place on the page.
+        values: what else it names.
+
+    Returns:
+        The page, with plotly, its style sheet, its script and the figures inside.
+    """
+    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"prose": prose, "elide": elide, **filters}
+    return environment.get_template(template).render(
+        values,
+        version=__version__,
+        policy=policy(scripts=[plotly, script], styles=[style, ""]),
+        plotly=Markup(plotly),
+        style=Markup(style),
+        script=Markup(script),
+        figures=Markup(to_json(figures)),
+    )
 
 
 def asset(name: str) -> str:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import jinja2
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
-from bnprobe import __version__
 from bnprobe.analyse.limits import estimates, searches
-from bnprobe.report.document import TEMPLATES, asset, policy, prose, write_document
+from bnprobe.report.document import render_document, write_document
 from bnprobe.report.figures.limits import courses, final_loss, predicted, share, survival
 from bnprobe.report.limits_story import caveats, interval_text, rate, stories
-from bnprobe.report.packing import pack, to_json
-from bnprobe.report.wording import elide, number
+from bnprobe.report.packing import pack
+from bnprobe.report.wording import number
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial, read_limits
 
 _FIRST_ATTRIBUTES = ("command", "script", "argv", "cwd", "created", "status", "steps", "seeds", "remedies", "rates")
@@ -35,7 +28,6 @@ def write_limits_page(path: Path, output: Path) -> None:
 
 def render_limits(limits: Limits) -> str:
     """Return the page's text."""
-    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
     found = searches(limits.trials)
     told = stories(limits)
     has_outcomes = any(trial.outcome != "failed" for trial in limits.trials) and 0 < limits.own_rate < math.inf
@@ -48,30 +40,24 @@ def render_limits(limits: Limits) -> str:
         **{name: figure for name, (_, figure) in foretold.items()},
         **{name: figure for name, (_, figure) in by_remedy.items()},
     }
-    return (
-        _environment()
-        .get_template("limits.html")
-        .render(
-            version=__version__,
-            limits=limits,
-            script_name=str(limits.attributes.get("script", limits.path.stem)),
-            headline=_headline(limits),
-            stories=told,
-            found=found,
-            own=limits.own_rate,
-            trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.notch)),
-            caveats=caveats(limits),
-            heights={name: int(figure.layout.height) for name, figure in figures.items()},
-            foretold={name: remedy for name, (remedy, _) in foretold.items()},
-            estimates=estimates(limits.predictions, found, limits.own_rate),
-            courses={name: remedy for name, (remedy, _) in by_remedy.items()},
-            attributes=_attribute_lines(limits),
-            policy=policy(scripts=[plotly, script], styles=[style, ""]),
-            plotly=Markup(plotly),
-            style=Markup(style),
-            script=Markup(script),
-            figures=Markup(to_json({name: {**pack(figure), "run": 0} for name, figure in figures.items()})),
-        )
+    return render_document(
+        "limits.html",
+        {"rate": rate, "interval": interval_text, "number": number, "layer": _layer},
+        {name: {**pack(figure), "run": 0} for name, figure in figures.items()},
+        limits=limits,
+        script_name=str(limits.attributes.get("script", limits.path.stem)),
+        headline=_headline(limits),
+        stories=told,
+        found=found,
+        own=limits.own_rate,
+        trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.notch)),
+        trial_rate=_trial_rate,
+        caveats=caveats(limits),
+        heights={name: int(figure.layout.height) for name, figure in figures.items()},
+        foretold={name: remedy for name, (remedy, _) in foretold.items()},
+        estimates=estimates(limits.predictions, found, limits.own_rate),
+        courses={name: remedy for name, (remedy, _) in by_remedy.items()},
+        attributes=_attribute_lines(limits),
     )
 
 
@@ -99,14 +85,3 @@ def _attribute_lines(limits: Limits) -> list[tuple[str, str]]:
     names = [name for name in _FIRST_ATTRIBUTES if name in limits.attributes]
     names += sorted(set(limits.attributes) - set(names))
     return [(name, str(limits.attributes[name])) for name in names if str(limits.attributes[name])]
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    filters: dict[str, Any] = {"prose": prose, "rate": rate, "interval": interval_text, "number": number, "elide": elide, "layer": _layer}
-    environment.filters |= filters
-    environment.globals["trial_rate"] = _trial_rate
-    return environment

@@ -1,26 +1,17 @@
-"""One self-contained page about one run or several: it works offline and sends nothing anywhere.
-
-The markup is a template with escaping on; names from a file reach the page through it, or through ``figure_text`` and ``to_json``. A
-content-security policy allows the page's own scripts and style sheet by their hashes and forbids all else, the network above all. The
-same runs give the same bytes.
-"""
+"""One self-contained page about one run or several: it works offline and sends nothing anywhere."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import jinja2
 from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
 
-from bnprobe import __version__
 from bnprobe.report.analysed import analyse_runs
-from bnprobe.report.document import TEMPLATES, asset, policy, prose, write_document
+from bnprobe.report.document import render_document, write_document
 from bnprobe.report.layer_table import layer_lines
-from bnprobe.report.packing import to_json
 from bnprobe.report.panels import panels_of
 from bnprobe.report.remedies import remedies_of
 from bnprobe.report.tolerance_story import story
@@ -52,50 +43,28 @@ def render(paths: Sequence[Path]) -> str:
     """Return the page's text."""
     runs = analyse_runs([read_run(path) for path in paths])
     panels = panels_of(runs)
-    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            version=__version__,
-            heading=" · ".join(analysed.label for analysed in runs),
-            policy=policy(scripts=[plotly, script], styles=[style, ""]),
-            plotly=Markup(plotly),
-            style=Markup(style),
-            script=Markup(script),
-            figures=Markup(to_json(panels.figures)),
-            runs=runs,
-            verdicts=[verdict(analysed) for analysed in runs],
-            comparison=comparison(runs) if len(runs) > 1 else [],
-            panels=panels,
-            tables=[layer_lines(analysed) for analysed in runs],
-            first_lines=FIRST_LINES,
-            first_events=FIRST_EVENTS,
-        )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "prose": prose,
+    filters: dict[str, Callable[..., Any]] = {
         "title": title,
         "evidence": evidence_lines,
         "dotted": _dotted,
-        "elide": elide,
         "plural": plural,
         "attributes": _attribute_lines,
         "remedies": remedies_of,
         "story": story,
     }
-    return environment
+    return render_document(
+        "page.html",
+        filters,
+        panels.figures,
+        heading=" · ".join(analysed.label for analysed in runs),
+        runs=runs,
+        verdicts=[verdict(analysed) for analysed in runs],
+        comparison=comparison(runs) if len(runs) > 1 else [],
+        panels=panels,
+        tables=[layer_lines(analysed) for analysed in runs],
+        first_lines=FIRST_LINES,
+        first_events=FIRST_EVENTS,
+    )
 
 
 def _dotted(name: str) -> Markup:
