@@ -104,6 +104,56 @@ class PixelTransformer(nn.Module):
         return y
 
 
+class ResidualMLP(nn.Module):
+    """Four residual blocks of two layers on the pixels."""
+
+    def __init__(self, norm: str) -> None:
+        super().__init__()
+        self.entry = nn.Linear(256, 64)
+        normalisation = nn.LayerNorm(64) if norm == "layer" else nn.Identity()
+        self.blocks = nn.ModuleList(nn.Sequential(normalisation, nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)) for _ in range(4))
+        self.classifier = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.entry(x.flatten(1))
+        for block in self.blocks:
+            x = x + block(x)
+        y: Tensor = self.classifier(x)
+        return y
+
+
+class RowRNN(nn.Module):
+    """One Elman layer that reads an image row by row; its states are averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(16, 64, batch_first=True)
+        self.classifier = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.classifier(self.rnn(x.squeeze(1))[0].mean(1))
+        return y
+
+
+def autoencoder(norm: str) -> nn.Sequential:
+    """Two convolutions down to 4x4 and two up again."""
+
+    def normalised(width: int) -> list[nn.Module]:
+        return [nn.BatchNorm2d(width)] if norm == "batch" else []
+
+    down = [nn.Conv2d(1, 8, 4, 2, 1), *normalised(8), nn.ReLU(), nn.Conv2d(8, 8, 4, 2, 1), *normalised(8), nn.ReLU()]
+    return nn.Sequential(*down, nn.ConvTranspose2d(8, 8, 4, 2, 1), *normalised(8), nn.ReLU(), nn.ConvTranspose2d(8, 1, 4, 2, 1))
+
+
+def separable_cnn(norm: str) -> nn.Sequential:
+    """Three depthwise convolutions, each followed by a pointwise one, and the mean at the end."""
+    layers: list[nn.Module] = [nn.Conv2d(1, 24, 3, 2, 1), nn.ReLU()]
+    for inputs, width, stride in ((24, 32, 1), (32, 48, 2), (48, 64, 1)):
+        normalisation = [nn.BatchNorm2d(width)] if norm == "batch" else []
+        layers += [nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs), nn.Conv2d(inputs, width, 1), *normalisation, nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
 def deep_mlp(inputs: int, outputs: int, norm: str, depth: int, width: int, activation: type[nn.Module]) -> nn.Sequential:
     """Hidden layers in a row."""
     normalisation = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}.get(norm)
@@ -134,6 +184,12 @@ def build(model: str, norm: str) -> nn.Module:
         "deep": lambda: deep_mlp(256, 10, norm, 10, 96, nn.ReLU),
         "regression": lambda: deep_mlp(4, 1, norm, 3, 64, nn.Tanh),
         "pooled": lambda: pooled_cnn(norm),
+        "sigmoid": lambda: deep_mlp(256, 10, norm, 1, 128, nn.Sigmoid),
+        "wide": lambda: deep_mlp(256, 10, norm, 2, 512, nn.ELU),
+        "resmlp": lambda: ResidualMLP(norm),
+        "rnn": RowRNN,
+        "autoencoder": lambda: autoencoder(norm),
+        "separable": lambda: separable_cnn(norm),
     }
     network: nn.Module = makers[model]()
     return network
@@ -143,6 +199,8 @@ def loss_of(model: str, network: nn.Module, images: Tensor, labels: Tensor) -> T
     """Return the loss of one batch."""
     if model == "unet":
         return F.mse_loss(network(images + 0.5 * torch.randn_like(images)), images)
+    if model == "autoencoder":
+        return F.mse_loss(network(images), images)
     if model == "vae":
         ink = (images - images.min()) / (images.max() - images.min())
         shown, mean, log_variance = network(ink)
@@ -171,6 +229,7 @@ def make_optimizer(name: str, network: nn.Module, rate: float) -> torch.optim.Op
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     models = ["unet", "mixer", "gru", "vae", "pixels", "tanh", "deep", "regression", "pooled"]
+    models += ["sigmoid", "wide", "resmlp", "rnn", "autoencoder", "separable"]
     parser.add_argument("--model", choices=models, default="unet")
     parser.add_argument("--optimizer", choices=["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"], default="sgd")
     parser.add_argument("--norm", choices=["none", "batch", "group", "layer"], default="none")
