@@ -122,8 +122,8 @@ def _of_stopping(found: StoppingRate | None) -> list[str]:
         return []
     low, high = found.interval
     return [
-        f"All {plural(found.steps, 'line probe')} together say that it would stop training somewhere above a rate of {number(found.rate)}, "
-        f"between {number(low)} and {number(high)}. {WORTH}"
+        f"All {plural(found.steps, 'line probe')} together put the rate above which it stops training between {number(low)} and "
+        f"{number(high)}, {number(found.rate)} in the middle. {WORTH}"
     ]
 
 

@@ -65,7 +65,8 @@ _PREDICTION = [
         ("prediction",),
         TEXT,
         "",
-        "curvature; line probe, loss rises; line probe, diverges; then ' with NAME' where the update was projected as NAME does",
+        "curvature; line probe, loss rises; line probe, diverges, then ' with NAME' where the update was projected as NAME does; "
+        "all line probes, training stops: one for the recording, at its last probe",
     ),
     Variable("prediction_step", ("prediction",), "i8", "1", "step at which it was made"),
     Variable("prediction_low", ("prediction",), "f8", "1", "learning rate that is predicted to hold at that step", "s_low x rate"),

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from bnprobe.analyse.stopping_rate import BATCH_NORMALISED, NORMALISED, PLAIN, SPREAD, StoppingRate, stopping_rate
+from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, Kind, StoppingRate, stopping_rate
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import LineProbe, Recording, residual_recording
 
 RATE = 0.1
+PLAIN = CONSTANTS["growing steps"]
 
 
 def probe(step: int, loss: float, points: dict[float, float], optimizer: str = "SGD", **others: str) -> LineProbe:
@@ -21,12 +22,11 @@ def steep(s_back: float) -> dict[float, float]:
     return {0.0: 1.0, s_back / 2: 0.5, s_back * 4: 4.0}
 
 
-def recording(*lines: LineProbe, norm: bool = False, steps: int = 60, momentum: float = 0.9) -> Recording:
+def recording(*lines: LineProbe, norm: bool = False, steps: int = 60) -> Recording:
     made = residual_recording(steps=steps, norm=norm)
     made.loss[:] = np.linspace(2.0, 1.0, steps)
     made.learning_rate[:] = RATE
     made.line_probes = list(lines)
-    made.by_step["momentum"] = np.full((steps, 1), momentum)
     return made
 
 
@@ -39,8 +39,8 @@ def known(run: Run) -> StoppingRate:
 def test_a_line_is_followed_until_the_loss_is_back_at_the_first() -> None:
     # The second probe begins at half the first loss: it is back where its ratio is 2, at 2 x s_back, not where its own loss rises.
     found = known(recording(probe(0, 2.0, steep(8.0)), probe(1, 1.0, steep(8.0))).run())
-    assert (found.kind, found.steps, found.step) == ("plain", 2, 1)
-    # The second stands for nine of ten steps.
+    assert (found.kind, found.steps, found.step) == ("growing steps", 2, 1)
+    # The second stands for all steps but one.
     assert found.rate == pytest.approx(PLAIN * 16.0 * RATE)
     assert found.interval == pytest.approx((found.rate / SPREAD, found.rate * SPREAD))
 
@@ -51,45 +51,30 @@ def test_a_loss_above_the_first_is_held_against_itself() -> None:
 
 
 def test_every_probe_stands_for_the_steps_until_the_next() -> None:
-    # Three probes at the first three steps do not outvote the one that stands for seven.
+    # Three probes at the first three steps do not outvote the one that stands for all others.
     lines = [probe(step, 2.0, steep(4.0)) for step in (0, 1, 2)] + [probe(3, 2.0, steep(16.0))]
     assert known(recording(*lines).run()).rate == pytest.approx(PLAIN * 16.0 * RATE)
 
 
-def test_late_steps_count_where_layers_are_normalised_and_not_elsewhere() -> None:
-    lines = [probe(0, 2.0, steep(2.0)), probe(10, 2.0, steep(32.0))]
-    assert known(recording(*lines).run()).rate == pytest.approx(PLAIN * 2.0 * RATE)
-    normalised = known(recording(*lines, norm=True).run())
-    assert normalised.kind == "normalised"
-    assert normalised.rate == pytest.approx(NORMALISED * 32.0 * RATE)
+def test_a_median_that_falls_between_two_is_their_geometric_middle() -> None:
+    found = known(recording(probe(0, 2.0, steep(2.0)), probe(30, 2.0, steep(32.0))).run())
+    assert found.rate == pytest.approx(PLAIN * 8.0 * RATE)
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "momentum", "first_step", "lift"),
+    ("optimizer", "norm", "kind"),
     [
-        ("AdamW", 0.9, 1.0, math.sqrt(19)),
-        ("Adam", 0.5, 1.0, math.sqrt(3)),
-        ("RMSprop", 0.0, 10.0, 10.0),
-        ("RMSprop", 0.6, 10.0, 8.0),
-        ("Adam", 0.9, 0.01, 1.0),  # not its first step: the recording began later
+        ("SGD", False, "growing steps"),
+        ("SGD", True, "growing steps, batch norm"),
+        ("AdamW", False, "adaptive steps"),
+        ("RMSprop", False, "adaptive steps"),
+        ("Adam", True, "adaptive steps, batch norm"),
     ],
 )
-def test_adaptive_steps_are_longest_at_first(optimizer: str, momentum: float, first_step: float, lift: float) -> None:
-    made = recording(probe(0, 2.0, steep(4.0), optimizer), momentum=momentum)
-    sizes = np.array([parameter["parameter_size"] for parameter in made.parameters], dtype=float)
-    made.update_norm[:] = first_step * RATE * np.sqrt(sizes)
-    found = known(made.run())
-    assert found.kind == "adaptive"
-    assert found.rate == pytest.approx(lift * 4.0 * RATE, rel=1e-5)
-
-
-def test_batch_norm_under_adam_has_a_constant_of_its_own() -> None:
-    made = recording(probe(0, 2.0, steep(4.0), "Adam"), norm=True, momentum=0.0)
-    sizes = np.array([parameter["parameter_size"] for parameter in made.parameters], dtype=float)
-    made.update_norm[:] = RATE * np.sqrt(sizes)
-    found = known(made.run())
-    assert found.kind == "batch-normalised"
-    assert found.rate == pytest.approx(BATCH_NORMALISED * 4.0 * RATE, rel=1e-5)
+def test_every_kind_of_training_has_a_constant_of_its_own(optimizer: str, norm: bool, kind: Kind) -> None:
+    found = known(recording(probe(0, 2.0, steep(4.0), optimizer), norm=norm).run())
+    assert found.kind == kind
+    assert found.rate == pytest.approx(CONSTANTS[kind] * 4.0 * RATE)
 
 
 def test_projections_failed_probes_and_what_comes_after_the_loss_was_lost_do_not_count() -> None:

@@ -67,6 +67,8 @@ WITHIN = 2.0
 SMALLEST, MEDIAN = "smallest of the first ten steps", "median of all"
 #: How each estimate's one number is made, and what it is set against.
 RULES = {"s_div": (SMALLEST, "diverges"), "s_crit": (SMALLEST, "fails"), "curvature": (SMALLEST, "fails"), "s_back": (MEDIAN, "fails")}
+#: The same, all set against the rate that no longer trains.
+RULES_FAILS = {name: (summary, "fails") for name, (summary, _) in RULES.items()}
 
 
 @dataclass(frozen=True)
@@ -382,6 +384,12 @@ class Result:
         return ratio(self.estimated.rate, self.intervals["fails"])
 
     @property
+    def middle(self) -> float:
+        """Geometric middle of what trials found."""
+        fails = self.intervals["fails"]
+        return math.sqrt(fails.trains_at * fails.fails_at)
+
+    @property
     def is_covered(self) -> bool:
         """Whether the interval of the one estimate reaches the one that trials found."""
         low, high = self.estimated.interval
@@ -434,11 +442,13 @@ def counts(results: list[Result]) -> Iterator[str]:
 
 def bracketed(results: list[Result]) -> str:
     """In how many trainings the interval that no longer trains reaches between the smallest s_crit and s_div of the first steps."""
-    found = 0
+    found, widths = 0, []
     for one in results:
         numbers, fails = {name: summaries(values) for name, values in estimates(one.run).items()}, one.intervals["fails"]
         found += numbers["s_crit"][SMALLEST] < fails.fails_at and fails.trains_at < numbers["s_div"][SMALLEST]
-    return f"the rate that no longer trains lies between s_crit and s_div in {found} of {len(results)}"
+        widths.append(numbers["s_div"][SMALLEST] / max(numbers["s_crit"][SMALLEST], sys.float_info.min))
+    apart = f"a factor of {statistics.median(widths):.2g} apart in the median"
+    return f"the rate that no longer trains lies between s_crit and s_div, {apart}, in {found} of {len(results)}"
 
 
 def agreed(results: list[Result]) -> Iterator[str]:
@@ -448,6 +458,12 @@ def agreed(results: list[Result]) -> Iterator[str]:
     yield f"the one estimate: within a factor {WITHIN:g} {sum(is_within(one) for one in ratios)} of {len(results)}"
     covered = sum(one.is_covered for one in results)
     yield f"its interval, a factor {SPREAD:g} either way, reaches that of the trials in {covered} of {len(results)}"
+    holds = sum(one.estimated.interval[0] < one.middle < one.estimated.interval[1] for one in results)
+    yield f"and holds the geometric middle of theirs in {holds}"
+    for name in ("s_crit", "s_back", "s_div"):
+        within = sum(is_within(one.ratios(RULES_FAILS.__getitem__)[name]) for one in results)
+        yield f"{name}: within a factor {WITHIN:g} {within} of {len(results)}"
+    yield bracketed(results)
     yield f"off by a factor of {math.exp(statistics.median(known)):.2g} in the median, {math.exp(max(known)):.2g} at worst"
 
 

@@ -29,16 +29,16 @@ def test_a_rate_that_was_too_high_is_told_with_what_a_projection_would_have_made
 def test_all_line_probes_together_name_the_rate_at_which_training_stops_and_what_that_has_been_worth() -> None:
     points = {0.0: 1.0, 2.0: 0.5, 16.0: 4.0}
     analysed = told(*(LineProbe(step, 0.1, (2.0, 4.0), points=points, loss=1000.0) for step in (0, 5)))
-    # Back at the first loss at s = 4; 0.8 x 4 x 0.1.
+    # Back at the first loss at s = 4, at a rate of 0.1.
     assert story(analysed)[-1] == (
-        "All 2 line probes together say that it would stop training somewhere above a rate of 0.32, between 0.123 and 0.832. " + WORTH
+        "All 2 line probes together put the rate above which it stops training between 0.093 and 1.72, 0.4 in the middle. " + WORTH
     )
 
 
 def test_without_points_or_a_way_back_nothing_is_said_of_where_training_stops() -> None:
     endless = LineProbe(0, 0.1, (2.0, 4.0), points={0.0: 1.0, 2.0: 0.5}, loss=1.0)
     for probe in (LineProbe(0, 0.1, (2.0, 4.0)), endless):
-        assert not any("stop training" in sentence for sentence in story(told(probe)))
+        assert not any("stops training" in sentence for sentence in story(told(probe)))
 
 
 def test_several_projections_stand_in_one_sentence() -> None:
