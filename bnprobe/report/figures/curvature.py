@@ -124,7 +124,7 @@ def _add_threshold(figure: go.Figure, probes: Probes) -> None:
 
 
 def _add_sharpness(figure: go.Figure, probes: Probes) -> None:
-    above = probes.sharpness > probes.threshold
+    above = (probes.sharpness > probes.threshold) & np.isfinite(probes.limit)  # under young second moments it means nothing
     figure.add_scatter(
         x=probes.steps,
         y=probes.sharpness,

@@ -98,6 +98,7 @@ def test_no_limit_is_drawn_or_told_of_second_moments_that_are_too_young() -> Non
     _, sharpness, _, _ = curvature(analysed, probes).data
     assert "no limit yet" in sharpness.customdata[0]
     assert "limit 0.05" in sharpness.customdata[1]
+    assert sharpness.marker.color == (LINE, ALARM)
 
 
 @pytest.mark.parametrize(
