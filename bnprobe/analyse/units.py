@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 #: Operations of bounded output, by the name of the module or of the operation that made a measured input.
 _TANH, _LOGISTIC = ("Tanh", "tanh"), ("Sigmoid", "sigmoid")
+#: Bounded at -1 and 1 unless told otherwise; plain recurrent layers may have a ReLU instead of a tanh.
+_WITHIN_ONE = ("RNN", "RNNCell", "Hardtanh", "hardtanh")
 
 
 def dead_share(run: Run) -> Array:
@@ -55,11 +57,12 @@ def remaining_slope(run: Run) -> Array:
 
     For y = tanh(x), dy/dx = 1 - y^2, whose mean is 1 - rms^2 exactly. For y = 1 / (1 + exp(-x)), dy/dx = y (1 - y) <= 1/4, whose mean is
     mean_c (m_c - m_c^2 - v_c): known where every channel was stored. A plain recurrent layer gives out what its tanh made.
+    For a tanh of straight pieces the slope is the share of values between its bounds, which is above 1 - rms^2, but small where that is.
     """
     result = np.full((run.steps, len(run.layers)), np.nan)
     for index, layer in enumerate(run.layers):
         made_by = layer.type if layer.role == "output" else str(run["layer_made_by"][index]).removesuffix("_")
-        if made_by in _TANH or (made_by in ("RNN", "RNNCell") and _is_within_one(run, index)):
+        if made_by in _TANH or (made_by in _WITHIN_ONE and _is_within_one(run, index)):
             result[:, index] = np.clip(1.0 - run["activation_rms"][:, index].astype(float) ** 2, 0.0, 1.0)
         elif made_by in _LOGISTIC:
             channels, rows = run.channel_slice(index), np.searchsorted(run["step"], run["snapshot"])

@@ -140,7 +140,8 @@ def mean_shift(case: Case) -> Finding | None:
 
 def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
-    early = case.kappa[case.measured_rows[: thresholds.COMMON_EARLY_STEPS], last]
+    steps = case.run["step"][case.measured_rows]
+    early = case.kappa[case.measured_rows[steps < steps[0] + thresholds.COMMON_EARLY_STEPS], last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
     rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
     return level >= _early_limit(case) and rises

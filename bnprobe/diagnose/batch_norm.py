@@ -26,7 +26,8 @@ _REUSED = "Cooijmans et al. 2017, Recurrent Batch Normalization (arXiv 1603.0902
 def batch_norm_small_batch(case: Case) -> Finding | None:
     """Batch norm takes its statistics from so few samples that they are mostly noise.
 
-    Looks at the samples of a forward, and at the values of a channel, from which batch statistics were taken. Looks like a learning
+    Looks at the samples of a forward, and at the values of a channel, from which batch statistics were taken; few samples of many places
+    count if they are two, the gap to evaluation is wide, or the run does poorly. Looks like a learning
     rate that is too high, as the loss stays noisy; there the batch is of ordinary size. Accumulation over several backward calls does
     not help, because each of them normalises by itself. Batch norm in evaluation mode takes no statistics, and is no case of it.
     """
@@ -39,7 +40,8 @@ def batch_norm_small_batch(case: Case) -> Finding | None:
     fewest = float(values.min())
     gap = float(robust.median(_late(case.run["batch_norm_gap"][:, layers])).max())
     by_values = fewest <= thresholds.FEW_VALUES
-    by_samples = samples <= thresholds.FEW_SAMPLES and gap >= thresholds.NOISY_STATISTICS
+    is_noisy = gap >= thresholds.NOISY_STATISTICS or case.does_poorly
+    by_samples = samples <= thresholds.FEW_SAMPLES / 2 or (samples <= thresholds.FEW_SAMPLES and is_noisy)
     if not (by_values or by_samples):
         return None
     first = int(layers[0])
@@ -117,7 +119,7 @@ def _other_data(case: Case) -> Finding | None:
     row, samples = int(rows[-1]), float(run["evaluation_batch_size"][rows[-1]])
     trained = _late(run["batch_norm_gap"][: row + 1, layers])
     found = met[row, layers].astype(float)
-    allowed = max(thresholds.EVALUATION_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
+    allowed = max(thresholds.EVALUATED_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
     with np.errstate(invalid="ignore"):
         wide = np.flatnonzero((found > allowed) & (found > thresholds.GAP_TIMES * robust.median(trained, axis=0)))
     if not wide.size:

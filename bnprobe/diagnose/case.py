@@ -21,10 +21,16 @@ Array = NDArray[np.float64]
 
 
 class Case:
-    """An analysed run. Rows are places on the step axis; `step` turns a row into the optimizer step that a person counts."""
+    """An analysed run. Rows are places on the step axis; `step` turns a row into the optimizer step that a person counts.
 
-    def __init__(self, run: Run) -> None:
+    Attributes:
+        run: the recording.
+        is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that does poorly.
+    """
+
+    def __init__(self, run: Run, is_suspected: bool = False) -> None:
         self.run = run
+        self.is_suspected = is_suspected
 
     # -- what happened --------------------------------------------------------------------------------------------------
 
@@ -72,7 +78,7 @@ class Case:
     def does_poorly(self) -> bool:
         """Whether the run is lost, stuck, or keeps most of its first loss: then less evidence is asked for, as something must be wrong."""
         course = self.course
-        if self.is_harmed or self.is_stuck:
+        if self.is_suspected or self.is_harmed or self.is_stuck:
             return True
         return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > thresholds.POOR_SHARE * abs(course.first)
 

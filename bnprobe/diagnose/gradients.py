@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.depth_profile import log10
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
@@ -19,12 +20,17 @@ def vanishing_gradients(case: Case) -> Finding | None:
     """Gradients shrink towards the input until the first layers no longer train.
 
     Looks for a gradient profile that falls by decades from the last layer to the first, through most of the run, and first layers that
-    move far less than the last, unless the run is stuck. Looks like frozen parameters; those have no gradient at all. An optimizer that
-    rescales each gradient hides the fall from the weights; where it trains so, nothing is reported.
+    move far less than the last, unless the run is stuck; or, in a run that does poorly, for one that falls as much from the last of
+    many calls of one module to the first, as in a recurrent network written by hand. Looks like frozen parameters; those have no
+    gradient at all. An optimizer that rescales each gradient hides the fall from the weights; where it trains so, nothing is reported.
     """
     if case.divergence is not None or case.first_row is None:
         return None
-    rows = [int(case.first_row), *case.measured_rows[[case.measured_rows.size // 2, -1]]]
+    return _falls_along_depth(case, case.first_row) or _falls_through_time(case, case.first_row)
+
+
+def _falls_along_depth(case: Case, first: int) -> Finding | None:
+    rows = [first, *case.measured_rows[[case.measured_rows.size // 2, -1]]]
     # One that is gone altogether, exactly zero, has no profile any more; then the earlier ones count.
     spans = [span for row in rows if (span := case.span(row, "activation_gradient"))]
     if not spans:
@@ -56,6 +62,43 @@ def vanishing_gradients(case: Case) -> Finding | None:
         fix=_let_through(case),
         source=_VANISHING,
     )
+
+
+def _falls_through_time(case: Case, row: int) -> Finding | None:
+    falls = {module: -growth for module, growth in _growth_over_calls(case, row).items()}
+    module = max(falls, key=lambda one: falls[one], default="")
+    if not case.does_poorly or not falls.get(module, 0.0) >= thresholds.THROUGH_TIME_DECADES:
+        return None
+    step = case.step(row)
+    return Finding(
+        id="vanishing-gradients",
+        severity="error" if case.is_stuck else "warning",
+        confidence=0.7,
+        layers=(module,),
+        step=step,
+        evidence=(
+            Evidence("fall of the activation gradient over the calls", falls[module], thresholds.THROUGH_TIME_DECADES, "decades", step),
+        ),
+        cause=f"The gradient shrinks by {decades(falls[module])} from the last call of {module} to the first, already at step {step}: what "
+        f"came early hardly counts; {loss_fate(case)}.",
+        fix="Start the recurrent weights near the identity, or use gates (LSTM, GRU) or shortcuts through time.",
+        source=_EXPLODING,
+    )
+
+
+def _growth_over_calls(case: Case, row: int) -> dict[str, float]:
+    """Activation gradient of the first of many calls of a module against that of the last, decades, by module."""
+    calls: dict[str, list[int]] = {}
+    for index, layer in enumerate(case.run.layers):
+        if layer.role == "output" and np.isfinite(case.run["activation_gradient_rms"][row, index]):
+            calls.setdefault(module_of(layer.name), []).append(index)
+    growth = {}
+    for module, indices in calls.items():
+        if len(indices) >= thresholds.CALLS_THROUGH_TIME:
+            ends = [min(indices, key=lambda one: case.run.layers[one].depth), max(indices, key=lambda one: case.run.layers[one].depth)]
+            first, last = log10(case.run["activation_gradient_rms"][row, ends])
+            growth[module] = float(first - last)
+    return {module: value for module, value in growth.items() if np.isfinite(value)}
 
 
 def _let_through(case: Case) -> str:
@@ -100,6 +143,8 @@ def _along_depth(case: Case) -> Finding | None:
 
 def _through_time(case: Case) -> Finding | None:
     row, head = case.first_row, case.last_layer
+    if row is not None and (found := _rises_over_calls(case, row)):
+        return found
     recurrent = [i for i, layer in enumerate(case.run.layers) if layer.kind == "recurrent" and (layer.role, layer.call) == ("output", 0)]
     if row is None or head is None or not recurrent:
         return None
@@ -118,6 +163,21 @@ def _through_time(case: Case) -> Finding | None:
         "gradient of the recurrent layer against the last", float(growth.max()), thresholds.THROUGH_TIME_DECADES, "decades", case.step(row)
     )
     return _finding(case, 0.8, (module_of(case.name(worst)),), case.step(row), (evidence,), cause)
+
+
+def _rises_over_calls(case: Case, row: int) -> Finding | None:
+    growth = _growth_over_calls(case, row)
+    module = max(growth, key=lambda one: growth[one], default="")
+    if not growth.get(module, 0.0) >= thresholds.THROUGH_TIME_DECADES:
+        return None
+    evidence = Evidence(
+        "growth of the activation gradient over the calls", growth[module], thresholds.THROUGH_TIME_DECADES, "decades", case.step(row)
+    )
+    cause = (
+        f"The gradient grows by {decades(growth[module])} from the last call of {module} to the first, already at the first step; "
+        f"{loss_fate(case)}."
+    )
+    return _finding(case, 0.8, (module,), case.step(row), (evidence,), cause)
 
 
 def _in_one_step(case: Case, end: int) -> Finding | None:

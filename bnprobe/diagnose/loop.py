@@ -156,7 +156,7 @@ def _kept(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) ->
     is_between = _is_behind_trained(case, layers)
     return Finding(
         id="frozen-parameters",
-        severity="warning" if case.is_stuck or is_between else "info",
+        severity="warning" if case.does_poorly or is_between else "info",
         confidence=0.7 if is_between else 0.6,
         layers=tuple(case.name(layer) for layer in layers[:3]),
         step=case.step(case.first_row),

@@ -44,10 +44,11 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 def weight_decay_too_strong(case: Case) -> Finding | None:
     """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
 
-    Looks for weights that have lost a third of their norm while the decay alone takes a noticeable share of them in every step, or,
-    where an adaptive optimizer divides it with the gradient, is a noticeable part of the gradient of every layer. Looks like a learning
-    rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean shift, for the biases are what is left; it
-    follows. Behind a normalisation weights may shrink without harm, but take thousands of steps for it.
+    Looks for weights that have lost a third of their norm, or some of it in a run that does poorly, while the decay alone takes a
+    noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
+    gradient of every layer. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
+    shift, for the biases are what is left; it follows. Behind a normalisation weights may shrink without harm, but take thousands of steps
+    for it.
     """
     run = case.run
     weights = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
@@ -59,13 +60,14 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     left = float(total[rows[-1]] / total[rows[0]])
     pulls = [(decay.pull(run, index, rows), index) for index in weights]
     pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
-    if not left < thresholds.SHRUNK or not pulls:
+    if not pulls:
         return None
     strongest, index = max(pulls, key=lambda one: one[0].each_step)
     against = min((pull.against_gradient for pull, _ in pulls if np.isfinite(pull.against_gradient)), default=float("nan"))
     is_fast = strongest.each_step >= thresholds.DECAY_PER_STEP and not strongest.is_adapted
     is_ruling = strongest.is_adapted and against > thresholds.DECAY_AGAINST_GRADIENT
-    if not (is_fast or is_ruling):
+    has_shrunk = left < thresholds.SHRUNK
+    if not ((is_fast and (has_shrunk or (case.does_poorly and left < 1))) or (is_ruling and has_shrunk)):
         return None
     parameter, step = run.parameters[index], case.step(int(rows[0]))
     evidence = [

@@ -127,8 +127,8 @@ def _feeds_a_layer(case: Case, layer: int) -> bool:
 
 
 def _limit(case: Case) -> float:
-    """A run that trains can spare half of a layer; one that is harmed cannot."""
-    return thresholds.DEAD_SHARE if case.is_harmed else thresholds.DEAD_POORLY_SHARE if case.does_poorly else thresholds.DEAD_LAYER_SHARE
+    """A run that trains can spare most of a layer; one that does poorly cannot."""
+    return thresholds.DEAD_SHARE if case.does_poorly else thresholds.DEAD_LAYER_SHARE
 
 
 def _is_dead(case: Case, layer: int) -> bool:

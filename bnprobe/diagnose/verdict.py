@@ -91,11 +91,13 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "dead-units": ("mean-shift", "vanishing-gradients", "learning-rate-too-low"),
     "learning-rate-too-high": (*_OF_STEP_SIZE, "saturated-units", "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
 }
+#: Confidence in a cause that less evidence speaks for than is asked for, at most.
+CANDIDATE_CONFIDENCE = 0.3
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
 def diagnose(run: Run) -> list[Finding]:
-    """Name what the recording shows, first the verdict, then other causes, then what follows from them.
+    """Name what the recording shows, first the verdict, then other causes, then what follows from them, then candidates.
 
     Args:
         run: a recorded run, complete or not.
@@ -111,7 +113,15 @@ def diagnose(run: Run) -> list[Finding]:
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
         return [health.healthy(case), *found]
-    return _rank(_link(found, case))
+    return _rank(_link(found, case)) + _candidates(run, {finding.id for finding in found})
+
+
+def _candidates(run: Run, found: set[str]) -> list[Finding]:
+    """Further causes for which there is less evidence, where something is known to be wrong: for information, the most certain first."""
+    case = Case(run, is_suspected=True)
+    others = [finding for name, cause in CAUSES.items() if name not in found and (finding := cause(case)) is not None]
+    shown = [replace(one, severity="info", confidence=min(one.confidence, CANDIDATE_CONFIDENCE)) for one in others]
+    return sorted(shown, key=lambda one: -one.confidence)
 
 
 def _link(found: list[Finding], case: Case) -> list[Finding]:

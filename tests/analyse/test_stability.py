@@ -76,6 +76,18 @@ class TestDivergence:
         assert found is not None
         assert found.step == 15
 
+    def test_a_leap_that_a_run_came_back_from_is_none(self) -> None:
+        made = residual_recording(steps=60)
+        made.loss[30] = 1e6
+        assert stability.divergence(read(made)) is None
+        made.loss[31:] = made.loss[0]
+        found = stability.divergence(read(made))
+        assert found is not None
+        assert found.step == 30
+        made = residual_recording(steps=60)
+        made.loss[5] = 1e6  # before it had learned anything that it could come back to
+        assert stability.divergence(read(made)) is not None
+
     def test_steps_need_not_start_at_zero(self) -> None:
         run = read(exploding_recording())
         run.variables["step"] = run["step"] + 100

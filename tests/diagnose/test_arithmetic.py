@@ -70,6 +70,22 @@ def calm_until(step: int) -> Recording:
     return made
 
 
+def test_what_is_divided_to_zero_in_float16() -> None:
+    made = residual_recording(steps=40)
+    scaled = made.layers[-1]
+    scaled.update(layer="classifier:input", layer_role="input", layer_made_by="mul", layer_dtype="float16")
+    zeros = np.zeros((40, len(made.layers)))
+    made.by_step["activation_zeros"] = zeros
+    assert half_precision_overflow(case(made)) is None
+    zeros[10:, -1] = np.linspace(0.05, 1.0, 30)
+    zeros[30:, -1] = 1.0
+    found = half_precision_overflow(case(made))
+    assert found is not None
+    assert (found.step, found.layers) == (10, ("classifier:input",))
+    scaled["layer_dtype"] = "float32"
+    assert half_precision_overflow(case(made)) is None
+
+
 class TestNumericalFault:
     def test_names_the_module_whose_forward_pass_gave_birth_to_it(self) -> None:
         made = calm_until(20)

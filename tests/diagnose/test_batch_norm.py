@@ -50,8 +50,8 @@ def test_data_of_an_evaluation_that_were_prepared_otherwise(findings: Findings) 
 
 
 def test_running_statistics_that_lag_behind_are_no_other_data() -> None:
-    made = with_gap(0.4)
-    met = np.where(np.isfinite(made.by_step["batch_norm_gap"]), 0.7, np.nan)
+    made = with_gap(0.38)
+    met = np.where(np.isfinite(made.by_step["batch_norm_gap"]), 0.74, np.nan)
     made.by_step["batch_norm_evaluation_gap"], made.by_step["evaluation_batch_size"] = met, np.full(60, 128.0)
     assert batch_norm_train_eval_gap(Case(made.run())) is None
     met *= 2
@@ -71,7 +71,8 @@ def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "values", "samples", "found"), [(0.8, 4, 4, True), (0.4, 256, 2, True), (0.1, 4096, 2, False), (0.4, 256, 32, False)]
+    ("gap", "values", "samples", "found"),
+    [(0.8, 4, 4, True), (0.4, 256, 4, True), (0.1, 4096, 4, False), (0.1, 4096, 2, True), (0.35, 256, 32, False)],
 )
 def test_few_values_or_few_samples(gap: float, values: float, samples: float, found: bool) -> None:
     assert (batch_norm_small_batch(Case(with_gap(gap, values, samples).run())) is not None) == found

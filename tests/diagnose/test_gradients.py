@@ -79,3 +79,38 @@ class TestExplodingGradients:
         made = residual_recording(steps=20)
         made.gradient_norm[12] *= 1e4
         assert exploding_gradients(case(made)) is None
+
+
+class TestThroughTime:
+    def called_often(self, decades: float) -> Recording:
+        """The convolutions are calls of one module, whose gradient grows by so many decades from the last to the first."""
+        made = residual_recording(steps=40)
+        calls = [layer for layer in made.layers if layer["layer_kind"] == "convolution"]
+        for call, layer in enumerate(calls):
+            index = made.layers.index(layer)
+            made.gradient.rms[:, index] = 1e-3 * 10 ** (decades * (1 - call / (len(calls) - 1)))
+            layer.update(layer="cell" if not call else f"cell:{call + 1}", layer_call=call, layer_kind="recurrent")
+        return made
+
+    def test_many_calls_of_one_module(self) -> None:
+        found = exploding_gradients(case(self.called_often(3.0)))
+        assert found is not None
+        assert (found.layers, found.step) == (("cell",), 0)
+        assert exploding_gradients(case(self.called_often(1.0))) is None
+
+    def test_a_fall_counts_where_the_run_does_poorly(self) -> None:
+        made = self.called_often(-3.0)
+        assert vanishing_gradients(case(made)) is None
+        made.loss[:] = np.log(10) + 1e-3 * np.random.default_rng(0).standard_normal(40)
+        found = vanishing_gradients(case(made))
+        assert found is not None
+        assert (found.layers, found.severity) == (("cell",), "error")
+
+    def test_a_recurrent_layer_against_the_one_behind_it(self) -> None:
+        made = residual_recording(steps=40)
+        made.layers[0]["layer_kind"] = "recurrent"
+        assert exploding_gradients(case(made)) is None
+        made.gradient_norm[:, 0] = 1e3 * made.gradient_norm[:, -1]
+        found = exploding_gradients(case(made))
+        assert found is not None
+        assert found.layers == ("conv1",)

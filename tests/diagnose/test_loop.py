@@ -118,6 +118,22 @@ class TestFrozenParameters:
         assert found is not None
         assert found.severity == "warning"
 
+    def test_norms_of_a_kept_backbone_may_ask_for_gradients_in_vain(self) -> None:
+        made = residual_recording(steps=40, norm=True)
+        made.loss[:] = np.log(10)
+        is_norm = np.array([layer["layer_kind"] == "normalisation" for layer in made.layers])
+        is_kept = np.array([layer["layer_kind"] == "convolution" for layer in made.layers])
+        for parameter in made.parameters:
+            parameter["parameter_group"] = 0 if parameter["parameter_layer"] == "classifier" else -1
+        made.by_snapshot["forgotten_elements"], made.by_snapshot["frozen_elements"] = 32.0 * is_norm, 432.0 * is_kept
+        found = frozen_parameters(case(made))
+        assert found is not None
+        assert (found.severity, found.evidence[0].what) == ("warning", "parameters that ask for no gradient")
+        made.by_snapshot["frozen_elements"] = 0.0 * is_kept  # a network that trains from scratch needs them
+        found = frozen_parameters(case(made))
+        assert found is not None
+        assert found.severity == "error"
+
     def test_an_optimizer_that_has_not_stepped_yet_says_nothing(self) -> None:
         made = residual_recording(steps=20)
         made.gradient_norm[:, 3] = np.nan

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import diagnose, verdict_line
-from bnprobe.diagnose.verdict import CAUSES, CONSEQUENCES
+from bnprobe.diagnose.verdict import CANDIDATE_CONFIDENCE, CAUSES, CONSEQUENCES
 from bnprobe.store.reader import read_run
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, exploding_recording, residual_recording
 
@@ -130,3 +130,15 @@ def test_a_mean_that_shifts_after_large_updates_follows_from_them_and_one_that_w
     found = {finding.id: finding for finding in diagnose(made.run())}
     assert found["mean-shift"].step >= found["learning-rate-too-high"].step > 0
     assert found["mean-shift"].follows_from == ("learning-rate-too-high",)
+
+
+def test_further_causes_with_less_evidence_come_last_and_for_information() -> None:
+    made = residual_recording(steps=40)
+    made.by_step["carried_gradient_norm"] = np.linspace(1.0, 9.0, 40)
+    made.update_norm[:6] = 0.3 * made.weight_norm[:6]
+    first, *others = diagnose(made.run())
+    assert first.id == "missing-zero-grad"
+    assert [(one.id, one.severity) for one in others] == [("learning-rate-too-high", "info")]
+    assert others[0].confidence <= CANDIDATE_CONFIDENCE
+    made.by_step["carried_gradient_norm"][:] = 0.0
+    assert [one.id for one in diagnose(made.run())] == ["healthy"]

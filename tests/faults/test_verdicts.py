@@ -18,7 +18,10 @@ from tests.observe.program_server import ProgramServer
 
 TUNED = [program for program in PROGRAMS if program.part == "tuned"]
 #: Programs whose cause is not the verdict, and why.
-MISSED: dict[str, str] = {}
+MISSED: dict[str, str] = {
+    "half_precision_overflow_energy": "the overflow happens inside a module, between two casts: float32 goes in and comes out, infinite",
+    "weight_decay_too_strong_forecaster": "the penalty is part of the loss, and the weights shrink little more than in sound networks",
+}
 #: One program of each cause, the first in the manifest that is not missed.
 QUICK = {program.cause: program.name for program in reversed(TUNED) if program.name not in MISSED}
 
