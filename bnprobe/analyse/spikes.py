@@ -40,17 +40,17 @@ class Spike:
 def spikes(run: Run, before: int, length: int, sigmas: float, times: float, single: float) -> list[Spike]:
     """Find spikes, in order of time, up to a divergence.
 
-    A spike begins where the loss leaves the losses before it, being above their median by ``sigmas`` deviations, ``times`` as large, and
-    larger than any of them; and where the median of the ``length`` losses from there on has left them, too. What is back at once is no
-    spike but a hard batch, unless a single loss is ``single`` times the level. Losses that are not positive have no ratio, and no spikes.
+    A spike begins where the loss leaves the losses before it, being above their median by ``sigmas`` deviations and ``times`` as large as
+    the largest of them; and where the median of the ``length`` losses from there on has left them, too. What is back at once is no spike
+    but a hard batch, unless a single loss is ``single`` times the largest. Losses that are not positive have no ratio, and no spikes.
 
     Args:
         run: the recording.
         before: losses that make the level.
         length: losses whose median has to be high.
         sigmas: deviations above the level.
-        times: ratio to the level.
-        single: ratio to the level, and to the largest loss before, from which a single loss makes a spike.
+        times: ratio to the largest loss before.
+        single: ratio to the largest loss before, from which a single loss makes a spike.
     """
     end = divergence(run)
     rows = np.flatnonzero(np.isfinite(run["loss"][: end.row if end is not None else None]))
@@ -60,7 +60,7 @@ def spikes(run: Run, before: int, length: int, sigmas: float, times: float, sing
     while place + length <= loss.size:
         recent = loss[place - before : place]
         level, width = float(np.median(recent)), float(robust.spread(recent))
-        limit = max(level + sigmas * width, times * level, float(recent.max()))
+        limit = max(level + sigmas * width, times * float(recent.max()))
         is_lasting = loss[place] > limit and np.median(loss[place : place + length]) > limit
         if recent.min() <= 0 or not (is_lasting or loss[place] > single * float(recent.max())):
             place += 1

@@ -116,11 +116,11 @@ def rising_loss(case: Case) -> Finding | None:
     loss = loss[np.isfinite(loss)]
     if case.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
         return None
-    if not (loss > 0).all() or not min(loss[-2:]) > thresholds.SPIKE_TIMES * loss[0]:
+    if not (loss > 0).all() or not min(loss[-2:]) > thresholds.ROSE_TIMES * loss[0]:
         return None
     sizes = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
     evidence = [
-        Evidence("last loss", float(loss[-1]), thresholds.SPIKE_TIMES * float(loss[0]), "as the loss", case.step(case.run.steps - 1))
+        Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", case.step(case.run.steps - 1))
     ]
     suspect, layers = "", tuple[str, ...]()
     if sizes.size and sizes.max() >= thresholds.LARGE_UPDATE_RATIO:

@@ -72,7 +72,7 @@ def loss_spike(case: Case) -> Finding | None:
     fate = f"it was back after {spike.length} steps" if spike.came_back else "it has not come back"
     others = f" ({len(found) - 1} smaller ones besides)" if len(found) > 1 else ""
     evidence = [
-        Evidence("highest loss of the spike", spike.loss, spike.level * thresholds.SPIKE_TIMES, "as the loss", spike.step),
+        Evidence("highest loss of the spike", spike.loss, None, "as the loss", spike.step),
         Evidence("rise above the losses before it", spike.rise, thresholds.SPIKE_SIGMAS, "deviations", spike.step),
     ]
     if mover is not None:

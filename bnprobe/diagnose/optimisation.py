@@ -17,7 +17,8 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     Looks for a loss that keeps most of its first value while the update ratio times the number of steps stays far below one. Looks like
     vanishing gradients; there the last layers still move. Looks like a collapse; there the weights have moved far.
     """
-    if not case.does_poorly or case.divergence is not None:
+    course = case.course
+    if not case.does_poorly or case.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
         return None
     ratio = case.update_ratio[case.measured_rows]
     moving = robust.median(ratio, axis=0)

@@ -151,10 +151,12 @@ DECAY_PER_STEP = 3e-3
 #: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in sound trainings, 1.2 and more.
 DECAY_AGAINST_GRADIENT = 0.1
 
-#: A spike rises above the median of the losses before it by this many deviations, to this many times it, and above the largest of them.
-#: Measured: at most 5 deviations and 1.6 times in sound trainings with batches of 32 and more.
+#: A spike rises above the median of the losses before it by this many deviations, and to this many times the largest of them, for the
+#: median of some losses. Measured: up to 2.1 times in sound trainings, 3 and more.
 SPIKE_SIGMAS = 8.0
-SPIKE_TIMES = 1.5
+SPIKE_TIMES = 2.3
+#: Last losses against the first, in a run that is too short for more, from which the loss has risen. Practice.
+ROSE_TIMES = 1.5
 #: A single loss this many times the largest before it is a spike even if the next is back. Measured: at most 2.2 in sound trainings, 39
 #: and more.
 SPIKE_SINGLE_TIMES = 10.0
