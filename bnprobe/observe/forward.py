@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -212,8 +212,10 @@ class ForwardTaps:
         batch_size, self._batch_size = self._batch_size, 0
         return taps, batch_size, evaluations
 
-    def take_modes(self, taps: Iterable[Tap], is_trained: Callable[[nn.Module], bool]) -> Modes | None:
+    def take_modes(self, taps: Sequence[Tap], is_trained: Callable[[nn.Module], bool]) -> Modes | None:
         """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
+        if not (taps or self._modes):
+            return None
         forwards = [one for one in {tap.forward for tap in taps} if (root := one.root()) is not None and is_trained(root)]
         counts = [self._modes.get(forward, (0, 0)) for forward in forwards]
         self._modes = {forward: count for forward, count in self._modes.items() if forward in self._waiting}

@@ -183,6 +183,8 @@ class ModuleCensus:
 
     def take_evaluations(self) -> int:
         """Return how many whole models ran without gradient since last asked, checkpointed training excluded; forget them."""
+        if not (self._evaluated or self._evaluated_parts or self._hidden):
+            return 0
         count = 0
         for entry, was_training in self._evaluated:
             module = entry.reference()

@@ -171,47 +171,58 @@ class ClosedStep:
 
     def row(self, axes: Axes) -> tuple[dict[str, Any], ChannelRow | None]:
         """Return the step's row and, where layers were measured, every channel."""
+        if self.is_bare and not self.step.observed:  # most steps, under a budget: nothing of what follows is theirs
+            return self._own_columns(self._arrived(iter(())), None), None
         vectors = iter(self._transfer.result() if self._transfer is not None else ())
         activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
         gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
         evaluated = [float(next(vectors)[0]) for _ in self.step.evaluation_gaps]
         carried = self._carried(vectors)
+        numbers = self._arrived(vectors)
+        row = self._own_columns(numbers, carried)
+        if evaluated:
+            self._add_evaluation(row, axes, evaluated)
+        if not self.step.observed:
+            return row, None
+        scale = numbers.scale or 1.0
+        self._add_updates(row, axes, updates, numbers.fused_scale or 1.0)
+        _add_signals(row, "activation", activations, 1.0)
+        _add_signals(row, "activation_gradient", gradients, scale)
+        self._add_batch_norms(row, axes, gaps)
+        signals = [("channel", 1.0, activations), ("channel_gradient", scale, gradients)]
+        whole = {**self._weight_columns(axes, updates), **self._untrained_columns(axes)}
+        return row, ChannelRow(self.step.number, signals, whole)
+
+    def _arrived(self, vectors: Iterator[Vector]) -> _Numbers:
         losses = [loss for loss in (_end_number(loss, vectors) for loss in self._losses) if loss is not None]
         rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
-        scale, fused_scale, skipped, clip_norm = (_end_number(value, vectors) for value in self._singles)
+        return _Numbers(sum(losses) if losses else None, rates, *(_end_number(value, vectors) for value in self._singles))
+
+    def _own_columns(self, numbers: _Numbers, carried: float | None) -> dict[str, Any]:
+        """Return the columns that every step has, whether or not its layers were measured."""
         step = self.step
         row: dict[str, Any] = {
             "step": step.number,
-            "loss": sum(losses) if losses else None,
+            "loss": numbers.loss,
             "wall_time": step.wall_time,
             "step_seconds": step.seconds,
             "observer_seconds": step.observer_seconds,
             "batch_size": step.batch_size or None,
             "micro_steps": step.micro_steps,
-            "skipped": int(bool(skipped)),
+            "skipped": int(bool(numbers.skipped)),
             "layers_observed": int(step.observed),
             "evaluations": step.evaluations if step.evaluations_seen else None,
-            "clip_norm": clip_norm,
-            "loss_scale": scale if scale is not None else fused_scale,
+            "clip_norm": numbers.clip_norm,
+            "loss_scale": numbers.scale if numbers.scale is not None else numbers.fused_scale,
             "carried_gradient_norm": carried,
             "squashed_twice": None if step.squashed_twice is None else int(step.squashed_twice),
         }
         if step.modes is not None:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
-        if rates:
-            self._add_groups(row, rates)
-        if evaluated:
-            self._add_evaluation(row, axes, evaluated)
-        if not step.observed:
-            return row, None
-        self._add_updates(row, axes, updates, fused_scale or 1.0)
-        _add_signals(row, "activation", activations, 1.0)
-        _add_signals(row, "activation_gradient", gradients, scale or 1.0)
-        self._add_batch_norms(row, axes, gaps)
-        signals = [("channel", 1.0, activations), ("channel_gradient", scale or 1.0, gradients)]
-        whole = {**self._weight_columns(axes, updates), **self._untrained_columns(axes)}
-        return row, ChannelRow(step.number, signals, whole)
+        if numbers.rates:
+            self._add_groups(row, numbers.rates)
+        return row
 
     def _carried(self, vectors: Iterator[Vector]) -> float | None:
         """Return the norm of the gradients that were in place, over the parameters that were then updated."""
@@ -298,6 +309,17 @@ class ClosedStep:
             if update.rows is not None:
                 columns["row_difference"][place] = update.rows[index]
         return {name: column for name, column in columns.items() if np.isfinite(column).any()}
+
+
+class _Numbers(NamedTuple):
+    """The step's own numbers on the host; what it does not have is None."""
+
+    loss: float | None
+    rates: dict[int, float]
+    scale: float | None
+    fused_scale: float | None
+    skipped: float | bool | None
+    clip_norm: float | None
 
 
 class _ArrivedUpdate(NamedTuple):
