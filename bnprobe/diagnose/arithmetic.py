@@ -78,7 +78,8 @@ def _overflow(case: Case) -> Finding | None:
     if layer is None or types[layer] != _HALF:
         return None
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
-    if reach < thresholds.NEAR_OVERFLOW and overflown is None:
+    is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
+    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not is_scaled:
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""

@@ -47,6 +47,12 @@ def test_only_what_came_near_the_end_of_float16_overflowed(dtype: str, largest: 
     assert (half_precision_overflow(made) is not None, numerical_fault(made) is not None) == (found == "half", found == "fault")
 
 
+def test_what_was_scaled_in_float16_was_scaled_by_what_overflowed() -> None:
+    made = in_type("float16", 4.0)
+    made.layers[10].update(layer_role="input", layer_made_by="div")
+    assert half_precision_overflow(case(made)) is not None
+
+
 def test_a_scaler_that_refuses_most_updates() -> None:
     made = residual_recording(steps=60)
     made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale
