@@ -97,9 +97,13 @@ def write_document(text: str, output: Path) -> None:
 
 
 def prose(text: str) -> Markup:
-    """Escape a sentence, set what stands between backticks as code, and 1.2e+06 as a power of ten."""
+    """Escape a sentence, set what stands between backticks as code, its options unbroken, and 1.2e+06 as a power of ten."""
     text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), elide(text))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub(r"`([^`]+)`", lambda found: f"<code>{_option_by_option(found[1])}</code>", str(escape(text))))
+
+
+def _option_by_option(code: str) -> str:
+    return re.sub(r"(?<!\S)-[\w-]+", r'<span class="option">\g<0></span>', code)
 
 
 def _hash(text: str) -> str:
