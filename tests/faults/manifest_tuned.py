@@ -15,18 +15,21 @@ TUNED: Catalogue = {
         "vgg": ((), (1, 20)),  # the warm-up reaches its peak at step 30
         "denoiser": ((), (18, 34)),
         "segmentation": ((), (0, 3)),
+        "languages": ((), (0, 8)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
         "language_model": ((), None),
         "autoencoder": ((), None),
         "segmentation": ((), None),
+        "pointer": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
         "residual": ((), (0, 2)),
         "decoder": ((), (0, 2)),
         "mixer": ((), (0, 2)),
+        "neighbour_sums": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -34,6 +37,7 @@ TUNED: Catalogue = {
         "cnn": ((), (0, 10)),
         "spectrum": ((), (0, 10)),
         "counts": ((), (0, 10)),
+        "atoms": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -41,6 +45,7 @@ TUNED: Catalogue = {
         "autoencoder": (("encoder.*",), (0, 3)),
         "signal": (("0*", "1", "2", "3", "4", "5", "6", "7", "8"), (0, 3)),
         "memory": (("cell*", "first*"), (0, 3)),
+        "heated_plate": (("layers.0", "layers.0:*", "layers.1", "layers.2", "layers.3", "layers.4", "act"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -48,6 +53,7 @@ TUNED: Catalogue = {
         "tanh": (("0*", "1*", "2", "3", "4", "5", "6", "7", "8", "9"), (0, 3)),
         "siren": (("0*", "1", "2", "3", "4", "5", "6"), (0, 3)),
         "oscillator": (("recurrent*",), (0, 3)),
+        "melody": (("cell*", "notes"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -55,6 +61,7 @@ TUNED: Catalogue = {
         "autoencoder": (("bn2", "up1:input"), (0, 3)),
         "detector": (("backbone.[0-5]", "backbone.[2-5]:input", "head:input"), (0, 3)),
         "bandit": (("two", "two_act", "out:input"), (0, 3)),
+        "hinges": (("relu", "basis", "mix:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -63,6 +70,7 @@ TUNED: Catalogue = {
         "cnn": (("conv1*",), (0, 0)),
         "gas": (("0*",), (0, 0)),
         "forecast": (("conv1*",), (0, 0)),
+        "recordings": (("front*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -70,6 +78,7 @@ TUNED: Catalogue = {
         "distance": (("distance*", "body.2*"), (0, 15)),
         "cross_entropy": (("*riterion*", "*CrossEntropy*"), (20, 151)),
         "squashed_policy": (("squash", "mean", "log_deviation"), (45, 75)),
+        "silent_sensor": (("statistics*", "classify:input", "act"), (63, 63)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -77,6 +86,7 @@ TUNED: Catalogue = {
         "rnn": (("rnn",), (0, 3)),
         "gated": (("[012].squash", "[012].open", "[012]"), (0, 3)),
         "attractor": (("[01].bound", "[01]"), (0, 3)),
+        "soft_tree": (("gate", "leaves:input"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -84,6 +94,7 @@ TUNED: Catalogue = {
         "cnn": ((), (1, 10)),
         "transformer": ((), (1, 10)),
         "two_tasks": ((), (1, 10)),
+        "quantiles": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -91,30 +102,35 @@ TUNED: Catalogue = {
         "transformer": (("*",), (0, 3)),
         "scaled_loss": (("7", "6", "5", "*oss*"), (0, 2)),
         "energy": (("0", "1:input", "1"), (0, 0)),
+        "gram_texture": (("gram", "gram:input", "head:input", "head.0:input"), (0, 1)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
         "cnn": (("fc*",), None),
         "lstm": (("lstm",), None),
         "recommender": (("user", "film"), None),
+        "operator": (("trunk.0", "trunk.2", "trunk.4"), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
         "cnn": (("conv1", "conv2"), (0, 0)),
         "gru": (("gru", "hidden"), (0, 0)),
         "graph": (("conv1", "conv2"), (0, 0)),
+        "echo": (("0*", "1*", "2*"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
         "cnn": (("fc2",), (0, 0)),
         "transformer": (("head",), (0, 0)),
         "tagger": (("probability", "out"), (0, 0)),
+        "pointer": (("score",), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
         "mlp": (("2", "4", "6", "8"), (0, 0)),
         "transformer": (("drop*", "encoder*"), (25, 26)),  # after the first epoch
         "pointset": (("points.*", "set.*"), (0, 0)),
+        "molecules": (("layers.*.norm",), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -122,6 +138,7 @@ TUNED: Catalogue = {
         "autoencoder": ((), (0, 30)),
         "forecaster": ((), (0, 30)),
         "signal": ((), (0, 30)),
+        "picture_field": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -129,24 +146,28 @@ TUNED: Catalogue = {
         "transformer": ((), (140, 142)),
         "ratings": ((), (121, 122)),
         "contrastive": ((), (85, 86)),
+        "missing_reading": ((), (120, 121)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
         "mlp": (("bn1", "bn2"), (0, 3)),
         "autoencoder": (("1", "4"), (0, 3)),
         "value": (("1", "4"), (0, 3)),
+        "gestures": (("norm1", "norm2"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
         "mlp": (("2", "5"), None),
         "residual": (("0.1", "*bn1", "*bn2"), None),
         "signal": (("[012].norm",), None),
+        "leftover": (("norm1", "norm2"), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
         "mlp": (("norms.0*",), (0, 0)),
         "recurrent": (("bn*",), (0, 0)),
         "siamese": (("norm*", "quiet_norm*"), (0, 0)),
+        "filter_bank": (("bn*",), (0, 0)),
     },
     HEALTHY: {
         name: ((), None)
@@ -168,6 +189,11 @@ TUNED: Catalogue = {
             "sparse_autoencoder",
             "variational_autoencoder",
             "warm_up",
+            "straight_through",
+            "perceptron_margin",
+            "growing_values",
+            "summed_counts",
+            "sign_units",
             "zero_branches",
             "idle_experts",
             "offset_loss",
