@@ -56,7 +56,7 @@ def half_precision_overflow(case: Case) -> Finding | None:
     """A number outgrew float16, which ends at 65504, although float32 or bfloat16 would hold it.
 
     Looks for the first value that is not finite in a signal of type float16 whose finite values come near the end of the type, in a
-    loss computed in it, in an update of float16 weights whose gradient was finite, or for a gradient scaler that refuses most updates.
+    module that receives float16 and gives out a wider type, in a loss computed in float16, in an update of float16 weights whose gradient was finite, or for a gradient scaler that refuses most updates.
     Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large before, the
     overflow follows from them.
     """
@@ -75,11 +75,12 @@ def _overflow(case: Case) -> Finding | None:
     row = int(min([end.row, *faulty[:1]]))
     birth, step = _birth(case, row), case.step(row)
     layer = birth.layer if birth.layer is not None else case.last_layer
-    if layer is None or types[layer] != _HALF:
+    if layer is None or not (types[layer] == _HALF or _receives_half(case, layer)):
         return None
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
     is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
-    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not is_scaled:
+    is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
+    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside):
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
@@ -157,6 +158,14 @@ def _reach(case: Case, row: int, birth: _Birth) -> float:
     scale = case.run["loss_scale"][rows] if prefix == "activation_gradient" else np.ones(rows.size)
     ends *= np.where(np.isfinite(scale), scale, 1.0)
     return float(np.nanmax(ends) / _HALF_LIMIT) if np.isfinite(ends).any() else float("nan")
+
+
+def _receives_half(case: Case, layer: int) -> bool:
+    """Whether the signal before a module's output is of type float16."""
+    here, layers = case.run.layers[layer], case.run.layers
+    before = [i for i, other in enumerate(layers) if other.model == here.model and other.depth < here.depth]
+    nearest = max(before, key=lambda i: layers[i].depth, default=None)
+    return nearest is not None and bool(case.run["layer_dtype"][nearest] == _HALF)
 
 
 def _overflown_weight(case: Case, row: int) -> str | None:

@@ -31,7 +31,8 @@ def symmetric_initialisation(case: Case) -> Finding | None:
     farthest = np.fmax.reduce(run["row_difference"][rows], axis=0)
     step, late = int(run["snapshot"][rows[0]]), int(run["snapshot"][rows[-1]])
     owners = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
-    reached = np.asarray(np.isfinite(run["parameter_gradient_norm"]).any(axis=0))
+    # Behind units that are dead nothing moves rows apart; rows of zeros are what keeps them dead.
+    reached = np.asarray((run["parameter_gradient_norm"] > 0).any(axis=0) | (run["weight_norm"] == 0).any(axis=0))
     equal = [
         index
         for index, parameter in enumerate(run.parameters)

@@ -45,7 +45,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 def weight_decay_too_strong(case: Case) -> Finding | None:
     """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
 
-    Looks for weights that have lost a third of their norm, or some of it in a run that does poorly, while the decay alone takes a
+    Looks for weights that had lost a third of their norm at some step, or some of it in a run that does poorly, while the decay alone takes a
     noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
     gradient of every layer. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
     shift, for the biases are what is left; it follows. Behind a normalisation weights may shrink without harm, but take thousands of steps
@@ -58,7 +58,8 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     if rows.size < thresholds.DEAD_STEPS:
         return None
     total = updates.total_norm(run["weight_norm"][:, weights])
-    left = float(total[rows[-1]] / total[rows[0]])
+    lowest = int(rows[np.argmin(total[rows])])
+    left = float(total[lowest] / total[rows[0]])
     pulls = [(decay.pull(run, index, rows), index) for index in weights]
     pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
     if not pulls:
@@ -72,7 +73,7 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         return None
     parameter, step = run.parameters[index], case.step(int(rows[0]))
     evidence = [
-        Evidence("norm of the weights against their first", left, thresholds.SHRUNK, "", case.step(int(rows[-1]))),
+        Evidence("norm of the weights against their first", left, thresholds.SHRUNK, "", case.step(lowest)),
         Evidence("weight decay", strongest.decay, None, "", step),
         Evidence("share of a weight that the decay takes in one step", strongest.each_step, thresholds.DECAY_PER_STEP, "", step),
         Evidence("decay against the gradient, where it is the least", against, thresholds.DECAY_AGAINST_GRADIENT, ""),

@@ -53,6 +53,15 @@ def test_what_was_scaled_in_float16_was_scaled_by_what_overflowed() -> None:
     assert half_precision_overflow(case(made)) is not None
 
 
+def test_what_overflowed_between_two_casts_came_in_as_float16() -> None:
+    made = in_type("float32", 4.0)
+    assert half_precision_overflow(case(made)) is None
+    made.layers[9]["layer_dtype"] = "float16"
+    found = half_precision_overflow(case(made))
+    assert found is not None
+    assert found.layers == (case(made).name(10),)
+
+
 def test_a_scaler_that_refuses_most_updates() -> None:
     made = residual_recording(steps=60)
     made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale

@@ -30,3 +30,12 @@ def test_a_weight_without_gradient_is_none() -> None:
     assert symmetric_initialisation(Case(made.run())) is not None
     made.gradient_norm[:, 2] = np.nan
     assert symmetric_initialisation(Case(made.run())) is None
+
+
+def test_equal_rows_behind_dead_units_are_no_copies_but_zeros_are() -> None:
+    made = residual_recording(steps=20)
+    made.by_snapshot["row_difference"] = np.where(np.arange(len(made.parameters)) == 2, 0.0, 1.0)
+    made.gradient_norm[:, 2] = 0.0
+    assert symmetric_initialisation(Case(made.run())) is None
+    made.weight_norm[:, 2] = 0.0
+    assert symmetric_initialisation(Case(made.run())) is not None

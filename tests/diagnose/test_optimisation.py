@@ -85,3 +85,8 @@ class TestWeightDecay:
     @pytest.mark.parametrize(("decay", "left", "found"), [(0.5, 0.2, True), (5e-4, 0.2, False), (0.5, 0.9, False)])
     def test_weights_that_shrink_at_the_pace_of_the_decay(self, decay: float, left: float, found: bool) -> None:
         assert (weight_decay_too_strong(Case(self.decaying(decay, left).run())) is not None) == found
+
+    def test_weights_that_came_back_had_shrunk(self) -> None:
+        made = self.decaying(0.5, 0.2)
+        made.weight_norm[30:] = 0.85 * made.weight_norm[0]
+        assert weight_decay_too_strong(Case(made.run())) is not None
