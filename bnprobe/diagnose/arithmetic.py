@@ -56,8 +56,9 @@ def half_precision_overflow(case: Case) -> Finding | None:
     """A number outgrew float16, which ends at 65504, although float32 or bfloat16 would hold it.
 
     Looks for the first value that is not finite in a signal of type float16 whose finite values come near the end of the type, in a
-    module that receives float16 and gives out a wider type, in a loss computed in float16, in an update of float16 weights whose gradient was finite, or for a gradient scaler that refuses most updates.
-    Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large before, the
+    module that receives float16 and gives out a wider type, in a loss computed in float16, in an update of float16 weights whose
+    gradient was finite, or for a gradient scaler that refuses most updates. Looks like a fault of the arithmetic; there the finite values
+    are small. Looks like a divergence: where updates were large before, the
     overflow follows from them.
     """
     return _overflow(case) or _refused_updates(case) or _divided_to_zero(case)

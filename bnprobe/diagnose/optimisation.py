@@ -45,8 +45,8 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 def weight_decay_too_strong(case: Case) -> Finding | None:
     """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
 
-    Looks for weights that had lost a third of their norm at some step, or some of it in a run that does poorly, while the decay alone takes a
-    noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
+    Looks for weights that had lost a third of their norm at some step, or some of it in a run that does poorly, while the decay alone takes
+    a noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
     gradient of every layer. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
     shift, for the biases are what is left; it follows. Behind a normalisation weights may shrink without harm, but take thousands of steps
     for it.
