@@ -57,16 +57,17 @@ def spikes(run: Run, before: int, length: int, sigmas: float, times: float, sing
     loss = run["loss"][rows].astype(float)
     found: list[Spike] = []
     place = before
-    while place + length <= loss.size:
+    while place < loss.size:
         recent = loss[place - before : place]
         level, width = float(np.median(recent)), float(robust.spread(recent))
         limit = max(level + sigmas * width, times * float(recent.max()))
-        is_lasting = loss[place] > limit and np.median(loss[place : place + length]) > limit
+        is_lasting = place + length <= loss.size and loss[place] > limit and np.median(loss[place : place + length]) > limit
         if recent.min() <= 0 or not (is_lasting or loss[place] > single * float(recent.max())):
             place += 1
             continue
         calm = max(level + sigmas / 2 * width, (1 + times) / 2 * level)
-        back = np.flatnonzero(robust.median(np.lib.stride_tricks.sliding_window_view(loss[place:], length)) <= calm)
+        windows = np.lib.stride_tricks.sliding_window_view(loss[place:], min(length, loss.size - place))
+        back = np.flatnonzero(robust.median(windows) <= calm)
         lasted = int(back[0]) + length // 2 if back.size else loss.size - place
         highest = float(loss[place : place + lasted].max())
         rise = (highest - level) / width if width > 0 else float("inf")

@@ -1,6 +1,6 @@
 """Stability in time: when a run diverged, whether it is stuck, and which layer left its own course first.
 
-Outcomes are those of the learning-rate trials: *trains*, *diverges* (a loss that is not finite, or above 1000 times the first),
+Outcomes are those of the learning-rate trials: *trains*, *diverges* (a loss that is not finite, or above 1000 times the first for good),
 *stuck* (the loss stays where it started or at chance level).
 """
 
@@ -25,6 +25,8 @@ DIVERGED_TIMES = 1000.0
 #: its first. Practice: a network that was lost does not learn on; one at the level of guessing is back at about its first loss.
 SURVIVED_AFTER = 20
 SURVIVED_SHARE = 0.75
+#: Losses that have to be seen after the rise.
+SURVIVED_FOR = 3
 #: Early steps that make a run's baseline: at most this many, and at most a quarter of what was observed.
 BASELINE_STEPS = 10
 BASELINE_SHARE = 4
@@ -97,7 +99,7 @@ def _came_back(loss: Array, first: float) -> bool:
     """Whether losses that rose far above the first, late enough, ended well below it."""
     with np.errstate(invalid="ignore"):
         high = np.flatnonzero(loss > DIVERGED_TIMES * first)
-    if not high.size or high[0] < SURVIVED_AFTER or high[-1] + 1 >= loss.size:
+    if not high.size or high[0] < SURVIVED_AFTER or high[-1] + SURVIVED_FOR >= loss.size:
         return False
     after = loss[high[-1] + 1 :]
     return float(robust.median(after[-max(1, int(after.size * LATE_SHARE)) :])) < SURVIVED_SHARE * first

@@ -17,6 +17,7 @@ one that did fit its own 36 trainings failed on fresh ones; both are told, with 
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -46,6 +47,7 @@ WORTH = (
 )
 #: What the calibration holds, and no other.
 _GROWING, _ADAPTIVE = ("SGD",), ("Adam", "AdamW", "RMSprop")
+_REMEDIES = {"msr"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def stopping_rate(run: Run) -> StoppingRate | None:
     None where nothing was probed, where more than one optimizer is at work, and for optimizers and remedies of which the calibration says
     nothing.
     """
-    kind, lost = _kind(run), divergence(run)
+    kind, lost = _kind(run) if _remedies(run) <= _REMEDIES else None, divergence(run)
     end = run.steps if lost is None else lost.step
     probed = _lines_before(run, end)
     if kind is None or not probed:
@@ -147,11 +149,20 @@ def _median(values: list[float], weights: list[int]) -> float:
     return math.sqrt(low * high) if math.isfinite(high) else low
 
 
+def _remedies(run: Run) -> set[str]:
+    """Names of the remedies that acted; of a file that tells them in no known way, a name that is none."""
+    try:
+        entries = json.loads(str(run.attributes.get("remedies", "[]")))
+        return {str(entry["specification"]).partition(":")[0] for entry in entries}
+    except (ValueError, TypeError, KeyError):
+        return {"unknown"}
+
+
 def _kind(run: Run) -> Kind | None:
     optimizers = {str(name) for name in run["probe_optimizer"]}
     if len(optimizers) != 1 or len({group.partition("[")[0] for group in run.groups}) > 1:
         return None
-    has_batch_norm = any(layer.type.startswith("BatchNorm") for layer in run.layers)
+    has_batch_norm = any("BatchNorm" in layer.type for layer in run.layers)
     if optimizers <= set(_GROWING):
         return "growing steps, batch norm" if has_batch_norm else "growing steps"
     if optimizers <= set(_ADAPTIVE):

@@ -25,7 +25,7 @@ Kind = Literal["rises", "lost", "curvature"]
 TAKEN = "taken"
 #: Share of their memory from which second moments can be held against a curvature.
 SETTLED = 1.0
-UNSETTLED = "the optimizer's second moments have not yet seen as many steps as they remember, 1 / (1 - beta2)"
+UNSETTLED = "the optimizer's second moments have not yet seen as many steps as they remember: 1 / (1 - beta2), of RMSprop 1 / (1 - alpha)"
 #: Relative; a limit that was found at the step itself is not missed by rounding.
 _ROUNDING = 1e-9
 

@@ -68,7 +68,8 @@ def remaining_slope(run: Run) -> Array:
             channels, rows = run.channel_slice(index), np.searchsorted(run["step"], run["snapshot"])
             mean, variance = run["channel_mean"][:, channels].astype(float), run["channel_variance"][:, channels].astype(float)
             known = rows < run.steps
-            result[rows[known], index] = 4.0 * (mean - mean**2 - variance)[known].mean(axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                result[rows[known], index] = 4.0 * (mean - mean**2 - variance)[known].mean(axis=1)
     return result
 
 

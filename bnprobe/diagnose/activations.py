@@ -109,6 +109,7 @@ def mean_shift(case: Case) -> Finding | None:
         return None
     kappa = case.kappa[row]
     limit = _early_limit(case) if from_start else thresholds.COMMON_MODE_FRACTION
+    deep_limit = thresholds.DEEP_EARLY_FRACTION if from_start else thresholds.SHIFTED_FRACTION
     since = case.first_row if from_start else int(case.measured_rows[shifted[case.measured_rows]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
     step = case.step(row)
@@ -125,7 +126,7 @@ def mean_shift(case: Case) -> Finding | None:
         layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
         step=case.step(since),
         evidence=(
-            Evidence("common-mode fraction of the deepest layers", float(deep[row]), thresholds.SHIFTED_FRACTION, "", step),
+            Evidence("common-mode fraction of the deepest layers", float(deep[row]), deep_limit, "", step),
             Evidence(f"common-mode fraction at {place}", float(kappa[last]), limit, "", step),
             Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
             Evidence("growth of the common part along depth", float(common[row]), float(dependent[row]), "decades per layer", step),

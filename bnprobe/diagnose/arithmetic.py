@@ -124,15 +124,16 @@ def _refused_updates(case: Case) -> Finding | None:
 
 
 def _divided_to_zero(case: Case) -> Finding | None:
-    """A float16 signal that was scaled, alive at first and exactly zero since: what it was divided by overflowed."""
+    """A float16 signal that was scaled, alive at first and nearly all zero to the end: what it was divided by overflowed."""
     made_by, zeros = case.run["layer_made_by"], case.run["activation_zeros"]
     scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (case.run["layer_dtype"] == _HALF)
     for layer in map(int, np.flatnonzero(scaled)):
         rows = case.measured_rows[np.isfinite(zeros[case.measured_rows, layer])]
-        gone = rows[zeros[rows, layer] >= thresholds.DEAD_LAYER_SHARE]
-        if gone.size < thresholds.DEAD_STEPS or gone[0] == rows[0]:
+        alive = np.flatnonzero(zeros[rows, layer] < thresholds.DEAD_LAYER_SHARE)
+        gone = rows[int(alive[-1]) + 1 :] if alive.size else rows
+        if gone.size < thresholds.DEAD_STEPS or zeros[rows[0], layer] >= thresholds.ALIVE_SHARE:
             continue
-        first = rows[zeros[rows, layer] >= zeros[rows[0], layer] + thresholds.NEAR_OVERFLOW][0]
+        first = rows[zeros[rows, layer] >= zeros[rows[0], layer] + thresholds.MORE_ZEROS][0]
         step, share = case.step(int(first)), float(zeros[gone[-1], layer])
         return Finding(
             id="half-precision-overflow",

@@ -180,14 +180,6 @@ class Case:
             rows = rows[finite.sum(axis=1) * 2 > self.profile.size]
         return int(rows[-1]) if rows.size else self.first_row
 
-    @cached_property
-    def peak_row(self) -> int | None:
-        """The measured row nearest to the highest loss before a divergence."""
-        loss = np.where(np.isfinite(self.run["loss"]), self.run["loss"], -np.inf)[: self.divergence.row if self.divergence else None]
-        if not loss.size or not self.measured_rows.size:
-            return None
-        return int(self.measured_rows[np.argmin(np.abs(self.measured_rows - int(np.argmax(loss))))])
-
     def step(self, row: int | None) -> int | None:
         """The optimizer step of a row."""
         return None if row is None else int(self.run["step"][row])

@@ -56,7 +56,7 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
         step=case.step(since),
         evidence=(
             Evidence("fall of the activation gradient over the depth", shown.decades, limit, "decades", case.step(shown.step)),
-            Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO),
+            Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO if moved else None),
         ),
         cause=cause,
         fix=_let_through(case),

@@ -60,16 +60,17 @@ def _squashing_layer(case: Case) -> int | None:
 def loss_spike(case: Case) -> Finding | None:
     """The loss rises suddenly and stays high for some steps, in a run that is not lost.
 
-    Looks for losses far above those right before, over several steps; of what was measured around that step it says what moved first: the
-    batch, the gradient of that step, or the update of the step before. Looks like the noise of small batches; there the next loss is
-    back. Looks like a divergence; there the loss does not come back. A rate that rises slowly raises the loss slowly.
+    Looks for losses far above those right before, over several steps, or for a single one further above them still; of what was
+    measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
+    like the noise of small batches; there the next loss is back, and the leap small. Looks like a divergence; there the loss does not
+    come back. A rate that rises slowly raises the loss slowly.
     """
     found = case.spikes
     if case.divergence is not None or not found:
         return None
     spike = max(found, key=lambda one: one.loss / one.level)
     mover = _first_mover(case, spike.row)
-    fate = f"it was back after {spike.length} steps" if spike.came_back else "it has not come back"
+    fate = f"it was back after {spike.length} step{'s' if spike.length > 1 else ''}" if spike.came_back else "it has not come back"
     others = f" ({len(found) - 1} smaller ones besides)" if len(found) > 1 else ""
     evidence = [
         Evidence("highest loss of the spike", spike.loss, None, "as the loss", spike.step),

@@ -73,11 +73,14 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         return None
     parameter, step = run.parameters[index], case.step(int(rows[0]))
     evidence = [
-        Evidence("norm of the weights against their first", left, thresholds.SHRUNK, "", case.step(lowest)),
+        Evidence("norm of the weights against their first", left, thresholds.SHRUNK if has_shrunk else 1.0, "", case.step(lowest)),
         Evidence("weight decay", strongest.decay, None, "", step),
         Evidence("share of a weight that the decay takes in one step", strongest.each_step, thresholds.DECAY_PER_STEP, "", step),
-        Evidence("decay against the gradient, where it is the least", against, thresholds.DECAY_AGAINST_GRADIENT, ""),
     ]
+    compared = ""
+    if np.isfinite(against):
+        evidence.append(Evidence("decay against the gradient, where it is the least", against, thresholds.DECAY_AGAINST_GRADIENT))
+        compared = f", and the decay of every layer is at least {times(against)} its gradient"
     return Finding(
         id="weight-decay-too-strong",
         severity="error" if case.does_poorly else "warning",
@@ -85,8 +88,8 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         layers=(parameter.layer,),
         step=step,
         evidence=tuple(evidence),
-        cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm has fallen to {percent(left)} of the "
-        f"first, and the decay of every layer is at least {times(against)} its gradient; {loss_fate(case)}.",
+        cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm fell to {percent(left)} of the "
+        f"first{compared}; {loss_fate(case)}.",
         fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
         source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
     )

@@ -30,7 +30,7 @@ class Outcome:
 def outcome(case: Case) -> Outcome:
     """Judge a run.
 
-    *Diverges*: the loss is not finite, or above 1000 times the first.
+    *Diverges*: the loss is not finite, or above 1000 times the first for good (``divergence``).
 
     *Stuck*: at its end the loss lies at the level of guessing, or has risen, or has not moved (``Case.is_stuck``), unless it is far below
     both its first value and the level of guessing, to which it may have leapt. Also stuck is a loss that falls, but only back to about

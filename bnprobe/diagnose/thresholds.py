@@ -69,7 +69,7 @@ STARVED_RATIO = 1.5e-2
 #: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
 #: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks; 3.6 over forty.
 EXPLODED_GRADIENT_DECADES = 2.3
-#: The same in a network without normalisation, which has no such factor. Measured: -2.6 to 0.4 in sound trainings of 3 to 40 layers, 1.6
+#: The same in a network without normalisation, which has no such factor. Measured: -2.6 to 0.6 in sound trainings of 3 to 40 layers, 1.6
 #: and more with weights drawn too wide.
 EXPLODED_PLAIN_GRADIENT_DECADES = 0.8
 #: Layers that growth from layer to layer needs to compound. Practice.
@@ -138,6 +138,9 @@ EVALUATING_STEPS = 2
 #: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
 #: which one value overflows lies within two decades of it.
 NEAR_OVERFLOW = 1e-2
+#: Share of zeros below which a signal was alive at first, and by which it has to grow to be on its way to none. Practice.
+ALIVE_SHARE = 0.5
+MORE_ZEROS = 1e-2
 #: Steps in which a gradient scaler may look for its scale. Practice: it starts at 2^16 and halves.
 SCALE_SEARCH_STEPS = 16
 #: Share of later updates that a scaler refuses, from which it is no search. Practice: it refuses one in 2000 once it is settled.
@@ -146,9 +149,9 @@ REFUSED_SHARE = 0.3
 #: Norm of the weights against their first, below which they have shrunk. Measured: 0.96 and more in sound trainings, 3e-3 to 0.4 under a
 #: decay that was too strong.
 SHRUNK = 0.7
-#: Share of a weight that its decay takes away in one step. Measured: up to 1e-3 in sound trainings; 0.02 to 0.3 where it was too strong.
+#: Share of a weight that its decay takes away in one step. Measured: up to 1e-3 in sound trainings; 0.06 to 0.3 where it was too strong.
 DECAY_PER_STEP = 3e-3
-#: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in sound trainings, 1.2 and more.
+#: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in sound trainings, 0.85 and more.
 DECAY_AGAINST_GRADIENT = 0.1
 
 #: A spike rises above the median of the losses before it by this many deviations, and to this many times the largest of them, for the
@@ -157,7 +160,7 @@ SPIKE_SIGMAS = 8.0
 SPIKE_TIMES = 2.3
 #: Last losses against the first, in a run that is too short for more, from which the loss has risen. Practice.
 ROSE_TIMES = 1.5
-#: A single loss this many times the largest before it is a spike even if the next is back. Measured: at most 2.2 in sound trainings, 39
+#: A single loss this many times the largest before it is a spike even if the next is back. Measured: at most 5.5 in sound trainings, 15
 #: and more.
 SPIKE_SINGLE_TIMES = 10.0
 #: A spike out of losses below this share of the first tells of itself, not of the steps before it. Practice.
@@ -179,7 +182,7 @@ FEW_SAMPLES = 4.0
 NOISY_STATISTICS = 0.3
 #: Gap between training and evaluation, in standard deviations, that chance does not explain: at least this, and this many times what
 #: as many independent values as there are samples would make. Measured: 0.05 to 0.23 in sound trainings of 50 samples and more, 0.2 to 0.35
-#: with 32; 0.55 to 2.9 with a momentum of 0.01 and less.
+#: with 32; 0.52 to 2.9 with a momentum of 0.01 and less.
 EVALUATION_GAP = 0.4
 #: The same for the data of an evaluation, which are of another draw. Measured at the last one: up to 0.69 in sound trainings, 0.8 and more
 #: where statistics or data were others.

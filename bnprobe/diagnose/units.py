@@ -33,10 +33,10 @@ _SATURATION = "Glorot, Bengio 2010, section 3: the derivative of a saturated uni
 def dead_units(case: Case) -> Finding | None:
     """Channels are zero for every input, step after step, so no gradient reaches what feeds them.
 
-    Looks for layers of which most channels are silent in every one of the last steps; only the output of an activation can die,
-    or a signal that no module produced and that was alive at first. Looks like sparse activity, where different channels are
-    silent for different batches. Where the units fell silent after updates that were large against the weights, the learning
-    rate is the cause.
+    Looks for layers of which most channels are silent in every one of the last steps; only the output of an activation can die, of a
+    module of the script's own that gives out nothing below zero, or a signal that no module produced and that was alive at first. Looks
+    like sparse activity, where different channels are silent for different batches. Where the units fell silent after updates that were
+    large against the weights, the learning rate is the cause.
     """
     dead = [layer for layer in range(len(case.run.layers)) if _is_dead(case, layer)]
     if not dead:
@@ -139,14 +139,13 @@ def _is_dead(case: Case, layer: int) -> bool:
         seen = case.run["activation_dead"][case.measured_rows, layer]
         is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
         return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
-    is_rectified = (
-        described.kind == "other" and described.depth > 0 and bool(np.nanmin(case.run["activation_min"][case.measured_rows, layer]) >= 0)
-    )
+    lowest = np.fmin.reduce(case.run["activation_min"][case.measured_rows, layer], initial=np.inf)
+    is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
     return described.kind == "activation" or is_rectified
 
 
 def _row_of_death(case: Case, layer: int) -> int:
-    """The first observed row from which on more than half of the channels stayed silent."""
+    """The first observed row from which on as many channels stayed silent as make a dead layer in a run that does poorly."""
     share = case.run["activation_dead"][:, layer]
     rows = case.measured_rows[np.isfinite(share[case.measured_rows])]
     alive = np.flatnonzero(share[rows] < thresholds.DEAD_SHARE)

@@ -73,7 +73,16 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "batch-norm-small-batch": ("batch-norm-train-eval-gap", "learning-rate-too-high", "mean-shift"),
     "half-precision-overflow": ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high"),
     "numerical-fault": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
-    "unscaled-input": tuple(one for one in CAUSES if one not in ("numerical-fault", "unscaled-input")),
+    "unscaled-input": (
+        *_OF_STEP_SIZE,
+        "learning-rate-too-high",
+        "learning-rate-too-low",
+        "saturated-units",
+        "vanishing-gradients",
+        "half-precision-overflow",
+        "weight-decay-too-strong",
+        "symmetric-initialisation",
+    ),
     "exploding-activations": (
         "exploding-gradients",
         "mean-shift",
@@ -120,7 +129,10 @@ def _candidates(run: Run, found: set[str]) -> list[Finding]:
     """Further causes for which there is less evidence, where something is known to be wrong: for information, the most certain first."""
     case = Case(run, is_suspected=True)
     others = [finding for name, cause in CAUSES.items() if name not in found and (finding := cause(case)) is not None]
-    shown = [replace(one, severity="info", confidence=min(one.confidence, CANDIDATE_CONFIDENCE)) for one in others]
+    shown = [
+        replace(one, severity="info", confidence=min(one.confidence, CANDIDATE_CONFIDENCE), cause=f"Less certain: {one.cause}")
+        for one in others
+    ]
     return sorted(shown, key=lambda one: -one.confidence)
 
 

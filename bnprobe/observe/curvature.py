@@ -3,7 +3,7 @@
 A probe measures the first backward of its step. Where several backward calls add up to one step, that one's Hessian stands for all of
 them, and their number is kept beside it. Which optimizers the step belongs to is only known at its end: a probe that took the wrong
 ones (a generator's backward reaches the critic, too) gives no number, and the next one like it is right. Adam and its like have no metric
-before their first step: the first probe of such a training waits for it, as a search in another metric would have to begin anew.
+before their first step: the first probe of such a training comes a step later, as a search in another metric would have to begin anew.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class CurvatureProbes:
         self._waits = False
         try:
             factor = 1.0 if scale is None else float(scale)
-            self._row.update(_columns(self._probe(losses, is_plain, factor, may_wait=step < self._every)))
+            self._row.update(_columns(self._probe(losses, is_plain, factor, may_wait=step == 0)))
         except CurvatureError as error:
             self._say(str(error))
         except _NoMetricYet:

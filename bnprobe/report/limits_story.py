@@ -143,8 +143,8 @@ def _predictions(limits: Limits) -> list[str]:
         "Predictions come from the recording of the trial at the script's own rate, seed 0. The curvature tells from which rate on a "
         "step on a quadratic would swing ever wider (2 over the sharpness, and its like for other optimizers); the line probe, how far "
         "the update of one step could be followed until the loss rises, or is a thousand times what it was. Both speak of one batch at "
-        "one step, and neither tells of a network that is stuck. Curvature under Adam and its like is left out until the optimizer "
-        "has made as many steps as its second moments remember, 1 / (1 - beta2): before, it says nothing.",
+        "one step, and neither tells of a network that is stuck. Curvature under Adam and RMSprop is left out until the "
+        "optimizer has made as many steps as its second moments remember, 1 / (1 - beta2) or 1 / (1 - alpha): before, it says nothing.",
         *(worth if any(one.estimate == TOGETHER for one in limits.predictions) else []),
     ]
 

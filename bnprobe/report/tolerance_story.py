@@ -118,11 +118,12 @@ def _projected(found: Sequence[Tolerance], step: int) -> str:
 
 def _of_stopping(found: StoppingRate | None) -> list[str]:
     """The one number, with what it has been worth."""
-    if found is None or math.isinf(found.rate):
+    if found is None or not math.isfinite(found.rate):
         return []
     low, high = found.interval
+    probes = f"All {found.steps} line probes together put" if found.steps > 1 else "The one line probe puts"
     return [
-        f"All {plural(found.steps, 'line probe')} together put the rate above which it stops training between {number(low)} and "
+        f"{probes} the rate above which it stops training between {number(low)} and "
         f"{number(high)}, {number(found.rate)} in the middle. {WORTH}"
     ]
 

@@ -37,6 +37,12 @@ def test_one_that_does_not_come_back() -> None:
     assert spike.length == 30
 
 
+@pytest.mark.parametrize("place", [58, 59])
+def test_one_at_the_very_end(place: int) -> None:
+    (spike,) = spikes(with_losses((place, 50.0)), 20, 3, 8.0, 1.5, 10.0)
+    assert (spike.row, spike.loss, spike.came_back) == (place, 50.0, False)
+
+
 def test_losses_of_both_signs_have_none() -> None:
     assert spikes(with_losses((25, -1.0), (30, 4.0), (31, 5.0), (32, 3.0)), 20, 3, 8.0, 1.5, 10.0) == []
 

@@ -106,3 +106,12 @@ def test_a_loss_below_zero_is_followed_by_its_differences() -> None:
 )
 def test_there_is_no_estimate_of_what_the_calibration_does_not_hold(lines: tuple[LineProbe, ...]) -> None:
     assert stopping_rate(recording(*lines).run()) is None
+
+
+@pytest.mark.parametrize(
+    ("remedies", "is_known"), [('[{"specification": "msr"}]', True), ('[{"specification": "clip-norm:max=1"}]', False), ("{", False)]
+)
+def test_there_is_none_under_remedies_that_were_not_calibrated(remedies: str, is_known: bool) -> None:
+    made = recording(probe(0, 2.0, steep(4.0)))
+    made.attributes["remedies"] = remedies
+    assert (stopping_rate(made.run()) is not None) == is_known

@@ -99,6 +99,9 @@ def test_what_is_divided_to_zero_in_float16() -> None:
     assert (found.step, found.layers) == (10, ("classifier:input",))
     scaled["layer_dtype"] = "float32"
     assert half_precision_overflow(case(made)) is None
+    scaled["layer_dtype"] = "float16"
+    zeros[:, -1] = np.linspace(0.896, 0.904, 40)
+    assert half_precision_overflow(case(made)) is None
 
 
 class TestNumericalFault:

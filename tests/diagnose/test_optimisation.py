@@ -86,6 +86,14 @@ class TestWeightDecay:
     def test_weights_that_shrink_at_the_pace_of_the_decay(self, decay: float, left: float, found: bool) -> None:
         assert (weight_decay_too_strong(Case(self.decaying(decay, left).run())) is not None) == found
 
+    def test_a_gradient_of_zero_has_no_ratio(self) -> None:
+        made = self.decaying(0.5, 0.2)
+        made.gradient_norm[:] = 0.0
+        found = weight_decay_too_strong(Case(made.run()))
+        assert found is not None
+        assert "NaN" not in found.cause and "nan" not in found.cause
+        assert all(np.isfinite(one.value) for one in found.evidence)
+
     def test_weights_that_came_back_had_shrunk(self) -> None:
         made = self.decaying(0.5, 0.2)
         made.weight_norm[30:] = 0.85 * made.weight_norm[0]

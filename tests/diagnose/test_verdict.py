@@ -140,5 +140,20 @@ def test_further_causes_with_less_evidence_come_last_and_for_information() -> No
     assert first.id == "missing-zero-grad"
     assert [(one.id, one.severity) for one in others] == [("learning-rate-too-high", "info")]
     assert others[0].confidence <= CANDIDATE_CONFIDENCE
+    assert others[0].cause.startswith("Less certain: ")
     made.by_step["carried_gradient_norm"][:] = 0.0
     assert [one.id for one in diagnose(made.run())] == ["healthy"]
+
+
+def test_large_inputs_do_not_explain_gradients_that_are_never_cleared() -> None:
+    made = residual_recording(steps=40)
+    made.activation.rms[:, 0] = 100.0
+    made.by_step["carried_gradient_norm"] = np.linspace(1.0, 9.0, 40)
+    found = {one.id: one for one in diagnose(made.run())}
+    assert found["missing-zero-grad"].follows_from == ()
+
+
+def test_a_leap_at_the_very_end_is_not_healthy() -> None:
+    made = residual_recording(steps=80)
+    made.loss[78] *= 1e6
+    assert diagnose(made.run())[0].id != "healthy"
