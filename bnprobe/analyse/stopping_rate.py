@@ -17,7 +17,6 @@ one that did fit its own 36 trainings failed on fresh ones; both are told, with 
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +24,7 @@ from typing import Literal
 import numpy as np
 
 from bnprobe.analyse.lines import Line, lines
+from bnprobe.analyse.remedies import remedies_of
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.tolerance import TAKEN
 from bnprobe.store.reader import Run
@@ -150,12 +150,7 @@ def _median(values: list[float], weights: list[int]) -> float:
 
 
 def _remedies(run: Run) -> set[str]:
-    """Names of the remedies that acted; of a file that tells them in no known way, a name that is none."""
-    try:
-        entries = json.loads(str(run.attributes.get("remedies", "[]")))
-        return {str(entry["specification"]).partition(":")[0] for entry in entries}
-    except (ValueError, TypeError, KeyError):
-        return {"unknown"}
+    return {one.specification.partition(":")[0] for one in remedies_of(run)}
 
 
 def _kind(run: Run) -> Kind | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bnprobe.analyse.remedies import remedies_of
 from bnprobe.analyse.stability import Departure, Divergence, departures, divergence, first_departure
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
-from bnprobe.report.remedies import remedies_of
 from bnprobe.store.reader import Run
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from bnprobe.analyse.remedies import remedies_of
 from bnprobe.report.analysed import analyse_runs
 from bnprobe.report.document import render_document, write_document
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.panels import panels_of
-from bnprobe.report.remedies import remedies_of
 from bnprobe.report.tolerance_story import story
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
 from bnprobe.report.wording import elide, plural

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from bnprobe.analyse.remedies import remedies_of
 from bnprobe.diagnose import Evidence, Finding
 from bnprobe.diagnose.wording import with_unit
 from bnprobe.report.analysed import AnalysedRun
-from bnprobe.report.remedies import remedies_of
 from bnprobe.report.wording import ending, number, plural
 
 Tone = Literal["error", "warning", "info"]

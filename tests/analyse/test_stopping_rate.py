@@ -109,7 +109,8 @@ def test_there_is_no_estimate_of_what_the_calibration_does_not_hold(lines: tuple
 
 
 @pytest.mark.parametrize(
-    ("remedies", "is_known"), [('[{"specification": "msr"}]', True), ('[{"specification": "clip-norm:max=1"}]', False), ("{", False)]
+    ("remedies", "is_known"),
+    [('[{"specification": "msr"}]', True), ('[{"specification": "clip-norm:max=1"}]', False), ("[" * 100_000, True)],
 )
 def test_there_is_none_under_remedies_that_were_not_calibrated(remedies: str, is_known: bool) -> None:
     made = recording(probe(0, 2.0, steep(4.0)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bnprobe.report.remedies import MOST_NAMED, remedies_of
+from bnprobe.analyse.remedies import MOST_NAMED, remedies_of
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import residual_recording
 
