@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches, untraced
-from bnprobe.observe.privacy import holds_numbers, unwatched
+from bnprobe.observe.privacy import at_hand, unwatched
 
 
 class BackwardTaps:
@@ -127,8 +127,8 @@ class BackwardTaps:
 
     def _loss(self, tensors: Any) -> torch.Tensor | float | None:
         """Return the scalar that is descended, unscaled: the sum where there are several. A copy: some scripts change it in place."""
-        if self._scale is None and type(tensors) is torch.Tensor and tensors.is_cpu and tensors.numel() == 1 and holds_numbers(tensors):
-            return float(tensors.item())
+        if self._scale is None and type(tensors) is torch.Tensor and tensors.numel() == 1:
+            return at_hand(tensors)
         sequence = _sequence(tensors)
         if not sequence or any(tensor.numel() != 1 for tensor in sequence):
             self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")

@@ -7,11 +7,14 @@ written down channel by channel.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.flight import FlightRecorder
+from bnprobe.observe.forward import Tap
+from bnprobe.observe.open_step import OpenStep, own_columns
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ChannelRow, ClosedStep
 from bnprobe.store.writer import RunWriter
@@ -33,12 +36,12 @@ class Delivery:
         faults: where a step goes that cannot be made a row.
 
     Attributes:
-        last_row: the step that was delivered last.
+        last_step: the step that was delivered last.
         is_lost: whether a step was taken from a loss that is not finite or a thousand times the first.
     """
 
     def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults) -> None:
-        self.last_row: dict[str, Any] | None = None
+        self.last_step: OpenStep | None = None
         self.is_lost = False
         self._writer = writer
         self._axes = axes
@@ -46,19 +49,20 @@ class Delivery:
         self._faults = faults
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
-        self._bare: list[ClosedStep] = []
+        self._bare: list[OpenStep] = []
         self._first_loss = math.nan
         self._first_rms: Any = None
+        self._last_rms: Any = None
         self._diverged = False
 
-    def take(self, closed: ClosedStep) -> None:
-        """Take a step. Its numbers may still be on their way from an accelerator; they are not waited for."""
+    def take(self, step: OpenStep, taps: Sequence[Tap] = ()) -> None:
+        """Take a step and its measured signals. Its numbers may still be on their way from an accelerator; they are not waited for."""
         self._deliver_travelling()
-        if closed.is_bare:
-            self._gather(closed)
+        if not taps and step.is_bare:
+            self._gather(step)
             return
         self._deliver_bare()
-        self._travelling = closed
+        closed = self._travelling = ClosedStep(step, taps)
         if not closed.is_asynchronous:
             self._deliver_travelling()
 
@@ -77,7 +81,7 @@ class Delivery:
 
     def worst_layer(self) -> tuple[str, float]:
         """Return the layer that is furthest from where it began, and how far: log10 of its activation rms over the first."""
-        rms = (self.last_row or {}).get("activation_rms")
+        rms = self._last_rms
         if rms is None:
             return "", math.nan
         if self._first_rms is None or len(self._first_rms) < len(rms):
@@ -89,22 +93,24 @@ class Delivery:
                 worst, value = name, change
         return worst, value
 
-    def _gather(self, closed: ClosedStep) -> None:
+    def _gather(self, step: OpenStep) -> None:
         """Keep a step of which nothing was measured for a moment: rows are made together, which disturbs fewer steps."""
-        self._bare.append(closed)
-        if closed.loss is not None:
-            self._judge(closed.step.number, closed.loss, was_skipped=closed.was_skipped)
-        if len(self._bare) >= BARE_STEPS or closed.step.wall_time - self._bare[0].step.wall_time > BARE_SECONDS:
+        self._bare.append(step)
+        if step.loss is not None:
+            self._judge(step.number, step.loss, was_skipped=bool(step.skipped))
+        if len(self._bare) >= BARE_STEPS or step.wall_time - self._bare[0].wall_time > BARE_SECONDS:
             self._deliver_bare()
 
     def _deliver_bare(self) -> None:
+        if not self._bare:
+            return
         steps, self._bare = self._bare, []
-        for closed in steps:
-            if (made := self._row(closed)) is not None:
-                self._writer.append_step(made[0])
-                self.last_row = made[0]
-        if steps:
-            self._writer.burst_if_due()
+        try:
+            self._writer.append_steps(len(steps), own_columns(steps))
+        except Exception as error:
+            self._faults.report(f"steps {steps[0].number} to {steps[-1].number}", error)
+        self.last_step, self._last_rms = steps[-1], None
+        self._writer.burst_if_due()
 
     def _row(self, closed: ClosedStep) -> tuple[dict[str, Any], ChannelRow | None] | None:
         try:
@@ -122,7 +128,7 @@ class Delivery:
             return
         row, channels = made
         self._writer.append_step(row)
-        self.last_row = row
+        self.last_step, self._last_rms = closed.step, row.get("activation_rms")
         if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):
             self._writer.append_snapshot(channels.columns(self._axes))
         if row["loss"] is not None:

@@ -28,7 +28,8 @@ from bnprobe.observe.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import Tap
 from bnprobe.observe.modules import ModuleCensus
-from bnprobe.observe.optimizers import Optimizer, group_settings
+from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.parameter_groups import group_settings
 from bnprobe.observe.parameters import trained_parameters
 from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.probe_channels import Point, Signal, Signals, rows
@@ -270,7 +271,7 @@ class LineProbing:
             descended = self._loss_of(held)
             if descended is None or descended.replay is None:
                 return
-            update = _Update(descended, float(group_settings(optimizer.param_groups[0])[0]))
+            update = _Update(descended, float(group_settings(optimizer.param_groups[0]).rate))
             for earlier in self._updates.values():
                 update.before.update(earlier.before)
                 if earlier.descended is descended:

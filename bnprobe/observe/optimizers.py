@@ -130,20 +130,3 @@ class OptimizerTaps:
             return result
 
         return step
-
-
-def group_settings(group: dict[str, Any]) -> tuple[Any, float, float]:
-    """Return (learning rate, momentum or beta1, weight decay) of a parameter group; the rate may be a tensor, what is absent is NaN."""
-    betas = group.get("betas")
-    momentum = group.get("momentum", betas[0] if betas else float("nan"))
-    rate = group.get("lr", float("nan"))
-    if isinstance(rate, torch.Tensor):
-        rate = rate.detach().clone()  # a scheduler changes it in place
-    return rate, _number(momentum), _number(group.get("weight_decay", float("nan")))
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        return float("nan")

@@ -49,5 +49,12 @@ def holds_numbers(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
 
 
+def at_hand(number: torch.Tensor) -> torch.Tensor | float:
+    """Return a number that lies in a tensor: itself where that costs no waiting, a copy elsewhere. The tensor may change in place."""
+    if type(number) is torch.Tensor and number.is_cpu and number.numel() == 1 and holds_numbers(number):
+        return float(number.item())
+    return number.detach().clone()
+
+
 def _own_attributes(kind: type) -> set[str]:
     return {name for base in kind.__mro__ if base not in (torch.Tensor, object) for name in vars(base)}

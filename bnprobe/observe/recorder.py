@@ -36,13 +36,14 @@ from bnprobe.observe.forward import ForwardTaps, Tap, TapKey
 from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.loss_graph import squashes_twice
 from bnprobe.observe.modules import ModuleCensus
-from bnprobe.observe.optimizers import Optimizer, OptimizerTaps, group_settings
+from bnprobe.observe.open_step import OpenStep
+from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
+from bnprobe.observe.parameter_groups import GroupReader
 from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_parameters
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.privacy import unwatched
+from bnprobe.observe.privacy import at_hand, unwatched
 from bnprobe.observe.schedule import Schedule
-from bnprobe.observe.step import ClosedStep, OpenStep
 from bnprobe.observe.surgery import Surgery
 from bnprobe.observe.untrained import find_untrained
 from bnprobe.store.writer import RunWriter
@@ -97,6 +98,7 @@ class Recorder:
         self._curvature = self._curvature_probes() if options.curvature else None
         self._schedule = Schedule(options.every, options.budget, options.free_seconds)
         self._axes = Axes(self._writer, self._census)
+        self._groups = GroupReader(self._axes)
         self._meter = UpdateMeter()
         self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
         self._step = OpenStep(0, observed=True)
@@ -326,15 +328,15 @@ class Recorder:
         self._counts_backwards = False
         self._backwards_without_step = 0
         with self._faults.guard(f"optimizer {type(optimizer).__name__}"), unwatched():
-            self._note_groups(optimizer)
+            self._note_groups(step, optimizer)
             if step.observed:
                 parameters = trained_parameters(optimizer.param_groups)
                 step.updates.append(self._meter.before(parameters))
             elif self._schedule.watches_gradients():
                 self._watch_gradients(trained_parameters(optimizer.param_groups), started)
-            step.fused_scale = _copied(getattr(optimizer, "grad_scale", None))
-            refused = _copied(getattr(optimizer, "found_inf", None))
-            step.skipped = refused if refused is not None else step.skipped
+            scale, refused = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
+            step.fused_scale = at_hand(scale) if isinstance(scale, torch.Tensor) else None
+            step.skipped = at_hand(refused) if isinstance(refused, torch.Tensor) else step.skipped
         self._seconds += time.perf_counter() - started
         self._line.before_update(optimizer)
 
@@ -368,14 +370,14 @@ class Recorder:
         if self._over:
             return
         with self._faults.guard(f"optimizer {type(optimizer).__name__}"):
-            self._note_groups(optimizer)
+            self._note_groups(self._step, optimizer)
         self._step.skipped = True
         self._line.no_update(self._step.number, type(optimizer).__name__, "a gradient scaler skipped the update")
         self._end_step(optimizer)
 
-    def _note_groups(self, optimizer: Optimizer) -> None:
-        for place, group in zip(self._axes.introduce(optimizer), optimizer.param_groups, strict=True):
-            self._step.groups[place] = group_settings(group)
+    def _note_groups(self, step: OpenStep, optimizer: Optimizer) -> None:
+        groups = self._groups.read(optimizer)
+        step.groups = {**step.groups, **groups} if step.groups else groups
 
     def _end_manual_step(self) -> None:
         """A backward ended a step of a program that updates its weights by hand."""
@@ -449,7 +451,7 @@ class Recorder:
             )
             self._forward.seconds = self._compiled.seconds = self._evaluations.seconds = self._line.seconds = 0.0
             self._observer_total += step.observer_seconds
-            self._delivery.take(ClosedStep(step, taps))
+            self._delivery.take(step, taps)
             self._line.deliver(self._axes)
             self._adapt(step)
             self._show()
@@ -467,20 +469,21 @@ class Recorder:
             self._curvature.end_step(())
         taps = self._forward.take_unfinished()
         if any(_holds_nonfinite(tap) for tap in taps):
-            self._delivery.take(ClosedStep(self._step, taps))
+            self._delivery.take(self._step, taps)
             self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
 
     def _show(self) -> None:
+        if self._on_progress is None or (last := self._delivery.last_step) is None:
+            return
         now = time.perf_counter()
-        row = self._delivery.last_row
-        if self._on_progress is None or row is None or now - self._last_progress < PROGRESS_SECONDS:
+        if now - self._last_progress < PROGRESS_SECONDS:
             return
         self._last_progress = now
-        rates = row.get("learning_rate", [])
-        loss = math.nan if row["loss"] is None else row["loss"]
+        rates: list[Any] = [settings.rate for _, settings in sorted(last.groups.items())]
+        loss = math.nan if last.loss is None else last.loss
         overhead = self._observer_total / max(now - self._began - self._observer_total, 1e-9)
         worst, value = self._delivery.worst_layer()
-        self._on_progress(Progress(row["step"], loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
+        self._on_progress(Progress(last.number, loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
 
     def _counting_processes(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -495,14 +498,11 @@ class Recorder:
         def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
             total = original(*args, **kwargs)
             if isinstance(total, torch.Tensor) and not self._over:
-                self._step.clip_norm = total.detach().clone()
+                with unwatched():
+                    self._step.clip_norm = at_hand(total)
             return total
 
         return clip_grad_norm_
-
-
-def _copied(value: Any) -> torch.Tensor | None:
-    return value.detach().clone() if isinstance(value, torch.Tensor) else None
 
 
 def _holds_nonfinite(tap: Tap) -> bool:

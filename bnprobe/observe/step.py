@@ -1,4 +1,4 @@
-"""The open step: everything seen since the last optimizer step, and how it becomes a row of the run file.
+"""How a step becomes a row of the run file.
 
 Measured vectors stay on their device until the step is closed; then one transfer brings them to the host, where the numbers of all
 micro-steps of a layer are merged and the energy split is computed in float64.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,64 +17,14 @@ from numpy.typing import NDArray
 from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
-from bnprobe.observe.batch_statistics import BatchStatistics
-from bnprobe.observe.carried import CarriedGradients
-from bnprobe.observe.forward import OUTPUT, Modes, Tap, TapKey
+from bnprobe.observe.forward import OUTPUT, Tap
+from bnprobe.observe.open_step import OpenStep, group_columns, own_numbers
 from bnprobe.observe.parameters import UpdateMeasurement
-from bnprobe.observe.untrained import Untrained
 
 Vector = NDArray[np.float64]
 
-
-@dataclass
-class OpenStep:
-    """What has been seen of the step that is going on.
-
-    Attributes:
-        number: the step, counted from 0.
-        observed: whether layers and parameters are measured.
-        losses: losses of its backward calls, unscaled; None for one that started from no scalar. A closure that an optimizer runs again
-            adds none: it is the same loss at other weights.
-        scale: factor of the gradient scaler, if there is one.
-        stepped: what has moved the weights: optimizers, or the recorder itself where the script does it by hand.
-        returned_gradients: gradients that torch.autograd.grad returned, by id of the parameter.
-        evaluations_seen: whether evaluations after the update were counted.
-        skipped: tensor or bool, true where a scaler refused the step.
-        groups: place of a parameter group -> (learning rate, momentum, weight decay).
-        updates: norms around the updates.
-        probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
-        carried: gradients that its first backward found in place; None where it was not looked.
-        squashed_twice: whether a loss squashed what had been squashed; None where that is not known.
-        modes: in which mode its forwards ran.
-        evaluation_gaps: what batch norms met in an evaluation after the step, by signal, and its samples.
-        untrained: parameters that nobody trains, by id of the module; None where it was not looked.
-    """
-
-    number: int
-    observed: bool
-    losses: list[torch.Tensor | float | None] = field(default_factory=list)
-    scale: torch.Tensor | None = None
-    fused_scale: torch.Tensor | None = None
-    stepped: list[object] = field(default_factory=list)
-    skipped: torch.Tensor | bool = False
-    micro_steps: int = 0
-    groups: dict[int, tuple[Any, float, float]] = field(default_factory=dict)
-    updates: list[UpdateMeasurement] = field(default_factory=list)
-    clip_norm: torch.Tensor | None = None
-    returned_gradients: dict[int, torch.Tensor] | None = None
-    carried: CarriedGradients | None = None
-    squashed_twice: bool | None = None
-    modes: Modes | None = None
-    untrained: dict[int, Untrained] | None = None
-    evaluation_gaps: dict[TapKey, BatchStatistics] = field(default_factory=dict)
-    evaluation_samples: int = 0
-    evaluations_seen: bool = True
-    batch_size: int = 0
-    evaluations: int = 0
-    seconds: float = 0.0
-    observer_seconds: float = 0.0
-    probe_seconds: float = 0.0
-    wall_time: float = 0.0
+#: A step's single numbers, which may lie on an accelerator.
+_SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
 
 
 class LayerMoments(NamedTuple):
@@ -143,26 +92,9 @@ class ClosedStep:
         if step.carried is not None and step.carried.norms is not None:
             vectors.append(step.carried.norms)
         self._losses = [_begin_number(loss, vectors) for loss in step.losses]
-        self._rates = {place: _begin_number(settings[0], vectors) for place, settings in step.groups.items()}
-        single = (step.scale, step.fused_scale, step.skipped, step.clip_norm)
-        self._singles = [_begin_number(value, vectors) for value in single]
+        self._rates = [_begin_number(settings.rate, vectors) for settings in step.groups.values()]
+        self._singles = [_begin_number(getattr(step, name), vectors) for name in _SINGLES]
         self._transfer = Transfer(vectors) if vectors else None
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether nothing was measured and nothing travels: the numbers of the step itself are all there is."""
-        return self._transfer is None and not self._taps
-
-    @property
-    def loss(self) -> float | None:
-        """The loss of a bare step."""
-        losses = [loss[0] for loss in self._losses if loss[0] is not None]
-        return sum(losses) if losses else None
-
-    @property
-    def was_skipped(self) -> bool:
-        """Whether a scaler refused a bare step."""
-        return bool(self._singles[2][0])
 
     @property
     def is_asynchronous(self) -> bool:
@@ -171,22 +103,21 @@ class ClosedStep:
 
     def row(self, axes: Axes) -> tuple[dict[str, Any], ChannelRow | None]:
         """Return the step's row and, where layers were measured, every channel."""
-        if self.is_bare and not self.step.observed:  # most steps, under a budget: nothing of what follows is theirs
-            return self._own_columns(self._arrived(iter(())), None), None
         vectors = iter(self._transfer.result() if self._transfer is not None else ())
         activations, gradients = self._merge_taps(axes, vectors)
         updates = [self._next_update(update, vectors) for update in self.step.updates]
         gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
         evaluated = [float(next(vectors)[0]) for _ in self.step.evaluation_gaps]
         carried = self._carried(vectors)
-        numbers = self._arrived(vectors)
-        row = self._own_columns(numbers, carried)
+        self._arrive(vectors)
+        row = self._own_row(carried)
         if evaluated:
             self._add_evaluation(row, axes, evaluated)
         if not self.step.observed:
             return row, None
-        scale = numbers.scale or 1.0
-        self._add_updates(row, axes, updates, numbers.fused_scale or 1.0)
+        scale: Any = self.step.scale or 1.0
+        fused_scale: Any = self.step.fused_scale or 1.0
+        self._add_updates(row, axes, updates, fused_scale)
         _add_signals(row, "activation", activations, 1.0)
         _add_signals(row, "activation_gradient", gradients, scale)
         self._add_batch_norms(row, axes, gaps)
@@ -194,34 +125,24 @@ class ClosedStep:
         whole = {**self._weight_columns(axes, updates), **self._untrained_columns(axes)}
         return row, ChannelRow(self.step.number, signals, whole)
 
-    def _arrived(self, vectors: Iterator[Vector]) -> _Numbers:
-        losses = [loss for loss in (_end_number(loss, vectors) for loss in self._losses) if loss is not None]
-        rates = {place: _end_number(rate, vectors) for place, rate in self._rates.items()}
-        return _Numbers(sum(losses) if losses else None, rates, *(_end_number(value, vectors) for value in self._singles))
-
-    def _own_columns(self, numbers: _Numbers, carried: float | None) -> dict[str, Any]:
-        """Return the columns that every step has, whether or not its layers were measured."""
+    def _arrive(self, vectors: Iterator[Vector]) -> None:
+        """The step's own numbers are on the host."""
         step = self.step
-        row: dict[str, Any] = {
-            "step": step.number,
-            "loss": numbers.loss,
-            "wall_time": step.wall_time,
-            "step_seconds": step.seconds,
-            "observer_seconds": step.observer_seconds,
-            "batch_size": step.batch_size or None,
-            "micro_steps": step.micro_steps,
-            "skipped": int(bool(numbers.skipped)),
-            "layers_observed": int(step.observed),
-            "evaluations": step.evaluations if step.evaluations_seen else None,
-            "clip_norm": numbers.clip_norm,
-            "loss_scale": numbers.scale if numbers.scale is not None else numbers.fused_scale,
-            "carried_gradient_norm": carried,
-            "squashed_twice": None if step.squashed_twice is None else int(step.squashed_twice),
-        }
+        step.losses = [_end_number(loss, vectors) for loss in self._losses]
+        rates = zip(step.groups.items(), self._rates, strict=True)
+        step.groups = {place: settings._replace(rate=_end_number(rate, vectors)) for (place, settings), rate in rates}
+        for name, number in zip(_SINGLES, self._singles, strict=True):
+            setattr(step, name, _end_number(number, vectors))
+
+    def _own_row(self, carried: float | None) -> dict[str, Any]:
+        """Return what is known of the step itself."""
+        step = self.step
+        row = {name: numbers[0] for name, numbers in own_numbers([step]).items()} | group_columns(step.groups)
+        row["batch_size"] = step.batch_size or None
+        row["carried_gradient_norm"] = carried
+        row["squashed_twice"] = None if step.squashed_twice is None else int(step.squashed_twice)
         if step.modes is not None:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
-        if numbers.rates:
-            self._add_groups(row, numbers.rates)
         return row
 
     def _carried(self, vectors: Iterator[Vector]) -> float | None:
@@ -281,13 +202,6 @@ class ClosedStep:
         rows = next(vectors) if update.rows is not None else None
         return _ArrivedUpdate(update.parameters, gradient, weight, moved, kernels, rows)
 
-    def _add_groups(self, row: dict[str, Any], rates: dict[int, float]) -> None:
-        missing = [math.nan] * (max(rates) + 1)
-        row["learning_rate"], row["momentum"], row["weight_decay"] = missing.copy(), missing.copy(), missing
-        for place, rate in rates.items():
-            row["learning_rate"][place] = rate
-            _, row["momentum"][place], row["weight_decay"][place] = self.step.groups[place]
-
     @staticmethod
     def _add_updates(row: dict[str, Any], axes: Axes, updates: list[_ArrivedUpdate], fused_scale: float) -> None:
         places, columns = _parameter_columns(axes, updates, "parameter_gradient_norm", "weight_norm", "update_norm")
@@ -309,17 +223,6 @@ class ClosedStep:
             if update.rows is not None:
                 columns["row_difference"][place] = update.rows[index]
         return {name: column for name, column in columns.items() if np.isfinite(column).any()}
-
-
-class _Numbers(NamedTuple):
-    """The step's own numbers on the host; what it does not have is None."""
-
-    loss: float | None
-    rates: dict[int, float]
-    scale: float | None
-    fused_scale: float | None
-    skipped: float | bool | None
-    clip_norm: float | None
 
 
 class _ArrivedUpdate(NamedTuple):

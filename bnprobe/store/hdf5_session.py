@@ -206,7 +206,7 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
     shape = (len(values),) if width is None else (len(values), width)
     block = np.full(shape, variable.missing, dtype=variable.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # a float64 beyond float32 is stored as infinite where the schema says float32
-        if all(_fits(value, width) for value in values):
+        if _fit(values, width):
             block[:] = values  # the common case, in one go
             return block
         for index, value in enumerate(values):
@@ -216,18 +216,44 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
     return block
 
 
+def stack_columns(values: Sequence[Any], counts: Sequence[int], variable: Variable, width: int | None) -> Block:
+    """Lay groups of rows under each other, as ``stack`` does with single ones.
+
+    Args:
+        values: one entry a group: one value a row, or what all its rows have; None is missing.
+        counts: rows of each group.
+        variable: whose rows they are; no text.
+        width: length of the second axis.
+    """
+    shape = (sum(counts),) if width is None else (sum(counts), width)
+    block = np.full(shape, variable.missing, dtype=variable.dtype)
+    begin = 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for value, count in zip(values, counts, strict=True):
+            if value is not None:
+                with contextlib.suppress(ValueError, TypeError, OverflowError):
+                    vectors = np.asarray(value, dtype=variable.dtype)
+                    if width is None:
+                        block[begin : begin + count] = vectors
+                    else:
+                        block[begin : begin + count, : vectors.shape[-1]] = vectors[..., :width]
+            begin += count
+    return block
+
+
 def clean_text(value: Any) -> str:
     """Return a text that HDF5 can hold: a NUL would end it, and a lone surrogate cannot be encoded."""
     return ("" if value is None else str(value)).replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST_TEXT]
 
 
-def _fits(value: Any, width: int | None) -> bool:
-    """Whether a value is a row of its own without more ado: a number, or as many of them as the axis is long."""
+def _fit(values: Sequence[Any], width: int | None) -> bool:
+    """Whether values are rows of their own without more ado: numbers, or as many of them as the axis is long."""
+    kinds = set(map(type, values))
     if width is None:
-        return type(value) in (int, float)
-    if isinstance(value, np.ndarray):
-        return bool(value.shape == (width,))
-    return isinstance(value, list) and len(value) == width and all(type(number) in (int, float) for number in value)
+        return kinds <= {int, float}
+    if kinds == {np.ndarray}:
+        return all(value.shape == (width,) for value in values)
+    return kinds == {list} and all(len(value) == width and set(map(type, value)) <= {int, float} for value in values)
 
 
 def _padded(value: Any, row: Block) -> Block:

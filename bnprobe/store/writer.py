@@ -13,15 +13,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bnprobe.errors import RunFileError
+from bnprobe.store.axis import Axis, Row, Rows
 from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, create_run_file, stack
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES, variables_along
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES
 from bnprobe.store.uninterrupted import uninterrupted
 
 BURST_ROWS = 64
@@ -33,35 +33,6 @@ PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
 _LONG_AXES = ("step", "snapshot", "curvature", "probe_point")
 _RECOVERED_NAMES = 100
-
-Row = dict[str, Any]
-
-
-@dataclass
-class _Axis:
-    """Rows of one growing axis.
-
-    Attributes:
-        written: how many are on disk.
-        first: index of the first row still held.
-        rows: those held.
-    """
-
-    written: int = 0
-    first: int = 0
-    rows: list[Row] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        return self.first + len(self.rows)
-
-    @property
-    def pending(self) -> list[Row]:
-        return self.rows[self.written - self.first :]
-
-    def forget_written(self) -> None:
-        del self.rows[: self.written - self.first]
-        self.first = self.written
 
 
 class RunWriter:
@@ -81,7 +52,7 @@ class RunWriter:
         self.closed = False
         self._attributes: dict[str, Attribute] = {"Conventions": CONVENTIONS, **attributes, "status": "running"}
         self._changed_attributes: set[str] = set()
-        self._axes = {name: _Axis() for name in DIMENSIONS if name not in ("channel", "coverage")}
+        self._axes = {name: Axis(name) for name in DIMENSIONS if name not in ("channel", "coverage")}
         self._channels: list[int] = []  # by layer
         self._channels_written = 0
         self._coverage: dict[tuple[str, str], int] = {}
@@ -141,6 +112,10 @@ class RunWriter:
     def append_step(self, row: Row) -> None:
         """Append one step: scalars and one-dimensional arrays by variable name. What is absent is missing."""
         self._append("step", row)
+
+    def append_steps(self, count: int, columns: Row) -> None:
+        """Append several steps: by variable name one value a step in a list or array, or what all of them have."""
+        self._append("step", columns, count)
 
     def append_snapshot(self, row: Row) -> None:
         """Append one snapshot of all channels."""
@@ -207,9 +182,10 @@ class RunWriter:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _append(self, dimension: str, row: Row) -> None:
-        self._axes[dimension].rows.append(row)
-        self._pending_bytes += _size(row)
+    def _append(self, dimension: str, columns: Row, count: int = 1) -> None:
+        rows = Rows(count, columns)
+        self._axes[dimension].append(rows)
+        self._pending_bytes += rows.nbytes
 
     def _try_burst(self, closing: bool) -> Exception | None:
         """Write all that waits; return what went wrong."""
@@ -249,13 +225,8 @@ class RunWriter:
     def _blocks(self) -> Iterator[tuple[str, tuple[int, Block]]]:
         """Every variable's waiting rows, and where they go."""
         lengths = self._lengths()
-        for dimension, axis in self._axes.items():
-            rows = axis.pending
-            for variable in variables_along(dimension) if rows else []:
-                values = [row.get(variable.name) for row in rows]
-                if any(value is not None for value in values):  # what nobody observed is the fill value already
-                    width = lengths[variable.dims[1]] if len(variable.dims) == 2 else None
-                    yield variable.name, (axis.written, stack(values, variable, width))
+        for axis in self._axes.values():
+            yield from ((name, (axis.written, block)) for name, block in axis.blocks(lengths))
         channels = self._channels[self._channels_written :]
         first = sum(self._channels[: self._channels_written])
         columns = {
@@ -278,9 +249,7 @@ class RunWriter:
 
     def _note_written(self) -> None:
         for name, axis in self._axes.items():
-            axis.written = axis.length
-            if name in _LONG_AXES:
-                axis.forget_written()
+            axis.note_written(keep=name not in _LONG_AXES)
         self._channels_written = len(self._channels)
         self._coverage_written = len(self._coverage)
         self._changed_attributes.clear()
@@ -289,12 +258,11 @@ class RunWriter:
     def _give_up_oldest(self) -> None:
         """Make room in memory: the older half of the waiting steps, and all waiting snapshots but the latest."""
         snapshots, steps = self._axes["snapshot"], self._axes["step"]
-        del snapshots.rows[:-1]
-        if sum(_size(row) for row in steps.rows) > PENDING_LIMIT_BYTES // 2:
-            dropped = len(steps.rows) // 2
-            del steps.rows[:dropped]
+        snapshots.give_up(0, len(snapshots.pending) - 1)
+        if sum(rows.nbytes for rows in steps.pending) > PENDING_LIMIT_BYTES // 2:
+            dropped = steps.give_up(0, len(steps.pending) // 2)
             self.add_coverage("steps", "the run file could not be written for so long that steps were given up", dropped)
-        self._pending_bytes = sum(_size(row) for axis in (snapshots, steps) for row in axis.rows)
+        self._pending_bytes = sum(rows.nbytes for axis in (snapshots, steps) for rows in axis.pending)
 
     def _spill(self, fault: Exception) -> Path:
         """Write what is in memory to a new file, because the run file cannot be written."""
@@ -317,7 +285,7 @@ class RunWriter:
     def _take_over(self, other: RunWriter) -> bool:
         """Write what another writer still holds into this one's file."""
         for name, axis in other._axes.items():
-            self._axes[name].rows = axis.rows if name not in _LONG_AXES else axis.pending
+            self._axes[name].take_over(axis)
         self._channels, self._coverage = other._channels, other._coverage
         self.set_attribute("status", other._attributes["status"])
         self.closed = True
@@ -327,11 +295,3 @@ class RunWriter:
     def _say(text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # a closed or broken stderr is no reason to stop
             print(f"bnprobe: {text}", file=sys.stderr, flush=True)
-
-
-def _size(row: Row) -> int:
-    size = 16 * len(row)
-    for value in row.values():
-        if isinstance(value, np.ndarray):
-            size += value.nbytes
-    return size

@@ -16,8 +16,9 @@ from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import moments
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.forward import OUTPUT, Pass, Tap, TapKey
+from bnprobe.observe.open_step import GroupSettings, OpenStep
 from bnprobe.observe.parameters import UpdateMeasurement
-from bnprobe.observe.step import ClosedStep, OpenStep
+from bnprobe.observe.step import ClosedStep
 
 MODULES = [nn.Identity(), nn.Identity()]
 KEYS = [TapKey(weakref.ref(module), 0, OUTPUT) for module in MODULES]
@@ -78,7 +79,7 @@ def test_one_loss_that_is_no_number_spoils_the_sum(losses: tuple[float, ...]) ->
 
 def test_settings_stand_at_their_group() -> None:
     step = OpenStep(0, observed=False)
-    step.groups = {2: (torch.tensor(0.5), 0.9, 1e-4), 0: (0.25, math.nan, 0.0)}
+    step.groups = {2: GroupSettings(torch.tensor(0.5), 0.9, 1e-4), 0: GroupSettings(0.25, math.nan, 0.0)}
     row, _ = close(step)
     np.testing.assert_equal(np.asarray(row["learning_rate"], dtype=float), [0.25, math.nan, 0.5])
     np.testing.assert_equal(np.asarray(row["momentum"], dtype=float), [math.nan, math.nan, 0.9])
