@@ -24,7 +24,7 @@ class BackwardTaps:
         on_backward: called with (loss, scale, node) before the backward: numbers or detached tensors, the loss unscaled;
             scale is None without a scaler; the node of the graph that made the loss.
         before_backward: called after it, with (losses, is plain, scale): the live tensors the backward starts from, as they will be used;
-            plain is one that starts from scalars with a gradient of 1 and goes to all leaves.
+            plain is one that starts from scalars with a gradient of 1 and goes to all leaves. None where nobody looks at the graph.
         after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
         on_failed: called when it has raised.
         on_gap: called with (subject, reason) for a backward whose loss cannot be told.
@@ -35,7 +35,7 @@ class BackwardTaps:
         self,
         on_backward: Callable[[torch.Tensor | float | None, torch.Tensor | None, Any], None],
         after_backward: Callable[[dict[int, torch.Tensor] | None], None],
-        before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None],
+        before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None] | None,
         on_failed: Callable[[], None],
         on_gap: Callable[[str, str], None],
         mute: Callable[[int], None],
@@ -68,8 +68,9 @@ class BackwardTaps:
                 return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
             with unwatched():
                 self._on_backward(self._loss(tensors), self._scale, tensors)
-            losses = _sequence(tensors)
-            self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
+            if self._before_backward is not None:
+                losses = _sequence(tensors)
+                self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
                 result = original(tensors, *args, **kwargs)
             except BaseException:
@@ -96,8 +97,9 @@ class BackwardTaps:
                     self._mute(-1)
             with unwatched():
                 self._on_backward(self._loss(outputs), self._scale, outputs)
-            losses = _sequence(outputs)
-            self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
+            if self._before_backward is not None:
+                losses = _sequence(outputs)
+                self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
             try:
                 result = original(outputs, inputs, *args, **kwargs)
             except BaseException:

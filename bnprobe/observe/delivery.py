@@ -7,6 +7,7 @@ written down channel by channel.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,14 +51,16 @@ class Delivery:
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
         self._bare: list[OpenStep] = []
-        self._first_loss = math.nan
+        self._first_loss = 0.0  # the first that is not zero
+        self._largest_loss = sys.float_info.max
         self._first_rms: Any = None
         self._last_rms: Any = None
         self._diverged = False
 
     def take(self, step: OpenStep, taps: Sequence[Tap] = ()) -> None:
         """Take a step and its measured signals. Its numbers may still be on their way from an accelerator; they are not waited for."""
-        self._deliver_travelling()
+        if self._travelling is not None:
+            self._deliver_travelling()
         if not taps and step.is_bare:
             self._gather(step)
             return
@@ -96,8 +99,9 @@ class Delivery:
     def _gather(self, step: OpenStep) -> None:
         """Keep a step of which nothing was measured for a moment: rows are made together, which disturbs fewer steps."""
         self._bare.append(step)
-        if step.loss is not None:
-            self._judge(step.number, step.loss, was_skipped=bool(step.skipped))
+        loss = step.loss
+        if loss is not None:
+            self._judge(step.number, loss, was_skipped=bool(step.skipped))
         if len(self._bare) >= BARE_STEPS or step.wall_time - self._bare[0].wall_time > BARE_SECONDS:
             self._deliver_bare()
 
@@ -138,14 +142,14 @@ class Delivery:
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
         if self._schedule.note_loss(loss):
             self._writer.add_event(step, "schedule", "the loss rises: every step is measured for a while")
-        if math.isnan(self._first_loss) and loss != 0.0:
-            self._first_loss = loss
-        far = abs(loss) > DIVERGENCE_RATIO * abs(self._first_loss)
-        if far or not math.isfinite(loss):
+        if not abs(loss) <= self._largest_loss:
             # A gradient scaler that looks for its scale skips such steps, and the training survives them.
             self.is_lost = self.is_lost or not was_skipped
             times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
             self.note_divergence(step, f"the loss is {loss:.3g}{times}")
+        elif loss and not self._first_loss:
+            self._first_loss = loss
+            self._largest_loss = min(DIVERGENCE_RATIO * abs(loss), sys.float_info.max)
 
     def note_divergence(self, step: int, text: str) -> None:
         """The training has left its course, for the first time: write that down, and the last steps channel by channel."""

@@ -50,6 +50,11 @@ class EvaluationTaps:
         self._first = 0  # the module whose call ended first
         self._handle: Any = None
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether a hook is there."""
+        return self._handle is not None
+
     def attach(self, patches: Patches) -> None:
         """Wait for evaluations."""
         patches.replace(nn.Module, "eval", self._seeing_eval)

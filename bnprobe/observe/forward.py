@@ -158,6 +158,11 @@ class ForwardTaps:
         """Whether forwards are being measured."""
         return self._handle is not None
 
+    @property
+    def holds_signals(self) -> bool:
+        """Whether there is anything that was measured, or that waits for a backward."""
+        return bool(self._taps or self._open or self._waiting or self._modes)
+
     def attach(self) -> None:
         """Begin to measure forwards."""
         if self._handle is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from bnprobe.observe.untrained import Untrained
 
 #: A number at hand, or one that lies on an accelerator.
 Number = torch.Tensor | float
-_AT_HAND = (float, bool, type(None))
+_AT_HAND = frozenset({float, bool, type(None)})
 
 
 class GroupSettings(NamedTuple):
@@ -28,9 +28,8 @@ class GroupSettings(NamedTuple):
     weight_decay: float
 
 
-@dataclass
 class OpenStep:
-    """What has been seen of the step that is going on.
+    """What has been seen of the step that is going on. A step of which nothing was measured is little more than its number.
 
     Attributes:
         number: the step, counted from 0.
@@ -52,23 +51,21 @@ class OpenStep:
         untrained: parameters that nobody trains, by id of the module; None where it was not looked.
     """
 
-    number: int
-    observed: bool
-    losses: list[Number | None] = field(default_factory=list)
+    losses: tuple[Number | None, ...] = ()
     scale: Number | None = None
     fused_scale: Number | None = None
-    stepped: list[object] = field(default_factory=list)
+    stepped: tuple[object, ...] = ()
     skipped: Number | bool = False
     micro_steps: int = 0
-    groups: Mapping[int, GroupSettings] = field(default_factory=dict)
-    updates: list[UpdateMeasurement] = field(default_factory=list)
+    groups: Mapping[int, GroupSettings] = MappingProxyType({})
+    updates: tuple[UpdateMeasurement, ...] = ()
     clip_norm: Number | None = None
     returned_gradients: dict[int, torch.Tensor] | None = None
     carried: CarriedGradients | None = None
     squashed_twice: bool | None = None
     modes: Modes | None = None
     untrained: dict[int, Untrained] | None = None
-    evaluation_gaps: dict[TapKey, BatchStatistics] = field(default_factory=dict)
+    evaluation_gaps: Mapping[TapKey, BatchStatistics] = MappingProxyType({})
     evaluation_samples: int = 0
     evaluations_seen: bool = True
     batch_size: int = 0
@@ -78,16 +75,22 @@ class OpenStep:
     probe_seconds: float = 0.0
     wall_time: float = 0.0
 
+    def __init__(self, number: int, *, observed: bool) -> None:
+        self.number = number
+        self.observed = observed
+
     @property
     def is_bare(self) -> bool:
         """Whether nothing was measured and nothing is on its way: its own numbers are all there is, and they are at hand."""
-        return (
-            not self.observed
-            and not self.evaluation_gaps
-            and all(type(loss) in _AT_HAND for loss in self.losses)
-            and all(type(settings.rate) is float for settings in self.groups.values())
-            and all(type(number) in _AT_HAND for number in (self.scale, self.fused_scale, self.skipped, self.clip_norm))
-        )
+        if self.observed or self.evaluation_gaps:
+            return False
+        for number in (*self.losses, self.scale, self.fused_scale, self.skipped, self.clip_norm):
+            if type(number) not in _AT_HAND:
+                return False
+        for settings in self.groups.values():
+            if type(settings.rate) is not float:
+                return False
+        return True
 
     @property
     def loss(self) -> Any:

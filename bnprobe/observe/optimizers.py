@@ -1,7 +1,7 @@
 """Optimizer steps, as torch's own step hooks show them: one place for every optimizer, after accumulation, unscaling and clipping.
 
 A step may hide another (``super().step()``), take a closure that runs forward and backward inside it (LBFGS, Lightning), or be skipped by
-a gradient scaler without ever starting. Learning rates are read where they are used, so every scheduler is seen.
+a gradient scaler without ever starting.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ class OptimizerTaps:
         self._on_before = on_before
         self._on_after = on_after
         self._on_skipped = on_skipped
-        self._depth: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
-        self._steps: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
+        #: An optimizer stands here once for every step of its own that it is in.
+        self.stepping: list[Optimizer] = []
+        self._steps = 0
         self._closures = 0
         #: A closure is being run again: the same loss at other weights.
         self.is_repeating = False
@@ -63,12 +64,12 @@ class OptimizerTaps:
     def settle(self) -> None:
         """A backward begins outside any closure: no optimizer is in its step, even if one left it by an exception."""
         if not self._closures:
-            self._depth.clear()
+            self.stepping.clear()
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        depth = self._depth.get(optimizer, 0)
-        self._depth[optimizer] = depth + 1
-        if depth:
+        is_inner = optimizer in self.stepping
+        self.stepping.append(optimizer)
+        if is_inner:
             return None
         self.constructed.add(optimizer)
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
@@ -92,7 +93,7 @@ class OptimizerTaps:
             try:
                 result = closure()
             except BaseException:
-                self._depth.pop(optimizer, None)  # the step will not reach its end
+                self.stepping = [other for other in self.stepping if other is not optimizer]  # the step will not reach its end
                 raise
             finally:
                 self._closures -= 1
@@ -105,10 +106,10 @@ class OptimizerTaps:
         return wrapped
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        depth = self._depth.get(optimizer, 1) - 1
-        self._depth[optimizer] = depth
-        if depth == 0:
-            self._steps[optimizer] = self._steps.get(optimizer, 0) + 1
+        if optimizer in self.stepping:
+            self.stepping.remove(optimizer)
+        if optimizer not in self.stepping:
+            self._steps += 1
             self._on_after(optimizer)
 
     def _seeing_construction(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,9 +124,9 @@ class OptimizerTaps:
     def _seeing_skips(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-            before = self._steps.get(optimizer, 0)
+            before = self._steps
             result = original(scaler, optimizer, *args, **kwargs)
-            if self._steps.get(optimizer, 0) == before:
+            if self._steps == before:
                 self._on_skipped(optimizer)
             return result
 

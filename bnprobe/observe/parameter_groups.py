@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+import itertools
 import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ _NAMES = ("lr", "momentum", "betas", "weight_decay")
 
 
 class _Known(NamedTuple):
-    sizes: list[int]
-    values: list[Any]
+    """What was read of an optimizer: of each group the number of parameters and the objects, kept so that none takes their place."""
+
+    groups: list[tuple[Any, ...]]
     settings: Mapping[int, GroupSettings]
 
 
@@ -36,18 +37,28 @@ class GroupReader:
 
     def read(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
         """Return the settings of an optimizer's groups by place; not to be changed."""
-        groups = optimizer.param_groups
-        sizes = [len(group["params"]) for group in groups]
-        values = [group.get(name) for group in groups for name in _NAMES]
-        known = self._known.get(optimizer)
-        if known is not None and known.sizes == sizes and all(map(operator.is_, known.values, values)):
+        groups, known = optimizer.param_groups, self._known.get(optimizer)
+        if known is not None and len(groups) == len(known.groups) and all(map(_is_known, groups, known.groups)):
             return known.settings
         settings = {place: group_settings(group) for place, group in zip(self._axes.introduce(optimizer), groups, strict=True)}
-        if any(isinstance(value, torch.Tensor | list) for value in values):  # the same object, and yet another number
-            self._known.pop(optimizer, None)
+        values = [(len(group["params"]), *(group.get(name) for name in _NAMES)) for group in groups]
+        if any(isinstance(value, torch.Tensor | list) for value in itertools.chain(*values)):
+            self._known.pop(optimizer, None)  # the same object may hold another number
         else:
-            self._known[optimizer] = _Known(sizes, values, settings)
+            self._known[optimizer] = _Known(values, settings)
         return settings
+
+
+def _is_known(group: Mapping[str, Any], known: tuple[Any, ...]) -> bool:
+    size, rate, momentum, betas, decay = known
+    get = group.get
+    return (
+        get("lr") is rate
+        and get("momentum") is momentum
+        and get("betas") is betas
+        and get("weight_decay") is decay
+        and len(group["params"]) == size
+    )
 
 
 def group_settings(group: Mapping[str, Any]) -> GroupSettings:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -74,6 +74,10 @@ class Recorder:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._options = options
+        self._looks_further = options.line_probe is not None or options.curvature is not None
+        self._has_limits = options.max_steps is not None or options.stop_when_lost
+        #: False while nothing is measured, nothing that was waits for a backward, and nothing is asked for beyond: most steps.
+        self._is_measuring = True
         self._on_progress = on_progress
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._patches = Patches()
@@ -88,7 +92,7 @@ class Recorder:
         self._backward = BackwardTaps(
             self._on_backward,
             self._after_backward,
-            self._before_backward,
+            self._before_backward if self._looks_further else None,
             self._on_failed_backward,
             self._writer.add_coverage,
             self._mute_gradients,
@@ -249,16 +253,19 @@ class Recorder:
     def _on_backward(self, loss: torch.Tensor | float | None, scale: torch.Tensor | None, tensors: Any) -> None:
         if self._over:
             return
-        self._evaluations.detach()
-        self._optimizers.settle()
-        self.settle()
+        if self._evaluations.is_looking:
+            self._evaluations.detach()
+        if self._optimizers.stepping:
+            self._optimizers.settle()
+        if self._step.stepped:
+            self._close_step()
         step = self._step
         if step.observed:
-            with self._faults.guard("what a backward finds"):
+            with self._faults.guard("what a backward finds"), unwatched():
                 self._look_before_backward(step, tensors)
         step.micro_steps += 1
         if not self._optimizers.is_repeating:
-            step.losses.append(loss)
+            step.losses += (loss,)
         if scale is not None:
             step.scale = scale
 
@@ -286,7 +293,7 @@ class Recorder:
 
     def _note_evaluation(self, key: TapKey, samples: int, statistics: BatchStatistics) -> None:
         if not self._over:
-            self._step.evaluation_gaps[key] = statistics
+            self._step.evaluation_gaps = {**self._step.evaluation_gaps, key: statistics}
             self._step.evaluation_samples = samples
 
     def _on_failed_backward(self) -> None:
@@ -294,16 +301,17 @@ class Recorder:
             return
         self._step.micro_steps -= 1
         if not self._optimizers.is_repeating:
-            self._step.losses.pop()
+            self._step.losses = self._step.losses[:-1]
         self._forward.drop_micro_step()
 
     def _after_backward(self, gradients: dict[int, torch.Tensor] | None) -> None:
         """A backward has run; ``gradients`` are those of ``torch.autograd.grad``, by id of the parameter."""
         if self._over:
             return
-        with self._faults.guard("the end of a backward"):
-            self._compiled.end_micro_step()
-            self._forward.end_micro_step()
+        if self._is_measuring:
+            with self._faults.guard("the end of a backward"):
+                self._compiled.end_micro_step()
+                self._forward.end_micro_step()
         if gradients is not None:
             self._step.returned_gradients = gradients
         self._backwards_without_step += 1
@@ -322,34 +330,50 @@ class Recorder:
         if self._over:
             return
         started = time.perf_counter()
-        if optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
+        if self._step.stepped and optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
             self.settle()
         step = self._step
         self._counts_backwards = False
         self._backwards_without_step = 0
-        with self._faults.guard(f"optimizer {type(optimizer).__name__}"), unwatched():
-            self._note_groups(step, optimizer)
+        try:
+            groups = self._groups.read(optimizer)
+            step.groups = {**step.groups, **groups} if step.groups else groups
             if step.observed:
-                parameters = trained_parameters(optimizer.param_groups)
-                step.updates.append(self._meter.before(parameters))
+                with unwatched():
+                    step.updates += (self._meter.before(trained_parameters(optimizer.param_groups)),)
             elif self._schedule.watches_gradients():
-                self._watch_gradients(trained_parameters(optimizer.param_groups), started)
+                with unwatched():
+                    self._watch_gradients(trained_parameters(optimizer.param_groups), started)
             scale, refused = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
-            step.fused_scale = at_hand(scale) if isinstance(scale, torch.Tensor) else None
-            step.skipped = at_hand(refused) if isinstance(refused, torch.Tensor) else step.skipped
+            step.fused_scale = None
+            if scale is not None or refused is not None:
+                self._note_scaling(step, scale, refused)
+        except Exception as error:
+            self._faults.report(f"optimizer {type(optimizer).__name__}", error)
         self._seconds += time.perf_counter() - started
-        self._line.before_update(optimizer)
+        if self._looks_further:
+            self._line.before_update(optimizer)
+
+    def _note_scaling(self, step: OpenStep, scale: object, refused: object) -> None:
+        """A gradient scaler leaves unscaling, and skipping, to the optimizer's own kernel."""
+        with unwatched():
+            if isinstance(scale, torch.Tensor):
+                step.fused_scale = at_hand(scale)
+            if isinstance(refused, torch.Tensor):
+                step.skipped = at_hand(refused)
 
     def _after_update(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights."""
         if self._over:
             return
-        started = time.perf_counter()
-        with self._faults.guard(f"updates of {type(optimizer).__name__}"), unwatched():
-            if self._step.updates and self._step.updates[-1].update is None:
-                self._measure_weights_after(self._step.updates[-1], self._step.number)
-        self._seconds += time.perf_counter() - started
-        self._line.after_update(optimizer, self._step.number)
+        updates = self._step.updates
+        if updates and updates[-1].update is None:
+            started = time.perf_counter()
+            with self._faults.guard(f"updates of {type(optimizer).__name__}"), unwatched():
+                self._measure_weights_after(updates[-1], self._step.number)
+            self._seconds += time.perf_counter() - started
+        if self._looks_further:
+            self._line.after_update(optimizer, self._step.number)
         self._end_step(optimizer)
 
     def _watch_gradients(self, parameters: list[torch.Tensor], started: float) -> None:
@@ -370,14 +394,10 @@ class Recorder:
         if self._over:
             return
         with self._faults.guard(f"optimizer {type(optimizer).__name__}"):
-            self._note_groups(self._step, optimizer)
+            self._step.groups = {**self._step.groups, **self._groups.read(optimizer)}
         self._step.skipped = True
         self._line.no_update(self._step.number, type(optimizer).__name__, "a gradient scaler skipped the update")
         self._end_step(optimizer)
-
-    def _note_groups(self, step: OpenStep, optimizer: Optimizer) -> None:
-        groups = self._groups.read(optimizer)
-        step.groups = {**step.groups, **groups} if step.groups else groups
 
     def _end_manual_step(self) -> None:
         """A backward ended a step of a program that updates its weights by hand."""
@@ -387,20 +407,20 @@ class Recorder:
                 parameters = [parameter for root in self._census.trained_roots() for parameter in root.parameters()]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._manual_update = self._meter.before(parameters, step.returned_gradients)
-                step.updates.append(self._manual_update)
+                step.updates += (self._manual_update,)
         self._line.no_update(step.number, "", "the script moves its weights without an optimizer")
         self._end_step(self)
 
     def _end_step(self, stepper: object) -> None:
         """An update has happened; the step is closed when the next one begins."""
         step = self._step
-        step.stepped.append(stepper)
+        step.stepped += (stepper,)
         now = time.perf_counter()
         step.seconds += now - self._step_began
         step.wall_time = now - self._began
         self._step_began = now
         self._prepare_step(step.number + 1)
-        if torch._C._current_graph_task_id() == -1:
+        if self._has_limits and torch._C._current_graph_task_id() == -1:
             self._check_limit()
 
     def _check_limit(self) -> None:
@@ -413,12 +433,17 @@ class Recorder:
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
-        is_probed = self._schedule.is_probed(number, self._options.line_probe)
+        is_probed = self._looks_further and self._schedule.is_probed(number, self._options.line_probe)
         self._step.evaluations_seen = is_probed or self._schedule.is_observed(number)
         if self._step.evaluations_seen:
+            self._is_measuring = True
             self._forward.attach()
-        else:
+        elif self._forward.attached:
             self._forward.detach()
+        if self._looks_further:
+            self._prepare_probes(number, is_probed)
+
+    def _prepare_probes(self, number: int, is_probed: bool) -> None:
         if self._curvature is not None:
             with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(number)
@@ -429,33 +454,46 @@ class Recorder:
         step = self._step
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
         self._step = OpenStep(step.number + 1, observed=self._forward.attached)
-        with self._faults.guard("the end of a step"), unwatched():
-            if self._manual_update is not None:
-                self._measure_weights_after(self._manual_update, step.number)
-                self._manual_update = None
-            taps, step.batch_size, step.evaluations = self._forward.take()
-            step.modes = self._forward.take_modes(taps, self._axes.trains)
-            if step.observed and self._schedule.is_snapshot(step.number) and self._optimizers.constructed and not self._counts_backwards:
-                modules = [module for tap in taps if not tap.is_gradient and (module := tap.key.module()) is not None]
-                step.untrained = find_untrained(modules, self._optimizers.constructed)
-            self._compiled.forget()
+        try:
+            taps: Sequence[Tap] = ()
+            if self._is_measuring:
+                with unwatched():
+                    taps = self._end_measuring(step)
             self._backward.end_step()
-            self._line.begin_step()
             # What closing costs is counted with the next step: this step's row is about to leave.
-            step.probe_seconds = self._line.seconds
-            if self._curvature is not None:
-                step.probe_seconds += self._curvature.seconds
-                self._curvature.end_step(step.stepped)
-            step.observer_seconds = (
-                self._seconds + self._forward.seconds + self._compiled.seconds + self._evaluations.seconds + step.probe_seconds
-            )
-            self._forward.seconds = self._compiled.seconds = self._evaluations.seconds = self._line.seconds = 0.0
+            step.observer_seconds = self._seconds + self._evaluations.seconds + step.observer_seconds
+            self._evaluations.seconds = 0.0
             self._observer_total += step.observer_seconds
             self._delivery.take(step, taps)
-            self._line.deliver(self._axes)
+            if self._looks_further:
+                self._line.deliver(self._axes)
             self._adapt(step)
-            self._show()
+            if self._on_progress is not None:
+                self._show(self._on_progress)
+        except Exception as error:
+            self._faults.report("the end of a step", error)
         self._seconds = time.perf_counter() - started
+
+    def _end_measuring(self, step: OpenStep) -> Sequence[Tap]:
+        """Bring in what was measured in a step, or asked for beyond; a step under a budget has nothing of it."""
+        if self._manual_update is not None:
+            self._measure_weights_after(self._manual_update, step.number)
+            self._manual_update = None
+        taps, step.batch_size, step.evaluations = self._forward.take()
+        step.modes = self._forward.take_modes(taps, self._axes.trains)
+        if step.observed and self._schedule.is_snapshot(step.number) and self._optimizers.constructed and not self._counts_backwards:
+            modules = [module for tap in taps if not tap.is_gradient and (module := tap.key.module()) is not None]
+            step.untrained = find_untrained(modules, self._optimizers.constructed)
+        self._compiled.forget()
+        self._line.begin_step()
+        step.probe_seconds = self._line.seconds
+        if self._curvature is not None:
+            step.probe_seconds += self._curvature.seconds
+            self._curvature.end_step(step.stepped)
+        step.observer_seconds = self._forward.seconds + self._compiled.seconds + step.probe_seconds
+        self._forward.seconds = self._compiled.seconds = self._line.seconds = 0.0
+        self._is_measuring = self._looks_further or self._forward.attached or self._forward.holds_signals
+        return taps
 
     def _adapt(self, step: OpenStep) -> None:
         probe = step.probe_seconds
@@ -472,18 +510,16 @@ class Recorder:
             self._delivery.take(self._step, taps)
             self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
 
-    def _show(self) -> None:
-        if self._on_progress is None or (last := self._delivery.last_step) is None:
-            return
-        now = time.perf_counter()
-        if now - self._last_progress < PROGRESS_SECONDS:
+    def _show(self, on_progress: Callable[[Progress], None]) -> None:
+        now, last = time.perf_counter(), self._delivery.last_step
+        if last is None or now - self._last_progress < PROGRESS_SECONDS:
             return
         self._last_progress = now
         rates: list[Any] = [settings.rate for _, settings in sorted(last.groups.items())]
         loss = math.nan if last.loss is None else last.loss
         overhead = self._observer_total / max(now - self._began - self._observer_total, 1e-9)
         worst, value = self._delivery.worst_layer()
-        self._on_progress(Progress(last.number, loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
+        on_progress(Progress(last.number, loss, rates[0] if rates else math.nan, worst, value, overhead, ""))
 
     def _counting_processes(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -128,7 +128,7 @@ class ClosedStep:
     def _arrive(self, vectors: Iterator[Vector]) -> None:
         """The step's own numbers are on the host."""
         step = self.step
-        step.losses = [_end_number(loss, vectors) for loss in self._losses]
+        step.losses = tuple(_end_number(loss, vectors) for loss in self._losses)
         rates = zip(step.groups.items(), self._rates, strict=True)
         step.groups = {place: settings._replace(rate=_end_number(rate, vectors)) for (place, settings), rate in rates}
         for name, number in zip(_SINGLES, self._singles, strict=True):

@@ -65,7 +65,7 @@ def test_a_step_without_anything() -> None:
 
 def test_the_loss_is_the_sum_over_micro_steps() -> None:
     step = OpenStep(0, observed=False)
-    step.losses += [torch.tensor(1.0), torch.tensor(2.0), torch.tensor([6.0])]
+    step.losses = (torch.tensor(1.0), torch.tensor(2.0), torch.tensor([6.0]))
     assert close(step)[0]["loss"] == 9.0
 
 
@@ -73,7 +73,7 @@ def test_the_loss_is_the_sum_over_micro_steps() -> None:
 @pytest.mark.filterwarnings("error")
 def test_one_loss_that_is_no_number_spoils_the_sum(losses: tuple[float, ...]) -> None:
     step = OpenStep(0, observed=False)
-    step.losses += [torch.tensor(loss) for loss in losses]
+    step.losses = tuple(torch.tensor(loss) for loss in losses)
     assert math.isnan(close(step)[0]["loss"])
 
 
@@ -147,10 +147,10 @@ def test_dead_channels_are_those_that_are_zero_throughout() -> None:
 def test_updates_of_two_optimizers_stand_at_their_parameters() -> None:
     one, two, three = (torch.ones(n) for n in (1, 2, 3))
     step = OpenStep(0, observed=True)
-    step.updates = [
+    step.updates = (
         UpdateMeasurement([one, two], torch.tensor([4.0, math.nan]), torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2])),
         UpdateMeasurement([three], torch.tensor([8.0]), torch.tensor([3.0])),
-    ]
+    )
     step.fused_scale = torch.tensor(4.0)
     row, _ = close(step)
     np.testing.assert_allclose(row["parameter_gradient_norm"], [1.0, math.nan, 2.0])
@@ -169,10 +169,10 @@ def test_kernels_stand_at_their_parameters_in_the_snapshot() -> None:
     vector, kernel, other = torch.ones(2), torch.ones(1, 1, 3), torch.ones(1, 1, 3)
     measured = torch.tensor([[math.nan, 0.25], [math.nan, 4.0]], dtype=torch.float64)
     step = OpenStep(0, observed=True)
-    step.updates = [
+    step.updates = (
         UpdateMeasurement([other], torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([0.1])),
         UpdateMeasurement([vector, kernel], torch.tensor([4.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2]), measured),
-    ]
+    )
     row, channels = close(step)
     np.testing.assert_allclose(row["update_norm"], [0.1, 0.1, 0.2], rtol=1e-6)
     columns = channels.columns(cast(Axes, Places()))
@@ -182,5 +182,5 @@ def test_kernels_stand_at_their_parameters_in_the_snapshot() -> None:
 
 def test_a_step_at_which_no_kernel_was_measured_says_nothing_of_them() -> None:
     step = OpenStep(0, observed=True)
-    step.updates = [UpdateMeasurement([torch.ones(1)], torch.tensor([4.0]), torch.tensor([1.0]), torch.tensor([0.1]))]
+    step.updates = (UpdateMeasurement([torch.ones(1)], torch.tensor([4.0]), torch.tensor([1.0]), torch.tensor([0.1])),)
     assert not {"kernel_slice_mean", "kernel_cmrr"} & close(step)[1].columns(cast(Axes, Places())).keys()

@@ -11,7 +11,7 @@ def broken(*arguments):
     raise ValueError("provoked")
 
 
-recorder.ClosedStep = broken
+recorder.Delivery.take = broken
 model = small_network()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for x, y in batches(4):
