@@ -16,6 +16,7 @@ from bnprobe.observe.faults import Faults
 from bnprobe.observe.flight import FlightRecorder
 from bnprobe.observe.forward import Tap
 from bnprobe.observe.open_step import OpenStep, own_columns
+from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ChannelRow, ClosedStep
 from bnprobe.store.writer import RunWriter
@@ -65,7 +66,8 @@ class Delivery:
             self._gather(step)
             return
         self._deliver_bare()
-        closed = self._travelling = ClosedStep(step, taps)
+        with unwatched():
+            closed = self._travelling = ClosedStep(step, taps)
         if not closed.is_asynchronous:
             self._deliver_travelling()
 
@@ -127,7 +129,8 @@ class Delivery:
         if self._travelling is None:
             return
         closed, self._travelling = self._travelling, None
-        made = self._row(closed)
+        with unwatched():
+            made = self._row(closed)
         if made is None:
             return
         row, channels = made

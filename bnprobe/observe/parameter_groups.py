@@ -12,7 +12,7 @@ import torch
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.open_step import GroupSettings
 from bnprobe.observe.optimizers import Optimizer
-from bnprobe.observe.privacy import at_hand
+from bnprobe.observe.privacy import at_hand, unwatched
 
 _NAMES = ("lr", "momentum", "betas", "weight_decay")
 
@@ -40,6 +40,11 @@ class GroupReader:
         groups, known = optimizer.param_groups, self._known.get(optimizer)
         if known is not None and len(groups) == len(known.groups) and all(map(_is_known, groups, known.groups)):
             return known.settings
+        with unwatched():
+            return self._read_anew(optimizer)
+
+    def _read_anew(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
+        groups = optimizer.param_groups
         settings = {place: group_settings(group) for place, group in zip(self._axes.introduce(optimizer), groups, strict=True)}
         values = [(len(group["params"]), *(group.get(name) for name in _NAMES)) for group in groups]
         if any(isinstance(value, torch.Tensor | list) for value in itertools.chain(*values)):

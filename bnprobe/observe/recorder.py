@@ -22,7 +22,7 @@ import torch
 
 from bnprobe import __version__
 from bnprobe.measure.fused import SUMMARY
-from bnprobe.measure.norms import norms
+from bnprobe.measure.norms import total_norm
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
 from bnprobe.observe.batch_statistics import BatchStatistics
@@ -342,8 +342,7 @@ class Recorder:
                 with unwatched():
                     step.updates += (self._meter.before(trained_parameters(optimizer.param_groups)),)
             elif self._schedule.watches_gradients():
-                with unwatched():
-                    self._watch_gradients(trained_parameters(optimizer.param_groups), started)
+                self._watch_gradients(optimizer)
             scale, refused = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
             step.fused_scale = None
             if scale is not None or refused is not None:
@@ -376,14 +375,18 @@ class Recorder:
             self._line.after_update(optimizer, self._step.number)
         self._end_step(optimizer)
 
-    def _watch_gradients(self, parameters: list[torch.Tensor], started: float) -> None:
+    def _watch_gradients(self, optimizer: Optimizer) -> None:
         """Look at the gradient norm of a step that is not measured, where that waits for no accelerator."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if all(gradient.is_cpu for gradient in gradients):
-            norm = float(norms(gradients).norm())
-            if self._schedule.note_gradient(norm, time.perf_counter() - started):
-                text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
-                self._writer.add_event(self._step.number, "schedule", text)
+        started, stride = time.perf_counter(), self._schedule.watch_stride
+        with unwatched():
+            parameters = trained_parameters(optimizer.param_groups)
+            gradients = [gradient for parameter in parameters if (gradient := parameter.grad) is not None]
+            norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else math.nan
+        if self._schedule.note_gradient(norm, time.perf_counter() - started):
+            text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
+            self._writer.add_event(self._step.number, "schedule", text)
+        if self._schedule.watch_stride != stride:
+            self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)
 
     def _measure_weights_after(self, update: UpdateMeasurement, step: int) -> None:
         is_snapshot = self._schedule.is_snapshot(step)

@@ -16,8 +16,10 @@ BASELINE_STEPS = 10
 TROUBLE_STEPS = 20
 #: Steps whose updates are followed further (see ``line_probing``) once trouble shows, and again whenever it gets worse.
 PROBES_IN_TROUBLE = 3
-#: Share of a step that watching the gradients of unmeasured steps may take.
-WATCH_SHARE = 0.01
+#: Share of the training time that watching the gradients of unmeasured steps may take: where one look takes more, it is not at every step.
+WATCH_SHARE = 0.005
+#: Memory of what a look at the gradients costs, as a weight for the newest.
+WATCH_MEMORY = 0.2
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -39,7 +41,9 @@ class Schedule:
         self._observed_cost = 0.0
         self._observed_steps = 0
         self._free_seconds = free_seconds
+        self.watch_stride = 1
         self._watch_cost = 0.0
+        self._unwatched = 0
         self._loss_alarm = Alarm()
         self._gradient_alarm = Alarm()
         self._trouble_left = 0
@@ -65,26 +69,26 @@ class Schedule:
     def account(self, seconds: float, observer_seconds: float, was_observed: bool) -> bool:
         """Take note of what a step cost; return whether the stride changed because of it."""
         # The first steps pay for imports, allocations and thread pools: they would thin everything after them.
-        self._bare_seconds += max(0.0, seconds - observer_seconds)
+        bare = seconds - observer_seconds
+        if bare > 0.0:
+            self._bare_seconds += bare
         self._bare_steps += 1
         self._free_seconds -= observer_seconds
-        if was_observed:
-            self._observed_cost += observer_seconds
-            self._observed_steps += 1
-        if self._observed_steps < BASELINE_STEPS or not was_observed or self._free_seconds > 0.0:
+        if not was_observed:
+            return False
+        self._observed_cost += observer_seconds
+        self._observed_steps += 1
+        if self._observed_steps < BASELINE_STEPS or self._free_seconds > 0.0:
             return False
         bare = self._bare_seconds / self._bare_steps
         cost = self._observed_cost / self._observed_steps
         # Old steps fade, so that the stride follows the training as it is now.
         self._bare_seconds, self._bare_steps = bare * 20, 20
         self._observed_cost, self._observed_steps = cost * 10, 10
-        needed = cost / max(bare * self._budget, 1e-9)
-        stride = next((self._every * k for k in STRIDES if k >= needed * 0.9), self._every * STRIDES[-1])
-        # Only a clear change moves it: a stride that flickers is hard to read in a plot.
-        if stride > self.stride or (stride < self.stride and self._every * needed * 1.5 < stride):
-            self.stride = stride
-            return True
-        return False
+        stride = _stride(cost, bare * self._budget, self.stride, self._every)
+        changed = stride != self.stride
+        self.stride = stride
+        return changed
 
     def note_loss(self, loss: float) -> bool:
         """Take note of a loss; return whether it is a first sign of trouble."""
@@ -94,13 +98,27 @@ class Schedule:
         return begins
 
     def watches_gradients(self) -> bool:
-        """Whether the gradient norm of an unmeasured step is worth its cost: it rises a step before the loss does."""
-        return self._watch_cost <= WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
+        """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""
+        self._unwatched += 1
+        return self._unwatched >= self.watch_stride
 
     def note_gradient(self, norm: float, seconds: float) -> bool:
         """Take note of a gradient norm and of what it cost; return whether it is a first sign of trouble."""
-        self._watch_cost += 0.2 * (seconds - self._watch_cost)
+        self._unwatched = 0
+        self._watch_cost += (WATCH_MEMORY if self._watch_cost else 1.0) * (seconds - self._watch_cost)
+        share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
+        self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
         begins = self._gradient_alarm.sounds(norm) and self._trouble_left == 0
         if begins:
             self._trouble_left = TROUBLE_STEPS
         return begins
+
+
+def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
+    """Return every how many steps something may be done that costs so much, where so much is allowed a step.
+
+    Only a clear change moves it: a stride that flickers is hard to read in a plot.
+    """
+    needed = cost / max(allowed, 1e-9)
+    stride = next((unit * k for k in STRIDES if k >= needed * 0.9), unit * STRIDES[-1])
+    return stride if stride > present or unit * needed * 1.5 < stride < present else present

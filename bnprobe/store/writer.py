@@ -27,7 +27,7 @@ from bnprobe.store.uninterrupted import uninterrupted
 BURST_ROWS = 64
 BURST_SECONDS = 2.0
 #: Share of the time that bursts may take where steps are so short that 64 of them pass in no time.
-BURST_SHARE = 0.01
+BURST_SHARE = 0.004
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
