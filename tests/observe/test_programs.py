@@ -332,6 +332,27 @@ def test_a_run_can_be_ended_after_some_steps(compare: Compare, program: str, ste
     assert np.isfinite(ran.run["activation_gradient_rms"][:, 1:]).all()
 
 
+#: Programs whose steps are of every kind there is, whether or not their layers are measured.
+OF_EVERY_KIND = (
+    "accumulation autograd_grad_sgd evaluation failed_backward failed_step gan grad_scaler grad_scaler_fused grown_model lbfgs "
+    "late_optimizer lightning_closure manual_updates one_cycle_momentum optimizer_in_backward rising_loss schedulers settings several_losses "
+    "subclassed_step tensor_rate two_optimizers watched_operations"
+).split()
+
+
+@pytest.mark.parametrize("program", OF_EVERY_KIND)
+def test_a_step_that_is_not_measured_is_told_as_truly(compare: Compare, program: str) -> None:
+    """Only step 0 is measured; of the others the same is known that a recording of everything knows."""
+    thinned, whole = compare(program, every=10**6), compare(program)
+    assert thinned.recorded.stdout == thinned.plain.stdout
+    run, full = thinned.run, whole.run
+    assert run.problems == []
+    assert run["layers_observed"].tolist() == [1] + [0] * (run.steps - 1)
+    for name in ("step", "loss", "micro_steps", "skipped", "clip_norm", "loss_scale", "learning_rate", "momentum", "weight_decay"):
+        np.testing.assert_array_equal(run[name], full[name], err_msg=name)
+    assert (np.diff(run["wall_time"]) > 0).all() and (run["step_seconds"] > run["observer_seconds"]).all()
+
+
 def test_every_second_step_can_be_measured(compare: Compare) -> None:
     run = compare("plain_mlp", every=2).run
     assert run["layers_observed"].tolist() == [1, 0, 1, 0, 1]
