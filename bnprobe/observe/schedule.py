@@ -18,8 +18,8 @@ TROUBLE_STEPS = 20
 PROBES_IN_TROUBLE = 3
 #: Share of the training time that watching the gradients of unmeasured steps may take: where one look takes more, it is not at every step.
 WATCH_SHARE = 0.005
-#: Memory of what a look at the gradients costs, as a weight for the newest.
-WATCH_MEMORY = 0.2
+#: Memory of what a look at the gradients costs, as a weight for the newest that is dearer; a cheaper one counts at once.
+WATCH_MEMORY = 0.1
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -42,7 +42,8 @@ class Schedule:
         self._observed_steps = 0
         self._free_seconds = free_seconds
         self.watch_stride = 1
-        self._watch_cost = 0.0
+        self._watch_cost = math.inf
+        self._looks = 0
         self._unwatched = 0
         self._loss_alarm = Alarm()
         self._gradient_alarm = Alarm()
@@ -105,9 +106,12 @@ class Schedule:
     def note_gradient(self, norm: float, seconds: float) -> bool:
         """Take note of a gradient norm and of what it cost; return whether it is a first sign of trouble."""
         self._unwatched = 0
-        self._watch_cost += (WATCH_MEMORY if self._watch_cost else 1.0) * (seconds - self._watch_cost)
-        share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
-        self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
+        self._looks += 1
+        dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
+        self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
+        if self._looks >= BASELINE_STEPS:
+            share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
+            self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
         begins = self._gradient_alarm.sounds(norm) and self._trouble_left == 0
         if begins:
             self._trouble_left = TROUBLE_STEPS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnprobe.measure.norms import norms
+from bnprobe.measure.norms import norms, total_norm
 
 EPS = 2.0**-24
 #: Plain float32 sums of squares, a few thousand terms in vector lanes.
@@ -95,3 +95,25 @@ def test_tensors_are_left_as_they_are():
     dense = torch.tensor([1.0, -2.0])
     assert norms([sparse, dense]).tolist() == pytest.approx([5.0, math.sqrt(5.0)])
     assert not sparse.is_coalesced() and dense.tolist() == [1.0, -2.0]
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        [],
+        [torch.full((3, 4), 2.0), torch.tensor(5.0), torch.empty(0)],
+        [torch.ones(7), torch.full((2,), 3.0, dtype=torch.float64)],
+        [torch.full((9,), 0.5, dtype=torch.bfloat16), torch.ones(2)],
+        [torch.tensor([3.0 + 4.0j]), torch.ones(2)],
+        [torch.sparse_coo_tensor(torch.tensor([[0, 2]]), torch.tensor([3.0, 4.0]), (5,)), torch.ones(2)],
+    ],
+    ids=["nothing", "shapes", "dtypes", "half precision", "complex", "sparse"],
+)
+def test_the_norm_of_all(tensors):
+    expected = math.hypot(*(right(tensor) for tensor in tensors))
+    assert total_norm(tensors) == pytest.approx(expected, rel=ROUNDINGS * EPS)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_the_norm_of_all_is_no_number_where_one_is_none(value):
+    assert not math.isfinite(total_norm([torch.ones(3), torch.tensor([1.0, value])]))

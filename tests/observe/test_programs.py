@@ -335,8 +335,8 @@ def test_a_run_can_be_ended_after_some_steps(compare: Compare, program: str, ste
 #: Programs whose steps are of every kind there is, whether or not their layers are measured.
 OF_EVERY_KIND = (
     "accumulation autograd_grad_sgd evaluation failed_backward failed_step gan grad_scaler grad_scaler_fused grown_model lbfgs "
-    "late_optimizer lightning_closure manual_updates one_cycle_momentum optimizer_in_backward rising_loss schedulers settings several_losses "
-    "subclassed_step tensor_rate two_optimizers watched_operations"
+    "late_optimizer lightning_closure manual_updates one_cycle_momentum optimizer_in_backward rising_loss schedulers settings "
+    "several_losses subclassed_step tensor_rate two_optimizers watched_operations"
 ).split()
 
 

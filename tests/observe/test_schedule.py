@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bnprobe.observe.schedule import BASELINE_STEPS, TROUBLE_STEPS, Schedule
+from bnprobe.observe.schedule import BASELINE_STEPS, TROUBLE_STEPS, WATCH_SHARE, Schedule
 
 
 def run(schedule: Schedule, steps: int, bare: float, cost: float, start: int = 0) -> list[int]:
@@ -127,6 +127,53 @@ def test_trouble_that_stays_becomes_normal(level: float) -> None:
     for _ in range(2000):
         schedule.note_loss(level)
     assert not schedule.is_observed(2151)
+
+
+def watch(schedule: Schedule, steps: int, bare: float, cost: float, norm: float = 1.0) -> list[int]:
+    """Let unmeasured steps pass; return those at which the gradients were looked at."""
+    looked = []
+    for step in range(steps):
+        if schedule.watches_gradients():
+            looked.append(step)
+            schedule.note_gradient(norm, cost)
+        schedule.account(bare, 0.0, was_observed=False)
+    return looked
+
+
+def test_the_gradients_of_every_unmeasured_step_are_watched_where_that_costs_little() -> None:
+    schedule = Schedule(every=1, budget=0.05)
+    schedule.account(0.1, 0.0, was_observed=False)
+    assert watch(schedule, 100, bare=0.1, cost=0.1 * WATCH_SHARE / 2) == list(range(100))
+
+
+def test_the_gradients_of_unmeasured_steps_are_watched_as_often_as_their_share_allows() -> None:
+    schedule = Schedule(every=1, budget=0.05)
+    schedule.account(0.001, 0.0, was_observed=False)
+    looked = watch(schedule, 1000, bare=0.001, cost=0.001 * WATCH_SHARE * 8)
+    assert schedule.watch_stride == 10
+    assert looked == [*range(BASELINE_STEPS), *range(BASELINE_STEPS + 9, 1000, 10)]
+
+
+def test_slow_looks_at_the_gradients_do_not_blind_it() -> None:
+    """The first pays for thread pools, and now and then another program has the processor."""
+    schedule = Schedule(every=1, budget=0.05)
+    schedule.account(0.001, 0.0, was_observed=False)
+    watch(schedule, 1, bare=0.001, cost=0.01)
+    for _ in range(20):
+        watch(schedule, 200, bare=0.001, cost=0.001 * WATCH_SHARE * 2)
+        watch(schedule, schedule.watch_stride, bare=0.001, cost=0.1)
+        assert schedule.watch_stride <= 5
+
+
+def test_a_rising_gradient_is_trouble_however_rarely_it_is_watched() -> None:
+    schedule = Schedule(every=1, budget=0.0)
+    run(schedule, 100, bare=0.001, cost=0.001)
+    watch(schedule, 2000, bare=0.001, cost=0.001 * WATCH_SHARE * 8)
+    assert not schedule.is_observed(2101)
+    while not schedule.watches_gradients():
+        pass
+    assert schedule.note_gradient(100.0, 0.001)
+    assert schedule.is_observed(2101)
 
 
 def test_line_probes_are_regular_or_at_snapshots_and_follow_trouble() -> None:

@@ -63,6 +63,29 @@ def test_every_axis_grows_while_recording(path):
     assert np.isnan(read["channel_mean"][0, 3:]).all()
 
 
+def test_several_steps_at_once_are_what_they_would_be_one_by_one(path, tmp_path):
+    """Between single ones, with values that all of them share, and with an axis that grows in between."""
+    losses, rates = [3.0, None, 1.0], [[0.1, 0.2], [0.1, 0.3], [0.1, np.nan]]
+    single, together = RunWriter(tmp_path / "single.h5", {}), RunWriter(path, {})
+    for writer in (single, together):
+        writer.add_group("a")
+        writer.add_group("b")
+        writer.append_step({"step": 0, "loss": 4.0, "micro_steps": 2, "learning_rate": [0.5]})
+    for index in range(3):
+        single.append_step({"step": 1 + index, "loss": losses[index], "layers_observed": 0, "learning_rate": rates[index]})
+        single.append_step({"step": 4 + index, "wall_time": 7.0, "learning_rate": [0.1]} if index < 2 else {"step": 6, "loss": 2.0})
+    together.append_steps(3, {"step": [1, 2, 3], "loss": losses, "layers_observed": 0, "learning_rate": rates})
+    together.append_steps(2, {"step": np.array([4, 5]), "wall_time": 7.0, "learning_rate": [0.1]})
+    together.append_step({"step": 6, "loss": 2.0})
+    single.close()
+    together.close()
+    one, other = read_run(tmp_path / "single.h5"), read_run(path)
+    order = np.argsort(one["step"])
+    assert other["step"].tolist() == list(range(7))
+    for name in ("loss", "micro_steps", "layers_observed", "wall_time", "learning_rate"):
+        np.testing.assert_array_equal(other[name], one[name][order], err_msg=name)
+
+
 def test_layers_found_after_an_empty_beginning(path):
     run = NumberedRun(path, layers=0, parameters=0)
     run.add_steps(3)
@@ -189,7 +212,7 @@ def test_short_steps_do_not_spend_their_time_on_bursts(path, monkeypatch):
     writing = run.writer.burst
 
     def slow_burst():
-        now[0] += 0.015
+        now[0] += 0.006
         return writing()
 
     monkeypatch.setattr(run.writer, "burst", slow_burst)
