@@ -15,7 +15,7 @@ from bnprobe.observe.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.flight import FlightRecorder
 from bnprobe.observe.forward import Tap
-from bnprobe.observe.open_step import OpenStep, own_columns
+from bnprobe.observe.open_step import OpenStep, own_columns, own_row
 from bnprobe.observe.privacy import unwatched
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.step import ChannelRow, ClosedStep
@@ -112,7 +112,10 @@ class Delivery:
             return
         steps, self._bare = self._bare, []
         try:
-            self._writer.append_steps(len(steps), own_columns(steps))
+            if len(steps) > 1:
+                self._writer.append_steps(len(steps), own_columns(steps))
+            else:
+                self._writer.append_step(own_row(steps[0]))
         except Exception as error:
             self._faults.report(f"steps {steps[0].number} to {steps[-1].number}", error)
         self.last_step, self._last_rms = steps[-1], None

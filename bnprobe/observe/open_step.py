@@ -128,8 +128,13 @@ def group_columns(groups: Mapping[int, GroupSettings], width: int = 0) -> dict[s
     return columns
 
 
+def own_row(step: OpenStep) -> dict[str, Any]:
+    """Return what there is of every step, measured or not, as one row."""
+    return {name: numbers[0] for name, numbers in own_numbers([step]).items()} | group_columns(step.groups)
+
+
 def own_columns(steps: Sequence[OpenStep]) -> dict[str, Any]:
-    """Return all that there is of steps of which nothing was measured, as the run file's writer takes several rows."""
+    """Return what there is of every step, measured or not, as the run file's writer takes several rows."""
     groups = steps[0].groups
     if all(step.groups is groups for step in steps):
         return own_numbers(steps) | group_columns(groups)

@@ -41,6 +41,7 @@ class OptimizerTaps:
         #: An optimizer stands here once for every step of its own that it is in.
         self.stepping: list[Optimizer] = []
         self._steps = 0
+        self._latest: Callable[[], Optimizer | None] = lambda: None
         self._closures = 0
         #: A closure is being run again: the same loss at other weights.
         self.is_repeating = False
@@ -71,7 +72,9 @@ class OptimizerTaps:
         self.stepping.append(optimizer)
         if is_inner:
             return None
-        self.constructed.add(optimizer)
+        if self._latest() is not optimizer:
+            self.constructed.add(optimizer)
+            self._latest = weakref.ref(optimizer)
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is None:
             self._on_before(optimizer)

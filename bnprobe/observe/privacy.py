@@ -6,6 +6,7 @@ is to meet an operation that is not the script's.
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -51,8 +52,9 @@ def holds_numbers(tensor: torch.Tensor) -> bool:
 
 def at_hand(number: torch.Tensor) -> torch.Tensor | float:
     """Return a number that lies in a tensor: itself where that costs no waiting, a copy elsewhere. The tensor may change in place."""
-    if type(number) is torch.Tensor and number.is_cpu and number.numel() == 1 and holds_numbers(number):
-        return float(number.item())
+    if type(number) is torch.Tensor and number.is_cpu and number.numel() == 1:
+        with contextlib.suppress(RuntimeError, TypeError):  # it has no numbers of its own, or is complex
+            return float(number.item())
     return number.detach().clone()
 
 

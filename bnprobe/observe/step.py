@@ -18,7 +18,7 @@ from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.forward import OUTPUT, Tap
-from bnprobe.observe.open_step import OpenStep, group_columns, own_numbers
+from bnprobe.observe.open_step import OpenStep, own_row
 from bnprobe.observe.parameters import UpdateMeasurement
 
 Vector = NDArray[np.float64]
@@ -137,7 +137,7 @@ class ClosedStep:
     def _own_row(self, carried: float | None) -> dict[str, Any]:
         """Return what is known of the step itself."""
         step = self.step
-        row = {name: numbers[0] for name, numbers in own_numbers([step]).items()} | group_columns(step.groups)
+        row = own_row(step)
         row["batch_size"] = step.batch_size or None
         row["carried_gradient_norm"] = carried
         row["squashed_twice"] = None if step.squashed_twice is None else int(step.squashed_twice)

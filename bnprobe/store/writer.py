@@ -114,7 +114,7 @@ class RunWriter:
         self._append("step", row)
 
     def append_steps(self, count: int, columns: Row) -> None:
-        """Append several steps: by variable name one value a step in a list or array, or what all of them have."""
+        """Append two or more steps: by variable name one value a step in a list or array, or what all of them have."""
         self._append("step", columns, count)
 
     def append_snapshot(self, row: Row) -> None:
