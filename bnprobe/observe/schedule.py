@@ -20,6 +20,8 @@ PROBES_IN_TROUBLE = 3
 WATCH_SHARE = 0.005
 #: Memory of what a look at the gradients costs, as a weight for the newest that is dearer; a cheaper one counts at once.
 WATCH_MEMORY = 0.1
+#: Part of the budget that measuring has in any case, however much of it the steps take that are not measured.
+LEAST_PART = 0.25
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -28,7 +30,8 @@ class Schedule:
 
     Args:
         every: measure every n-th step.
-        budget: share of the training time that measuring may take; thins further when it is exceeded.
+        budget: share of the training time that the recorder may take, steps that are not measured included; thins further when it is
+            exceeded.
         free_seconds: measuring that may be done before the budget counts.
     """
 
@@ -38,8 +41,8 @@ class Schedule:
         self._budget = budget
         self._bare_seconds = 0.0
         self._bare_steps = 0
-        self._observed_cost = 0.0
-        self._observed_steps = 0
+        self._observed_cost = self._passing_cost = 0.0
+        self._observed_steps = self._passing_steps = 0
         self._free_seconds = free_seconds
         self.watch_stride = 1
         self._watch_cost = math.inf
@@ -76,6 +79,8 @@ class Schedule:
         self._bare_steps += 1
         self._free_seconds -= observer_seconds
         if not was_observed:
+            self._passing_cost += observer_seconds
+            self._passing_steps += 1
             return False
         self._observed_cost += observer_seconds
         self._observed_steps += 1
@@ -83,10 +88,13 @@ class Schedule:
             return False
         bare = self._bare_seconds / self._bare_steps
         cost = self._observed_cost / self._observed_steps
+        passing = self._passing_cost / max(self._passing_steps, 1)
         # Old steps fade, so that the stride follows the training as it is now.
         self._bare_seconds, self._bare_steps = bare * 20, 20
         self._observed_cost, self._observed_steps = cost * 10, 10
-        stride = _stride(cost, bare * self._budget, self.stride, self._every)
+        self._passing_cost, self._passing_steps = passing * 20, 20
+        allowed = max(bare * self._budget - passing, bare * self._budget * LEAST_PART)
+        stride = _stride(cost, allowed, self.stride, self._every)
         changed = stride != self.stride
         self.stride = stride
         return changed

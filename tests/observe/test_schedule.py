@@ -34,6 +34,17 @@ def test_a_costly_measurement_is_thinned_to_the_budget(cost: float, stride: int)
     assert len(later) * cost <= 1.12 * 0.05 * 3000 * 0.1
 
 
+@pytest.mark.parametrize(("passing", "stride"), [(0.0, 20), (0.025, 50), (0.04, 100), (0.2, 100)])
+def test_what_unmeasured_steps_cost_is_part_of_the_budget(passing: float, stride: int) -> None:
+    """But a quarter of the budget is for measuring in any case."""
+    schedule = Schedule(every=1, budget=0.05)
+    for step in range(4000):
+        seen = schedule.is_observed(step)
+        own = 1.0 if seen else passing
+        schedule.account(1.0 + own, own, seen)
+    assert schedule.stride == stride
+
+
 def test_the_stride_follows_a_training_that_becomes_slow() -> None:
     schedule = Schedule(every=1, budget=0.05)
     run(schedule, 500, bare=0.01, cost=0.01)
