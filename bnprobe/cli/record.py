@@ -35,7 +35,7 @@ def record(
     strict: Annotated[bool, typer.Option("--strict", help="Raise a fault in a hook instead of giving that layer up.")] = False,
     budget: Annotated[
         float,
-        typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that measuring may take."),
+        typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that the recorder may take."),
     ] = 0.05,
     curvature: Annotated[
         int | None,

@@ -19,7 +19,7 @@ class RecordOptions:
         stop_when_lost: End the run as soon as its loss is not finite or a thousand times the first.
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that the recorder may take, dimensionless (0.05 is 5 %); what it does at steps that it does not
-            measure comes first, and a quarter is for measuring in any case.
+            measure comes first, and half is for measuring in any case.
         free_seconds: Measuring, in seconds, that may be done before the budget counts: a short training that dies is seen whole.
         curvature: Measure the curvature of the loss at every n-th step; None measures none.
         curvature_kernels: "script" leaves the script's kernels alone; "math" switches attention, recurrent layers and compiled code to

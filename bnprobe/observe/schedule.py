@@ -21,7 +21,7 @@ WATCH_SHARE = 0.005
 #: Memory of what a look at the gradients costs, as a weight for the newest that is dearer; a cheaper one counts at once.
 WATCH_MEMORY = 0.1
 #: Part of the budget that measuring has in any case, however much of it the steps take that are not measured.
-LEAST_PART = 0.25
+LEAST_PART = 0.5
 STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 

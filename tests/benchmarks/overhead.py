@@ -6,6 +6,7 @@
 
     python tests/benchmarks/overhead.py --peers      # beside them what other tools cost for similar content, where they are installed
     python tests/benchmarks/overhead.py --budget     # what is left of it under the default budget, over many steps
+    python tests/benchmarks/overhead.py --unmeasured -n 60 --cpu-time -w c   # microseconds that a step costs of which nothing is measured
 
 Recorded steps measure everything bnprobe has: all layers, activations, activation gradients, parameter norms, at every step. The floor is
 what reading each measured byte once would take at the bandwidth measured in the same run.
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("-n", "--pairs", type=int, default=20)
     parser.add_argument("--peers", action="store_true", help="measure plain hooks, wandb.watch and torchinstruments as well")
     parser.add_argument("--budget", action="store_true", help="blocks of steps under the default budget instead of single ones")
+    parser.add_argument("--unmeasured", action="store_true", help="short blocks of steps of which nothing is measured, in microseconds")
     parser.add_argument("--profile", action="store_true", help="show where the recorder spends its time")
     parser.add_argument("--cpu-time", action="store_true", help="one thread, and its processor time: for a machine that others use, too")
     arguments = parser.parse_args()
@@ -53,6 +55,9 @@ def main() -> None:
                 continue
             if arguments.budget:
                 report_budget(name, Path(folder) / "budget.h5", step, arguments.pairs)
+                continue
+            if arguments.unmeasured:
+                report_unmeasured(name, Path(folder) / "unmeasured.h5", step, arguments.pairs)
                 continue
             report(name, *pairs(recorder, step, arguments.pairs), floor(recorder, step))
         if arguments.peers:
@@ -141,6 +146,26 @@ def report_budget(name: str, path: Path, step: Step, blocks: int) -> None:
         recorder.pause()
     report(name, [seconds / length for seconds in bare], [seconds / length for seconds in with_recorder], 0.0)
     print(f"{'':10} layers measured every {recorder._schedule.stride} steps; blocks of {length} steps")
+
+
+def report_unmeasured(name: str, path: Path, step: Step, blocks: int) -> None:
+    """Time short blocks with and without the recorder in turn, where every thousandth step is measured; print what a step costs more."""
+    recorder = Recorder(path, RecordOptions(budget=0.0, free_seconds=0.0), {})
+    block = lambda: [step() for _ in range(40)]  # noqa: E731
+    recorder.resume()
+    for _ in range(5):
+        block()
+    recorder.pause()
+    bare, with_recorder = [], []
+    for _ in range(blocks):
+        bare.append(timed(block) / 40 * 1e6)
+        recorder.resume()
+        step()
+        with_recorder.append(timed(block) / 40 * 1e6)
+        recorder.pause()
+    low, middle, high = statistics.quantiles([after - before for before, after in zip(bare, with_recorder, strict=True)], n=4)
+    plain, least = statistics.median(bare), min(with_recorder) - min(bare)
+    print(f"{name:30} bare {plain:.0f} us; recorded {middle:.0f} more ({low:.0f} to {high:.0f}), fastest blocks {least:.0f} more")
 
 
 def report_peer(attach: Callable[[torch.nn.Module, Path], None], bare: Workload, watched: Workload, count: int) -> None:

@@ -34,13 +34,13 @@ def test_a_costly_measurement_is_thinned_to_the_budget(cost: float, stride: int)
     assert len(later) * cost <= 1.12 * 0.05 * 3000 * 0.1
 
 
-@pytest.mark.parametrize(("passing", "stride"), [(0.0, 20), (0.025, 50), (0.04, 100), (0.2, 100)])
+@pytest.mark.parametrize(("passing", "stride"), [(0.0, 50), (0.02, 100), (0.2, 100)])
 def test_what_unmeasured_steps_cost_is_part_of_the_budget(passing: float, stride: int) -> None:
-    """But a quarter of the budget is for measuring in any case."""
+    """But half of the budget is for measuring in any case."""
     schedule = Schedule(every=1, budget=0.05)
     for step in range(4000):
         seen = schedule.is_observed(step)
-        own = 1.0 if seen else passing
+        own = 1.8 if seen else passing
         schedule.account(1.0 + own, own, seen)
     assert schedule.stride == stride
 
