@@ -109,7 +109,7 @@ class Recorder:
         self._counts_backwards = False
         self._backwards_without_step = 0
         self._manual_update: UpdateMeasurement | None = None
-        self._seconds = 0.0
+        self._seconds = self._closing_seconds = 0.0
         self._began = self._step_began = time.perf_counter()
         self._observer_total = 0.0
         self._last_progress = 0.0
@@ -476,6 +476,7 @@ class Recorder:
         except Exception as error:
             self._faults.report("the end of a step", error)
         self._seconds = time.perf_counter() - started
+        self._closing_seconds = self._seconds if step.observed else 0.0
 
     def _end_measuring(self, step: OpenStep) -> Sequence[Tap]:
         """Bring in what was measured in a step, or asked for beyond; a step under a budget has nothing of it."""
@@ -500,7 +501,7 @@ class Recorder:
 
     def _adapt(self, step: OpenStep) -> None:
         probe = step.probe_seconds
-        if self._schedule.account(step.seconds - probe, step.observer_seconds - probe, step.observed):
+        if self._schedule.account(step.seconds - probe, step.observer_seconds - probe, step.observed, self._closing_seconds):
             text = f"layers are measured every {self._schedule.stride} steps to stay within the budget"
             self._writer.add_event(step.number + 1, "schedule", text)
 

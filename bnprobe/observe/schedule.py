@@ -70,14 +70,23 @@ class Schedule:
         regular = self.is_snapshot(step) if isinstance(line_probe, str) else step % line_probe == 0
         return regular or self._trouble_left > TROUBLE_STEPS - PROBES_IN_TROUBLE
 
-    def account(self, seconds: float, observer_seconds: float, was_observed: bool) -> bool:
-        """Take note of what a step cost; return whether the stride changed because of it."""
+    def account(self, seconds: float, observer_seconds: float, was_observed: bool, closing_seconds: float = 0.0) -> bool:
+        """Take note of what a step cost; return whether the stride changed because of it.
+
+        Args:
+            seconds: its duration.
+            observer_seconds: the recorder's share of it.
+            was_observed: whether it was measured.
+            closing_seconds: the part of ``observer_seconds`` that made a row of a measured step before it: that belongs to measuring.
+        """
         # The first steps pay for imports, allocations and thread pools: they would thin everything after them.
         bare = seconds - observer_seconds
         if bare > 0.0:
             self._bare_seconds += bare
         self._bare_steps += 1
         self._free_seconds -= observer_seconds
+        self._observed_cost += closing_seconds
+        observer_seconds -= closing_seconds
         if not was_observed:
             self._passing_cost += observer_seconds
             self._passing_steps += 1

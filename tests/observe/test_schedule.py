@@ -45,6 +45,17 @@ def test_what_unmeasured_steps_cost_is_part_of_the_budget(passing: float, stride
     assert schedule.stride == stride
 
 
+def test_what_closing_a_measured_step_costs_is_measuring() -> None:
+    """It is counted in the seconds of the step after it."""
+    schedule, closing = Schedule(every=1, budget=0.05), 0.0
+    for step in range(4000):
+        seen = schedule.is_observed(step)
+        own = 0.5 * seen + closing
+        schedule.account(1.0 + own, own, seen, closing)
+        closing = 1.3 if seen else 0.0
+    assert schedule.stride == 50
+
+
 def test_the_stride_follows_a_training_that_becomes_slow() -> None:
     schedule = Schedule(every=1, budget=0.05)
     run(schedule, 500, bare=0.01, cost=0.01)
