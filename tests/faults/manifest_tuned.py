@@ -16,6 +16,8 @@ TUNED: Catalogue = {
         "denoiser": ((), (18, 34)),
         "segmentation": ((), (0, 3)),
         "languages": ((), (0, 8)),
+        "forecaster": ((), (0, 8)),
+        "mixer": ((), (1, 24)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -23,6 +25,8 @@ TUNED: Catalogue = {
         "autoencoder": ((), None),
         "segmentation": ((), None),
         "pointer": ((), None),
+        "recommender": ((), None),
+        "denoiser": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -30,6 +34,8 @@ TUNED: Catalogue = {
         "decoder": ((), (0, 2)),
         "mixer": ((), (0, 2)),
         "neighbour_sums": ((), (0, 2)),
+        "characters": ((), (0, 2)),
+        "vibration": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -38,6 +44,8 @@ TUNED: Catalogue = {
         "spectrum": ((), (0, 10)),
         "counts": ((), (0, 10)),
         "atoms": ((), (0, 10)),
+        "mixer": ((), (0, 10)),
+        "energy": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -46,6 +54,8 @@ TUNED: Catalogue = {
         "signal": (("0*", "1", "2", "3", "4", "5", "6", "7", "8"), (0, 3)),
         "memory": (("cell*", "first*"), (0, 3)),
         "heated_plate": (("layers.0", "layers.0:*", "layers.1", "layers.2", "layers.3", "layers.4", "act"), (0, 3)),
+        "recall": (("cell*", "embed*"), (0, 3)),
+        "pendulum": (("layers.*",), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -54,6 +64,8 @@ TUNED: Catalogue = {
         "siren": (("0*", "1", "2", "3", "4", "5", "6"), (0, 3)),
         "oscillator": (("recurrent*",), (0, 3)),
         "melody": (("cell*", "notes"), (0, 3)),
+        "sine": (("0*", "1*", "2*", "3*", "4*", "5*"), (0, 3)),
+        "accumulator": (("sense*", "memory*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -62,6 +74,8 @@ TUNED: Catalogue = {
         "detector": (("backbone.[0-5]", "backbone.[2-5]:input", "head:input"), (0, 3)),
         "bandit": (("two", "two_act", "out:input"), (0, 3)),
         "hinges": (("relu", "basis", "mix:input"), (0, 3)),
+        "recommender": (("fc2", "relu2", "out:input"), (0, 3)),
+        "value_network": (("trunk.4", "trunk.5", "value:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -71,6 +85,8 @@ TUNED: Catalogue = {
         "gas": (("0*",), (0, 0)),
         "forecast": (("conv1*",), (0, 0)),
         "recordings": (("front*",), (0, 0)),
+        "prices": (("conv1*",), (0, 0)),
+        "weather_graph": (("near*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -79,6 +95,8 @@ TUNED: Catalogue = {
         "cross_entropy": (("*riterion*", "*CrossEntropy*"), (20, 151)),
         "squashed_policy": (("squash", "mean", "log_deviation"), (45, 75)),
         "silent_sensor": (("statistics*", "classify:input", "act"), (63, 63)),
+        "cosine": (("shares*",), (0, 30)),
+        "rotation": (("angle*", "point*"), (52, 52)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -87,6 +105,8 @@ TUNED: Catalogue = {
         "gated": (("[012].squash", "[012].open", "[012]"), (0, 3)),
         "attractor": (("[01].bound", "[01]"), (0, 3)),
         "soft_tree": (("gate", "leaves:input"), (0, 3)),
+        "highway": (("highways.*.gate.1", "highways.*.gate"), (0, 3)),
+        "compressor": (("bound1", "bound2"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -95,6 +115,8 @@ TUNED: Catalogue = {
         "transformer": ((), (1, 10)),
         "two_tasks": ((), (1, 10)),
         "quantiles": ((), (1, 10)),
+        "flow": ((), (1, 10)),
+        "two_heads": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -103,6 +125,8 @@ TUNED: Catalogue = {
         "scaled_loss": (("7", "6", "5", "*oss*"), (0, 2)),
         "energy": (("0", "1:input", "1"), (0, 0)),
         "gram_texture": (("gram", "gram:input", "head:input", "head.0:input"), (0, 1)),
+        "loud_recordings": (("bank*", "mix:input", "mix"), (62, 63)),
+        "static_scale": (("out*",), (0, 2)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -110,6 +134,8 @@ TUNED: Catalogue = {
         "lstm": (("lstm",), None),
         "recommender": (("user", "film"), None),
         "operator": (("trunk.0", "trunk.2", "trunk.4"), None),
+        "rating_table": (("item*",), None),
+        "name_groups": (("blocks.*.attention*",), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -117,6 +143,8 @@ TUNED: Catalogue = {
         "gru": (("gru", "hidden"), (0, 0)),
         "graph": (("conv1", "conv2"), (0, 0)),
         "echo": (("0*", "1*", "2*"), (0, 0)),
+        "pendulum": (("inner", "outer"), (0, 0)),
+        "graph_communities": (("first", "second"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -124,6 +152,8 @@ TUNED: Catalogue = {
         "transformer": (("head",), (0, 0)),
         "tagger": (("probability", "out"), (0, 0)),
         "pointer": (("score",), (0, 0)),
+        "lesion_mask": (("mask", "activation"), (0, 0)),
+        "next_letter": (("proj",), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -131,6 +161,8 @@ TUNED: Catalogue = {
         "transformer": (("drop*", "encoder*"), (25, 26)),  # after the first epoch
         "pointset": (("points.*", "set.*"), (0, 0)),
         "molecules": (("layers.*.norm",), (0, 0)),
+        "validate_once": (("0", "1.dropout", "2.dropout"), (10, 11)),
+        "restored_signal": (("*.norm_a", "*.norm_b", "7"), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -139,6 +171,8 @@ TUNED: Catalogue = {
         "forecaster": ((), (0, 30)),
         "signal": ((), (0, 30)),
         "picture_field": ((), (0, 30)),
+        "rating_penalty": ((), (0, 30)),
+        "patch_mixer": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -147,6 +181,8 @@ TUNED: Catalogue = {
         "ratings": ((), (121, 122)),
         "contrastive": ((), (85, 86)),
         "missing_reading": ((), (120, 121)),
+        "load_forecast": ((), (104, 105)),
+        "shard_labels": ((), (94, 95)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -154,6 +190,8 @@ TUNED: Catalogue = {
         "autoencoder": (("1", "4"), (0, 3)),
         "value": (("1", "4"), (0, 3)),
         "gestures": (("norm1", "norm2"), (0, 3)),
+        "soil_table": (("norm1", "norm2"), (0, 3)),
+        "scene_heads": (("kind.norm", "light.norm"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
@@ -161,6 +199,8 @@ TUNED: Catalogue = {
         "residual": (("0.1", "*bn1", "*bn2"), None),
         "signal": (("[012].norm",), None),
         "leftover": (("norm1", "norm2"), None),
+        "slow_statistics": (("0.1", "1.1", "2.1"), None),
+        "sorted_sources": (("norm0*",), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
@@ -168,6 +208,8 @@ TUNED: Catalogue = {
         "recurrent": (("bn*",), (0, 0)),
         "siamese": (("norm*", "quiet_norm*"), (0, 0)),
         "filter_bank": (("bn*",), (0, 0)),
+        "two_towers": (("norm*",), (0, 0)),
+        "denoiser": (("bn*",), (0, 0)),
     },
     HEALTHY: {
         name: ((), None)
@@ -200,6 +242,17 @@ TUNED: Catalogue = {
             "heavy_tails",
             "flow",
             "sharpness_aware",
+            "ascent_step",
+            "claims_tail",
+            "clipped_heavy_tails",
+            "coupling_flow",
+            "longer_and_longer",
+            "mean_teacher",
+            "sign_descent",
+            "teacher_average",
+            "tied_bfloat16",
+            "uneven_experts",
+            "wide_margin",
         )
     },
 }
