@@ -13,6 +13,9 @@ from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
 
+#: First losses, of which the median is where the training began.
+_START = 5
+
 
 @dataclass(frozen=True)
 class Spike:
@@ -37,40 +40,58 @@ class Spike:
     came_back: bool
 
 
-def spikes(run: Run, before: int, length: int, sigmas: float, times: float, single: float) -> list[Spike]:
-    """Find spikes, in order of time, up to a divergence.
+@dataclass(frozen=True)
+class Limits:
+    """What makes a spike.
 
-    A spike begins where the loss leaves the losses before it, being above their median by ``sigmas`` deviations and ``times`` as large as
-    the largest of them; and where the median of the ``length`` losses from there on has left them, too. What is back at once is no spike
-    but a hard batch, unless a single loss is ``single`` times the largest. Losses that are not positive have no ratio, and no spikes.
-
-    Args:
-        run: the recording.
+    Attributes:
         before: losses that make the level.
         length: losses whose median has to be high.
-        sigmas: deviations above the level.
-        times: ratio to the largest loss before.
-        single: ratio to the largest loss before, from which a single loss makes a spike.
+        sigmas: rise in deviations of the losses before it.
+        lasting: rise, of that median, over that of the highest loss before it above their median.
+        single: the same for a single loss.
+        lone_sigmas: rise of a single loss in deviations, which counts as well if it brings back all that the training had gained.
+        share: rise over what the loss had fallen since the start, or half its first value where it has not fallen so far.
+    """
+
+    before: int
+    length: int
+    sigmas: float
+    lasting: float
+    single: float
+    lone_sigmas: float
+    share: float
+
+
+def spikes(run: Run, limits: Limits) -> list[Spike]:
+    """Find spikes, in order of time, up to a divergence.
+
+    A spike begins where the loss leaves the losses before it: it is above their median by some deviations, by several times as much as the
+    highest of them, and by a good part of what the training had gained. The same must hold for the median of the losses from there on: what
+    is back at once is a hard batch, unless it is further off still. All are differences, so that a loss may be negative.
     """
     end = divergence(run)
     rows = np.flatnonzero(np.isfinite(run["loss"][: end.row if end is not None else None]))
     loss = run["loss"][rows].astype(float)
+    start = float(np.median(loss[:_START])) if loss.size else 0.0
     found: list[Spike] = []
-    place = before
+    place = limits.before
     while place < loss.size:
-        recent = loss[place - before : place]
+        recent = loss[place - limits.before : place]
         level, width = float(np.median(recent)), float(robust.spread(recent))
-        limit = max(level + sigmas * width, times * float(recent.max()))
-        is_lasting = place + length <= loss.size and loss[place] > limit and np.median(loss[place : place + length]) > limit
-        if recent.min() <= 0 or not (is_lasting or loss[place] > single * float(recent.max())):
+        noise, gained = float(recent.max()) - level, max(start - level, abs(start) / 2)
+        smallest = max(limits.sigmas * width, limits.lasting * noise, limits.share * gained)
+        rise = loss[place] - level
+        is_lasting = place + limits.length <= loss.size and np.median(loss[place : place + limits.length]) - level > smallest
+        is_far = rise > limits.single * noise or (rise > limits.lone_sigmas * width and rise > gained)
+        if not (rise > smallest and (is_lasting or is_far)):
             place += 1
             continue
-        calm = max(level + sigmas / 2 * width, (1 + times) / 2 * level)
-        windows = np.lib.stride_tricks.sliding_window_view(loss[place:], min(length, loss.size - place))
-        back = np.flatnonzero(robust.median(windows) <= calm)
-        lasted = int(back[0]) + length // 2 if back.size else loss.size - place
-        highest = float(loss[place : place + lasted].max())
-        rise = (highest - level) / width if width > 0 else float("inf")
-        found.append(Spike(int(rows[place]), int(run["step"][rows[place]]), highest, level, rise, lasted, bool(back.size)))
-        place += lasted + before
+        windows = np.lib.stride_tricks.sliding_window_view(loss[place:], min(limits.length, loss.size - place))
+        back = np.flatnonzero(robust.median(windows) <= level + smallest / 2)
+        lasted = int(back[0]) + limits.length // 2 if back.size else loss.size - place
+        highest = float(loss[place : place + max(lasted, 1)].max())
+        deviations = (highest - level) / width if width > 0 else float("inf")
+        found.append(Spike(int(rows[place]), int(run["step"][rows[place]]), highest, level, deviations, max(lasted, 1), bool(back.size)))
+        place += max(lasted, 1) + limits.before
     return found

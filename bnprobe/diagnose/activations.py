@@ -33,7 +33,7 @@ def exploding_activations(case: Case) -> Finding | None:
     if start is None or late is None:
         return None
     limit = thresholds.EXPLODED_DECADES
-    from_start = start.decades >= limit and start.slope >= thresholds.GROWTH_PER_LAYER
+    from_start = start.decades >= limit and start.slope >= thresholds.GROWTH_PER_LAYER and not _grows_by_its_mean(case)
     in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
     if not (from_start or (in_training and case.divergence is not None)):
         return None
@@ -73,6 +73,14 @@ def exploding_activations(case: Case) -> Finding | None:
     )
 
 
+def _grows_by_its_mean(case: Case) -> bool:
+    """Whether the part that differs between inputs would stay in bounds by itself, and the mean shifts from the start."""
+    if case.first_row is None or not _shifts_from_the_start(case):
+        return False
+    _, dependent = _growth_of_parts(case)
+    return bool(dependent[case.first_row] * (case.profile.size - 1) < thresholds.EXPLODED_DECADES)
+
+
 def _normalise(case: Case) -> str:
     if case.is_convolutional:
         advice = "Normalise the activations (batch norm after each convolution), or start each residual branch near zero"
@@ -100,9 +108,7 @@ def mean_shift(case: Case) -> Finding | None:
         is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= thresholds.COMMON_MODE_ODDS)
         is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising & (common > dependent)
     shifted = is_shifted & (common > 0)
-    from_start = (
-        _is_common_early(case, last, first) and common[case.first_row] >= 0 and deep[case.first_row] >= thresholds.DEEP_EARLY_FRACTION
-    )
+    from_start = _shifts_from_the_start(case)
     if from_start:
         row = case.first_row
     elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= thresholds.COMMON_MODE_FRACTION):
@@ -139,6 +145,16 @@ def mean_shift(case: Case) -> Finding | None:
     )
 
 
+def _shifts_from_the_start(case: Case) -> bool:
+    """Whether, in the first steps, the signal is common at the end and not at the beginning, and its common part does not fall on the way."""
+    row, last = case.first_row, case.last_layer
+    if row is None or last is None or case.profile.size < 3:
+        return False
+    common, _ = _growth_of_parts(case)
+    is_deep = _deep_fraction(case)[row] >= thresholds.DEEP_EARLY_FRACTION
+    return bool(is_deep and common[row] >= 0) and _is_common_early(case, last, int(case.profile[0]))
+
+
 def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
     steps = case.run["step"][case.measured_rows]
@@ -149,6 +165,10 @@ def _is_common_early(case: Case, last: int, first: int) -> bool:
 
 
 def _early_limit(case: Case) -> float:
+    common, _ = _growth_of_parts(case)
+    grows = common[case.measured_rows[0]] * (case.profile.size - 1) >= thresholds.COMMON_GROWTH_DECADES
+    if grows and case.profile.size >= thresholds.COMPOUNDING_LAYERS and not case.is_normalised:
+        return thresholds.COMMON_GROWN_FRACTION
     return thresholds.COMMON_MODE_FRACTION if case.does_poorly else thresholds.COMMON_EARLY_FRACTION
 
 

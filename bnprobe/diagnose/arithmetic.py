@@ -14,6 +14,8 @@ from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import every_step, loss_fate, module_place, number, percent
 
 _HALF, _HALF_LIMIT = "float16", 65504.0
+#: The largest number whose square float16 holds: squares, powers and norms are what overflows between two modules.
+_HALF_ROOT = _HALF_LIMIT**0.5
 #: Operations that make a float16 signal zero when a norm in it is infinite.
 _SCALING = ("div", "mul")
 _HALF_SOURCE = "IEEE 754 binary16; Micikevicius et al. 2018 (arXiv 1710.03740)"
@@ -81,7 +83,8 @@ def _overflow(case: Case) -> Finding | None:
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
     is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
     is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
-    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside):
+    is_squared = birth.signal == "input" and _largest_before(case, row, layer) > _HALF_ROOT
+    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside or is_squared):
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
@@ -91,7 +94,7 @@ def _overflow(case: Case) -> Finding | None:
     return Finding(
         id="half-precision-overflow",
         severity="error",
-        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW else 0.7,
+        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW or is_squared else 0.7,
         layers=(case.name(layer),),
         step=step,
         evidence=tuple(evidence),
@@ -162,12 +165,26 @@ def _reach(case: Case, row: int, birth: _Birth) -> float:
     return float(np.nanmax(ends) / _HALF_LIMIT) if np.isfinite(ends).any() else float("nan")
 
 
-def _receives_half(case: Case, layer: int) -> bool:
-    """Whether the signal before a module's output is of type float16."""
+def _before(case: Case, layer: int) -> int | None:
+    """The signal measured right before another in depth."""
     here, layers = case.run.layers[layer], case.run.layers
     before = [i for i, other in enumerate(layers) if other.model == here.model and other.depth < here.depth]
-    nearest = max(before, key=lambda i: layers[i].depth, default=None)
+    return max(before, key=lambda i: layers[i].depth, default=None)
+
+
+def _receives_half(case: Case, layer: int) -> bool:
+    """Whether the signal before a module's output is of type float16."""
+    nearest = _before(case, layer)
     return nearest is not None and bool(case.run["layer_dtype"][nearest] == _HALF)
+
+
+def _largest_before(case: Case, row: int, layer: int) -> float:
+    """Largest size, at a row, of the float16 signal before another; 0 where there is none."""
+    nearest = _before(case, layer)
+    if nearest is None or case.run["layer_dtype"][nearest] != _HALF:
+        return 0.0
+    ends = np.abs([case.run[f"activation_{end}"][row, nearest] for end in ("min", "max")])
+    return float(np.nanmax(ends, initial=0.0, where=np.isfinite(ends)))
 
 
 def _overflown_weight(case: Case, row: int) -> str | None:

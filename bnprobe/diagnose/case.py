@@ -90,14 +90,7 @@ class Case:
     @cached_property
     def spikes(self) -> list[Spike]:
         """Sudden rises of the loss, in order of time."""
-        return spikes.spikes(
-            self.run,
-            thresholds.SPIKE_BEFORE,
-            thresholds.SPIKE_LENGTH,
-            thresholds.SPIKE_SIGMAS,
-            thresholds.SPIKE_TIMES,
-            thresholds.SPIKE_SINGLE_TIMES,
-        )
+        return spikes.spikes(self.run, thresholds.SPIKE)
 
     @cached_property
     def was_shaken(self) -> bool:

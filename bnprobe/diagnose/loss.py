@@ -68,7 +68,7 @@ def loss_spike(case: Case) -> Finding | None:
     found = case.spikes
     if case.divergence is not None or not found:
         return None
-    spike = max(found, key=lambda one: one.loss / one.level)
+    spike = max(found, key=lambda one: one.rise)
     mover = _first_mover(case, spike.row)
     fate = f"it was back after {spike.length} step{'s' if spike.length > 1 else ''}" if spike.came_back else "it has not come back"
     others = f" ({len(found) - 1} smaller ones besides)" if len(found) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.analyse import decay, robust, updates
 from bnprobe.diagnose import thresholds
@@ -14,15 +15,18 @@ from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rat
 def learning_rate_too_low(case: Case) -> Finding | None:
     """The weights hardly leave their start.
 
-    Looks for a loss that keeps most of its first value while the update ratio times the number of steps stays far below one. Looks like
-    vanishing gradients; there the last layers still move. Looks like a collapse; there the weights have moved far.
+    Looks for a loss that keeps most of its first value, or half of it and falls as steadily at the end as before, while the update ratio
+    times the number of steps stays far below one. Looks like vanishing gradients; there the last layers still move. Looks like a collapse;
+    there the weights have moved far. Looks like fine-tuning; there the loss comes down all the same.
     """
     course = case.course
-    if not case.does_poorly or case.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+    if case.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
         return None
-    ratio = case.update_ratio[case.measured_rows]
-    moving = robust.median(ratio, axis=0)
-    moving = moving[np.isfinite(moving)]
+    is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
+    if not (case.does_poorly or is_on_its_way):
+        return None
+    sizes = case.step_size[case.measured_rows]
+    moving = np.nanmean(sizes[:, np.isfinite(sizes).any(axis=0)], axis=0)
     if not moving.size:
         return None
     distance = float(moving.max()) * case.run.steps
@@ -47,7 +51,8 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
 
     Looks for weights that had lost a third of their norm at some step, or some of it in a run that does poorly, while the decay alone takes
     a noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
-    gradient of every layer. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
+    gradient of every layer; and for weights that shrink as far although the optimizer decays nothing to speak of: then the loss itself asks
+    for it, by a penalty. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
     shift, for the biases are what is left; it follows. Behind a normalisation weights may shrink without harm, but take thousands of steps
     for it.
     """
@@ -59,7 +64,13 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         return None
     total = updates.total_norm(run["weight_norm"][:, weights])
     lowest = int(rows[np.argmin(total[rows])])
-    left = float(total[lowest] / total[rows[0]])
+    left = float(total[lowest] / total[rows[0]]) if total[rows[0]] > 0 else 1.0
+    return _decayed(case, weights, rows, left, lowest) or _penalised(case, weights, rows, left, lowest)
+
+
+def _decayed(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
+    """By the optimizer's weight decay: `left` is the norm of the weights against their first, at the row `lowest`."""
+    run = case.run
     pulls = [(decay.pull(run, index, rows), index) for index in weights]
     pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
     if not pulls:
@@ -92,6 +103,31 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
         f"first{compared}; {loss_fate(case)}.",
         fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
         source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
+    )
+
+
+def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
+    """By a penalty that is part of the loss, which no setting of the optimizer tells."""
+    if not left < thresholds.PENALISED:
+        return None
+    run, step = case.run, case.step(int(rows[0]))
+    shrunk = {index: float(run["weight_norm"][lowest, index] / run["weight_norm"][rows[0], index]) for index in weights}
+    most = min(weights, key=lambda index: shrunk[index] if np.isfinite(shrunk[index]) else np.inf)
+    return Finding(
+        id="weight-decay-too-strong",
+        severity="error" if case.is_harmed or case.is_stuck else "warning",
+        confidence=0.6,
+        layers=(run.parameters[most].layer,),
+        step=step,
+        evidence=(
+            Evidence("norm of the weights against their first", left, thresholds.PENALISED, "", case.step(lowest)),
+            Evidence(f"the same of {run.parameters[most].name}", shrunk[most], None, "", case.step(lowest)),
+        ),
+        cause=f"The weights shrink, and no decay of the optimizer does it: their norm fell to {percent(left)} of the first by step "
+        f"{case.step(lowest)}, most in {run.parameters[most].name}, so the loss itself draws them to zero, most likely by a penalty on them; "
+        f"{loss_fate(case)}.",
+        fix="Lower the weight of the penalty in the loss, and compare the loss without it: the data's part is what counts.",
+        source="sound trainings kept three quarters of their weights' norm and more (docs/diagnosis.md)",
     )
 
 
