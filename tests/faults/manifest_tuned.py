@@ -18,6 +18,7 @@ TUNED: Catalogue = {
         "languages": ((), (0, 8)),
         "forecaster": ((), (0, 8)),
         "mixer": ((), (1, 24)),
+        "paper_topics": ((), (2, 12)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -27,6 +28,7 @@ TUNED: Catalogue = {
         "pointer": ((), None),
         "recommender": ((), None),
         "denoiser": ((), None),
+        "masked_density": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -36,6 +38,7 @@ TUNED: Catalogue = {
         "neighbour_sums": ((), (0, 2)),
         "characters": ((), (0, 2)),
         "vibration": ((), (0, 2)),
+        "gated_denoiser": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -46,6 +49,7 @@ TUNED: Catalogue = {
         "atoms": ((), (0, 10)),
         "mixer": ((), (0, 10)),
         "energy": ((), (0, 10)),
+        "source_vector": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -56,6 +60,7 @@ TUNED: Catalogue = {
         "heated_plate": (("layers.0", "layers.0:*", "layers.1", "layers.2", "layers.3", "layers.4", "act"), (0, 3)),
         "recall": (("cell*", "embed*"), (0, 3)),
         "pendulum": (("layers.*",), (0, 3)),
+        "gated_waves": (("inlet*", "blocks.[0-4]", "blocks.[0-4].*", "blocks.[0-4]:*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -66,6 +71,7 @@ TUNED: Catalogue = {
         "melody": (("cell*", "notes"), (0, 3)),
         "sine": (("0*", "1*", "2*", "3*", "4*", "5*"), (0, 3)),
         "accumulator": (("sense*", "memory*"), (0, 3)),
+        "message_rounds": (("own*", "neighbours*", "mark*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -76,6 +82,7 @@ TUNED: Catalogue = {
         "hinges": (("relu", "basis", "mix:input"), (0, 3)),
         "recommender": (("fc2", "relu2", "out:input"), (0, 3)),
         "value_network": (("trunk.4", "trunk.5", "value:input"), (0, 3)),
+        "travel_time": (("middle", "narrow:input", "narrow"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -87,6 +94,7 @@ TUNED: Catalogue = {
         "recordings": (("front*",), (0, 0)),
         "prices": (("conv1*",), (0, 0)),
         "weather_graph": (("near*",), (0, 0)),
+        "utm_points": (("point1*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -97,6 +105,7 @@ TUNED: Catalogue = {
         "silent_sensor": (("statistics*", "classify:input", "act"), (63, 63)),
         "cosine": (("shares*",), (0, 30)),
         "rotation": (("angle*", "point*"), (52, 52)),
+        "mixture_density": (("likelihood*",), (71, 71)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -117,6 +126,7 @@ TUNED: Catalogue = {
         "quantiles": ((), (1, 10)),
         "flow": ((), (1, 10)),
         "two_heads": ((), (1, 10)),
+        "critic": ((), (1, 20)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -127,6 +137,7 @@ TUNED: Catalogue = {
         "gram_texture": (("gram", "gram:input", "head:input", "head.0:input"), (0, 1)),
         "loud_recordings": (("bank*", "mix:input", "mix"), (62, 63)),
         "static_scale": (("out*",), (0, 2)),
+        "spectral_power": (("power*", "norm:input", "norm"), (0, 0)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -145,6 +156,7 @@ TUNED: Catalogue = {
         "echo": (("0*", "1*", "2*"), (0, 0)),
         "pendulum": (("inner", "outer"), (0, 0)),
         "graph_communities": (("first", "second"), (0, 0)),
+        "patch_flow": (("couplings.*.hidden", "couplings.*.more", "couplings.*.out"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -173,6 +185,7 @@ TUNED: Catalogue = {
         "picture_field": ((), (0, 30)),
         "rating_penalty": ((), (0, 30)),
         "patch_mixer": ((), (0, 30)),
+        "norm_penalty": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -183,6 +196,7 @@ TUNED: Catalogue = {
         "missing_reading": ((), (120, 121)),
         "load_forecast": ((), (104, 105)),
         "shard_labels": ((), (94, 95)),
+        "denoised_curves": ((), (143, 144)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -253,6 +267,7 @@ TUNED: Catalogue = {
             "tied_bfloat16",
             "uneven_experts",
             "wide_margin",
+            "target_copies",
         )
     },
 }
