@@ -93,7 +93,8 @@ def mean_shift(case: Case) -> Finding | None:
 
     Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before it, while the
     common part grows faster along depth than what differs between inputs: in a run that is lost, or in the first steps of any, where sound
-    networks either have less of it, or lose the common part along depth as well. It is a cause of its own where it is there at the first
+    networks either have less of it, or lose the common part along depth as well; and, in a run that does poorly, for a signal that is
+    common from the first layer to the last, at the beginning as at the end. It is a cause of its own where it is there at the first
     step, or no other cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output
     is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in sound
     networks, by its bias and the pooling before it.
@@ -108,7 +109,7 @@ def mean_shift(case: Case) -> Finding | None:
         is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= thresholds.COMMON_MODE_ODDS)
         is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising & (common > dependent)
     shifted = is_shifted & (common > 0)
-    from_start = _shifts_from_the_start(case)
+    from_start = _shifts_from_the_start(case) or _is_common_throughout(case)
     if from_start:
         row = case.first_row
     elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= thresholds.COMMON_MODE_FRACTION):
@@ -146,7 +147,7 @@ def mean_shift(case: Case) -> Finding | None:
 
 
 def _shifts_from_the_start(case: Case) -> bool:
-    """Whether, in the first steps, the signal is common at the end and not at the beginning, and its common part does not fall on the way."""
+    """Whether, in the first steps, the signal is common at the end and not at the beginning, its common part not falling on the way."""
     row, last = case.first_row, case.last_layer
     if row is None or last is None or case.profile.size < 3:
         return False
@@ -155,10 +156,24 @@ def _shifts_from_the_start(case: Case) -> bool:
     return bool(is_deep and common[row] >= 0) and _is_common_early(case, last, int(case.profile[0]))
 
 
+def _is_common_throughout(case: Case) -> bool:
+    """Whether, in a run that does poorly, nearly all of every layer's signal is common, in the first steps and in the last."""
+    if not case.does_poorly or case.late_row is None or case.last_layer is None:
+        return False
+    early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
+    least = np.fmin.reduce([*early, *case.kappa[case.late_row, case.profile]], initial=np.inf)
+    return bool(thresholds.COMMON_THROUGHOUT <= least <= 1)
+
+
+def _early_rows(case: Case) -> NDArray[np.int64]:
+    rows = case.measured_rows
+    early = np.flatnonzero(case.run["step"][rows] < case.run["step"][rows[0]] + thresholds.COMMON_EARLY_STEPS)
+    return rows[early]
+
+
 def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
-    steps = case.run["step"][case.measured_rows]
-    early = case.kappa[case.measured_rows[steps < steps[0] + thresholds.COMMON_EARLY_STEPS], last]
+    early = case.kappa[_early_rows(case), last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
     rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
     return level >= _early_limit(case) and rises

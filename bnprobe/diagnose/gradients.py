@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from bnprobe.analyse import robust
@@ -65,7 +67,7 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
 
 
 def _falls_through_time(case: Case, row: int) -> Finding | None:
-    falls = {module: -growth for module, growth in _growth_over_calls(case, row).items()}
+    falls = {module: -growth.total for module, growth in _growth_over_calls(case, row).items()}
     module = max(falls, key=lambda one: falls[one], default="")
     if not case.does_poorly or not falls.get(module, 0.0) >= thresholds.THROUGH_TIME_DECADES:
         return None
@@ -86,8 +88,15 @@ def _falls_through_time(case: Case, row: int) -> Finding | None:
     )
 
 
-def _growth_over_calls(case: Case, row: int) -> dict[str, float]:
-    """Activation gradient of the first of many calls of a module against that of the last, decades, by module."""
+class _OverCalls(NamedTuple):
+    """Growth of a gradient from the last of many calls of a module to the first, and that over the first half of the calls, decades."""
+
+    total: float
+    first_half: float
+
+
+def _growth_over_calls(case: Case, row: int) -> dict[str, _OverCalls]:
+    """Of the activation gradient, by module."""
     calls: dict[str, list[int]] = {}
     for index, layer in enumerate(case.run.layers):
         if layer.role == "output" and np.isfinite(case.run["activation_gradient_rms"][row, index]):
@@ -95,10 +104,10 @@ def _growth_over_calls(case: Case, row: int) -> dict[str, float]:
     growth = {}
     for module, indices in calls.items():
         if len(indices) >= thresholds.CALLS_THROUGH_TIME:
-            ends = [min(indices, key=lambda one: case.run.layers[one].depth), max(indices, key=lambda one: case.run.layers[one].depth)]
-            first, last = log10(case.run["activation_gradient_rms"][row, ends])
-            growth[module] = float(first - last)
-    return {module: value for module, value in growth.items() if np.isfinite(value)}
+            calls_in_order = sorted(indices, key=lambda one: case.run.layers[one].depth)
+            size = log10(case.run["activation_gradient_rms"][row, calls_in_order])
+            growth[module] = _OverCalls(float(size[0] - size[-1]), float(size[0] - size[size.size // 2]))
+    return {module: value for module, value in growth.items() if np.isfinite(value).all()}
 
 
 def _let_through(case: Case) -> str:
@@ -166,18 +175,23 @@ def _through_time(case: Case) -> Finding | None:
 
 
 def _rises_over_calls(case: Case, row: int) -> Finding | None:
-    growth = _growth_over_calls(case, row)
+    # One normalisation in front of the head keeps nothing in bounds between the calls.
+    is_normalised = sum(layer.kind == "normalisation" for layer in case.run.layers) >= thresholds.CALLS_THROUGH_TIME
+    limit = thresholds.THROUGH_TIME_DECADES if is_normalised else thresholds.THROUGH_TIME_PLAIN_DECADES
+    growth = {module: over.total for module, over in _growth_over_calls(case, row).items() if _compounds(over)}
     module = max(growth, key=lambda one: growth[one], default="")
-    if not growth.get(module, 0.0) >= thresholds.THROUGH_TIME_DECADES:
+    if not growth.get(module, 0.0) >= limit:
         return None
-    evidence = Evidence(
-        "growth of the activation gradient over the calls", growth[module], thresholds.THROUGH_TIME_DECADES, "decades", case.step(row)
-    )
+    evidence = Evidence("growth of the activation gradient over the calls", growth[module], limit, "decades", case.step(row))
     cause = (
         f"The gradient grows by {decades(growth[module])} from the last call of {module} to the first, already at the first step; "
         f"{loss_fate(case)}."
     )
     return _finding(case, 0.8, (module,), case.step(row), (evidence,), cause)
+
+
+def _compounds(growth: _OverCalls) -> bool:
+    return growth.first_half >= thresholds.COMPOUNDING_SHARE * growth.total
 
 
 def _in_one_step(case: Case, end: int) -> Finding | None:

@@ -28,13 +28,18 @@ def missing_zero_grad(case: Case) -> Finding | None:
 
     Looks at what lay in `.grad` when the first backward of a step began, over the parameters which that step then moved. Looks like
     a learning rate that is too high, as the sum grows with the number of steps; there nothing lies in place. Accumulation over
-    several backward calls of one step is no fault: the first of them finds nothing. Nor is what another network's backward left behind,
+    several backward calls of one step is no fault: the first of them finds nothing. Of several optimizers that step in turn, each is judged
+    by its own steps. Nor is what another network's backward left behind,
     as in a GAN, if it is cleared before the backward that counts.
     """
     carried = case.run["carried_gradient_norm"]
-    rows = np.flatnonzero(np.isfinite(carried) & (case.run["step"] > 0))
-    left = rows[carried[rows] > 0]
-    if left.size < thresholds.UNCLEARED_STEPS or left.size < thresholds.UNCLEARED_SHARE * rows.size:
+    seen = np.isfinite(carried) & (case.run["step"] > 0)
+    for optimizer in _steps_of_optimizers(case):
+        rows = np.flatnonzero(seen & optimizer)
+        left = rows[carried[rows] > 0]
+        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= thresholds.UNCLEARED_SHARE * (rows.size - 1):
+            break
+    else:
         return None
     first, last = int(left[0]), int(left[-1])
     rise = float(carried[last] / carried[first])
@@ -56,6 +61,14 @@ def missing_zero_grad(case: Case) -> Finding | None:
         fix="Call `optimizer.zero_grad()` once in every step, before its first backward.",
         source=_AUTOGRAD,
     )
+
+
+def _steps_of_optimizers(case: Case) -> list[NDArray[np.bool_]]:
+    """Of each optimizer, at which rows it took a step: where it had a learning rate. All rows for a loop without one."""
+    names = [group.partition("[")[0] for group in case.run.groups]
+    rates = np.isfinite(case.run["learning_rate"])
+    steps = [np.asarray(rates[:, [other == name for other in names]].any(axis=1)) for name in dict.fromkeys(names)]
+    return steps or [np.ones(case.run.steps, dtype=bool)]
 
 
 def eval_mode_training(case: Case) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import decay, robust, updates
+from bnprobe.analyse import decay, updates
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -124,7 +124,7 @@ def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: fl
             Evidence(f"the same of {run.parameters[most].name}", shrunk[most], None, "", case.step(lowest)),
         ),
         cause=f"The weights shrink, and no decay of the optimizer does it: their norm fell to {percent(left)} of the first by step "
-        f"{case.step(lowest)}, most in {run.parameters[most].name}, so the loss itself draws them to zero, most likely by a penalty on them; "
+        f"{case.step(lowest)}, most in {run.parameters[most].name}: the loss itself draws them to zero, most likely by a penalty on them; "
         f"{loss_fate(case)}.",
         fix="Lower the weight of the penalty in the loss, and compare the loss without it: the data's part is what counts.",
         source="sound trainings kept three quarters of their weights' norm and more (docs/diagnosis.md)",
