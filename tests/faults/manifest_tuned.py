@@ -18,7 +18,9 @@ TUNED: Catalogue = {
         "languages": ((), (0, 8)),
         "forecaster": ((), (0, 8)),
         "mixer": ((), (1, 24)),
-        "paper_topics": ((), (2, 12)),
+        "paper_topics": ((), (4, 10)),
+        "one_cycle": ((), (26, 48)),
+        "one_cycle": ((), (26, 48)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -29,6 +31,8 @@ TUNED: Catalogue = {
         "recommender": ((), None),
         "denoiser": ((), None),
         "masked_density": ((), None),
+        "row_reader": ((), None),
+        "row_reader": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -39,6 +43,8 @@ TUNED: Catalogue = {
         "characters": ((), (0, 2)),
         "vibration": ((), (0, 2)),
         "gated_denoiser": ((), (0, 2)),
+        "spectral_layers": ((), (0, 2)),
+        "spectral_layers": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -50,6 +56,10 @@ TUNED: Catalogue = {
         "mixer": ((), (0, 10)),
         "energy": ((), (0, 10)),
         "source_vector": ((), (0, 10)),
+        "heated_bar": ((), (0, 10)),
+        "listening_sessions": ((), (0, 10)),
+        "heated_bar": ((), (0, 10)),
+        "listening_sessions": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -61,6 +71,8 @@ TUNED: Catalogue = {
         "recall": (("cell*", "embed*"), (0, 3)),
         "pendulum": (("layers.*",), (0, 3)),
         "gated_waves": (("inlet*", "blocks.[0-4]", "blocks.[0-4].*", "blocks.[0-4]:*"), (0, 3)),
+        "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
+        "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -72,6 +84,8 @@ TUNED: Catalogue = {
         "sine": (("0*", "1*", "2*", "3*", "4*", "5*"), (0, 3)),
         "accumulator": (("sense*", "memory*"), (0, 3)),
         "message_rounds": (("own*", "neighbours*", "mark*"), (0, 3)),
+        "gated_forecast": (("cell*",), (0, 3)),
+        "gated_forecast": (("cell*",), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -95,6 +109,8 @@ TUNED: Catalogue = {
         "prices": (("conv1*",), (0, 0)),
         "weather_graph": (("near*",), (0, 0)),
         "utm_points": (("point1*",), (0, 0)),
+        "motor_ticks": (("senses*",), (0, 0)),
+        "motor_ticks": (("senses*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -105,7 +121,7 @@ TUNED: Catalogue = {
         "silent_sensor": (("statistics*", "classify:input", "act"), (63, 63)),
         "cosine": (("shares*",), (0, 30)),
         "rotation": (("angle*", "point*"), (52, 52)),
-        "mixture_density": (("likelihood*",), (71, 71)),
+        "mixture_density": (("likelihood*",), (121, 121)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -127,6 +143,8 @@ TUNED: Catalogue = {
         "flow": ((), (1, 10)),
         "two_heads": ((), (1, 10)),
         "critic": ((), (1, 20)),
+        "micro_batches": ((), (1, 10)),
+        "micro_batches": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -138,6 +156,10 @@ TUNED: Catalogue = {
         "loud_recordings": (("bank*", "mix:input", "mix"), (62, 63)),
         "static_scale": (("out*",), (0, 2)),
         "spectral_power": (("power*", "norm:input", "norm"), (0, 0)),
+        "overlap_sums": (("total*",), (0, 0)),
+        "weighted_evidence": (("evidence*", "out:input", "out.0:input"), (0, 3)),
+        "overlap_sums": (("total*",), (0, 0)),
+        "weighted_evidence": (("evidence*", "out:input", "out.0:input"), (0, 3)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -186,6 +208,10 @@ TUNED: Catalogue = {
         "rating_penalty": ((), (0, 30)),
         "patch_mixer": ((), (0, 30)),
         "norm_penalty": ((), (0, 30)),
+        "brackets": ((), (0, 30)),
+        "ring_counts": ((), (0, 30)),
+        "brackets": ((), (0, 30)),
+        "ring_counts": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -197,6 +223,10 @@ TUNED: Catalogue = {
         "load_forecast": ((), (104, 105)),
         "shard_labels": ((), (94, 95)),
         "denoised_curves": ((), (143, 144)),
+        "river_gauge": ((), (132, 133)),
+        "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
+        "river_gauge": ((), (132, 133)),
+        "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -268,6 +298,14 @@ TUNED: Catalogue = {
             "uneven_experts",
             "wide_margin",
             "target_copies",
+            "bytes_into_norm",
+            "decay_under_norm",
+            "scaler_finds_its_scale",
+            "slow_start",
+            "bytes_into_norm",
+            "decay_under_norm",
+            "scaler_finds_its_scale",
+            "slow_start",
         )
     },
 }
