@@ -94,7 +94,7 @@ def mean_shift(case: Case) -> Finding | None:
     Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before it, while the
     common part grows faster along depth than what differs between inputs: in a run that is lost, or in the first steps of any, where sound
     networks either have less of it, or lose the common part along depth as well; and, in a run that does poorly, for a signal that is
-    common from the first layer to the last, at the beginning as at the end. It is a cause of its own where it is there at the first
+    common from the first layer to the last. It is a cause of its own where it is there at the first
     step, or no other cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output
     is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in sound
     networks, by its bias and the pooling before it.
@@ -157,12 +157,11 @@ def _shifts_from_the_start(case: Case) -> bool:
 
 
 def _is_common_throughout(case: Case) -> bool:
-    """Whether, in a run that does poorly, nearly all of every layer's signal is common, in the first steps and in the last."""
-    if not case.does_poorly or case.late_row is None or case.last_layer is None:
+    """Whether, in a run that does poorly, nearly all of every layer's signal is common in the first steps."""
+    if not case.does_poorly or case.last_layer is None:
         return False
     early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
-    least = np.fmin.reduce([*early, *case.kappa[case.late_row, case.profile]], initial=np.inf)
-    return bool(thresholds.COMMON_THROUGHOUT <= least <= 1)
+    return bool(thresholds.COMMON_THROUGHOUT <= np.fmin.reduce(early, initial=np.inf) <= 1)
 
 
 def _early_rows(case: Case) -> NDArray[np.int64]:
@@ -175,16 +174,22 @@ def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
     early = case.kappa[_early_rows(case), last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
-    rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
+    times = thresholds.COMMON_MODE_ODDS if _common_part_grows(case) else thresholds.COMMON_EARLY_ODDS
+    rises = level * (1 - start) >= times * start * (1 - level)
     return level >= _early_limit(case) and rises
 
 
 def _early_limit(case: Case) -> float:
-    common, _ = _growth_of_parts(case)
-    grows = common[case.measured_rows[0]] * (case.profile.size - 1) >= thresholds.COMMON_GROWTH_DECADES
-    if grows and case.profile.size >= thresholds.COMPOUNDING_LAYERS and not case.is_normalised:
+    if _common_part_grows(case):
         return thresholds.COMMON_GROWN_FRACTION
     return thresholds.COMMON_MODE_FRACTION if case.does_poorly else thresholds.COMMON_EARLY_FRACTION
+
+
+def _common_part_grows(case: Case) -> bool:
+    """Whether, before the first update, the common part grows along the depth of a network that nothing normalises."""
+    common, _ = _growth_of_parts(case)
+    grown = common[case.measured_rows[0]] * (case.profile.size - 1)
+    return bool(grown >= thresholds.COMMON_GROWTH_DECADES) and case.profile.size >= thresholds.COMPOUNDING_LAYERS and not case.is_normalised
 
 
 def _deep_fraction(case: Case) -> Array:

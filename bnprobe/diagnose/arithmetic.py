@@ -58,10 +58,10 @@ def half_precision_overflow(case: Case) -> Finding | None:
     """A number outgrew float16, which ends at 65504, although float32 or bfloat16 would hold it.
 
     Looks for the first value that is not finite in a signal of type float16 whose finite values come near the end of the type, in a
-    module that receives float16 and gives out a wider type, in a loss computed in float16, in an update of float16 weights whose
-    gradient was finite, or for a gradient scaler that refuses most updates. Looks like a fault of the arithmetic; there the finite values
-    are small. Looks like a divergence: where updates were large before, the
-    overflow follows from them.
+    module that receives float16 and gives out a wider type or is the script's own, behind a float16 signal whose square is beyond that
+    end, in a loss computed in float16, in an update of float16 weights whose gradient was finite, or for a gradient scaler that refuses
+    most updates. Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large
+    before, the overflow follows from them.
     """
     return _overflow(case) or _refused_updates(case) or _divided_to_zero(case)
 
@@ -83,8 +83,9 @@ def _overflow(case: Case) -> Finding | None:
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
     is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
     is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
+    is_own = birth.signal == "activations" and case.run.layers[layer].kind == "other"  # a module of the script's own computes unseen
     is_squared = birth.signal == "input" and _largest_before(case, row, layer) > _HALF_ROOT
-    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside or is_squared):
+    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside or is_own or is_squared):
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
@@ -94,7 +95,7 @@ def _overflow(case: Case) -> Finding | None:
     return Finding(
         id="half-precision-overflow",
         severity="error",
-        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW or is_squared else 0.7,
+        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW or is_squared else 0.6 if is_own else 0.7,
         layers=(case.name(layer),),
         step=step,
         evidence=tuple(evidence),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import decay, updates
+from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -16,11 +19,14 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     """The weights hardly leave their start.
 
     Looks for a loss that keeps most of its first value, or half of it and falls as steadily at the end as before, while the update ratio
-    times the number of steps stays far below one. Looks like vanishing gradients; there the last layers still move. Looks like a collapse;
-    there the weights have moved far. Looks like fine-tuning; there the loss comes down all the same.
+    times the number of steps stays far below one. Looks like vanishing gradients; there the last layers still move. Looks like a loss
+    without a gradient, which no rate helps. Looks like a collapse; there the weights have moved far. Looks like fine-tuning; there the loss
+    comes down all the same.
     """
     course = case.course
     if case.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+        return None
+    if not (case.gradient_norm[np.isfinite(case.gradient_norm)] > 0).any():
         return None
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (case.does_poorly or is_on_its_way):
@@ -53,11 +59,12 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     a noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
     gradient of every layer; and for weights that shrink as far although the optimizer decays nothing to speak of: then the loss itself asks
     for it, by a penalty. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
-    shift, for the biases are what is left; it follows. Behind a normalisation weights may shrink without harm, but take thousands of steps
-    for it.
+    shift, for the biases are what is left; it follows. Weights in front of a normalisation may shrink without harm, as it takes their size
+    away: they count only where there are no others.
     """
     run = case.run
     weights = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
+    weights = [i for i in weights if run.parameters[i].layer not in _layers_before_normalisation(case)] or weights
     rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
@@ -66,6 +73,13 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     lowest = int(rows[np.argmin(total[rows])])
     left = float(total[lowest] / total[rows[0]]) if total[rows[0]] > 0 else 1.0
     return _decayed(case, weights, rows, left, lowest) or _penalised(case, weights, rows, left, lowest)
+
+
+def _layers_before_normalisation(case: Case) -> set[str]:
+    """Modules whose output goes straight into a normalisation."""
+    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.role == "output")
+    pairs = [(case.run.layers[first], case.run.layers[second]) for (*_, first), (*_, second) in pairwise(outputs)]
+    return {module_of(one.name) for one, other in pairs if other.kind == "normalisation" and one.model == other.model}
 
 
 def _decayed(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
@@ -132,7 +146,29 @@ def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: fl
 
 
 def stuck(case: Case) -> Finding | None:
-    """The loss sits at the level of guessing, whatever the reason: what remains when no cause is found."""
+    """The loss sits at the level of guessing, or has no gradient, whatever the reason: what remains when no cause is found."""
+    return _without_gradient(case) or _at_chance(case)
+
+
+def _without_gradient(case: Case) -> Finding | None:
+    norm = case.gradient_norm[np.isfinite(case.gradient_norm)]
+    if norm.size < thresholds.DEAD_STEPS or norm.any():
+        return None
+    return Finding(
+        id="stuck",
+        severity="error",
+        confidence=0.4,
+        layers=(),
+        step=case.step(case.first_row),
+        evidence=(Evidence("largest gradient norm of the run", 0.0, 0.0, "as the gradient"),),
+        cause=f"No gradient reaches any weight: every one was exactly zero in all {norm.size} measured steps; {loss_fate(case)}.",
+        fix="Look at how the loss is computed from the output: a rounding, a comparison, an argmax, an infinite divisor or a sum beyond "
+        "the end of float16 leaves no gradient.",
+        source="gradient norms of all parameters",
+    )
+
+
+def _at_chance(case: Case) -> Finding | None:
     course = case.course
     if not case.is_at_chance or course is None or course.noise > thresholds.NOISY_SHARE * course.late:
         return None
