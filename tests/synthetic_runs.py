@@ -155,7 +155,9 @@ class Recording:
     status: str = "finished"
     events: list[tuple[int, str, str]] = field(default_factory=list)
     attributes: dict[str, str | int | float] = field(default_factory=dict)
-    #: Further variables by name: one entry a step, and the same entry at every snapshot.
+    #: Parameter groups: the optimizer and the index of each.
+    groups: list[str] = field(default_factory=lambda: ["SGD 0.0"])
+    #: Further variables by name: one entry a step; the same entry at every snapshot, or a row for each.
     by_step: dict[str, NDArray[Any]] = field(default_factory=dict)
     by_snapshot: dict[str, NDArray[Any]] = field(default_factory=dict)
     probes: list[dict[str, Any]] = field(default_factory=list)
@@ -207,7 +209,8 @@ class Recording:
             writer.add_layer(**layer)
         for parameter in self.parameters:
             writer.add_parameter(**parameter)
-        writer.add_group("SGD 0.0")
+        for group in self.groups:
+            writer.add_group(group)
         writer.add_coverage("dropout masks", "drawn inside a fused kernel", 3)
         channels = np.array([layer["channels"] for layer in self.layers], dtype=float)
         for step in range(self.steps):
@@ -233,9 +236,9 @@ class Recording:
             "skipped": 0,
             "layers_observed": int(self.observed[step]),
             "evaluations": 0,
-            "learning_rate": self.learning_rate[step : step + 1],
-            "momentum": np.array([0.9]),
-            "weight_decay": np.array([0.0]),
+            "learning_rate": np.full(len(self.groups), self.learning_rate[step]),
+            "momentum": np.full(len(self.groups), 0.9),
+            "weight_decay": np.zeros(len(self.groups)),
         }
         if self.observed[step]:
             row |= self.activation.row("activation", step, channels)
@@ -261,7 +264,9 @@ class Recording:
                     blocks[f"{prefix}variance"].append(alive * spread * (1 - kappa) * rms**2)
         with np.errstate(over="ignore"):
             columns = {f"channel_{name}": np.concatenate(parts).astype("f4") for name, parts in blocks.items()}
-        return {"snapshot": step, **columns, **self.by_snapshot}
+        place = self.snapshots.index(step)
+        further = {name: values[place] if values.ndim > 1 else values for name, values in self.by_snapshot.items()}
+        return {"snapshot": step, **columns, **further}
 
 
 # -- a deep residual network as a recording of it looks ---------------------------------------------------------------

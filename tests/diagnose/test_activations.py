@@ -77,6 +77,23 @@ class TestMeanShift:
         assert growth.value == pytest.approx(0.12, abs=0.01)  # per convolution, of which every second layer is one
         assert growth.threshold == pytest.approx(0.0, abs=0.01)
 
+    def test_a_common_part_that_explodes_is_a_shift_and_no_explosion(self) -> None:
+        made = self.shifted()
+        depth = np.arange(len(made.layers))
+        common = 0.3 * 10 ** (0.06 * depth)
+        assert np.log10(common[-1] / common[0]) > 1.2
+        assert exploding_activations(case(made)) is None
+        assert mean_shift(case(made)) is not None
+
+    def test_a_constant_that_drowns_every_layer(self) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.kappa = np.full_like(made.activation.rms, 0.99)
+        found = mean_shift(case(made))
+        assert found is not None
+        assert found.step == 0
+        made.loss = np.linspace(2.3, 0.1, 40)
+        assert mean_shift(case(made)) is None
+
     def test_where_both_parts_grow_alike_nothing_shifts(self) -> None:
         assert mean_shift(case(self.shifted(dependent_growth=0.06))) is None
 

@@ -62,6 +62,23 @@ def test_what_overflowed_between_two_casts_came_in_as_float16() -> None:
     assert found.layers == (case(made).name(10),)
 
 
+def test_what_overflowed_inside_a_module_of_the_scripts_own() -> None:
+    made = in_type("float16", 4.0)
+    born = next(i for i, layer in enumerate(made.layers) if not np.isfinite(made.activation.rms[20, i]))
+    assert "half" not in [one.id.partition("-")[0] for one in diagnose(made.run())]
+    made.layers[born] |= {"layer_kind": "other", "layer_type": "Evidence"}
+    assert diagnose(made.run())[0].id == "half-precision-overflow"
+
+
+def test_a_float16_signal_whose_square_is_beyond_the_end() -> None:
+    made = in_type("float16", 4.0)
+    born = next(i for i, layer in enumerate(made.layers) if not np.isfinite(made.activation.rms[20, i]))
+    made.layers[born] |= {"layer_role": "input", "layer_made_by": "sub"}
+    assert diagnose(made.run())[0].id == "numerical-fault"
+    made.by_step["activation_max"][:, born - 1] = 300.0
+    assert diagnose(made.run())[0].id == "half-precision-overflow"
+
+
 def test_a_scaler_that_refuses_most_updates() -> None:
     made = residual_recording(steps=60)
     made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale

@@ -82,13 +82,13 @@ class TestExplodingGradients:
 
 
 class TestThroughTime:
-    def called_often(self, decades: float) -> Recording:
+    def called_often(self, decades: float, power: float = 1.0) -> Recording:
         """The convolutions are calls of one module, whose gradient grows by so many decades from the last to the first."""
         made = residual_recording(steps=40)
         calls = [layer for layer in made.layers if layer["layer_kind"] == "convolution"]
         for call, layer in enumerate(calls):
             index = made.layers.index(layer)
-            made.gradient.rms[:, index] = 1e-3 * 10 ** (decades * (1 - call / (len(calls) - 1)))
+            made.gradient.rms[:, index] = 1e-3 * 10 ** (decades * (1 - (call / (len(calls) - 1)) ** power))
             layer.update(layer="cell" if not call else f"cell:{call + 1}", layer_call=call, layer_kind="recurrent")
         return made
 
@@ -96,7 +96,18 @@ class TestThroughTime:
         found = exploding_gradients(case(self.called_often(3.0)))
         assert found is not None
         assert (found.layers, found.step) == (("cell",), 0)
-        assert exploding_gradients(case(self.called_often(1.0))) is None
+        assert exploding_gradients(case(self.called_often(0.5))) is None
+
+    def test_less_counts_where_nothing_normalises_the_calls(self) -> None:
+        made = self.called_often(1.2)
+        assert exploding_gradients(case(made)) is not None
+        for layer in made.layers:
+            if layer["layer_kind"] == "activation":
+                layer["layer_kind"] = "normalisation"
+        assert exploding_gradients(case(made)) is None
+
+    def test_a_sum_over_calls_does_not_compound(self) -> None:
+        assert exploding_gradients(case(self.called_often(1.2, power=8.0))) is None
 
     def test_a_fall_counts_where_the_run_does_poorly(self) -> None:
         made = self.called_often(-3.0)

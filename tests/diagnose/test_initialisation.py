@@ -24,6 +24,16 @@ def test_a_single_layer_of_zeros_is_none(findings: Findings) -> None:
     assert [one.id for one in findings("zero-last-layer")] == ["healthy"]
 
 
+def test_rows_of_zeros_are_alike_after_the_first_update_of_signs_and_not_for_good() -> None:
+    made = residual_recording(steps=20)
+    alike = np.arange(len(made.parameters)) == 2
+    first = np.where(alike, 0.0, 1.0)
+    made.by_snapshot["row_difference"] = np.stack([first, *(np.where(alike, 0.01, 1.0) for _ in range(len(made.snapshots) - 1))])
+    assert symmetric_initialisation(Case(made.run())) is not None
+    made.weight_norm[0, 2] = 0.0
+    assert symmetric_initialisation(Case(made.run())) is None
+
+
 def test_a_weight_without_gradient_is_none() -> None:
     made = residual_recording(steps=20)
     made.by_snapshot["row_difference"] = np.where(np.arange(len(made.parameters)) == 2, 0.0, 1.0)

@@ -48,6 +48,16 @@ class TestMissingZeroGrad:
         assert missing_zero_grad(case(self.with_carried([0.0, 1.0, 0.0] * 10))) is None
         assert missing_zero_grad(case(self.with_carried([1.0] + 29 * [0.0]))) is None
 
+    def test_one_of_two_optimizers_that_step_in_turn(self) -> None:
+        made = self.with_carried([0.0, 0.0, *(0.0 if step % 2 else 1.0 for step in range(28))])
+        assert missing_zero_grad(case(made)) is None
+        made.groups = ["SGD[0]", "Adam#2[0]"]
+        turns = np.arange(30) % 2 == 0
+        made.by_step["learning_rate"] = np.stack([np.where(turns, 0.1, np.nan), np.where(turns, np.nan, 0.1)], axis=1)
+        found = missing_zero_grad(case(made))
+        assert found is not None
+        assert found.step == 2
+
     def test_a_run_too_short_to_say(self) -> None:
         assert missing_zero_grad(case(self.with_carried([0.0, 1.0]))) is None
 

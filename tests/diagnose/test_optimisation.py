@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.case import Case
-from bnprobe.diagnose.optimisation import weight_decay_too_strong
+from bnprobe.diagnose.optimisation import learning_rate_too_low, weight_decay_too_strong
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -66,6 +67,23 @@ def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
     assert verdicts(made) == ["learning-rate-too-high"]
 
 
+@pytest.mark.parametrize(("moved", "found"), [(0.1, True), (0.5, False)])
+def test_a_loss_that_falls_steadily_and_too_slowly(moved: float, found: bool) -> None:
+    made = at_chance(noise=1e-4, fall=0.015)  # 40 per cent in all, as fast at the end as before
+    made.update_norm[:] = moved / 60 * made.weight_norm
+    assert (learning_rate_too_low(Case(made.run())) is not None) == found
+
+
+def test_a_loss_without_any_gradient() -> None:
+    made = at_chance()
+    made.update_norm[:] = 0.0
+    made.gradient_norm[:] = 0.0
+    made.gradient.rms[:] = 0.0
+    (first, *_) = diagnose(made.run())
+    assert first.id == "stuck"
+    assert "No gradient reaches any weight" in first.cause
+
+
 class TestWeightDecay:
     @pytest.mark.parametrize("kind", ["weight-decay-too-strong", "adamw-decay"])
     @pytest.mark.parametrize("every", [1, 5])
@@ -82,9 +100,28 @@ class TestWeightDecay:
         made.by_step["weight_decay"] = np.full((60, 1), decay)
         return made
 
-    @pytest.mark.parametrize(("decay", "left", "found"), [(0.5, 0.2, True), (5e-4, 0.2, False), (0.5, 0.9, False)])
+    @pytest.mark.parametrize(("decay", "left", "found"), [(0.5, 0.2, True), (0.5, 0.9, False)])
     def test_weights_that_shrink_at_the_pace_of_the_decay(self, decay: float, left: float, found: bool) -> None:
         assert (weight_decay_too_strong(Case(self.decaying(decay, left).run())) is not None) == found
+
+    @pytest.mark.parametrize(("left", "found"), [(0.2, True), (0.75, False)])
+    def test_weights_that_shrink_without_a_decay_are_penalised_by_the_loss(self, left: float, found: bool) -> None:
+        penalised = weight_decay_too_strong(Case(self.decaying(5e-4, left).run()))
+        assert (penalised is not None) == found
+        if penalised is not None:
+            assert "penalty" in penalised.cause
+
+    def test_weights_in_front_of_a_normalisation_may_shrink(self) -> None:
+        made = self.decaying(0.5, 0.2)
+        names = [layer["layer"] for layer in made.layers if layer["layer_kind"] == "convolution"]
+        for first, second in pairwise(made.layers):
+            if first["layer"] in names and second["layer_role"] == "output":
+                second["layer_kind"] = "normalisation"
+        before = {first["layer"] for first, second in pairwise(made.layers) if second["layer_kind"] == "normalisation"}
+        others = [i for i, parameter in enumerate(made.parameters) if parameter["parameter_layer"] not in before]
+        assert before and others
+        made.weight_norm[:, others] = made.weight_norm[0, others]
+        assert weight_decay_too_strong(Case(made.run())) is None
 
     def test_a_gradient_of_zero_has_no_ratio(self) -> None:
         made = self.decaying(0.5, 0.2)

@@ -20,7 +20,6 @@ TUNED: Catalogue = {
         "mixer": ((), (1, 24)),
         "paper_topics": ((), (4, 10)),
         "one_cycle": ((), (26, 48)),
-        "one_cycle": ((), (26, 48)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -32,7 +31,6 @@ TUNED: Catalogue = {
         "denoiser": ((), None),
         "masked_density": ((), None),
         "row_reader": ((), None),
-        "row_reader": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -43,7 +41,6 @@ TUNED: Catalogue = {
         "characters": ((), (0, 2)),
         "vibration": ((), (0, 2)),
         "gated_denoiser": ((), (0, 2)),
-        "spectral_layers": ((), (0, 2)),
         "spectral_layers": ((), (0, 2)),
     },
     "mean-shift": {
@@ -58,8 +55,6 @@ TUNED: Catalogue = {
         "source_vector": ((), (0, 10)),
         "heated_bar": ((), (0, 10)),
         "listening_sessions": ((), (0, 10)),
-        "heated_bar": ((), (0, 10)),
-        "listening_sessions": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -72,7 +67,6 @@ TUNED: Catalogue = {
         "pendulum": (("layers.*",), (0, 3)),
         "gated_waves": (("inlet*", "blocks.[0-4]", "blocks.[0-4].*", "blocks.[0-4]:*"), (0, 3)),
         "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
-        "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -84,7 +78,6 @@ TUNED: Catalogue = {
         "sine": (("0*", "1*", "2*", "3*", "4*", "5*"), (0, 3)),
         "accumulator": (("sense*", "memory*"), (0, 3)),
         "message_rounds": (("own*", "neighbours*", "mark*"), (0, 3)),
-        "gated_forecast": (("cell*",), (0, 3)),
         "gated_forecast": (("cell*",), (0, 3)),
     },
     "dead-units": {
@@ -109,7 +102,6 @@ TUNED: Catalogue = {
         "prices": (("conv1*",), (0, 0)),
         "weather_graph": (("near*",), (0, 0)),
         "utm_points": (("point1*",), (0, 0)),
-        "motor_ticks": (("senses*",), (0, 0)),
         "motor_ticks": (("senses*",), (0, 0)),
     },
     "numerical-fault": {
@@ -144,7 +136,6 @@ TUNED: Catalogue = {
         "two_heads": ((), (1, 10)),
         "critic": ((), (1, 20)),
         "micro_batches": ((), (1, 10)),
-        "micro_batches": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -156,8 +147,6 @@ TUNED: Catalogue = {
         "loud_recordings": (("bank*", "mix:input", "mix"), (62, 63)),
         "static_scale": (("out*",), (0, 2)),
         "spectral_power": (("power*", "norm:input", "norm"), (0, 0)),
-        "overlap_sums": (("total*",), (0, 0)),
-        "weighted_evidence": (("evidence*", "out:input", "out.0:input"), (0, 3)),
         "overlap_sums": (("total*",), (0, 0)),
         "weighted_evidence": (("evidence*", "out:input", "out.0:input"), (0, 3)),
     },
@@ -210,8 +199,6 @@ TUNED: Catalogue = {
         "norm_penalty": ((), (0, 30)),
         "brackets": ((), (0, 30)),
         "ring_counts": ((), (0, 30)),
-        "brackets": ((), (0, 30)),
-        "ring_counts": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -223,8 +210,6 @@ TUNED: Catalogue = {
         "load_forecast": ((), (104, 105)),
         "shard_labels": ((), (94, 95)),
         "denoised_curves": ((), (143, 144)),
-        "river_gauge": ((), (132, 133)),
-        "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
         "river_gauge": ((), (132, 133)),
         "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
     },
@@ -298,10 +283,6 @@ TUNED: Catalogue = {
             "uneven_experts",
             "wide_margin",
             "target_copies",
-            "bytes_into_norm",
-            "decay_under_norm",
-            "scaler_finds_its_scale",
-            "slow_start",
             "bytes_into_norm",
             "decay_under_norm",
             "scaler_finds_its_scale",
