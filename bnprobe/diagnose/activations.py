@@ -115,7 +115,7 @@ def mean_shift(case: Case) -> Finding | None:
     elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= thresholds.COMMON_MODE_FRACTION):
         return None
     kappa = case.kappa[row]
-    limit = _early_limit(case) if from_start else thresholds.COMMON_MODE_FRACTION
+    limit = thresholds.COMMON_MODE_FRACTION if not from_start else None if _common_part_takes_over(case, row) else _early_limit(case)
     deep_limit = thresholds.DEEP_EARLY_FRACTION if from_start else thresholds.SHIFTED_FRACTION
     since = case.first_row if from_start else int(case.measured_rows[shifted[case.measured_rows]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
@@ -147,13 +147,27 @@ def mean_shift(case: Case) -> Finding | None:
 
 
 def _shifts_from_the_start(case: Case) -> bool:
-    """Whether, in the first steps, the signal is common at the end and not at the beginning, its common part not falling on the way."""
+    """Whether the deep layers' signal is common before the first update, and either became so along depth or says no more at the end."""
     row, last = case.first_row, case.last_layer
     if row is None or last is None or case.profile.size < 3:
         return False
     common, _ = _growth_of_parts(case)
-    is_deep = _deep_fraction(case)[row] >= thresholds.DEEP_EARLY_FRACTION
-    return bool(is_deep and common[row] >= 0) and _is_common_early(case, last, int(case.profile[0]))
+    if not _deep_fraction(case)[row] >= thresholds.DEEP_EARLY_FRACTION:
+        return False
+    return _common_part_takes_over(case, row) or (bool(common[row] >= 0) and _is_common_early(case, last, int(case.profile[0])))
+
+
+def _common_part_takes_over(case: Case, row: int) -> bool:
+    """Whether the common part grows, and faster than the rest, along the depth of a network that nothing normalises.
+
+    The last layer is not asked: of few outputs, chance decides how much of them is common.
+    """
+    common, dependent = _growth_of_parts(case)
+    grown = common[row] * (case.profile.size - 1)
+    if case.is_normalised or case.profile.size < thresholds.COMPOUNDING_LAYERS or not grown >= thresholds.COMMON_GROWTH_DECADES:
+        return False
+    deep, first = float(_deep_fraction(case)[row]), float(case.kappa[row, case.profile[0]])
+    return bool(common[row] > dependent[row]) and deep * (1 - first) >= thresholds.COMMON_MODE_ODDS * first * (1 - deep)
 
 
 def _is_common_throughout(case: Case) -> bool:
@@ -174,22 +188,12 @@ def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
     early = case.kappa[_early_rows(case), last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
-    times = thresholds.COMMON_MODE_ODDS if _common_part_grows(case) else thresholds.COMMON_EARLY_ODDS
-    rises = level * (1 - start) >= times * start * (1 - level)
+    rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
     return level >= _early_limit(case) and rises
 
 
 def _early_limit(case: Case) -> float:
-    if _common_part_grows(case):
-        return thresholds.COMMON_GROWN_FRACTION
     return thresholds.COMMON_MODE_FRACTION if case.does_poorly else thresholds.COMMON_EARLY_FRACTION
-
-
-def _common_part_grows(case: Case) -> bool:
-    """Whether, before the first update, the common part grows along the depth of a network that nothing normalises."""
-    common, _ = _growth_of_parts(case)
-    grown = common[case.measured_rows[0]] * (case.profile.size - 1)
-    return bool(grown >= thresholds.COMMON_GROWTH_DECADES) and case.profile.size >= thresholds.COMPOUNDING_LAYERS and not case.is_normalised
 
 
 def _deep_fraction(case: Case) -> Array:

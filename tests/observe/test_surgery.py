@@ -206,4 +206,4 @@ class Careless(torch.optim.SGD):
         assert train("msr:keep-weights", before="model.load_state_dict(copy.deepcopy(model).state_dict())").status == 0
 
     def test_gradients_alone_may_change_after_wrapping(self, train: Train) -> None:
-        assert train("agc", "clip-norm", before=WRAPPED, end="dist.destroy_process_group()").status == 0
+        assert train("agc", "clip-norm", before=WRAPPED, end="del model; dist.destroy_process_group()").status == 0

@@ -22,5 +22,7 @@ for x, y in batches(4):
     optimizer.step()
 if rank == 0:
     digest(model)
+# The wrapped model holds the process group: left to the end of the interpreter, gloo's threads outlive it now and then and abort.
+del model
 dist.barrier()  # a process that is gone takes the other, still closing its sockets, with it
 dist.destroy_process_group()
