@@ -20,6 +20,8 @@ TUNED: Catalogue = {
         "mixer": ((), (1, 24)),
         "paper_topics": ((), (4, 10)),
         "one_cycle": ((), (26, 48)),
+        "digit_centres": ((), (0, 3)),
+        "drum_surface": ((), (0, 3)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -55,6 +57,9 @@ TUNED: Catalogue = {
         "source_vector": ((), (0, 10)),
         "heated_bar": ((), (0, 10)),
         "listening_sessions": ((), (0, 10)),
+        "soil_assay": ((), (0, 10)),
+        "firing_rates": ((), (0, 10)),
+        "basket_stream": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -103,6 +108,8 @@ TUNED: Catalogue = {
         "weather_graph": (("near*",), (0, 0)),
         "utm_points": (("point1*",), (0, 0)),
         "motor_ticks": (("senses*",), (0, 0)),
+        "bank_rows": (("0*",), (0, 0)),
+        "barometer": (("first*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -114,6 +121,8 @@ TUNED: Catalogue = {
         "cosine": (("shares*",), (0, 30)),
         "rotation": (("angle*", "point*"), (52, 52)),
         "mixture_density": (("likelihood*",), (121, 121)),
+        "patient_times": (("law*",), (35, 35)),
+        "label_chain": (("scores*",), (25, 29)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -124,6 +133,8 @@ TUNED: Catalogue = {
         "soft_tree": (("gate", "leaves:input"), (0, 3)),
         "highway": (("highways.*.gate.1", "highways.*.gate"), (0, 3)),
         "compressor": (("bound1", "bound2"), (0, 3)),
+        "steering": (("squash",), (0, 3)),
+        "star_catalogue": (("squash", "kind:input"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -149,6 +160,9 @@ TUNED: Catalogue = {
         "spectral_power": (("power*", "norm:input", "norm"), (0, 0)),
         "overlap_sums": (("total*",), (0, 0)),
         "weighted_evidence": (("evidence*", "out:input", "out.0:input"), (0, 3)),
+        "thermocouple": (("0*", "1:input", "1"), (0, 0)),
+        "branch_sales": (("euros*",), (2, 4)),
+        "lookup_attention": (("weights*",), (17, 29)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -287,6 +301,8 @@ TUNED: Catalogue = {
             "decay_under_norm",
             "scaler_finds_its_scale",
             "slow_start",
+            "few_winners",
+            "pruned_wiring",
         )
     },
 }
