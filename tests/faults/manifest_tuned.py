@@ -95,6 +95,8 @@ TUNED: Catalogue = {
         "recommender": (("fc2", "relu2", "out:input"), (0, 3)),
         "value_network": (("trunk.4", "trunk.5", "value:input"), (0, 3)),
         "travel_time": (("middle", "narrow:input", "narrow"), (0, 3)),
+        "raised_thresholds": (("middle", "out:input"), (70, 71)),
+        "sparse_topics": (("norm", "rectify", "out:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -172,6 +174,8 @@ TUNED: Catalogue = {
         "operator": (("trunk.0", "trunk.2", "trunk.4"), None),
         "rating_table": (("item*",), None),
         "name_groups": (("blocks.*.attention*",), None),
+        "narrow_code": (("encoder.1", "encoder.3"), None),
+        "radial_basis": (("bumps",), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -182,6 +186,7 @@ TUNED: Catalogue = {
         "pendulum": (("inner", "outer"), (0, 0)),
         "graph_communities": (("first", "second"), (0, 0)),
         "patch_flow": (("couplings.*.hidden", "couplings.*.more", "couplings.*.out"), (0, 0)),
+        "basket": (("factors", "weigh"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -191,6 +196,7 @@ TUNED: Catalogue = {
         "pointer": (("score",), (0, 0)),
         "lesion_mask": (("mask", "activation"), (0, 0)),
         "next_letter": (("proj",), (0, 0)),
+        "imitation": (("moves",), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -200,6 +206,8 @@ TUNED: Catalogue = {
         "molecules": (("layers.*.norm",), (0, 0)),
         "validate_once": (("0", "1.dropout", "2.dropout"), (10, 11)),
         "restored_signal": (("*.norm_a", "*.norm_b", "7"), (0, 0)),
+        "operation_count": (("[1-7].2",), (0, 0)),
+        "preview": (("norms.*",), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -235,6 +243,8 @@ TUNED: Catalogue = {
         "gestures": (("norm1", "norm2"), (0, 3)),
         "soil_table": (("norm1", "norm2"), (0, 3)),
         "scene_heads": (("kind.norm", "light.norm"), (0, 3)),
+        "sun_position": (("fold_norm", "mix_norm"), (0, 3)),
+        "chord_slices": (("1", "4"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
@@ -244,6 +254,9 @@ TUNED: Catalogue = {
         "leftover": (("norm1", "norm2"), None),
         "slow_statistics": (("0.1", "1.1", "2.1"), None),
         "sorted_sources": (("norm0*",), None),
+        "plain_average": (("norms.*",), None),
+        "refreshed": (("row_norm", "column_norm", "join_norm"), None),
+        "timing": (("norms.*",), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
@@ -253,6 +266,8 @@ TUNED: Catalogue = {
         "filter_bank": (("bn*",), (0, 0)),
         "two_towers": (("norm*",), (0, 0)),
         "denoiser": (("bn*",), (0, 0)),
+        "pyramid": (("tower_norm*",), (0, 0)),
+        "bonds": (("norm*",), (0, 0)),
     },
     HEALTHY: {
         name: ((), None)
@@ -303,6 +318,8 @@ TUNED: Catalogue = {
             "slow_start",
             "few_winners",
             "pruned_wiring",
+            "pruned_in_steps",
+            "reversed_domain",
         )
     },
 }
