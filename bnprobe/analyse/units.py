@@ -63,7 +63,8 @@ def remaining_slope(run: Run) -> Array:
     for index, layer in enumerate(run.layers):
         made_by = layer.type if layer.role == "output" else str(run["layer_made_by"][index]).removesuffix("_")
         if made_by in _TANH or (made_by in _WITHIN_ONE and _is_within_one(run, index)):
-            result[:, index] = np.clip(1.0 - run["activation_rms"][:, index].astype(float) ** 2, 0.0, 1.0)
+            rms = run["activation_rms"][:, index].astype(float)
+            result[:, index] = np.where(np.isfinite(rms), np.clip(1.0 - rms**2, 0.0, 1.0), np.nan)
         elif made_by in _LOGISTIC:
             channels, rows = run.channel_slice(index), np.searchsorted(run["step"], run["snapshot"])
             mean, variance = run["channel_mean"][:, channels].astype(float), run["channel_variance"][:, channels].astype(float)

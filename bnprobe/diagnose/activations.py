@@ -33,7 +33,7 @@ def exploding_activations(case: Case) -> Finding | None:
     if start is None or late is None:
         return None
     limit = thresholds.EXPLODED_DECADES
-    from_start = start.decades >= limit and start.slope >= thresholds.GROWTH_PER_LAYER and not _grows_by_its_mean(case)
+    from_start = start.decades >= limit and _compounds(case, start.step) and not _grows_by_its_mean(case)
     in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
     if not (from_start or (in_training and case.divergence is not None)):
         return None
@@ -71,6 +71,15 @@ def exploding_activations(case: Case) -> Finding | None:
         fix=_normalise(case),
         source=_PROPAGATION,
     )
+
+
+def _compounds(case: Case, row: int) -> bool:
+    """Whether the profile grows from layer to layer, and not in a single one, as where outputs are given their units."""
+    size = case.size[row, case.profile]
+    size = size[np.isfinite(size)]
+    slope = depth_profile.slope_of(case.size, case.profile)[row]
+    without_one = size.max() - size[0] - np.diff(size).max(initial=0.0)
+    return bool(slope >= thresholds.GROWTH_PER_LAYER and without_one >= thresholds.COMPOUNDED_DECADES)
 
 
 def _grows_by_its_mean(case: Case) -> bool:
@@ -154,19 +163,25 @@ def _shifts_from_the_start(case: Case) -> bool:
     common, _ = _growth_of_parts(case)
     if not _deep_fraction(case)[row] >= thresholds.DEEP_EARLY_FRACTION:
         return False
+    if case.profile.size < thresholds.COMPOUNDING_LAYERS and not case.does_poorly:
+        return False
     return _common_part_takes_over(case, row) or (bool(common[row] >= 0) and _is_common_early(case, last, int(case.profile[0])))
 
 
 def _common_part_takes_over(case: Case, row: int) -> bool:
     """Whether the common part grows, and faster than the rest, along the depth of a network that nothing normalises.
 
-    The last layer is not asked: of few outputs, chance decides how much of them is common.
+    With ReLU it does so in sound networks too, but there neither fills the deep layers nor makes the signal as a whole grow. The last layer
+    is not asked: of few outputs, chance decides how much of them is common.
     """
     common, dependent = _growth_of_parts(case)
     grown = common[row] * (case.profile.size - 1)
     if case.is_normalised or case.profile.size < thresholds.COMPOUNDING_LAYERS or not grown >= thresholds.COMMON_GROWTH_DECADES:
         return False
     deep, first = float(_deep_fraction(case)[row]), float(case.kappa[row, case.profile[0]])
+    span = case.span(row)
+    if deep < thresholds.FULL_FRACTION and (span is None or span.decades < thresholds.COMMON_SPAN_DECADES):
+        return False
     return bool(common[row] > dependent[row]) and deep * (1 - first) >= thresholds.COMMON_MODE_ODDS * first * (1 - deep)
 
 

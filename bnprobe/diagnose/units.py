@@ -77,14 +77,18 @@ def saturated_units(case: Case) -> Finding | None:
 
     Looks at the mean slope that is left of each, which the recorded moments give exactly, in the last measured steps. Looks like
     vanishing gradients without saturation, as of small weights; there the slope is whole. Looks like an input that is not scaled,
-    which is named first where it is the reason. The last activation of a network may be meant to be at its bounds, as one that paints
-    pixels, and is left out; so is a single saturated layer, a gate perhaps, among others that are not, in a run that learns.
+    which is named first where it is the reason. The last activation of a network may be meant to come to its bounds, as one that paints
+    pixels, and counts only where it was there before the first update; what comes to them late in a run that learns is left out as well (a
+    code, a gate), and so is a single saturated layer among others that are not.
     """
     slope = units.remaining_slope(case.run)
     end = case.divergence.row if case.divergence is not None else case.run.steps - 1
     slope[end + 1 :] = np.nan
-    inner = [index for index in np.flatnonzero(np.isfinite(slope).any(axis=0)) if _feeds_a_layer(case, int(index))]
+    bounded = np.flatnonzero(np.isfinite(slope).any(axis=0))
+    inner = [index for index in bounded if _feeds_a_layer(case, int(index)) or case.first_row in _saturated_rows(slope[:, index])]
     saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(slope[:, index])).size}
+    if not case.does_poorly:
+        saturated = {index: last for index, last in saturated.items() if _saturated_rows(slope[:, index])[0] < case.run.steps // 2}
     if not saturated or (2 * len(saturated) <= len(inner) and not (case.is_harmed or case.is_stuck)):
         return None
     first = min(saturated, key=lambda index: (_saturated_rows(slope[:, index])[0], case.run.layers[index].depth))

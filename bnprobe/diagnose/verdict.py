@@ -76,7 +76,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
         "mean-shift",
         "loss-spike",
     ),
-    "half-precision-overflow": ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units", "learning-rate-too-high"),
+    "half-precision-overflow": (*_OF_STEP_SIZE, "saturated-units", "learning-rate-too-high"),
     "numerical-fault": ("exploding-activations", "exploding-gradients", "mean-shift", "learning-rate-too-high"),
     "unscaled-input": (
         *_OF_STEP_SIZE,
