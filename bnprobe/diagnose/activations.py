@@ -22,12 +22,17 @@ _PROPAGATION = "Bjorck et al. 2018 (arXiv 1806.02375), Figure 5; growth along de
 _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)"
 
 
+#: Operations that put signals side by side, which makes none of them larger.
+_JOINING = ("cat", "stack")
+
+
 def exploding_activations(case: Case) -> Finding | None:
     """Activations grow from layer to layer until the loss cannot be kept.
 
-    Looks for a profile that grows along depth, before the first update, or, in a run that is lost, just before the divergence. A level
-    alone is no sign: large but equal activations are sound. Looks like a learning rate that is too high; there the profile of the first
-    step is flat. Looks like mean shift; there only the part that is common to all inputs grows.
+    Looks for a profile that grows along depth, before the first update, or, in a run that is lost, just before the divergence; and for a
+    signal that is decades larger than what any module before it gave out. A level alone is no sign: large but equal activations are sound.
+    Nor is a single layer that gives outputs their units. Looks like a learning rate that is too high; there the profile of the first step
+    is flat. Looks like mean shift; there only the part that is common to all inputs grows.
     """
     start, late = case.span(case.first_row), case.span(case.late_row)
     if start is None or late is None:
@@ -36,7 +41,7 @@ def exploding_activations(case: Case) -> Finding | None:
     from_start = start.decades >= limit and _compounds(case, start.step) and not _grows_by_its_mean(case)
     in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
     if not (from_start or (in_training and case.divergence is not None)):
-        return None
+        return _grown_unseen(case)
     shown = start if from_start else late
     limit = limit if from_start else thresholds.EXPLODING_LATE_DECADES
     first = case.first_departure.layer if case.first_departure is not None else _steepest(case, shown.step)
@@ -88,6 +93,50 @@ def _grows_by_its_mean(case: Case) -> bool:
         return False
     _, dependent = _growth_of_parts(case)
     return bool(dependent[case.first_row] * (case.profile.size - 1) < thresholds.EXPLODED_DECADES)
+
+
+def _grown_unseen(case: Case) -> Finding | None:
+    """Activations that no module gave out, decades larger than all that modules did before them: functions of the script's own."""
+    row = case.first_row
+    if row is None or not case.profile.size:
+        return None
+    rms, layers = case.run["activation_rms"][row], case.run.layers
+    model = layers[case.profile[0]].model
+    outputs = [i for i, layer in enumerate(layers) if (layer.model, layer.role) == (model, "output") and np.isfinite(rms[i])]
+    for index in sorted((i for i, layer in enumerate(layers) if layer.role == "input"), key=lambda i: layers[i].depth):
+        before = [float(rms[i]) for i in outputs if layers[i].depth < layers[index].depth]
+        is_made = bool(case.run["layer_made_by"][index]) and not str(case.run["layer_made_by"][index]).startswith(_JOINING)
+        if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not 0 < max(before) < np.inf:
+            continue
+        grown = float(np.log10(rms[index] / max(before))) if rms[index] > 0 else -np.inf
+        if thresholds.EXPLODING_LATE_DECADES <= grown < np.inf:
+            return _unseen_growth(case, index, grown, max(before))
+    return None
+
+
+def _unseen_growth(case: Case, layer: int, grown: float, before: float) -> Finding:
+    size, step = float(case.run["activation_rms"][case.first_row, layer]), case.step(case.first_row)
+    return Finding(
+        id="exploding-activations",
+        severity="error",
+        confidence=0.6,
+        layers=(case.name(layer),),
+        step=step,
+        evidence=(
+            Evidence(
+                f"rms at {case.name(layer)} over that of every module's output before it",
+                grown,
+                thresholds.EXPLODING_LATE_DECADES,
+                "decades",
+                step,
+            ),
+            Evidence(f"rms at {case.name(layer)}", size, None, "as the signal", step),
+        ),
+        cause=f"The activations grow out of sight of the modules, already at the first step: rms {number(size)} at {case.place(layer)}, "
+        f"where no module before it gave out more than {number(before)}; {loss_fate(case)}.",
+        fix=_normalise(case),
+        source=_PROPAGATION,
+    )
 
 
 def _normalise(case: Case) -> str:
@@ -169,20 +218,21 @@ def _shifts_from_the_start(case: Case) -> bool:
 
 
 def _common_part_takes_over(case: Case, row: int) -> bool:
-    """Whether the common part grows, and faster than the rest, along the depth of a network that nothing normalises.
+    """Whether the deep layers of a network that nothing normalises are full of a common part that the first layer has not.
 
-    With ReLU it does so in sound networks too, but there neither fills the deep layers nor makes the signal as a whole grow. The last layer
-    is not asked: of few outputs, chance decides how much of them is common.
+    Full: nearly all of their signal is common, and no less of it in absolute terms than in the first layer; or most of it, and the signal
+    as a whole grows by it. With ReLU a part of it grows in sound networks, too. The last layer is not asked: of few outputs, chance decides
+    how much is common.
     """
-    common, dependent = _growth_of_parts(case)
-    grown = common[row] * (case.profile.size - 1)
-    if case.is_normalised or case.profile.size < thresholds.COMPOUNDING_LAYERS or not grown >= thresholds.COMMON_GROWTH_DECADES:
+    if case.is_normalised or case.profile.size < thresholds.COMPOUNDING_LAYERS:
         return False
+    third = max(1, case.profile.size // 3)
+    common = depth_profile.log10(common_mode.common_rms(case.run)[row, case.profile])
+    grown, span = float(robust.median(common[-third:])) - float(common[0]), case.span(row)
     deep, first = float(_deep_fraction(case)[row]), float(case.kappa[row, case.profile[0]])
-    span = case.span(row)
-    if deep < thresholds.FULL_FRACTION and (span is None or span.decades < thresholds.COMMON_SPAN_DECADES):
-        return False
-    return bool(common[row] > dependent[row]) and deep * (1 - first) >= thresholds.COMMON_MODE_ODDS * first * (1 - deep)
+    is_full = deep >= thresholds.FULL_FRACTION and grown >= thresholds.COMMON_KEPT_DECADES
+    is_growing = span is not None and span.decades >= thresholds.COMMON_SPAN_DECADES and grown >= thresholds.COMMON_GROWTH_DECADES
+    return (is_full or is_growing) and deep * (1 - first) >= thresholds.COMMON_MODE_ODDS * first * (1 - deep)
 
 
 def _is_common_throughout(case: Case) -> bool:

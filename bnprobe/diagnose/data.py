@@ -19,14 +19,30 @@ _SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: in
 def unscaled_input(case: Case) -> Finding | None:
     """The network is given numbers far from one, or one batch far from the others, so that all that follows is as far off.
 
-    Looks at the size of the first signal that no module produced: from the start, or, in a run that is lost, at the step at which it left
-    its course before any layer did. Looks like a learning rate that is too high; there the input is of ordinary
-    size. A normalisation that meets the input first makes its size harmless.
+    Looks at the size of the first signal that no module produced, and at what is put together from signals of modules and is far larger
+    than any of them: from the start, or, in a run that is lost, at the step at which it left its course before any layer did. Looks like a
+    learning rate that is too high; there the input is of ordinary size. A normalisation that meets the input first makes its size harmless.
     """
+    if (joined := _joined_data(case)) is not None:
+        return _from_the_start(case, joined)
     layer = input_layer(case)
     if layer is None:
         return None
     return _from_the_start(case, layer) or (_in_one_batch(case, layer) if case.is_harmed or case.is_stuck else None)
+
+
+def _joined_data(case: Case) -> int | None:
+    """A signal put together from others, and far larger than all that modules gave out before it: the rest of it is data."""
+    rms, layers = case.run["activation_rms"][case.baseline_rows], case.run.layers
+    for index in sorted((i for i, layer in enumerate(layers) if layer.role == "input"), key=lambda i: layers[i].depth):
+        before = [i for i, layer in enumerate(layers) if layer.role == "output" and layer.depth < layers[index].depth]
+        before = [i for i in before if layers[i].model == layers[index].model]
+        if not before or not str(case.run["layer_made_by"][index]).startswith("cat"):
+            continue
+        largest = np.fmax.reduce(robust.median(rms[:, before], axis=0), initial=0.0)
+        if 0 < thresholds.JOINED_TIMES * largest < float(robust.median(rms[:, index])):
+            return index
+    return None
 
 
 def _from_the_start(case: Case, layer: int) -> Finding | None:

@@ -24,9 +24,10 @@ def vanishing_gradients(case: Case) -> Finding | None:
     Looks for a gradient profile that falls by decades from the last layer to the first, through most of the run, and first layers that
     move far less than the last, unless the run is stuck; or, in a run that does poorly, for one that falls as much from the last of
     many calls of one module to the first, as in a recurrent network written by hand. Looks like frozen parameters; those have no
-    gradient at all. An optimizer that rescales each gradient hides the fall from the weights; where it trains so, nothing is reported.
+    gradient at all. Looks like a learning rate that is too low; there the last layers do not move, either. An optimizer that rescales each
+    gradient hides the fall from the weights; where it trains so, nothing is reported.
     """
-    if case.divergence is not None or case.first_row is None:
+    if case.divergence is not None or case.first_row is None or not _last_layers_move(case):
         return None
     return _falls_along_depth(case, case.first_row) or _falls_through_time(case, case.first_row)
 
@@ -232,6 +233,13 @@ def _finding(
         fix=with_remedy("Clip the gradient's norm at a few times its usual value, or normalise the layers", "clip-norm"),
         source=_EXPLODING,
     )
+
+
+def _last_layers_move(case: Case) -> bool:
+    """Whether anything moves: where nothing does, it is not for the fall of a gradient."""
+    ratio = case.update_ratio[case.measured_rows]
+    moved = np.fmax.reduce(robust.median(ratio, axis=0), initial=-1.0) * case.run.steps
+    return not 0 <= moved < thresholds.LAST_MOVED_DISTANCE
 
 
 def _starvation(case: Case) -> float:

@@ -34,6 +34,8 @@ def missing_zero_grad(case: Case) -> Finding | None:
     """
     carried = case.run["carried_gradient_norm"]
     seen = np.isfinite(carried) & (case.run["step"] > 0)
+    if case.divergence is not None:  # what comes later is no training any more
+        seen[case.divergence.row + 1 :] = False
     for optimizer in _steps_of_optimizers(case):
         rows = np.flatnonzero(seen & optimizer)
         left = rows[carried[rows] > 0]
@@ -75,7 +77,8 @@ def eval_mode_training(case: Case) -> Finding | None:
     """The model trains in evaluation mode: no dropout, and batch norm with statistics that no longer follow the weights.
 
     Looks for forwards that a backward went through, of a model in evaluation mode, in which dropout or batch norm ran so. Looks like a
-    batch norm that was frozen on purpose: there the model itself is in training mode, and only some of its modules are not. A network
+    batch norm that was frozen on purpose: there the model itself is in training mode and only some of its modules are not, or all, in a run
+    that learns well. A network
     without such modules has no modes. Typical is a run that begins in training mode and never returns to it after its first validation.
     """
     run = case.run
@@ -83,6 +86,8 @@ def eval_mode_training(case: Case) -> Finding | None:
     if not rows.size:
         return None
     is_off = (run["model_training"][rows] == 0) & (run["modules_evaluating"][rows] > 0)
+    if case.does_poorly:
+        is_off |= (run["modules_training"][rows] == 0) & (run["modules_evaluating"][rows] > 0)
     on = np.flatnonzero(~is_off)
     since = int(on[-1]) + 1 if on.size else 0
     if rows.size - since < thresholds.EVALUATING_STEPS:

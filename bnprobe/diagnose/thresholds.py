@@ -49,12 +49,14 @@ COMMON_MODE_FRACTION = 0.95
 #: 4e7 with a mean shift.
 COMMON_EARLY_FRACTION = 0.972
 COMMON_EARLY_STEPS = 6
-#: Growth of the common part over the depth of a network that nothing normalises, decades, from which it is the common part that the deep
-#: layers are full of. Measured: -3.4 to 0.28 in sound trainings of five layers and more, once 0.8; 0.3 to 1.7 with a mean shift.
+#: Share of the deep layers' signal that is common, before the first update, where it is no smaller than in the first layer: its growth up
+#: to there in decades. Measured in networks of five layers and more that nothing normalises: 0.9 and less in sound ones where it does not
+#: fall; 0.94 to 1 under a mean shift, with a growth of 0.1 to 1.8.
+FULL_FRACTION = 0.93
+COMMON_KEPT_DECADES = 0.05
+#: Growth of that part, and of the whole signal along depth, from which less is enough. Measured: the whole grows by 0.4 and less in sound
+#: networks; 0.7 to 1.3, the part by 0.8 to 2.4.
 COMMON_GROWTH_DECADES = 0.3
-#: Share of the deep layers' signal that is common, or growth of the whole signal, decades, which sound networks of such a growth lack.
-#: Measured: 0.73 and less, 0.4 and less (Kaiming initialisation and ReLU); 0.9 and more, or 0.7 and more.
-FULL_FRACTION = 0.85
 COMMON_SPAN_DECADES = 0.6
 #: The same of every layer. Measured: at most 0.9 in sound trainings, 0.95 with other faults; 0.979 and more under a constant that drowns
 #: the signal.
@@ -81,9 +83,13 @@ VANISHED_POORLY_DECADES = 3.0
 #: Update ratio of the first layers against that of the last, below which the first do not train. Measured: 0.03 to 2 in sound trainings,
 #: 5e-6 to 8e-3 with vanishing gradients.
 STARVED_RATIO = 1.5e-2
+#: Distance that the last layers move at least, as update ratio times steps, where it is the gradient's fall that keeps the first from it.
+#: Measured: 0.1 and more; 9e-3 where the rate was too low.
+LAST_MOVED_DISTANCE = 3e-2
 #: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
-#: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks; 3.6 over forty.
-EXPLODED_GRADIENT_DECADES = 2.3
+#: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks; 2.1 over sixteen,
+#: 3.6 over forty.
+EXPLODED_GRADIENT_DECADES = 1.85
 #: The same in a network without normalisation, which has no such factor. Measured: -2.6 to 0.6 in sound trainings of 3 to 40 layers, 1.6
 #: and more with weights drawn too wide.
 EXPLODED_PLAIN_GRADIENT_DECADES = 0.8
@@ -134,6 +140,8 @@ SATURATED_SLOPE = 0.14
 #: Size of the network's input beyond which it is not scaled. Measured: 0.4 to 11 in sound trainings (pixels of 0 to 16 the most), 120 and
 #: more where it was not scaled (pixels of 0 to 255 have about 100).
 UNSCALED_RMS = 30.0
+#: A signal put together from others and this many times larger than each of them holds data of its own. Convention.
+JOINED_TIMES = 10.0
 #: Size of one batch against those before it, decades. Practice: batches of the same data differ by far less.
 OUTLYING_DECADES = 1.0
 

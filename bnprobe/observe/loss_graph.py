@@ -18,6 +18,9 @@ _SQUASHED = {
     "LogSoftmaxBackward0": ("SoftmaxBackward0", "SigmoidBackward0"),
     "BinaryCrossEntropyWithLogitsBackward0": ("SigmoidBackward0", "SoftmaxBackward0"),
 }
+#: Operations that average shares weighed by shares, as of experts' votes weighed by a gate, and those that put several side by side.
+_WEIGHING = ("Mul", "Bmm", "Mm")
+_GATHERING = ("Stack", "Cat", "Mean")
 #: Operations that leave the numbers as they are, or choose among them.
 _PASSING = (
     "View",
@@ -56,17 +59,34 @@ def squashes_twice(losses: Any) -> bool | None:
         seen += 1
         forbidden = _SQUASHED.get(type(node).__name__)
         if forbidden is not None:
-            found = bool(found) or type(_source(node)).__name__ in forbidden
+            found = bool(found) or _is_made_of(node, forbidden)
         else:
             pending += [other for other, _ in node.next_functions if other is not None]
     return found
 
 
-def _source(node: Any) -> Any:
-    """Return the node that made the numbers which a node received first."""
-    for _ in range(NODE_LIMIT):
-        following = node.next_functions
-        node = following[0][0] if following else None
-        if node is None or not type(node).__name__.startswith(_PASSING):
-            break
-    return node
+def _is_made_of(node: Any, squashing: tuple[str, ...]) -> bool:
+    """Whether the numbers that a node received are results of some operations, or averages of such results weighed by such results."""
+    pending, seen = _sources(node)[:1], 0
+    while pending and seen < NODE_LIMIT:
+        source = pending.pop()
+        seen += 1
+        name, following = type(source).__name__, _sources(source)
+        if name in squashing:
+            continue
+        if name.startswith(_PASSING):
+            following = following[:1]
+        elif name.startswith(_WEIGHING):
+            following = following if len(following) == 2 else []  # shares times a constant are no shares
+        elif name.startswith("Sum"):
+            following = following if following and type(following[0]).__name__.startswith(_WEIGHING) else []
+        elif not name.startswith(_GATHERING):
+            return False
+        if not following:
+            return False
+        pending += following
+    return bool(seen) and not pending
+
+
+def _sources(node: Any) -> list[Any]:
+    return [other for other, _ in node.next_functions if other is not None]

@@ -22,6 +22,8 @@ TUNED: Catalogue = {
         "one_cycle": ((), (26, 48)),
         "digit_centres": ((), (0, 3)),
         "drum_surface": ((), (0, 3)),
+        "super_resolution": ((), (0, 3)),
+        "ranker": ((), (0, 6)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -33,6 +35,8 @@ TUNED: Catalogue = {
         "denoiser": ((), None),
         "masked_density": ((), None),
         "row_reader": ((), None),
+        "chords": ((), None),
+        "bag_of_points": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -44,6 +48,8 @@ TUNED: Catalogue = {
         "vibration": ((), (0, 2)),
         "gated_denoiser": ((), (0, 2)),
         "spectral_layers": ((), (0, 2)),
+        "unet": ((), (0, 2)),
+        "hypernetwork": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -60,6 +66,8 @@ TUNED: Catalogue = {
         "soil_assay": ((), (0, 10)),
         "firing_rates": ((), (0, 10)),
         "basket_stream": ((), (0, 10)),
+        "pulse": ((), (0, 10)),
+        "baskets": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -72,6 +80,8 @@ TUNED: Catalogue = {
         "pendulum": (("layers.*",), (0, 3)),
         "gated_waves": (("inlet*", "blocks.[0-4]", "blocks.[0-4].*", "blocks.[0-4]:*"), (0, 3)),
         "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
+        "spiking": (("[0-9]", "[0-9]:*", "1[0-3]", "1[0-3]:*"), (0, 3)),
+        "tide_gauge": (("[0-9]", "1[0-7]"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -84,6 +94,8 @@ TUNED: Catalogue = {
         "accumulator": (("sense*", "memory*"), (0, 3)),
         "message_rounds": (("own*", "neighbours*", "mark*"), (0, 3)),
         "gated_forecast": (("cell*",), (0, 3)),
+        "rectifier": (("[0-9]", "[0-9]:*", "1[0-9]", "1[0-9]:*", "2[0-3]", "2[0-3]:*"), (0, 3)),
+        "phase_memory": (("tone*", "write*", "turn*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -97,6 +109,8 @@ TUNED: Catalogue = {
         "travel_time": (("middle", "narrow:input", "narrow"), (0, 3)),
         "raised_thresholds": (("middle", "out:input"), (70, 71)),
         "sparse_topics": (("norm", "rectify", "out:input"), (0, 3)),
+        "drums": (("act2", "act3", "conv3:input", "conv3", "kind:input"), (0, 3)),
+        "citations": (("first", "act1", "second", "second:input", "act2", "topics:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -112,6 +126,8 @@ TUNED: Catalogue = {
         "motor_ticks": (("senses*",), (0, 0)),
         "bank_rows": (("0*",), (0, 0)),
         "barometer": (("first*",), (0, 0)),
+        "tomography": (("enter*",), (0, 0)),
+        "watch_times": (("mix.0*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -125,6 +141,8 @@ TUNED: Catalogue = {
         "mixture_density": (("likelihood*",), (121, 121)),
         "patient_times": (("law*",), (35, 35)),
         "label_chain": (("scores*",), (25, 29)),
+        "two_views": (("*riterion*", "*ContrastiveLoss*", "9"), (0, 9)),
+        "lone_atoms": (("spread1*",), (51, 51)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -137,6 +155,8 @@ TUNED: Catalogue = {
         "compressor": (("bound1", "bound2"), (0, 3)),
         "steering": (("squash",), (0, 3)),
         "star_catalogue": (("squash", "kind:input"), (0, 3)),
+        "interferometer": (("bend1", "bend2", "second:input", "out:input"), (0, 3)),
+        "cart_critic": (("act1", "act2", "act3"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -149,6 +169,8 @@ TUNED: Catalogue = {
         "two_heads": ((), (1, 10)),
         "critic": ((), (1, 20)),
         "micro_batches": ((), (1, 10)),
+        "epoch_denoiser": ((), (1, 10)),
+        "corridor": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -165,6 +187,8 @@ TUNED: Catalogue = {
         "thermocouple": (("0*", "1:input", "1"), (0, 0)),
         "branch_sales": (("euros*",), (2, 4)),
         "lookup_attention": (("weights*",), (17, 29)),
+        "pressure": (("5",), (0, 0)),
+        "power_spectrum": (("spectrum*", "norm:input"), (0, 0)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -176,6 +200,8 @@ TUNED: Catalogue = {
         "name_groups": (("blocks.*.attention*",), None),
         "narrow_code": (("encoder.1", "encoder.3"), None),
         "radial_basis": (("bumps",), None),
+        "code_book": (("encoder.0", "encoder.2", "encoder.4"), None),
+        "reverser": (("embed_in*", "encoder*", "summary*"), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -187,6 +213,8 @@ TUNED: Catalogue = {
         "graph_communities": (("first", "second"), (0, 0)),
         "patch_flow": (("couplings.*.hidden", "couplings.*.more", "couplings.*.out"), (0, 0)),
         "basket": (("factors", "weigh"), (0, 0)),
+        "heartbeats": (("conv1", "conv2", "squeeze", "widen"), (0, 0)),
+        "wide_and_deep": (("deep1", "deep2"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -197,6 +225,8 @@ TUNED: Catalogue = {
         "lesion_mask": (("mask", "activation"), (0, 0)),
         "next_letter": (("proj",), (0, 0)),
         "imitation": (("moves",), (0, 0)),
+        "voice_pairs": (("score", "voice.embed"), (0, 0)),
+        "voting_experts": (("vote",), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -208,6 +238,8 @@ TUNED: Catalogue = {
         "restored_signal": (("*.norm_a", "*.norm_b", "7"), (0, 0)),
         "operation_count": (("[1-7].2",), (0, 0)),
         "preview": (("norms.*",), (0, 0)),
+        "weave": (("features", "features.*"), (0, 0)),
+        "imitation": (("body.1", "body.4", "body.7", "body.10", "body.13", "body.16", "body.19", "body.22"), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -221,6 +253,8 @@ TUNED: Catalogue = {
         "norm_penalty": ((), (0, 30)),
         "brackets": ((), (0, 30)),
         "ring_counts": ((), (0, 30)),
+        "triplets": ((), (0, 30)),
+        "bracket_lstm": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -234,6 +268,8 @@ TUNED: Catalogue = {
         "denoised_curves": ((), (143, 144)),
         "river_gauge": ((), (132, 133)),
         "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
+        "restart_rate": ((), (116, 117)),
+        "value_of_dice": ((), (131, 132)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -245,6 +281,8 @@ TUNED: Catalogue = {
         "scene_heads": (("kind.norm", "light.norm"), (0, 3)),
         "sun_position": (("fold_norm", "mix_norm"), (0, 3)),
         "chord_slices": (("1", "4"), (0, 3)),
+        "pitch": (("norm1", "norm2"), (0, 3)),
+        "engine_wear": (("norm_read", "norm_hidden"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
@@ -257,6 +295,8 @@ TUNED: Catalogue = {
         "plain_average": (("norms.*",), None),
         "refreshed": (("row_norm", "column_norm", "join_norm"), None),
         "timing": (("norms.*",), None),
+        "noise_levels": (("1", "4", "7"), None),
+        "one_shop_a_batch": (("norm1*",), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
@@ -268,6 +308,8 @@ TUNED: Catalogue = {
         "denoiser": (("bn*",), (0, 0)),
         "pyramid": (("tower_norm*",), (0, 0)),
         "bonds": (("norm*",), (0, 0)),
+        "scales": (("norms*",), (0, 0)),
+        "three_hops": (("norms*",), (0, 0)),
     },
     HEALTHY: {
         name: ((), None)
@@ -320,6 +362,17 @@ TUNED: Catalogue = {
             "pruned_wiring",
             "pruned_in_steps",
             "reversed_domain",
+            "angular_margin",
+            "borrowed_features",
+            "collocation",
+            "density_forecast",
+            "gradual_pruning",
+            "margin_met",
+            "meta_waves",
+            "mixed_pictures",
+            "random_perception",
+            "redundancy",
+            "reservoir",
         )
     },
 }

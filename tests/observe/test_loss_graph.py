@@ -20,6 +20,11 @@ Y = torch.tensor([0, 1, 2, 0])
         (lambda: F.cross_entropy(torch.sigmoid(X), Y), True),
         (lambda: 2 * F.cross_entropy(torch.softmax(X.reshape(2, 2, 3), -1).transpose(1, 2), Y.reshape(2, 2), label_smoothing=0.1), True),
         (lambda: F.mse_loss(X, X.detach() + 1) + F.cross_entropy(torch.softmax(X, 1).clamp(1e-6, 1), Y), True),
+        (lambda: F.cross_entropy(10 * torch.sigmoid(X), Y), False),  # bounded logits
+        (lambda: F.cross_entropy(torch.sigmoid(torch.stack([X, 2 * X], 1)).sum(1), Y), False),  # counted votes
+        (lambda: F.cross_entropy(torch.stack([torch.softmax(X, 1), torch.softmax(2 * X, 1)]).mean(0), Y), True),
+        (lambda: F.cross_entropy((torch.softmax(X[:, :2], 1).unsqueeze(2) * torch.stack([X, 2 * X], 1).softmax(2)).sum(1), Y), True),
+        (lambda: F.cross_entropy((torch.softmax(X[:, :2], 1).unsqueeze(2) * torch.stack([X, 2 * X], 1)).sum(1), Y), False),  # an attention
         (lambda: F.cross_entropy(torch.log_softmax(X, 1), Y), False),  # the same once more
         (lambda: F.cross_entropy(X, torch.softmax(X.detach() + 1, 1)), False),  # soft labels
         (lambda: F.nll_loss(torch.softmax(X, 1).log(), Y), None),
