@@ -37,6 +37,21 @@ class TestExplodingActivations:
         assert found is not None
         assert found.severity == "warning"
 
+    def test_a_single_layer_that_gives_outputs_their_units_is_none(self) -> None:
+        made = residual_recording(steps=40)
+        made.activation.rms[:, -1] *= 1e4
+        assert exploding_activations(case(made)) is None
+
+    def test_growth_that_no_module_shows(self) -> None:
+        made = residual_recording(steps=40)
+        made.layers[-1] |= {"layer_role": "input", "layer": "classifier:input", "layer_made_by": "relu"}
+        made.activation.rms[:, -1] *= 1e4
+        found = exploding_activations(case(made))
+        assert found is not None
+        assert found.layers == ("classifier:input",)
+        made.layers[-1]["layer_made_by"] = "cat"  # what is joined to a signal may be data
+        assert exploding_activations(case(made)) is None
+
     @pytest.mark.parametrize("level", [1e-3, 1e4])
     def test_a_level_is_none(self, level: float) -> None:
         made = at_chance(residual_recording(steps=40))

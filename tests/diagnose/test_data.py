@@ -42,6 +42,17 @@ def test_none(made: Recording) -> None:
     assert not found(made)
 
 
+def test_data_that_is_joined_to_signals_of_modules() -> None:
+    made = with_input(1.0, lost=False)
+    made.layers[5] |= {"layer": "mix:input", "layer_role": "input", "layer_made_by": "cat"}
+    made.activation.rms[:, 5] = 1e6
+    finding = unscaled_input(Case(made.run()))
+    assert finding is not None
+    assert finding.layers == ("mix:input",)
+    made.layers[5]["layer_made_by"] = "relu"
+    assert not found(made)
+
+
 def test_in_a_run_that_trains_it_is_a_warning() -> None:
     finding = unscaled_input(Case(with_input(130.0, lost=False).run()))
     assert finding is not None

@@ -81,6 +81,15 @@ class TestExplodingGradients:
         assert exploding_gradients(case(made)) is None
 
 
+def test_where_nothing_moves_at_all_no_gradient_vanished() -> None:
+    made = residual_recording(steps=40)
+    made.loss = np.log(10) + 0.005 * np.random.default_rng(5).standard_normal(40)
+    made.gradient.rms *= 10 ** np.linspace(-8, 0, len(made.layers))
+    assert vanishing_gradients(case(made)) is not None
+    made.update_norm[:] = 1e-6 * made.weight_norm
+    assert vanishing_gradients(case(made)) is None
+
+
 class TestThroughTime:
     def called_often(self, decades: float, power: float = 1.0) -> Recording:
         """The convolutions are calls of one module, whose gradient grows by so many decades from the last to the first."""

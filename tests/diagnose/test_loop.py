@@ -58,6 +58,12 @@ class TestMissingZeroGrad:
         assert found is not None
         assert found.step == 2
 
+    def test_what_comes_after_the_loss_was_lost_does_not_count(self) -> None:
+        made = self.with_carried([0.0] + 9 * [1.0] + 20 * [0.0])
+        assert missing_zero_grad(case(made)) is None
+        made.loss[10:] = np.nan
+        assert missing_zero_grad(case(made)) is not None
+
     def test_a_run_too_short_to_say(self) -> None:
         assert missing_zero_grad(case(self.with_carried([0.0, 1.0]))) is None
 
@@ -101,6 +107,12 @@ class TestEvalModeTraining:
     )
     def test_none(self, training: list[int], evaluating: list[int], model: list[int]) -> None:
         assert eval_mode_training(case(self.with_modes(training, evaluating, model))) is None
+
+    def test_a_body_in_evaluation_mode_is_meant_where_the_run_learns(self) -> None:
+        made = self.with_modes([0] * 40, [5] * 40, [1] * 40)
+        assert eval_mode_training(case(made)) is None
+        made.loss = np.log(10) + 0.005 * np.random.default_rng(0).standard_normal(40)
+        assert eval_mode_training(case(made)) is not None
 
     def test_a_run_that_came_back_to_training_is_none(self) -> None:
         assert eval_mode_training(case(self.with_modes([5, 0, 0, 5, 5], [0, 5, 5, 0, 0], [1, 0, 0, 1, 1]))) is None

@@ -90,8 +90,29 @@ class TestSaturated:
     def test_an_output_that_paints_pixels_is_none(self) -> None:
         made = residual_recording(steps=30)
         made.layers[-1] |= {"layer_type": "Tanh", "layer_kind": "activation"}
-        made.activation.rms[:, -1] = 0.99
+        made.activation.rms[:5, -1], made.activation.rms[5:, -1] = 0.5, 0.99
         assert saturated_units(Case(made.run())) is None
         made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:, 4] = 0.99
         assert saturated_units(Case(made.run())) is not None
+
+    def test_an_output_at_its_bounds_before_training_is_one(self) -> None:
+        made = residual_recording(steps=30)
+        made.layers[-1] |= {"layer_type": "Tanh", "layer_kind": "activation"}
+        made.activation.rms[:, -1] = 0.99
+        found = saturated_units(Case(made.run()))
+        assert found is not None
+        assert found.step == 0
+
+    def test_what_a_run_that_learns_brings_to_its_bounds_late_is_a_code(self) -> None:
+        made = residual_recording(steps=30)
+        made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
+        made.activation.rms[:20, 4], made.activation.rms[20:, 4] = 0.5, 0.99
+        assert saturated_units(Case(made.run())) is None
+        assert saturated_units(Case(at_chance(made).run())) is not None
+
+    def test_a_signal_that_is_not_finite_is_not_at_its_bounds(self) -> None:
+        made = residual_recording(steps=30)
+        made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
+        made.activation.rms[:, 4] = np.inf
+        assert saturated_units(Case(made.run())) is None
