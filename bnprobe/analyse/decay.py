@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from bnprobe.analyse import robust
 from bnprobe.store.reader import Run
 
+Array = NDArray[np.float64]
+
 #: Optimizers that divide the decay by the size of past gradients, together with the gradient.
 ADAPTIVE = ("Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta")
 #: Optimizers whose momentum gathers the decay as it gathers the gradient.
@@ -30,6 +32,19 @@ class Pull(NamedTuple):
     each_step: float
     against_gradient: float
     is_adapted: bool
+
+
+def norms_held(run: Run, parameters: list[int]) -> Array:
+    """Norms of some weights at every step, (S, n): where one was not measured, as another optimizer stepped, its last value holds.
+
+    Before its first measurement the first value holds; NaN for a weight that was never measured.
+    """
+    norms = run["weight_norm"][:, parameters].astype(float)
+    rows = np.arange(len(norms))[:, None]
+    known = np.isfinite(norms)
+    last = np.maximum.accumulate(np.where(known, rows, -1), axis=0)
+    first = np.where(known.any(axis=0), known.argmax(axis=0), 0)
+    return np.take_along_axis(norms, np.where(last >= 0, last, first), axis=0)
 
 
 def pull(run: Run, parameter: int, rows: NDArray[np.int64]) -> Pull:

@@ -83,8 +83,8 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
         smallest = max(limits.sigmas * width, limits.lasting * noise, limits.share * gained)
         rise = loss[place] - level
         is_lasting = place + limits.length <= loss.size and np.median(loss[place : place + limits.length]) - level > smallest
-        is_far = rise > limits.single * noise or (rise > limits.lone_sigmas * width and rise > gained)
-        if not (rise > smallest and (is_lasting or is_far)):
+        is_far = rise > limits.single * noise > 0 or (rise > limits.lone_sigmas * width and rise > gained)
+        if not (rise > smallest > 0 and (is_lasting or is_far)):
             place += 1
             continue
         windows = np.lib.stride_tricks.sliding_window_view(loss[place:], min(limits.length, loss.size - place))

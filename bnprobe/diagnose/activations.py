@@ -103,7 +103,8 @@ def _grown_unseen(case: Case) -> Finding | None:
     rms, layers = case.run["activation_rms"][row], case.run.layers
     model = layers[case.profile[0]].model
     outputs = [i for i, layer in enumerate(layers) if (layer.model, layer.role) == (model, "output") and np.isfinite(rms[i])]
-    for index in sorted((i for i, layer in enumerate(layers) if layer.role == "input"), key=lambda i: layers[i].depth):
+    inputs = [i for i, layer in enumerate(layers) if (layer.model, layer.role) == (model, "input")]
+    for index in sorted(inputs, key=lambda i: layers[i].depth):
         before = [float(rms[i]) for i in outputs if layers[i].depth < layers[index].depth]
         is_made = bool(case.run["layer_made_by"][index]) and not str(case.run["layer_made_by"][index]).startswith(_JOINING)
         if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not 0 < max(before) < np.inf:

@@ -23,8 +23,9 @@ def unscaled_input(case: Case) -> Finding | None:
     than any of them: from the start, or, in a run that is lost, at the step at which it left its course before any layer did. Looks like a
     learning rate that is too high; there the input is of ordinary size. A normalisation that meets the input first makes its size harmless.
     """
-    if (joined := _joined_data(case)) is not None:
-        return _from_the_start(case, joined)
+    joined = _joined_data(case)
+    if joined is not None and (found := _from_the_start(case, joined)) is not None:
+        return found
     layer = input_layer(case)
     if layer is None:
         return None

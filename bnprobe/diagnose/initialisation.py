@@ -29,8 +29,9 @@ def symmetric_initialisation(case: Case) -> Finding | None:
     first, last = run["row_difference"][rows[0]], run["row_difference"][rows[-1]]
     next_ones = run["row_difference"][rows[: thresholds.SYMMETRIC_SNAPSHOTS][-1]]
     farthest = np.fmax.reduce(run["row_difference"][rows], axis=0)
+    start = min(int(np.searchsorted(run["step"], run["snapshot"][rows[0]])), run.steps - 1)
     # The first update of an adaptive optimizer is one of signs: rows that start at zero are alike after it, if not for good.
-    still_alike = np.where(run["weight_norm"][rows[0]] == 0, thresholds.EQUAL_ROWS, thresholds.NEARLY_EQUAL_ROWS)
+    still_alike = np.where(run["weight_norm"][start] == 0, thresholds.EQUAL_ROWS, thresholds.NEARLY_EQUAL_ROWS)
     step, late = int(run["snapshot"][rows[0]]), int(run["snapshot"][rows[-1]])
     owners = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
     # Behind units that are dead nothing moves rows apart; rows of zeros are what keeps them dead.

@@ -66,11 +66,11 @@ def missing_zero_grad(case: Case) -> Finding | None:
 
 
 def _steps_of_optimizers(case: Case) -> list[NDArray[np.bool_]]:
-    """Of each optimizer, at which rows it took a step: where it had a learning rate. All rows for a loop without one."""
+    """Of each optimizer, at which rows it took a step: where it had a learning rate. All rows where none ever had."""
     names = [group.partition("[")[0] for group in case.run.groups]
     rates = np.isfinite(case.run["learning_rate"])
     steps = [np.asarray(rates[:, [other == name for other in names]].any(axis=1)) for name in dict.fromkeys(names)]
-    return steps or [np.ones(case.run.steps, dtype=bool)]
+    return [one for one in steps if one.any()] or [np.ones(case.run.steps, dtype=bool)]
 
 
 def eval_mode_training(case: Case) -> Finding | None:

@@ -69,9 +69,9 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
         return None
-    total = updates.total_norm(run["weight_norm"][:, weights])
+    total = updates.total_norm(decay.norms_held(run, weights))
     lowest = int(rows[np.argmin(total[rows])])
-    left = float(total[lowest] / total[rows[0]]) if total[rows[0]] > 0 else 1.0
+    left = float(total[lowest] / total[rows[0]]) if 0 < total[rows[0]] < np.inf else 1.0
     return _decayed(case, weights, rows, left, lowest) or _penalised(case, weights, rows, left, lowest)
 
 
@@ -125,8 +125,11 @@ def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: fl
     if not left < thresholds.PENALISED:
         return None
     run, step = case.run, case.step(int(rows[0]))
-    shrunk = {index: float(run["weight_norm"][lowest, index] / run["weight_norm"][rows[0], index]) for index in weights}
-    most = min(weights, key=lambda index: shrunk[index] if np.isfinite(shrunk[index]) else np.inf)
+    held = decay.norms_held(run, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = held[lowest] / held[rows[0]]
+    shrunk = dict(zip(weights, np.where(np.isfinite(ratio), ratio, np.inf).tolist(), strict=True))
+    most = min(weights, key=lambda index: shrunk[index])
     return Finding(
         id="weight-decay-too-strong",
         severity="error" if case.is_harmed or case.is_stuck else "warning",

@@ -104,7 +104,8 @@ class Delivery:
         loss = step.loss
         if loss is not None:
             self._judge(step.number, loss, was_skipped=bool(step.skipped))
-        if len(self._bare) >= BARE_STEPS or step.wall_time - self._bare[0].wall_time > BARE_SECONDS:
+        waited = step.wall_time - self._bare[0].wall_time if self._bare else 0.0
+        if len(self._bare) >= BARE_STEPS or max(waited, step.seconds) > BARE_SECONDS:  # a slow step's next one would come too late
             self._deliver_bare()
 
     def _deliver_bare(self) -> None:
@@ -161,6 +162,7 @@ class Delivery:
         """The training has left its course, for the first time: write that down, and the last steps channel by channel."""
         if not self._diverged:
             self._diverged = True
+            self._deliver_bare()
             self._writer.add_event(step, "divergence", text)
             self._dump_flight()
             self._writer.burst()  # whoever kills the script now finds what led here

@@ -77,10 +77,12 @@ def _is_made_of(node: Any, squashing: tuple[str, ...]) -> bool:
         if name.startswith(_PASSING):
             following = following[:1]
         elif name.startswith(_WEIGHING):
+            is_summing = not name.startswith("Mul")  # a product of matrices sums, and only softmax makes shares that sum to one
+            squashing = ("SoftmaxBackward0",) if is_summing else squashing
             following = following if len(following) == 2 else []  # shares times a constant are no shares
         elif name.startswith("Sum"):
             following = following if following and type(following[0]).__name__.startswith(_WEIGHING) else []
-        elif not name.startswith(_GATHERING):
+        elif not name.startswith(_GATHERING) or any(other is None for other, _ in source.next_functions):
             return False
         if not following:
             return False

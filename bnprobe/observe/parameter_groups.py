@@ -47,11 +47,16 @@ class GroupReader:
         groups = optimizer.param_groups
         settings = {place: group_settings(group) for place, group in zip(self._axes.introduce(optimizer), groups, strict=True)}
         values = [(len(group["params"]), *(group.get(name) for name in _NAMES)) for group in groups]
-        if any(isinstance(value, torch.Tensor | list) for value in itertools.chain(*values)):
-            self._known.pop(optimizer, None)  # the same object may hold another number
-        else:
+        if all(map(_is_fixed, itertools.chain(*values))):
             self._known[optimizer] = _Known(values, settings)
+        else:
+            self._known.pop(optimizer, None)
         return settings
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether the same object will always hold the same number, as no tensor, array or list does."""
+    return value is None or isinstance(value, int | float) or (isinstance(value, tuple) and all(map(_is_fixed, value)))
 
 
 def _is_known(group: Mapping[str, Any], known: tuple[Any, ...]) -> bool:

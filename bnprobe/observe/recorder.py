@@ -381,7 +381,7 @@ class Recorder:
         with unwatched():
             parameters = trained_parameters(optimizer.param_groups)
             gradients = [gradient for parameter in parameters if (gradient := parameter.grad) is not None]
-            norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else math.nan
+            norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
         if self._schedule.note_gradient(norm, time.perf_counter() - started):
             text = f"the gradient rises (norm {norm:.3g}): every step is measured for a while"
             self._writer.add_event(self._step.number, "schedule", text)

@@ -120,8 +120,8 @@ class Schedule:
         self._unwatched += 1
         return self._unwatched >= self.watch_stride
 
-    def note_gradient(self, norm: float, seconds: float) -> bool:
-        """Take note of a gradient norm and of what it cost; return whether it is a first sign of trouble."""
+    def note_gradient(self, norm: float | None, seconds: float) -> bool:
+        """Take note of a gradient norm, None if it was not looked at, and of what it cost; return whether it is a first sign of trouble."""
         self._unwatched = 0
         self._looks += 1
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
@@ -129,7 +129,7 @@ class Schedule:
         if self._looks >= BASELINE_STEPS:
             share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
             self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
-        begins = self._gradient_alarm.sounds(norm) and self._trouble_left == 0
+        begins = norm is not None and self._gradient_alarm.sounds(norm) and self._trouble_left == 0
         if begins:
             self._trouble_left = TROUBLE_STEPS
         return begins

@@ -60,6 +60,13 @@ def test_one_at_the_very_end(place: int) -> None:
     assert (spike.row, spike.loss, spike.came_back) == (place, 50.0, False)
 
 
+def test_nothing_stands_out_of_no_noise() -> None:
+    made = residual_recording(steps=60)
+    made.loss = np.zeros(60)
+    made.loss[40] = 1e-30
+    assert spikes(made.run(), LIMITS) == []
+
+
 @pytest.mark.parametrize("steps", [0, 1, 5, 22])
 def test_short_runs(steps: int) -> None:
     assert spikes(residual_recording(steps=steps).run(), LIMITS) == []

@@ -49,6 +49,9 @@ class TestExplodingActivations:
         found = exploding_activations(case(made))
         assert found is not None
         assert found.layers == ("classifier:input",)
+        made.layers[-1]["layer_model"] = 1  # another network's input
+        assert exploding_activations(case(made)) is None
+        made.layers[-1]["layer_model"] = 0
         made.layers[-1]["layer_made_by"] = "cat"  # what is joined to a signal may be data
         assert exploding_activations(case(made)) is None
 

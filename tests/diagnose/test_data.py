@@ -53,6 +53,13 @@ def test_data_that_is_joined_to_signals_of_modules() -> None:
     assert not found(made)
 
 
+def test_small_signals_that_are_joined_hide_no_unscaled_input() -> None:
+    made = with_input(130.0)
+    made.layers[5] |= {"layer": "mix:input", "layer_role": "input", "layer_made_by": "cat"}
+    made.activation.rms[:, 1:5], made.activation.rms[:, 5] = 0.1, 2.0
+    assert found(made)
+
+
 def test_in_a_run_that_trains_it_is_a_warning() -> None:
     finding = unscaled_input(Case(with_input(130.0, lost=False).run()))
     assert finding is not None

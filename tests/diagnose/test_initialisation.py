@@ -30,7 +30,17 @@ def test_rows_of_zeros_are_alike_after_the_first_update_of_signs_and_not_for_goo
     first = np.where(alike, 0.0, 1.0)
     made.by_snapshot["row_difference"] = np.stack([first, *(np.where(alike, 0.01, 1.0) for _ in range(len(made.snapshots) - 1))])
     assert symmetric_initialisation(Case(made.run())) is not None
-    made.weight_norm[0, 2] = 0.0
+    start = made.snapshots[0]
+    made.weight_norm[start, 2] = 0.0
+    assert symmetric_initialisation(Case(made.run())) is None
+
+
+def test_the_first_snapshot_may_come_late() -> None:
+    made = residual_recording(steps=20)
+    made.snapshots = [5, 10]
+    alike = np.arange(len(made.parameters)) == 2
+    made.by_snapshot["row_difference"] = np.stack([np.where(alike, value, 1.0) for value in (0.0, 0.01)])
+    made.weight_norm[5, 2] = 0.0
     assert symmetric_initialisation(Case(made.run())) is None
 
 

@@ -58,6 +58,11 @@ class TestMissingZeroGrad:
         assert found is not None
         assert found.step == 2
 
+    def test_an_optimizer_without_a_rate(self) -> None:
+        made = self.with_carried([0.0] + 29 * [1.0])
+        made.learning_rate[:] = np.nan
+        assert missing_zero_grad(case(made)) is not None
+
     def test_what_comes_after_the_loss_was_lost_does_not_count(self) -> None:
         made = self.with_carried([0.0] + 9 * [1.0] + 20 * [0.0])
         assert missing_zero_grad(case(made)) is None

@@ -111,6 +111,19 @@ class TestWeightDecay:
         if penalised is not None:
             assert "penalty" in penalised.cause
 
+    def test_two_networks_that_are_measured_in_turn_do_not_shrink(self) -> None:
+        made = residual_recording(steps=60)
+        half = len(made.parameters) // 2
+        made.weight_norm[:, :half] *= 50.0
+        made.weight_norm[::2, half:] = np.nan
+        made.weight_norm[1::2, :half] = np.nan
+        assert weight_decay_too_strong(Case(made.run())) is None
+        made.weight_norm[:, half:] *= 0.2 ** (np.arange(60) / 59)[:, None]
+        made.weight_norm[:, :half] *= 0.2 ** (np.arange(60) / 59)[:, None]
+        found = weight_decay_too_strong(Case(made.run()))
+        assert found is not None
+        assert all(np.isfinite(one.value) for one in found.evidence)
+
     def test_weights_in_front_of_a_normalisation_may_shrink(self) -> None:
         made = self.decaying(0.5, 0.2)
         names = [layer["layer"] for layer in made.layers if layer["layer_kind"] == "convolution"]

@@ -25,6 +25,8 @@ Y = torch.tensor([0, 1, 2, 0])
         (lambda: F.cross_entropy(torch.stack([torch.softmax(X, 1), torch.softmax(2 * X, 1)]).mean(0), Y), True),
         (lambda: F.cross_entropy((torch.softmax(X[:, :2], 1).unsqueeze(2) * torch.stack([X, 2 * X], 1).softmax(2)).sum(1), Y), True),
         (lambda: F.cross_entropy((torch.softmax(X[:, :2], 1).unsqueeze(2) * torch.stack([X, 2 * X], 1)).sum(1), Y), False),  # an attention
+        (lambda: F.cross_entropy(torch.cat([torch.softmax(X, 1), torch.ones(4, 1)], 1), Y), False),  # with data
+        (lambda: F.cross_entropy(torch.sigmoid(X) @ torch.sigmoid(X[:3]), Y), False),  # sums of products
         (lambda: F.cross_entropy(torch.log_softmax(X, 1), Y), False),  # the same once more
         (lambda: F.cross_entropy(X, torch.softmax(X.detach() + 1, 1)), False),  # soft labels
         (lambda: F.nll_loss(torch.softmax(X, 1).log(), Y), None),

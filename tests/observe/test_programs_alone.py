@@ -85,6 +85,14 @@ def test_every_end_keeps_its_status_and_its_steps(terminal: Terminal, how: str, 
     assert run.attributes["threads"] == "1", "set in the script's environment before it imports torch"
 
 
+def test_what_led_to_a_lost_loss_is_in_the_file_before_the_process_is_killed(terminal: Terminal) -> None:
+    assert terminal.record("killed_when_lost", options=("--every", "1000")).status == -signal.SIGKILL
+    run = terminal.run
+    assert run.steps >= 26
+    np.testing.assert_allclose(run["learning_rate"][:26, 0], 0.05 * 0.5 ** np.arange(26))
+    assert "divergence" in [event.kind for event in run.events]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_data_workers_leave_the_recording_alone(terminal: Terminal, method: str) -> None:
     plain, recorded = terminal.plain("data_workers", method), terminal.record("data_workers", method)
