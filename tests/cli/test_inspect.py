@@ -41,4 +41,4 @@ def test_reader_that_leaves_early(tmp_path):
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=240)

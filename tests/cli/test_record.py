@@ -167,7 +167,7 @@ class TestOutput:
         old.write_bytes(b"\x89HDF\r\n\x1a\n")
         (tmp_path / "idle.py").write_text("")
         command = [sys.executable, "-m", "bnprobe", "record", "-f", "-o", "run.h5", "idle.py"]
-        assert subprocess.run(command, cwd=tmp_path, timeout=60, capture_output=True).returncode == 0
+        assert subprocess.run(command, cwd=tmp_path, timeout=240, capture_output=True).returncode == 0
         assert old.stat().st_size == 8
 
 
@@ -192,7 +192,7 @@ def test_live_status_on_a_terminal(tmp_path):
         except OSError:  # how Linux says that the other end is closed
             break
     os.close(ours)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=240) == 0
     text = shown.decode()
     assert "\r\x1b[Kbnprobe: step " in text
     for row in text.replace("\r\n", "\n").split("\n"):

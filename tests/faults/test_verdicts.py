@@ -17,11 +17,15 @@ from tests.faults.score import gravest, verdict
 from tests.observe.program_server import ProgramServer
 
 TUNED = [program for program in PROGRAMS if program.part == "tuned"]
-#: Programs whose cause is not the verdict, and why.
+#: Programs whose verdict is not the cause, or not healthy, and why.
 MISSED: dict[str, str] = {
     "half_precision_overflow_energy": "the overflow happens inside a module, between two casts: float32 goes in and comes out, infinite",
     "half_precision_overflow_lookup_attention": "float16 inside a module only: float32 goes in and comes out",
     "half_precision_overflow_overlap_sums": "a sum in float16 outside the network is infinite, and all that is left is a gradient of zero",
+    "healthy_teacher_average": "a warning: its first updates are large, and its loss stays high by its nature",
+    "healthy_meta_waves": "a warning: its updates stay large, as every task is new",
+    "healthy_borrowed_features": "a warning: its loss leaps, as it does, when the new head comes",
+    "healthy_random_perception": "a warning: a random network that is kept on purpose lies behind trained layers",
     "dead_units_citations": "half of the channels are dead, as in sound networks, and the loss falls to six tenths",
 }
 #: One program of each cause, the first in the manifest that is not missed.
