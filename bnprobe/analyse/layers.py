@@ -13,6 +13,9 @@ from bnprobe.store.reader import Run
 #: Kinds that carry weights and transform the signal, so that a profile over them shows what the network does to it.
 TRANSFORMING = ("convolution", "linear", "recurrent", "attention")
 
+#: Operations that put signals side by side.
+_JOINING = ("cat", "stack")
+
 _SUFFIX = re.compile(r"(:(input|\d+))+$")
 
 
@@ -23,6 +26,23 @@ def module_of(layer: str) -> str:
     ('stage1.conv', 'stage1.conv', 'stage1.conv')
     """
     return _SUFFIX.sub("", layer)
+
+
+def signals_before(run: Run, layer: int) -> list[int]:
+    """The recorded signals of a layer's model that come before it, in order of depth."""
+    here = run.layers[layer]
+    before = [(other.depth, i) for i, other in enumerate(run.layers) if other.model == here.model and other.depth < here.depth]
+    return [i for _, i in sorted(before)]
+
+
+def is_joined(run: Run, layer: int) -> bool:
+    """Whether a measured input is others put side by side, which makes none of them larger."""
+    return str(run["layer_made_by"][layer]).startswith(_JOINING)
+
+
+def inputs_in_order(run: Run, model: int) -> list[int]:
+    """What modules of a model were measured to receive, in order of depth."""
+    return [i for _, i in sorted((layer.depth, i) for i, layer in enumerate(run.layers) if (layer.model, layer.role) == (model, "input"))]
 
 
 def largest_model(run: Run) -> int:

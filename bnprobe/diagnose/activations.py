@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust
+from bnprobe.analyse.layers import inputs_in_order, is_joined, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -20,10 +21,6 @@ Array = NDArray[np.float64]
 
 _PROPAGATION = "Bjorck et al. 2018 (arXiv 1806.02375), Figure 5; growth along depth as in Brock et al. 2021 (arXiv 2101.08692)"
 _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)"
-
-
-#: Operations that put signals side by side, which makes none of them larger.
-_JOINING = ("cat", "stack")
 
 
 def exploding_activations(case: Case) -> Finding | None:
@@ -100,14 +97,11 @@ def _grown_unseen(case: Case) -> Finding | None:
     row = case.first_row
     if row is None or not case.profile.size:
         return None
-    rms, layers = case.run["activation_rms"][row], case.run.layers
-    model = layers[case.profile[0]].model
-    outputs = [i for i, layer in enumerate(layers) if (layer.model, layer.role) == (model, "output") and np.isfinite(rms[i])]
-    inputs = [i for i, layer in enumerate(layers) if (layer.model, layer.role) == (model, "input")]
-    for index in sorted(inputs, key=lambda i: layers[i].depth):
-        before = [float(rms[i]) for i in outputs if layers[i].depth < layers[index].depth]
-        is_made = bool(case.run["layer_made_by"][index]) and not str(case.run["layer_made_by"][index]).startswith(_JOINING)
-        if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not 0 < max(before) < np.inf:
+    run, rms = case.run, case.run["activation_rms"][row]
+    for index in inputs_in_order(run, run.layers[case.profile[0]].model):
+        before = [float(rms[i]) for i in signals_before(run, index) if run.layers[i].role == "output" and np.isfinite(rms[i])]
+        is_made = run["layer_made_by"][index] and not is_joined(run, index)
+        if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not max(before) > 0:
             continue
         grown = float(np.log10(rms[index] / max(before))) if rms[index] > 0 else -np.inf
         if thresholds.EXPLODING_LATE_DECADES <= grown < np.inf:

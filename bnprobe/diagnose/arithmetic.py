@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnprobe.analyse import robust, stability
-from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.layers import module_of, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -166,24 +166,16 @@ def _reach(case: Case, row: int, birth: _Birth) -> float:
     return float(np.nanmax(ends) / _HALF_LIMIT) if np.isfinite(ends).any() else float("nan")
 
 
-def _before(case: Case, layer: int) -> int | None:
-    """The signal measured right before another in depth."""
-    here, layers = case.run.layers[layer], case.run.layers
-    before = [i for i, other in enumerate(layers) if other.model == here.model and other.depth < here.depth]
-    return max(before, key=lambda i: layers[i].depth, default=None)
-
-
 def _receives_half(case: Case, layer: int) -> bool:
-    """Whether the signal before a module's output is of type float16."""
-    nearest = _before(case, layer)
-    return nearest is not None and bool(case.run["layer_dtype"][nearest] == _HALF)
+    """Whether the signal right before another in depth is of type float16."""
+    return any(case.run["layer_dtype"][nearest] == _HALF for nearest in signals_before(case.run, layer)[-1:])
 
 
 def _largest_before(case: Case, row: int, layer: int) -> float:
-    """Largest size, at a row, of the float16 signal before another; 0 where there is none."""
-    nearest = _before(case, layer)
-    if nearest is None or case.run["layer_dtype"][nearest] != _HALF:
+    """Largest size, at a row, of the float16 signal right before another; 0 where there is none."""
+    if not _receives_half(case, layer):
         return 0.0
+    nearest = signals_before(case.run, layer)[-1]
     ends = np.abs([case.run[f"activation_{end}"][row, nearest] for end in ("min", "max")])
     return float(np.nanmax(ends, initial=0.0, where=np.isfinite(ends)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.layers import inputs_in_order, is_joined, largest_model, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -34,14 +35,10 @@ def unscaled_input(case: Case) -> Finding | None:
 
 def _joined_data(case: Case) -> int | None:
     """A signal put together from others, and far larger than all that modules gave out before it: the rest of it is data."""
-    rms, layers = case.run["activation_rms"][case.baseline_rows], case.run.layers
-    for index in sorted((i for i, layer in enumerate(layers) if layer.role == "input"), key=lambda i: layers[i].depth):
-        before = [i for i, layer in enumerate(layers) if layer.role == "output" and layer.depth < layers[index].depth]
-        before = [i for i in before if layers[i].model == layers[index].model]
-        if not before or not str(case.run["layer_made_by"][index]).startswith("cat"):
-            continue
-        largest = np.fmax.reduce(robust.median(rms[:, before], axis=0), initial=0.0)
-        if 0 < thresholds.JOINED_TIMES * largest < float(robust.median(rms[:, index])):
+    run, rms = case.run, robust.median(case.run["activation_rms"][case.baseline_rows], axis=0)
+    for index in inputs_in_order(run, largest_model(run)):
+        largest = np.fmax.reduce(rms[[i for i in signals_before(run, index) if run.layers[i].role == "output"]], initial=0.0)
+        if is_joined(run, index) and 0 < thresholds.JOINED_TIMES * largest < float(rms[index]):
             return index
     return None
 

@@ -33,13 +33,13 @@ def missing_zero_grad(case: Case) -> Finding | None:
     as in a GAN, if it is cleared before the backward that counts.
     """
     carried = case.run["carried_gradient_norm"]
-    seen = np.isfinite(carried) & (case.run["step"] > 0)
+    seen = np.isfinite(carried)
     if case.divergence is not None:  # what comes later is no training any more
         seen[case.divergence.row + 1 :] = False
     for optimizer in _steps_of_optimizers(case):
-        rows = np.flatnonzero(seen & optimizer)
+        rows = np.flatnonzero(seen & optimizer)[1:]  # before its first step there was nothing to clear
         left = rows[carried[rows] > 0]
-        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= thresholds.UNCLEARED_SHARE * (rows.size - 1):
+        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= thresholds.UNCLEARED_SHARE * rows.size:
             break
     else:
         return None
