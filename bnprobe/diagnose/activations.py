@@ -34,13 +34,15 @@ def exploding_activations(case: Case) -> Finding | None:
     start, late = case.span(case.first_row), case.span(case.late_row)
     if start is None or late is None:
         return None
-    limit = thresholds.EXPLODED_DECADES
+    limit = case.limit(thresholds.EXPLODED_DECADES)
     from_start = start.decades >= limit and _compounds(case, start.step) and not _grows_by_its_mean(case)
-    in_training = late.decades >= thresholds.EXPLODING_LATE_DECADES and late.decades > start.decades + thresholds.EXPLODED_DECADES
+    in_training = late.decades >= case.limit(thresholds.EXPLODING_LATE_DECADES) and late.decades > start.decades + case.limit(
+        thresholds.EXPLODED_DECADES
+    )
     if not (from_start or (in_training and case.divergence is not None)):
         return _grown_unseen(case)
     shown = start if from_start else late
-    limit = limit if from_start else thresholds.EXPLODING_LATE_DECADES
+    limit = limit if from_start else case.limit(thresholds.EXPLODING_LATE_DECADES)
     first = case.first_departure.layer if case.first_departure is not None else _steepest(case, shown.step)
     kind = each(case.run.layers[shown.last].kind)
     when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
@@ -56,7 +58,7 @@ def exploding_activations(case: Case) -> Finding | None:
         Evidence(
             "growth of the activations along depth",
             shown.slope,
-            thresholds.GROWTH_PER_LAYER,
+            case.limit(thresholds.GROWTH_PER_LAYER),
             "decades per layer",
             case.step(shown.step),
         ),
@@ -64,7 +66,7 @@ def exploding_activations(case: Case) -> Finding | None:
     ]
     return Finding(
         id="exploding-activations",
-        severity="error" if case.is_harmed or start.decades >= thresholds.EXPLODING_LATE_DECADES else "warning",
+        severity="error" if case.is_harmed or start.decades >= case.limit(thresholds.EXPLODING_LATE_DECADES) else "warning",
         confidence=_confidence(shown.decades, limit, 0.9 if from_start else 0.6),
         layers=tuple(dict.fromkeys([case.name(first), case.name(shown.last)])),
         step=case.step(shown.step),
@@ -81,7 +83,7 @@ def _compounds(case: Case, row: int) -> bool:
     size = size[np.isfinite(size)]
     slope = depth_profile.slope_of(case.size, case.profile)[row]
     without_one = size.max() - size[0] - np.diff(size).max(initial=0.0)
-    return bool(slope >= thresholds.GROWTH_PER_LAYER and without_one >= thresholds.COMPOUNDED_DECADES)
+    return bool(slope >= case.limit(thresholds.GROWTH_PER_LAYER) and without_one >= case.limit(thresholds.COMPOUNDED_DECADES))
 
 
 def _grows_by_its_mean(case: Case) -> bool:
@@ -89,7 +91,7 @@ def _grows_by_its_mean(case: Case) -> bool:
     if case.first_row is None or not _shifts_from_the_start(case):
         return False
     _, dependent = _growth_of_parts(case)
-    return bool(dependent[case.first_row] * (case.profile.size - 1) < thresholds.EXPLODED_DECADES)
+    return bool(dependent[case.first_row] * (case.profile.size - 1) < case.limit(thresholds.EXPLODED_DECADES))
 
 
 def _grown_unseen(case: Case) -> Finding | None:
@@ -104,7 +106,7 @@ def _grown_unseen(case: Case) -> Finding | None:
         if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not max(before) > 0:
             continue
         grown = float(np.log10(rms[index] / max(before))) if rms[index] > 0 else -np.inf
-        if thresholds.EXPLODING_LATE_DECADES <= grown < np.inf:
+        if case.limit(thresholds.EXPLODING_LATE_DECADES) <= grown < np.inf:
             return _unseen_growth(case, index, grown, max(before))
     return None
 
@@ -121,7 +123,7 @@ def _unseen_growth(case: Case, layer: int, grown: float, before: float) -> Findi
             Evidence(
                 f"rms at {case.name(layer)} over that of every module's output before it",
                 grown,
-                thresholds.EXPLODING_LATE_DECADES,
+                case.limit(thresholds.EXPLODING_LATE_DECADES),
                 "decades",
                 step,
             ),
@@ -159,17 +161,23 @@ def mean_shift(case: Case) -> Finding | None:
     common, dependent = _growth_of_parts(case)
     with np.errstate(invalid="ignore", divide="ignore"):
         odds = deep / (1 - deep) * (1 - case.kappa[:, first]) / case.kappa[:, first]
-        is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= thresholds.COMMON_MODE_ODDS)
-        is_shifted = (deep >= thresholds.SHIFTED_FRACTION) & is_rising & (common > dependent)
+        is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= case.limit(thresholds.COMMON_MODE_ODDS))
+        is_shifted = (deep >= case.limit(thresholds.SHIFTED_FRACTION)) & is_rising & (common > dependent)
     shifted = is_shifted & (common > 0)
     from_start = _shifts_from_the_start(case) or _is_common_throughout(case)
     if from_start:
         row = case.first_row
-    elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= thresholds.COMMON_MODE_FRACTION):
+    elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)):
         return None
     kappa = case.kappa[row]
-    limit = thresholds.COMMON_MODE_FRACTION if not from_start else None if _common_part_takes_over(case, row) else _early_limit(case)
-    deep_limit = thresholds.DEEP_EARLY_FRACTION if from_start else thresholds.SHIFTED_FRACTION
+    limit = (
+        case.limit(thresholds.COMMON_MODE_FRACTION)
+        if not from_start
+        else None
+        if _common_part_takes_over(case, row)
+        else _early_limit(case)
+    )
+    deep_limit = case.limit(thresholds.DEEP_EARLY_FRACTION) if from_start else case.limit(thresholds.SHIFTED_FRACTION)
     since = case.first_row if from_start else int(case.measured_rows[shifted[case.measured_rows]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
     step = case.step(row)
@@ -205,7 +213,7 @@ def _shifts_from_the_start(case: Case) -> bool:
     if row is None or last is None or case.profile.size < 3:
         return False
     common, _ = _growth_of_parts(case)
-    if not _deep_fraction(case)[row] >= thresholds.DEEP_EARLY_FRACTION:
+    if not _deep_fraction(case)[row] >= case.limit(thresholds.DEEP_EARLY_FRACTION):
         return False
     if case.profile.size < thresholds.COMPOUNDING_LAYERS and not case.does_poorly:
         return False
@@ -225,17 +233,22 @@ def _common_part_takes_over(case: Case, row: int) -> bool:
     common = depth_profile.log10(common_mode.common_rms(case.run)[row, case.profile])
     grown, span = float(robust.median(common[-third:])) - float(common[0]), case.span(row)
     deep, first = float(_deep_fraction(case)[row]), float(case.kappa[row, case.profile[0]])
-    is_full = deep >= thresholds.FULL_FRACTION and grown >= thresholds.COMMON_KEPT_DECADES
-    is_growing = span is not None and span.decades >= thresholds.COMMON_SPAN_DECADES and grown >= thresholds.COMMON_GROWTH_DECADES
-    return (is_full or is_growing) and deep * (1 - first) >= thresholds.COMMON_MODE_ODDS * first * (1 - deep)
+    is_full = deep >= case.limit(thresholds.FULL_FRACTION) and grown >= case.limit(thresholds.COMMON_KEPT_DECADES)
+    is_growing = (
+        span is not None
+        and span.decades >= case.limit(thresholds.COMMON_SPAN_DECADES)
+        and grown >= case.limit(thresholds.COMMON_GROWTH_DECADES)
+    )
+    return (is_full or is_growing) and deep * (1 - first) >= case.limit(thresholds.COMMON_MODE_ODDS) * first * (1 - deep)
 
 
 def _is_common_throughout(case: Case) -> bool:
     """Whether, in a run that does poorly, nearly all of every layer's signal is common in the first steps."""
-    if not case.does_poorly or case.last_layer is None:
+    if not case.does_poorly or case.last_layer is None or case.first_row is None:
         return False
     early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
-    return bool(thresholds.COMMON_THROUGHOUT <= np.fmin.reduce(early, initial=np.inf) <= 1)
+    early[0] = np.fmin(early[0], case.kappa[case.first_row, case.profile[0]])  # later ones the first updates may have made so
+    return bool(case.limit(thresholds.COMMON_THROUGHOUT) <= np.fmin.reduce(early, initial=np.inf) <= 1)
 
 
 def _early_rows(case: Case) -> NDArray[np.int64]:
@@ -248,12 +261,12 @@ def _is_common_early(case: Case, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
     early = case.kappa[_early_rows(case), last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
-    rises = level * (1 - start) >= thresholds.COMMON_EARLY_ODDS * start * (1 - level)
+    rises = level * (1 - start) >= case.limit(thresholds.COMMON_EARLY_ODDS) * start * (1 - level)
     return level >= _early_limit(case) and rises
 
 
 def _early_limit(case: Case) -> float:
-    return thresholds.COMMON_MODE_FRACTION if case.does_poorly else thresholds.COMMON_EARLY_FRACTION
+    return case.limit(thresholds.COMMON_MODE_FRACTION) if case.does_poorly else case.limit(thresholds.COMMON_EARLY_FRACTION)
 
 
 def _deep_fraction(case: Case) -> Array:
@@ -273,7 +286,7 @@ def _growth_of_parts(case: Case) -> tuple[Array, Array]:
 
 def _first_shifted(case: Case, row: int) -> int:
     """The first layer of the profile whose common-mode fraction counts as shifted."""
-    above = np.flatnonzero(case.kappa[row, case.profile] >= thresholds.SHIFTED_FRACTION)
+    above = np.flatnonzero(case.kappa[row, case.profile] >= case.limit(thresholds.SHIFTED_FRACTION))
     return int(case.profile[above[0]] if above.size else case.profile[-1])
 
 

@@ -38,7 +38,7 @@ def numerical_fault(case: Case) -> Finding | None:
     before = float(case.run["loss"][row - 1]) if row else float("nan")
     calm = f": the loss had been {number(before)}, no layer had left its course" if np.isfinite(before) else ""
     excess = _excess(case, row)
-    evidence = [Evidence("largest finite activation against its course", excess, thresholds.CALM_DECADES, "decades", step)]
+    evidence = [Evidence("largest finite activation against its course", excess, case.limit(thresholds.CALM_DECADES), "decades", step)]
     if birth.layer is not None:
         evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
     return Finding(
@@ -85,17 +85,17 @@ def _overflow(case: Case) -> Finding | None:
     is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
     is_own = birth.signal == "activations" and case.run.layers[layer].kind == "other"  # a module of the script's own computes unseen
     is_squared = birth.signal == "input" and _largest_before(case, row, layer) > _HALF_ROOT
-    if reach < thresholds.NEAR_OVERFLOW and overflown is None and not (is_scaled or is_inside or is_own or is_squared):
+    if reach < case.limit(thresholds.NEAR_OVERFLOW) and overflown is None and not (is_scaled or is_inside or is_own or is_squared):
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else birth.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
-    evidence = [Evidence("largest finite value against the end of float16", reach, thresholds.NEAR_OVERFLOW, "", step)]
+    evidence = [Evidence("largest finite value against the end of float16", reach, case.limit(thresholds.NEAR_OVERFLOW), "", step)]
     if birth.layer is not None:
         evidence.append(Evidence(f"values that are not finite in the {birth.signal}", _count(case, row, birth.layer), 0.0, "", step))
     return Finding(
         id="half-precision-overflow",
         severity="error",
-        confidence=0.9 if reach >= thresholds.NEAR_OVERFLOW or is_squared else 0.6 if is_own else 0.7,
+        confidence=0.9 if reach >= case.limit(thresholds.NEAR_OVERFLOW) or is_squared else 0.6 if is_own else 0.7,
         layers=(case.name(layer),),
         step=step,
         evidence=tuple(evidence),
@@ -108,7 +108,7 @@ def _overflow(case: Case) -> Finding | None:
 def _refused_updates(case: Case) -> Finding | None:
     skipped = case.run["skipped"] == 1
     rows = np.flatnonzero(case.run["skipped"] >= 0)[thresholds.SCALE_SEARCH_STEPS :]
-    if rows.size < thresholds.SCALE_SEARCH_STEPS or not skipped[rows].mean() >= thresholds.REFUSED_SHARE:
+    if rows.size < thresholds.SCALE_SEARCH_STEPS or not skipped[rows].mean() >= case.limit(thresholds.REFUSED_SHARE):
         return None
     share, step = float(skipped[rows].mean()), case.step(int(np.flatnonzero(skipped)[0]))
     faulty = np.flatnonzero((case.run["activation_gradient_nonfinite"] > 0).any(axis=0))
@@ -119,7 +119,7 @@ def _refused_updates(case: Case) -> Finding | None:
         confidence=0.9,
         layers=(case.name(int(layer)),) if layer is not None else (),
         step=step,
-        evidence=(Evidence("share of updates that the gradient scaler refused", share, thresholds.REFUSED_SHARE, "", step),),
+        evidence=(Evidence("share of updates that the gradient scaler refused", share, case.limit(thresholds.REFUSED_SHARE), "", step),),
         cause=f"The gradient scaler refused {percent(share)} of the updates, because gradients were not finite in float16; "
         f"{loss_fate(case)}.",
         fix="Look for a loss or a layer whose gradient is infinite in itself; else compute in bfloat16, which needs no scaler.",
@@ -133,7 +133,7 @@ def _divided_to_zero(case: Case) -> Finding | None:
     scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (case.run["layer_dtype"] == _HALF)
     for layer in map(int, np.flatnonzero(scaled)):
         rows = case.measured_rows[np.isfinite(zeros[case.measured_rows, layer])]
-        alive = np.flatnonzero(zeros[rows, layer] < thresholds.DEAD_LAYER_SHARE)
+        alive = np.flatnonzero(zeros[rows, layer] < case.limit(thresholds.DEAD_LAYER_SHARE))
         gone = rows[int(alive[-1]) + 1 :] if alive.size else rows
         if gone.size < thresholds.DEAD_STEPS or zeros[rows[0], layer] >= thresholds.ALIVE_SHARE:
             continue
@@ -145,7 +145,7 @@ def _divided_to_zero(case: Case) -> Finding | None:
             confidence=0.6,
             layers=(case.name(layer),),
             step=step,
-            evidence=(Evidence("share of zeros in it", share, thresholds.DEAD_LAYER_SHARE, "", case.step(int(gone[-1]))),),
+            evidence=(Evidence("share of zeros in it", share, case.limit(thresholds.DEAD_LAYER_SHARE), "", case.step(int(gone[-1]))),),
             cause=f"What {case.place(layer)} receives in float16 was scaled to zero, from step {step} on: the sum or norm that it was "
             f"divided by most likely outgrew float16, which ends at 65504; {loss_fate(case)}.",
             fix="Compute sums and norms in float32, or in bfloat16.",
@@ -195,10 +195,10 @@ def _is_calm(case: Case, row: int) -> bool:
     loss = case.run["loss"][:row]
     loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
     if not loss.size:
-        return _excess(case, row) < thresholds.CALM_DECADES
+        return _excess(case, row) < case.limit(thresholds.CALM_DECADES)
     last, usual = float(loss[-1]), float(np.median(loss))
     learns = loss.size >= thresholds.CALM_LOSSES and last < usual
-    return learns or (last <= thresholds.CALM_LOSS_TIMES * usual and _excess(case, row) < thresholds.CALM_DECADES)
+    return learns or (last <= case.limit(thresholds.CALM_LOSS_TIMES) * usual and _excess(case, row) < case.limit(thresholds.CALM_DECADES))
 
 
 def _excess(case: Case, row: int) -> float:

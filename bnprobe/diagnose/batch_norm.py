@@ -39,21 +39,21 @@ def batch_norm_small_batch(case: Case) -> Finding | None:
     worst = int(layers[np.argmin(values)])
     fewest = float(values.min())
     gap = float(robust.median(_late(case.run["batch_norm_gap"][:, layers])).max())
-    by_values = fewest <= thresholds.FEW_VALUES
+    by_values = fewest <= case.limit(thresholds.FEW_VALUES)
     is_noisy = gap >= thresholds.NOISY_STATISTICS or case.does_poorly
-    by_samples = samples <= thresholds.FEW_SAMPLES / 2 or (samples <= thresholds.FEW_SAMPLES and is_noisy)
+    by_samples = samples <= case.limit(thresholds.FEW_SAMPLES) / 2 or (samples <= case.limit(thresholds.FEW_SAMPLES) and is_noisy)
     if not (by_values or by_samples):
         return None
     first = int(layers[0])
     return Finding(
         id="batch-norm-small-batch",
         severity=case.severity(),
-        confidence=0.9 if fewest <= thresholds.FEW_VALUES / 2 or by_samples else 0.7,
+        confidence=0.9 if fewest <= case.limit(thresholds.FEW_VALUES) / 2 or by_samples else 0.7,
         layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
         step=case.step(case.first_row),
         evidence=(
-            Evidence(f"values of a channel at {case.name(worst)}", fewest, thresholds.FEW_VALUES, "values"),
-            Evidence("samples of a forward", float(samples), thresholds.FEW_SAMPLES, "samples"),
+            Evidence(f"values of a channel at {case.name(worst)}", fewest, case.limit(thresholds.FEW_VALUES), "values"),
+            Evidence("samples of a forward", float(samples), case.limit(thresholds.FEW_SAMPLES), "samples"),
             Evidence("gap between training and evaluation", gap, thresholds.NOISY_STATISTICS, "standard deviations"),
         ),
         cause=f"Batch norm takes the mean and variance of a channel from {number(fewest)} values ({number(float(samples))} samples), so "
@@ -84,7 +84,7 @@ def _stale_statistics(case: Case) -> Finding | None:
         return None
     level = robust.median(gap, axis=0)
     samples = robust.median(case.run["batch_size"] / np.maximum(case.run["micro_steps"], 1))
-    allowed = max(thresholds.EVALUATION_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
+    allowed = max(case.limit(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
     wide = np.flatnonzero(level > allowed)
     if not wide.size:
         return None
@@ -119,7 +119,7 @@ def _other_data(case: Case) -> Finding | None:
     row, samples = int(rows[-1]), float(run["evaluation_batch_size"][rows[-1]])
     trained = _late(run["batch_norm_gap"][: row + 1, layers])
     found = met[row, layers].astype(float)
-    allowed = max(thresholds.EVALUATED_GAP, thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
+    allowed = max(case.limit(thresholds.EVALUATED_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
     with np.errstate(invalid="ignore"):
         wide = np.flatnonzero((found > allowed) & (found > thresholds.GAP_TIMES * robust.median(trained, axis=0)))
     if not wide.size:
@@ -161,7 +161,7 @@ def batch_norm_reused(case: Case) -> Finding | None:
         return None
     gaps = robust.median(_late(run["batch_norm_gap"][:, layers]), axis=0)
     worst, most = int(layers[int(np.nanargmax(gaps))]), float(np.nanmax(gaps))
-    if not most > thresholds.REUSED_GAP:
+    if not most > case.limit(thresholds.REUSED_GAP):
         return None
     module = sorted(modules, key=lambda name: min(run.layers[i].depth for i in layers if module_of(case.name(i)) == name))[0]
     calls = 1 + max(int(run["layer_repeat"][i]) for i in layers if module_of(case.name(i)) == module)
@@ -173,7 +173,9 @@ def batch_norm_reused(case: Case) -> Finding | None:
         step=case.step(case.first_row),
         evidence=(
             Evidence(f"calls of {module} in one forward", float(calls), 1.0, "calls"),
-            Evidence(f"gap between training and evaluation at {case.name(worst)}", most, thresholds.REUSED_GAP, "standard deviations"),
+            Evidence(
+                f"gap between training and evaluation at {case.name(worst)}", most, case.limit(thresholds.REUSED_GAP), "standard deviations"
+            ),
         ),
         cause=f"{module} normalises {calls} different signals in one forward and keeps one running mean and variance for them all: in "
         f"evaluation mode {case.name(worst)} would be off by {number(most)} standard deviations; {loss_fate(case)}.",

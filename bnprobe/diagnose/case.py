@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -26,11 +27,24 @@ class Case:
     Attributes:
         run: the recording.
         is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that does poorly.
+        ease: by how much limits are eased, 0 to 1.
     """
 
-    def __init__(self, run: Run, is_suspected: bool = False) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self.is_suspected = is_suspected
+        self.is_suspected = False
+        self.ease = 0.0
+
+    def suspected(self, ease: float) -> Case:
+        """The same run with less evidence asked for; what was computed of it already is kept."""
+        other = copy(self)
+        other.is_suspected, other.ease = True, ease
+        other.__dict__.pop("spikes", None)  # these depend on their limits
+        return other
+
+    def limit(self, limit: thresholds.Limit) -> float:
+        """A limit as it holds for this case."""
+        return limit.eased(self.ease)
 
     # -- what happened --------------------------------------------------------------------------------------------------
 
@@ -80,7 +94,7 @@ class Case:
         course = self.course
         if self.is_suspected or self.is_harmed or self.is_stuck:
             return True
-        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > thresholds.POOR_SHARE * abs(course.first)
+        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > self.limit(thresholds.POOR_SHARE) * abs(course.first)
 
     @property
     def is_harmed(self) -> bool:
@@ -90,7 +104,7 @@ class Case:
     @cached_property
     def spikes(self) -> list[Spike]:
         """Sudden rises of the loss, in order of time."""
-        return spikes.spikes(self.run, thresholds.SPIKE)
+        return spikes.spikes(self.run, thresholds.spike(self.ease))
 
     @cached_property
     def was_shaken(self) -> bool:

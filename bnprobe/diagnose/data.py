@@ -45,18 +45,18 @@ def _joined_data(case: Case) -> int | None:
 
 def _from_the_start(case: Case, layer: int) -> Finding | None:
     size = float(robust.median(case.run["activation_rms"][case.baseline_rows, layer]))
-    if not size > thresholds.UNSCALED_RMS:
+    if not size > case.limit(thresholds.UNSCALED_RMS):
         return None
     low, high = (float(robust.median(case.run[f"activation_{end}"][case.baseline_rows, layer])) for end in ("min", "max"))
     step = case.step(case.first_row)
     return Finding(
         id="unscaled-input",
         severity="error" if case.does_poorly else "warning",
-        confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / thresholds.UNSCALED_RMS))), 2),
+        confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / case.limit(thresholds.UNSCALED_RMS)))), 2),
         layers=(case.name(layer),),
         step=step,
         evidence=(
-            Evidence("rms of the input", size, thresholds.UNSCALED_RMS, "as the signal", step),
+            Evidence("rms of the input", size, case.limit(thresholds.UNSCALED_RMS), "as the signal", step),
             Evidence("smallest input", low, None, "as the signal"),
             Evidence("largest input", high, None, "as the signal"),
         ),

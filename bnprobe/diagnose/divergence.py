@@ -33,7 +33,7 @@ def learning_rate_too_high(case: Case) -> Finding | None:
         return None
     largest = _before_a_spike(case, ratio.max(axis=1))
     row = _first_large_update(case, largest)
-    if row is None or not (case.does_poorly or case.was_shaken or _is_sustained(largest)):
+    if row is None or not (case.does_poorly or case.was_shaken or _is_sustained(case, largest)):
         return None
     layer = int(ratio[row].argmax())
     module, moved = module_of(case.name(layer)), float(ratio[row, layer])
@@ -51,7 +51,7 @@ def learning_rate_too_high(case: Case) -> Finding | None:
         layers=(module,),
         step=case.step(row),
         evidence=(
-            Evidence(f"update ratio of {module}", moved, thresholds.LARGE_UPDATE_RATIO, "", case.step(row)),
+            Evidence(f"update ratio of {module}", moved, case.limit(thresholds.LARGE_UPDATE_RATIO), "", case.step(row)),
             Evidence("largest update ratio before the loss was lost", most),
             *_over_limit(case),
         ),
@@ -80,17 +80,19 @@ def _before_a_spike(case: Case, largest: Array) -> Array:
     return np.where(is_telling, largest, -1.0)
 
 
-def _is_sustained(largest: Array) -> bool:
+def _is_sustained(case: Case, largest: Array) -> bool:
     """Whether updates stay large, beyond the first steps, in which adaptive optimizers find their scale."""
     later = largest[largest >= 0][thresholds.CALM_STEPS :]
-    return later.size >= thresholds.COURSE_STEPS and bool((later >= thresholds.LARGE_UPDATE_RATIO).mean() >= thresholds.SUSTAINED_SHARE)
+    return later.size >= thresholds.COURSE_STEPS and bool(
+        (later >= case.limit(thresholds.LARGE_UPDATE_RATIO)).mean() >= case.limit(thresholds.SUSTAINED_SHARE)
+    )
 
 
 def _first_large_update(case: Case, largest: Array) -> int | None:
     """The row from which on the updates stayed large until the divergence; without one, the first that was large."""
     end = case.divergence.row if case.divergence is not None else case.run.steps
     rows = np.flatnonzero(largest[:end] >= 0)  # those whose updates were measured
-    is_large = largest[rows] >= thresholds.LARGE_UPDATE_RATIO
+    is_large = largest[rows] >= case.limit(thresholds.LARGE_UPDATE_RATIO)
     is_single = is_large.sum() < thresholds.LARGE_UPDATES and not (largest[rows] > thresholds.OVERWHELMING_UPDATE).any()
     if not is_large.any() or (case.divergence is None and is_single):
         return None
@@ -101,7 +103,7 @@ def _first_large_update(case: Case, largest: Array) -> int | None:
     if start == rows.size:
         return None
     # A warm-up reaches the size that harms step by step.
-    while start and largest[rows[start - 1]] >= thresholds.LARGE_UPDATE_RATIO / thresholds.RAMP:
+    while start and largest[rows[start - 1]] >= case.limit(thresholds.LARGE_UPDATE_RATIO) / thresholds.RAMP:
         start -= 1
     return int(rows[start])
 
@@ -123,12 +125,12 @@ def rising_loss(case: Case) -> Finding | None:
         Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", case.step(case.run.steps - 1))
     ]
     suspect, layers = "", tuple[str, ...]()
-    if sizes.size and sizes.max() >= thresholds.LARGE_UPDATE_RATIO:
+    if sizes.size and sizes.max() >= case.limit(thresholds.LARGE_UPDATE_RATIO):
         row, layer = np.unravel_index(int(sizes.argmax()), sizes.shape)
         layers = (module_of(case.name(int(layer))),)
         suspect = f"; the largest update moved {module_place(case, int(layer))} by {against_weights(float(sizes.max()))}, at step "
         suspect += f"{case.step(int(row))}, which speaks for a learning rate that is too high"
-        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), thresholds.LARGE_UPDATE_RATIO))
+        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), case.limit(thresholds.LARGE_UPDATE_RATIO)))
     return Finding(
         id="rising-loss",
         severity="warning",

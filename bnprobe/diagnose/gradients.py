@@ -38,14 +38,16 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
     spans = [span for row in rows if (span := case.span(row, "activation_gradient"))]
     if not spans:
         return None
-    limit = thresholds.VANISHED_POORLY_DECADES if case.does_poorly else thresholds.VANISHED_DECADES
+    limit = case.limit(thresholds.VANISHED_POORLY_DECADES) if case.does_poorly else case.limit(thresholds.VANISHED_DECADES)
     shown = sorted(spans, key=lambda span: span.decades)[(len(spans) - 1) // 2]
     starved = _starvation(case)
-    if not shown.decades >= limit or not (case.is_stuck or starved < thresholds.STARVED_RATIO):
+    if not shown.decades >= limit or not (case.is_stuck or starved < case.limit(thresholds.STARVED_RATIO)):
         return None
     since = next(span.step for span in spans if span.decades >= limit)
     kind = each(case.run.layers[shown.first].kind)
-    moved = f", so the first layers move {number(starved)} times as far as the last" if starved < thresholds.STARVED_RATIO else ""
+    moved = (
+        f", so the first layers move {number(starved)} times as far as the last" if starved < case.limit(thresholds.STARVED_RATIO) else ""
+    )
     cause = (
         f"The gradient shrinks {decades(shown.slope)} {kind} on its way to the input: "
         f"rms {number(shown.last_rms)} at {case.place(shown.last)}, {number(shown.first_rms)} at {case.place(shown.first)}"
@@ -59,7 +61,7 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
         step=case.step(since),
         evidence=(
             Evidence("fall of the activation gradient over the depth", shown.decades, limit, "decades", case.step(shown.step)),
-            Evidence("update ratio of the first layers against the last", starved, thresholds.STARVED_RATIO if moved else None),
+            Evidence("update ratio of the first layers against the last", starved, case.limit(thresholds.STARVED_RATIO) if moved else None),
         ),
         cause=cause,
         fix=_let_through(case),
@@ -70,7 +72,7 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
 def _falls_through_time(case: Case, row: int) -> Finding | None:
     falls = {module: -growth.total for module, growth in _growth_over_calls(case, row).items()}
     module = max(falls, key=lambda one: falls[one], default="")
-    if not case.does_poorly or not falls.get(module, 0.0) >= thresholds.THROUGH_TIME_DECADES:
+    if not case.does_poorly or not falls.get(module, 0.0) >= case.limit(thresholds.THROUGH_TIME_DECADES):
         return None
     step = case.step(row)
     return Finding(
@@ -80,7 +82,13 @@ def _falls_through_time(case: Case, row: int) -> Finding | None:
         layers=(module,),
         step=step,
         evidence=(
-            Evidence("fall of the activation gradient over the calls", falls[module], thresholds.THROUGH_TIME_DECADES, "decades", step),
+            Evidence(
+                "fall of the activation gradient over the calls",
+                falls[module],
+                case.limit(thresholds.THROUGH_TIME_DECADES),
+                "decades",
+                step,
+            ),
         ),
         cause=f"The gradient shrinks by {decades(falls[module])} from the last call of {module} to the first, already at step {step}: what "
         f"came early hardly counts; {loss_fate(case)}.",
@@ -132,7 +140,9 @@ def _along_depth(case: Case) -> Finding | None:
     start = case.span(case.first_row, "activation_gradient")
     if start is None or case.profile.size < thresholds.COMPOUNDING_LAYERS:
         return None
-    limit = thresholds.EXPLODED_GRADIENT_DECADES if case.is_normalised else thresholds.EXPLODED_PLAIN_GRADIENT_DECADES
+    limit = (
+        case.limit(thresholds.EXPLODED_GRADIENT_DECADES) if case.is_normalised else case.limit(thresholds.EXPLODED_PLAIN_GRADIENT_DECADES)
+    )
     if -start.decades < limit:
         return None
     kind = each(case.run.layers[start.first].kind)
@@ -162,7 +172,7 @@ def _through_time(case: Case) -> Finding | None:
         growth = np.log10(case.layer_gradient[row, recurrent] / case.layer_gradient[row, head])
     growth = np.where(np.isfinite(growth), growth, -np.inf)
     worst = int(recurrent[int(growth.argmax())])
-    if not growth.max() >= thresholds.THROUGH_TIME_DECADES:
+    if not growth.max() >= case.limit(thresholds.THROUGH_TIME_DECADES):
         return None
     cause = (
         f"The gradient grows on its way back through time, already at the first step: its norm is "
@@ -170,7 +180,11 @@ def _through_time(case: Case) -> Finding | None:
         f"{number(float(case.layer_gradient[row, worst]))} at {case.place(worst)}; {loss_fate(case)}."
     )
     evidence = Evidence(
-        "gradient of the recurrent layer against the last", float(growth.max()), thresholds.THROUGH_TIME_DECADES, "decades", case.step(row)
+        "gradient of the recurrent layer against the last",
+        float(growth.max()),
+        case.limit(thresholds.THROUGH_TIME_DECADES),
+        "decades",
+        case.step(row),
     )
     return _finding(case, 0.8, (module_of(case.name(worst)),), case.step(row), (evidence,), cause)
 
@@ -178,7 +192,7 @@ def _through_time(case: Case) -> Finding | None:
 def _rises_over_calls(case: Case, row: int) -> Finding | None:
     # One normalisation in front of the head keeps nothing in bounds between the calls.
     is_normalised = sum(layer.kind == "normalisation" for layer in case.run.layers) >= thresholds.CALLS_THROUGH_TIME
-    limit = thresholds.THROUGH_TIME_DECADES if is_normalised else thresholds.THROUGH_TIME_PLAIN_DECADES
+    limit = case.limit(thresholds.THROUGH_TIME_DECADES) if is_normalised else case.limit(thresholds.THROUGH_TIME_PLAIN_DECADES)
     growth = {module: over.total for module, over in _growth_over_calls(case, row).items() if _compounds(over)}
     module = max(growth, key=lambda one: growth[one], default="")
     if not growth.get(module, 0.0) >= limit:
@@ -200,13 +214,13 @@ def _in_one_step(case: Case, end: int) -> Finding | None:
     usual = float(robust.median(norm[case.baseline_rows]))
     if not usual > 0:
         return None
-    leaps = np.flatnonzero(norm[: end + 1] > thresholds.GRADIENT_LEAP * usual)
+    leaps = np.flatnonzero(norm[: end + 1] > case.limit(thresholds.GRADIENT_LEAP) * usual)
     if not leaps.size:
         return None
     row = int(leaps[0])
     before = [departure for departure in case.activation_departures if departure.row <= row]
     moved = case.update_ratio[:row]
-    if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > thresholds.LARGE_UPDATE_RATIO):
+    if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > case.limit(thresholds.LARGE_UPDATE_RATIO)):
         return None
     parameters = case.run["parameter_gradient_norm"][row]
     worst = case.run.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
@@ -215,7 +229,7 @@ def _in_one_step(case: Case, end: int) -> Finding | None:
         f"At step {case.step(row)} the gradient leapt to {number(size)}, {times(size / usual)} its usual norm, "
         f"while the activations were still where they had been; most of it in {worst.name}; {loss_fate(case)}."
     )
-    leap = Evidence("total gradient norm", size, thresholds.GRADIENT_LEAP * usual, "as the gradient", case.step(row))
+    leap = Evidence("total gradient norm", size, case.limit(thresholds.GRADIENT_LEAP) * usual, "as the gradient", case.step(row))
     return _finding(case, 0.7, (worst.layer,), case.step(row), (leap,), cause)
 
 

@@ -31,7 +31,7 @@ def symmetric_initialisation(case: Case) -> Finding | None:
     farthest = np.fmax.reduce(run["row_difference"][rows], axis=0)
     start = min(int(np.searchsorted(run["step"], run["snapshot"][rows[0]])), run.steps - 1)
     # The first update of an adaptive optimizer is one of signs: rows that start at zero are alike after it, if not for good.
-    still_alike = np.where(run["weight_norm"][start] == 0, thresholds.EQUAL_ROWS, thresholds.NEARLY_EQUAL_ROWS)
+    still_alike = np.where(run["weight_norm"][start] == 0, thresholds.EQUAL_ROWS, case.limit(thresholds.NEARLY_EQUAL_ROWS))
     step, late = int(run["snapshot"][rows[0]]), int(run["snapshot"][rows[-1]])
     owners = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
     # Behind units that are dead nothing moves rows apart; rows of zeros are what keeps them dead.
@@ -47,7 +47,7 @@ def symmetric_initialisation(case: Case) -> Finding | None:
         return None
     names = list(dict.fromkeys(run.parameters[index].layer for index in equal))
     remains = float(np.nanmin(last[equal])) if np.isfinite(last[equal]).any() else 0.0
-    stays = remains <= thresholds.NEARLY_EQUAL_ROWS
+    stays = remains <= case.limit(thresholds.NEARLY_EQUAL_ROWS)
     since = f"; at step {late} they still are nearly so" if stays and late > step else ""
     more = f" and {len(names) - 2} more layers" if len(names) > 2 else ""
     layers = "layer works" if len(equal) == 1 else "layers work"
@@ -61,7 +61,7 @@ def symmetric_initialisation(case: Case) -> Finding | None:
             Evidence(
                 f"difference between the rows of {run.parameters[equal[0]].name}", float(first[equal[0]]), thresholds.EQUAL_ROWS, "", step
             ),
-            Evidence("the smallest such difference at the last snapshot", remains, thresholds.NEARLY_EQUAL_ROWS, "", late),
+            Evidence("the smallest such difference at the last snapshot", remains, case.limit(thresholds.NEARLY_EQUAL_ROWS), "", late),
             Evidence("weights of equal rows", float(len(equal)), 0.0, "", step),
         ),
         cause=f"The units of {' and '.join(names[:2])}{more} started as copies of each other, and after the first update all rows of the "

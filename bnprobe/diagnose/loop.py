@@ -39,7 +39,7 @@ def missing_zero_grad(case: Case) -> Finding | None:
     for optimizer in _steps_of_optimizers(case):
         rows = np.flatnonzero(seen & optimizer)[1:]  # before its first step there was nothing to clear
         left = rows[carried[rows] > 0]
-        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= thresholds.UNCLEARED_SHARE * rows.size:
+        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= case.limit(thresholds.UNCLEARED_SHARE) * rows.size:
             break
     else:
         return None
@@ -55,7 +55,7 @@ def missing_zero_grad(case: Case) -> Finding | None:
         evidence=(
             Evidence("gradient in place before the step's first backward", float(carried[first]), 0.0, "as the gradient", case.step(first)),
             Evidence("the same at the last measured step", float(carried[last]), 0.0, "as the gradient", case.step(last)),
-            Evidence("share of the measured steps that began so", left.size / rows.size, thresholds.UNCLEARED_SHARE),
+            Evidence("share of the measured steps that began so", left.size / rows.size, case.limit(thresholds.UNCLEARED_SHARE)),
         ),
         cause=f"The gradients are never cleared: the first backward of step {case.step(first)} found a gradient of norm "
         f"{number(float(carried[first]))} in place and added to it, so each step descends the sum of all batches so far{grown}; "

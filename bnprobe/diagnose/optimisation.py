@@ -36,7 +36,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     if not moving.size:
         return None
     distance = float(moving.max()) * case.run.steps
-    if distance >= thresholds.UNMOVED_DISTANCE:
+    if distance >= case.limit(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
         id="learning-rate-too-low",
@@ -44,7 +44,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
         confidence=0.7,
         layers=(),
         step=case.step(case.first_row),
-        evidence=(Evidence("largest update ratio times steps", distance, thresholds.UNMOVED_DISTANCE),),
+        evidence=(Evidence("largest update ratio times steps", distance, case.limit(thresholds.UNMOVED_DISTANCE)),),
         cause=f"The weights hardly move: in {case.run.steps} steps the fastest layer moved by {percent(distance)} of its size; "
         f"{loss_fate(case)}.",
         fix=with_rate_search("Raise the learning rate by factors of ten"),
@@ -91,20 +91,26 @@ def _decayed(case: Case, weights: list[int], rows: NDArray[np.int64], left: floa
         return None
     strongest, index = max(pulls, key=lambda one: one[0].each_step)
     against = min((pull.against_gradient for pull, _ in pulls if np.isfinite(pull.against_gradient)), default=float("nan"))
-    is_fast = strongest.each_step >= thresholds.DECAY_PER_STEP and not strongest.is_adapted
-    is_ruling = strongest.is_adapted and against > thresholds.DECAY_AGAINST_GRADIENT
-    has_shrunk = left < thresholds.SHRUNK
+    is_fast = strongest.each_step >= case.limit(thresholds.DECAY_PER_STEP) and not strongest.is_adapted
+    is_ruling = strongest.is_adapted and against > case.limit(thresholds.DECAY_AGAINST_GRADIENT)
+    has_shrunk = left < case.limit(thresholds.SHRUNK)
     if not ((is_fast and (has_shrunk or (case.does_poorly and left < 1))) or (is_ruling and has_shrunk)):
         return None
     parameter, step = run.parameters[index], case.step(int(rows[0]))
     evidence = [
-        Evidence("norm of the weights against their first", left, thresholds.SHRUNK if has_shrunk else 1.0, "", case.step(lowest)),
+        Evidence(
+            "norm of the weights against their first", left, case.limit(thresholds.SHRUNK) if has_shrunk else 1.0, "", case.step(lowest)
+        ),
         Evidence("weight decay", strongest.decay, None, "", step),
-        Evidence("share of a weight that the decay takes in one step", strongest.each_step, thresholds.DECAY_PER_STEP, "", step),
+        Evidence(
+            "share of a weight that the decay takes in one step", strongest.each_step, case.limit(thresholds.DECAY_PER_STEP), "", step
+        ),
     ]
     compared = ""
     if np.isfinite(against):
-        evidence.append(Evidence("decay against the gradient, where it is the least", against, thresholds.DECAY_AGAINST_GRADIENT))
+        evidence.append(
+            Evidence("decay against the gradient, where it is the least", against, case.limit(thresholds.DECAY_AGAINST_GRADIENT))
+        )
         compared = f", and the decay of every layer is at least {times(against)} its gradient"
     return Finding(
         id="weight-decay-too-strong",
@@ -122,7 +128,7 @@ def _decayed(case: Case, weights: list[int], rows: NDArray[np.int64], left: floa
 
 def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
     """By a penalty that is part of the loss, which no setting of the optimizer tells."""
-    if not left < thresholds.PENALISED:
+    if not left < case.limit(thresholds.PENALISED):
         return None
     run, step = case.run, case.step(int(rows[0]))
     held = decay.norms_held(run, weights)
@@ -137,7 +143,7 @@ def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: fl
         layers=(run.parameters[most].layer,),
         step=step,
         evidence=(
-            Evidence("norm of the weights against their first", left, thresholds.PENALISED, "", case.step(lowest)),
+            Evidence("norm of the weights against their first", left, case.limit(thresholds.PENALISED), "", case.step(lowest)),
             Evidence(f"the same of {run.parameters[most].name}", shrunk[most], None, "", case.step(lowest)),
         ),
         cause=f"The weights shrink, and no decay of the optimizer does it: their norm fell to {percent(left)} of the first by step "

@@ -48,11 +48,11 @@ def dead_units(case: Case) -> Finding | None:
     when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
     cause = (
         f"{percent(case.dead_share[worst])} of the channels of {case.place(worst)} are zero for every input{rest}; "
-        f"{case.place(first)} lost more than {percent(thresholds.DEAD_SHARE)} {when}; {loss_fate(case)}."
+        f"{case.place(first)} lost more than {percent(case.limit(thresholds.DEAD_SHARE))} {when}; {loss_fate(case)}."
     )
     return Finding(
         id="dead-units",
-        severity="error" if case.is_stuck and case.dead_share[worst] >= thresholds.DEAD_LAYER_SHARE else "warning",
+        severity="error" if case.is_stuck and case.dead_share[worst] >= case.limit(thresholds.DEAD_LAYER_SHARE) else "warning",
         confidence=0.8 if case.is_harmed else 0.6,
         layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
         step=case.step(row),
@@ -85,25 +85,25 @@ def saturated_units(case: Case) -> Finding | None:
     end = case.divergence.row if case.divergence is not None else case.run.steps - 1
     slope[end + 1 :] = np.nan
     bounded = np.flatnonzero(np.isfinite(slope).any(axis=0))
-    inner = [index for index in bounded if _feeds_a_layer(case, int(index)) or case.first_row in _saturated_rows(slope[:, index])]
-    saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(slope[:, index])).size}
+    inner = [index for index in bounded if _feeds_a_layer(case, int(index)) or case.first_row in _saturated_rows(case, slope[:, index])]
+    saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(case, slope[:, index])).size}
     if not case.does_poorly:
-        saturated = {index: last for index, last in saturated.items() if _saturated_rows(slope[:, index])[0] < case.run.steps // 2}
+        saturated = {index: last for index, last in saturated.items() if _saturated_rows(case, slope[:, index])[0] < case.run.steps // 2}
     if not saturated or (2 * len(saturated) <= len(inner) and not (case.is_harmed or case.is_stuck)):
         return None
-    first = min(saturated, key=lambda index: (_saturated_rows(slope[:, index])[0], case.run.layers[index].depth))
-    row = int(_saturated_rows(slope[:, first])[0])
+    first = min(saturated, key=lambda index: (_saturated_rows(case, slope[:, index])[0], case.run.layers[index].depth))
+    row = int(_saturated_rows(case, slope[:, first])[0])
     worst = min(saturated, key=lambda index: float(slope[saturated[index], index]))
     left, late = float(slope[saturated[worst], worst]), case.step(int(saturated[worst]))
     when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
     return Finding(
         id="saturated-units",
         severity=case.severity(),
-        confidence=0.9 if left < thresholds.SATURATED_SLOPE / 2 else 0.7,
+        confidence=0.9 if left < case.limit(thresholds.SATURATED_SLOPE) / 2 else 0.7,
         layers=tuple(dict.fromkeys([case.name(int(first)), case.name(int(worst))])),
         step=case.step(row),
         evidence=(
-            Evidence(f"share of the slope left at {case.name(int(worst))}", left, thresholds.SATURATED_SLOPE, "", late),
+            Evidence(f"share of the slope left at {case.name(int(worst))}", left, case.limit(thresholds.SATURATED_SLOPE), "", late),
             Evidence("saturated layers", float(len(saturated)), None),
             Evidence("layers of bounded activations", float(len(inner)), None),
         ),
@@ -115,10 +115,10 @@ def saturated_units(case: Case) -> Finding | None:
     )
 
 
-def _saturated_rows(slope: NDArray[np.floating]) -> NDArray[np.int64]:
+def _saturated_rows(case: Case, slope: NDArray[np.floating]) -> NDArray[np.int64]:
     """The measured rows from which on a layer stayed saturated; none where its last one was not."""
     seen = np.flatnonzero(np.isfinite(slope))
-    free = np.flatnonzero(slope[seen] >= thresholds.SATURATED_SLOPE)
+    free = np.flatnonzero(slope[seen] >= case.limit(thresholds.SATURATED_SLOPE))
     return seen[int(free[-1]) + 1 :] if free.size else seen
 
 
@@ -132,7 +132,7 @@ def _feeds_a_layer(case: Case, layer: int) -> bool:
 
 def _limit(case: Case) -> float:
     """A run that trains can spare most of a layer; one that does poorly cannot."""
-    return thresholds.DEAD_SHARE if case.does_poorly else thresholds.DEAD_LAYER_SHARE
+    return case.limit(thresholds.DEAD_SHARE) if case.does_poorly else case.limit(thresholds.DEAD_LAYER_SHARE)
 
 
 def _is_dead(case: Case, layer: int) -> bool:
@@ -142,7 +142,7 @@ def _is_dead(case: Case, layer: int) -> bool:
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
         seen = case.run["activation_dead"][case.measured_rows, layer]
         is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
-        return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
+        return described.depth > 0 and (is_activation or bool(seen[0] < case.limit(thresholds.DEAD_SHARE)))
     lowest = np.fmin.reduce(case.run["activation_min"][case.measured_rows, layer], initial=np.inf)
     is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
     return described.kind == "activation" or is_rectified
@@ -152,6 +152,6 @@ def _row_of_death(case: Case, layer: int) -> int:
     """The first observed row from which on as many channels stayed silent as make a dead layer in a run that does poorly."""
     share = case.run["activation_dead"][:, layer]
     rows = case.measured_rows[np.isfinite(share[case.measured_rows])]
-    alive = np.flatnonzero(share[rows] < thresholds.DEAD_SHARE)
+    alive = np.flatnonzero(share[rows] < case.limit(thresholds.DEAD_SHARE))
     start = int(alive[-1]) + 1 if alive.size else 0
     return int(rows[min(start, rows.size - 1)])

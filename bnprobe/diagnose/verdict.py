@@ -122,6 +122,8 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
 }
 #: Confidence in a cause that less evidence speaks for than is asked for, at most.
 CANDIDATE_CONFIDENCE = 0.3
+#: By how much limits are eased, one after the other, to see which causes come nearest.
+EASES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -142,18 +144,20 @@ def diagnose(run: Run) -> list[Finding]:
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
         return [health.healthy(case), *found]
-    return _rank(_link(found, case)) + _candidates(run, {finding.id for finding in found})
+    return _rank(_link(found, case)) + _candidates(case, {finding.id for finding in found})
 
 
-def _candidates(run: Run, found: set[str]) -> list[Finding]:
-    """Further causes for which there is less evidence, where something is known to be wrong: for information, the most certain first."""
-    case = Case(run, is_suspected=True)
-    others = [finding for name, cause in CAUSES.items() if name not in found and (finding := cause(case)) is not None]
-    shown = [
+def _candidates(case: Case, found: set[str]) -> list[Finding]:
+    """Further causes for which there is less evidence: for information, those that come nearest to being named first."""
+    candidates: dict[str, Finding] = {}
+    for ease in EASES:
+        suspected = case.suspected(ease)
+        others = [name for name in CAUSES if name not in found and name not in candidates]
+        candidates |= {name: finding for name in others if (finding := CAUSES[name](suspected)) is not None}
+    return [
         replace(one, severity="info", confidence=min(one.confidence, CANDIDATE_CONFIDENCE), cause=f"Less certain: {one.cause}")
-        for one in others
+        for one in candidates.values()
     ]
-    return sorted(shown, key=lambda one: -one.confidence)
 
 
 def _link(found: list[Finding], case: Case) -> list[Finding]:
