@@ -24,6 +24,8 @@ TUNED: Catalogue = {
         "drum_surface": ((), (0, 3)),
         "super_resolution": ((), (0, 3)),
         "ranker": ((), (0, 6)),
+        "tilted_digits": ((), (0, 3)),
+        "packet_kinds": ((), (0, 3)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -37,6 +39,8 @@ TUNED: Catalogue = {
         "row_reader": ((), None),
         "chords": ((), None),
         "bag_of_points": ((), None),
+        "cooling_tower": ((), None),
+        "long_warm_up": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -96,6 +100,7 @@ TUNED: Catalogue = {
         "gated_forecast": (("cell*",), (0, 3)),
         "rectifier": (("[0-9]", "[0-9]:*", "1[0-9]", "1[0-9]:*", "2[0-3]", "2[0-3]:*"), (0, 3)),
         "phase_memory": (("tone*", "write*", "turn*"), (0, 3)),
+        "step_units": (("dense.*", "fire.*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -111,6 +116,7 @@ TUNED: Catalogue = {
         "sparse_topics": (("norm", "rectify", "out:input"), (0, 3)),
         "drums": (("act2", "act3", "conv3:input", "conv3", "kind:input"), (0, 3)),
         "citations": (("first", "act1", "second", "second:input", "act2", "topics:input"), (0, 3)),
+        "receptive_cells": (("0", "1", "2:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -128,6 +134,8 @@ TUNED: Catalogue = {
         "barometer": (("first*",), (0, 0)),
         "tomography": (("enter*",), (0, 0)),
         "watch_times": (("mix.0*",), (0, 0)),
+        "gene_places": (("letters*",), (0, 0)),
+        "excavator": (("inward*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -143,6 +151,8 @@ TUNED: Catalogue = {
         "label_chain": (("scores*",), (25, 29)),
         "two_views": (("*riterion*", "*ContrastiveLoss*", "9"), (0, 9)),
         "lone_atoms": (("spread1*",), (51, 51)),
+        "cloud_cover": (("likelihood*",), (41, 41)),
+        "gamma_curve": (("display*", "lens*", "rectify*"), (0, 1)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -157,6 +167,7 @@ TUNED: Catalogue = {
         "star_catalogue": (("squash", "kind:input"), (0, 3)),
         "interferometer": (("bend1", "bend2", "second:input", "out:input"), (0, 3)),
         "cart_critic": (("act1", "act2", "act3"), (0, 3)),
+        "robot_torque": (("one", "squash1", "two:input", "two", "squash2", "three:input", "three", "squash3", "torque:input"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -171,6 +182,7 @@ TUNED: Catalogue = {
         "micro_batches": ((), (1, 10)),
         "epoch_denoiser": ((), (1, 10)),
         "corridor": ((), (1, 10)),
+        "pipe_leak": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -189,6 +201,7 @@ TUNED: Catalogue = {
         "lookup_attention": (("weights*",), (17, 29)),
         "pressure": (("5",), (0, 0)),
         "power_spectrum": (("spectrum*", "norm:input"), (0, 0)),
+        "root_mean_square": (("norm1*", "qkv:input"), (0, 0)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -202,6 +215,7 @@ TUNED: Catalogue = {
         "radial_basis": (("bumps",), None),
         "code_book": (("encoder.0", "encoder.2", "encoder.4"), None),
         "reverser": (("embed_in*", "encoder*", "summary*"), None),
+        "sleep_spindles": (("encoder.0", "encoder.2", "encoder.4"), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -215,6 +229,7 @@ TUNED: Catalogue = {
         "basket": (("factors", "weigh"), (0, 0)),
         "heartbeats": (("conv1", "conv2", "squeeze", "widen"), (0, 0)),
         "wide_and_deep": (("deep1", "deep2"), (0, 0)),
+        "swarm_spread": (("point1", "point2", "swarm1"), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -227,6 +242,8 @@ TUNED: Catalogue = {
         "imitation": (("moves",), (0, 0)),
         "voice_pairs": (("score", "voice.embed"), (0, 0)),
         "voting_experts": (("vote",), (0, 0)),
+        "land_cover": (("share", "cover"), (0, 0)),
+        "machine_alarms": (("alarm",), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -240,6 +257,7 @@ TUNED: Catalogue = {
         "preview": (("norms.*",), (0, 0)),
         "weave": (("features", "features.*"), (0, 0)),
         "imitation": (("body.1", "body.4", "body.7", "body.10", "body.13", "body.16", "body.19", "body.22"), (0, 0)),
+        "turbine_table": (("[0-7].1",), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -255,6 +273,8 @@ TUNED: Catalogue = {
         "ring_counts": ((), (0, 30)),
         "triplets": ((), (0, 30)),
         "bracket_lstm": ((), (0, 30)),
+        "node_roles": ((), (0, 30)),
+        "binding_sites": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -270,6 +290,7 @@ TUNED: Catalogue = {
         "variational_digits": (("encode:input", "encode.0:input", "encode.0"), (118, 119)),
         "restart_rate": ((), (116, 117)),
         "value_of_dice": ((), (131, 132)),
+        "word_list": ((), (96, 97)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -297,6 +318,7 @@ TUNED: Catalogue = {
         "timing": (("norms.*",), None),
         "noise_levels": (("1", "4", "7"), None),
         "one_shop_a_batch": (("norm1*",), None),
+        "exposure": (("0.1", "1.1", "3.1"), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
@@ -373,6 +395,11 @@ TUNED: Catalogue = {
             "random_perception",
             "redundancy",
             "reservoir",
+            "private_training",
+            "hard_examples",
+            "pascals",
+            "drawn_weights",
+            "annealed_codes",
         )
     },
 }
