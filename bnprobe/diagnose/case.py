@@ -35,10 +35,16 @@ class Case:
         self.is_suspected = False
         self.ease = 0.0
 
-    def suspected(self, ease: float) -> Case:
-        """The same run with less evidence asked for; what was computed of it already is kept."""
+    def suspected(self) -> Case:
+        """The same run, known to be wrong somewhere; what was computed of it already is kept."""
         other = copy(self)
-        other.is_suspected, other.ease = True, ease
+        other.is_suspected = True
+        return other
+
+    def eased(self, ease: float) -> Case:
+        """The same run with limits eased; what was computed of it already is kept."""
+        other = copy(self)
+        other.ease = ease
         other.__dict__.pop("spikes", None)  # these depend on their limits
         return other
 

@@ -22,6 +22,7 @@ from bnprobe.diagnose import (
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.text import verdict_line
+from bnprobe.diagnose.wording import percent
 from bnprobe.store.reader import Run
 
 __all__ = ["CAUSES", "diagnose", "verdict_line"]
@@ -124,6 +125,8 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
 CANDIDATE_CONFIDENCE = 0.3
 #: By how much limits are eased, one after the other, to see which causes come nearest.
 EASES = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: Candidates behind a healthy verdict, at most.
+NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -143,21 +146,25 @@ def diagnose(run: Run) -> list[Finding]:
     if not any(finding.severity == "error" for finding in found):
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
-        return [health.healthy(case), *found]
-    return _rank(_link(found, case)) + _candidates(case, {finding.id for finding in found})
+        return [health.healthy(case), *found, *_candidates(case, {finding.id for finding in found})[:NEAREST]]
+    return _rank(_link(found, case)) + _candidates(case.suspected(), {finding.id for finding in found})
 
 
 def _candidates(case: Case, found: set[str]) -> list[Finding]:
     """Further causes for which there is less evidence: for information, those that come nearest to being named first."""
     candidates: dict[str, Finding] = {}
     for ease in EASES:
-        suspected = case.suspected(ease)
+        eased = case.eased(ease)
         others = [name for name in CAUSES if name not in found and name not in candidates]
-        candidates |= {name: finding for name in others if (finding := CAUSES[name](suspected)) is not None}
-    return [
-        replace(one, severity="info", confidence=min(one.confidence, CANDIDATE_CONFIDENCE), cause=f"Less certain: {one.cause}")
-        for one in candidates.values()
-    ]
+        near = {name: finding for name in others if (finding := CAUSES[name](eased)) is not None}
+        candidates |= {name: _less_certain(finding, ease) for name, finding in near.items()}
+    return list(candidates.values())
+
+
+def _less_certain(finding: Finding, ease: float) -> Finding:
+    how = f"Less certain, with limits eased by {percent(ease)}" if ease else "Less certain"
+    confidence = min(finding.confidence, CANDIDATE_CONFIDENCE * (1 - ease / 2))
+    return replace(finding, severity="info", confidence=round(confidence, 2), cause=f"{how}: {finding.cause}")
 
 
 def _link(found: list[Finding], case: Case) -> list[Finding]:
