@@ -63,13 +63,13 @@ def half_precision_overflow(case: Case) -> Finding | None:
     most updates. Looks like a fault of the arithmetic; there the finite values are small. Looks like a divergence: where updates were large
     before, the overflow follows from them.
     """
-    return _overflow(case) or _refused_updates(case) or _divided_to_zero(case)
+    return _overflow(case) or _refused_updates(case) or _divided_to_zero(case) or _divided_by_infinity(case) or _nothing_left(case)
 
 
 def _overflow(case: Case) -> Finding | None:
     end = case.divergence
     types = case.run["layer_dtype"]
-    if end is None or not (types == _HALF).any():
+    if end is None or not ((types == _HALF).any() or _is_half_unseen(case)):
         return None
     faulty = np.flatnonzero(stability.nonfinite_signal(case.run))
     seen = [*case.measured_rows[case.measured_rows >= end.row][:1], end.row][0]  # where not every step is measured, the next one tells
@@ -78,7 +78,8 @@ def _overflow(case: Case) -> Finding | None:
     row = int(min([end.row, *faulty[:1]]))
     birth, step = _birth(case, row), case.step(row)
     layer = birth.layer if birth.layer is not None else case.last_layer
-    if layer is None or not (types[layer] == _HALF or _receives_half(case, layer)):
+    is_unseen = birth.signal != "loss" and _is_half_unseen(case)
+    if layer is None or not (types[layer] == _HALF or _receives_half(case, layer) or is_unseen):
         return None
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
     is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
@@ -152,6 +153,67 @@ def _divided_to_zero(case: Case) -> Finding | None:
             source=_HALF_SOURCE,
         )
     return None
+
+
+def _divided_by_infinity(case: Case) -> Finding | None:
+    """A float16 signal that is not finite, and right behind it one that is zero throughout: a finite number over an infinite one."""
+    run, row = case.run, case.first_row
+    if row is None:
+        return None
+    behind: dict[int, int] = {}
+    for layer, described in enumerate(run.layers):
+        outputs = [i for i in signals_before(run, layer) if run.layers[i].role == "output"]
+        if described.role == "output" and outputs:
+            behind[layer] = outputs[-1]
+    types, infinite, zeros = run["layer_dtype"], run["activation_nonfinite"][row], run["activation_zeros"][row]
+    found = [i for i, before in behind.items() if types[before] == _HALF and infinite[before] > 0 and zeros[i] == 1]
+    if not found:
+        return None
+    layer = min(found, key=lambda i: run.layers[i].depth)
+    before, step = behind[layer], case.step(row)
+    return Finding(
+        id="half-precision-overflow",
+        severity=case.severity(),
+        confidence=0.9,
+        layers=(case.name(before), case.name(layer)),
+        step=step,
+        evidence=(
+            Evidence("values that are not finite in the activations", float(infinite[before]), 0.0, "", step),
+            Evidence(f"share of zeros in {case.name(layer)}", 1.0, 1.0, "", step),
+        ),
+        cause=f"A number outgrew float16, which ends at 65504, in {case.place(before)} at step {step}, and {case.place(layer)} behind "
+        f"it is zero for every input: what it divided is lost; {loss_fate(case)}.",
+        fix="Compute sums and norms in float32, or in bfloat16.",
+        source=_HALF_SOURCE,
+    )
+
+
+def _nothing_left(case: Case) -> Finding | None:
+    """No gradient at all, behind a loss to which results in float16 lead that no module gave out: what it was divided by is infinite."""
+    norm = case.gradient_norm[np.isfinite(case.gradient_norm)]
+    if norm.size < thresholds.DEAD_STEPS or norm.any() or not _is_half_unseen(case):
+        return None
+    step, count = case.step(case.first_row), float(case.run["half_results"].max())
+    return Finding(
+        id="half-precision-overflow",
+        severity="error",
+        confidence=0.5,
+        layers=(case.name(case.last_layer),) if case.last_layer is not None else (),
+        step=step,
+        evidence=(
+            Evidence("largest gradient norm of the run", 0.0, 0.0, "as the gradient"),
+            Evidence("results in float16 in the graph of the loss", count, 0.0),
+        ),
+        cause=f"No gradient reaches any weight, and between the network and its loss {number(count)} results are computed in float16, "
+        f"which ends at 65504: a sum beyond that is infinite, and what is divided by it is zero; {loss_fate(case)}.",
+        fix="Compute sums and losses in float32.",
+        source=_HALF_SOURCE,
+    )
+
+
+def _is_half_unseen(case: Case) -> bool:
+    """Whether something was computed in float16 although no signal that a module received or gave out is of that type."""
+    return bool((case.run["half_results"] > 0).any()) and not (case.run["layer_dtype"] == _HALF).any()
 
 
 def _reach(case: Case, row: int, birth: _Birth) -> float:

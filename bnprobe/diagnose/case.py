@@ -100,7 +100,11 @@ class Case:
         course = self.course
         if self.is_suspected or self.is_harmed or self.is_stuck:
             return True
-        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > self.limit(thresholds.POOR_SHARE) * abs(course.first)
+        return (
+            course is not None
+            and course.steps >= thresholds.COURSE_STEPS
+            and course.late > self.limit(thresholds.POOR_SHARE) * abs(course.first)
+        )
 
     @property
     def is_harmed(self) -> bool:

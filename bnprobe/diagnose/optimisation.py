@@ -14,6 +14,8 @@ from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rate_search
 
+Array = NDArray[np.float64]
+
 
 def learning_rate_too_low(case: Case) -> Finding | None:
     """The weights hardly leave their start.
@@ -63,16 +65,24 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     away: they count only where there are no others.
     """
     run = case.run
-    weights = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
-    weights = [i for i in weights if run.parameters[i].layer not in _layers_before_normalisation(case)] or weights
+    every = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
+    weights = [i for i in every if run.parameters[i].layer not in _layers_before_normalisation(case)] or every
     rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
         return None
     total = updates.total_norm(decay.norms_held(run, weights))
     lowest = int(rows[np.argmin(total[rows])])
-    left = float(total[lowest] / total[rows[0]]) if 0 < total[rows[0]] < np.inf else 1.0
-    return _decayed(case, weights, rows, left, lowest) or _penalised(case, weights, rows, left, lowest)
+    left = _left(total, rows[0], lowest)
+    if decayed := _decayed(case, weights, rows, left, lowest):
+        return decayed
+    spared = _left(updates.total_norm(decay.norms_held(run, every)), rows[0], lowest)
+    return _penalised(case, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK else None
+
+
+def _left(total: Array, first: int, row: int) -> float:
+    """A norm against that of the first row."""
+    return float(total[row] / total[first]) if 0 < total[first] < np.inf else 1.0
 
 
 def _layers_before_normalisation(case: Case) -> set[str]:

@@ -204,6 +204,8 @@ SHRUNK = Limit(0.78, 0.95)
 #: The same where no decay of the optimizer accounts for it. Measured: 0.76 and more in 400 trainings without too much decay, with all other
 #: faults and without; 0.28 to 0.37 with a penalty in the loss.
 PENALISED = Limit(0.72, 0.85)
+#: The same of all weights, those in front of a normalisation included, which a penalty draws down as well. Practice: without one they grow.
+ALL_SHRUNK = 0.9
 #: Share of a weight that its decay takes away in one step. Measured: up to 1e-3 in sound trainings; 0.06 to 0.3 where it was too strong.
 DECAY_PER_STEP = Limit(0.002, 0.0003)
 #: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in sound trainings, 0.85 and more.

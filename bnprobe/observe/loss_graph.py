@@ -1,4 +1,4 @@
-"""The loss as autograd sees it: is something squashed that the loss squashes itself?
+"""The loss as autograd sees it: is something squashed that the loss squashes itself, and is anything of it computed in float16?
 
 ``F.cross_entropy`` applies log-softmax to what it is given, and ``binary_cross_entropy_with_logits`` the logistic function. Whoever gives
 them probabilities trains all the same, slowly and never to the end. The graph behind the loss says so exactly, whatever module or function
@@ -13,6 +13,8 @@ import torch
 
 #: Nodes between the loss and its softmax that are looked at: sums and means of a few terms.
 NODE_LIMIT = 64
+#: Nodes of the whole graph that are looked at for their type: more than any network of some hundred layers has.
+GRAPH_LIMIT = 20_000
 #: What a loss does itself -> what must not have been done to its input before.
 _SQUASHED = {
     "LogSoftmaxBackward0": ("SoftmaxBackward0", "SigmoidBackward0"),
@@ -51,8 +53,7 @@ def squashes_twice(losses: Any) -> bool | None:
     Returns:
         None where no such loss is within reach, and so nothing is known.
     """
-    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
-    pending, seen = [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None], 0
+    pending, seen = _roots(losses), 0
     found: bool | None = None
     while pending and seen < NODE_LIMIT:
         node = pending.pop(0)
@@ -63,6 +64,31 @@ def squashes_twice(losses: Any) -> bool | None:
         else:
             pending += [other for other, _ in node.next_functions if other is not None]
     return found
+
+
+def half_results(losses: Any) -> int:
+    """How many results of type float16 lead to a loss, whichever module or function computed them.
+
+    A module that casts to float16 for what it does inside, and back for what it gives out, shows no float16 signal; its graph does.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    pending, seen, count = _roots(losses), set[Any](), 0
+    while pending and len(seen) < GRAPH_LIMIT:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        # What autograd knows of a result, to check its gradient against; absent from nodes written in Python.
+        count += any(result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ()))
+        pending += _sources(node)
+    return count
+
+
+def _roots(losses: Any) -> list[Any]:
+    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
+    return [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
 
 
 def _is_made_of(node: Any, squashing: tuple[str, ...]) -> bool:

@@ -46,6 +46,7 @@ class OpenStep:
         probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
         carried: gradients that its first backward found in place; None where it was not looked.
         squashed_twice: whether a loss squashed what had been squashed; None where that is not known.
+        half_results: results of type float16 in the graph of its losses; None where it was not looked.
         modes: in which mode its forwards ran.
         evaluation_gaps: what batch norms met in an evaluation after the step, by signal, and its samples.
         untrained: parameters that nobody trains, by id of the module; None where it was not looked.
@@ -63,6 +64,7 @@ class OpenStep:
     returned_gradients: dict[int, torch.Tensor] | None = None
     carried: CarriedGradients | None = None
     squashed_twice: bool | None = None
+    half_results: int | None = None
     modes: Modes | None = None
     untrained: dict[int, Untrained] | None = None
     evaluation_gaps: Mapping[TapKey, BatchStatistics] = MappingProxyType({})

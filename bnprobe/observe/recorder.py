@@ -34,7 +34,7 @@ from bnprobe.observe.evaluations import EvaluationTaps
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.forward import ForwardTaps, Tap, TapKey
 from bnprobe.observe.line_probing import LineProbing
-from bnprobe.observe.loss_graph import squashes_twice
+from bnprobe.observe.loss_graph import half_results, squashes_twice
 from bnprobe.observe.modules import ModuleCensus
 from bnprobe.observe.open_step import OpenStep
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
@@ -282,9 +282,11 @@ class Recorder:
         started = time.perf_counter()
         if not (step.micro_steps or self._counts_backwards):
             step.carried = find_carried(self._optimizers.constructed)
-        if self._schedule.is_snapshot(step.number) and not step.squashed_twice:
-            found = squashes_twice(tensors)
-            step.squashed_twice = found if found is not None else step.squashed_twice
+        if self._schedule.is_snapshot(step.number):
+            step.half_results = (step.half_results or 0) + half_results(tensors)
+            if not step.squashed_twice:
+                found = squashes_twice(tensors)
+                step.squashed_twice = found if found is not None else step.squashed_twice
         self._seconds += time.perf_counter() - started
 
     def _last_update(self) -> int:

@@ -140,6 +140,7 @@ class ClosedStep:
         row = own_row(step)
         row["batch_size"] = step.batch_size or None
         row["carried_gradient_norm"] = carried
+        row["half_results"] = step.half_results
         row["squashed_twice"] = None if step.squashed_twice is None else int(step.squashed_twice)
         if step.modes is not None:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes

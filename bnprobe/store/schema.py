@@ -160,6 +160,7 @@ _STEP = [
         "1 where a loss that applies softmax (or the logistic function) was given values to which it had been applied already",
         "LogSoftmax of Softmax, or binary cross-entropy with logits of Sigmoid, in the graph of the loss",
     ),
+    Variable("half_results", ("step",), "i4", "1", "results of type float16 in the graph of the loss, at the steps of snapshots"),
     Variable(
         "evaluations",
         ("step",),
