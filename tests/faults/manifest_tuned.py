@@ -399,7 +399,7 @@ TUNED: Catalogue = {
             "hard_examples",
             "pascals",
             "drawn_weights",
-            "annealed_codes",
+            "rows_on_sphere",
         )
     },
 }
