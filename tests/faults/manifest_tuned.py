@@ -26,6 +26,8 @@ TUNED: Catalogue = {
         "ranker": ((), (0, 6)),
         "tilted_digits": ((), (0, 3)),
         "packet_kinds": ((), (0, 3)),
+        "bird_calls": ((), (0, 3)),
+        "wind_field": ((), (0, 10)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -41,6 +43,8 @@ TUNED: Catalogue = {
         "bag_of_points": ((), None),
         "cooling_tower": ((), None),
         "long_warm_up": ((), None),
+        "song_pairs": ((), None),
+        "grid_load": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -54,6 +58,7 @@ TUNED: Catalogue = {
         "spectral_layers": ((), (0, 2)),
         "unet": ((), (0, 2)),
         "hypernetwork": ((), (0, 2)),
+        "linear_attention": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -72,6 +77,9 @@ TUNED: Catalogue = {
         "basket_stream": ((), (0, 10)),
         "pulse": ((), (0, 10)),
         "baskets": ((), (0, 10)),
+        "taxi_zones": ((), (0, 10)),
+        "ship_noise": ((), (0, 10)),
+        "recipe_words": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -86,6 +94,8 @@ TUNED: Catalogue = {
         "pair_matching": (("encoder.convs.[0-3]", "encoder.convs.[0-3]:*"), (0, 3)),
         "spiking": (("[0-9]", "[0-9]:*", "1[0-3]", "1[0-3]:*"), (0, 3)),
         "tide_gauge": (("[0-9]", "1[0-7]"), (0, 3)),
+        "first_bid": (("bid*", "keep*", "take*"), (0, 3)),
+        "robot_arm": (("layers.*", "squash*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -101,6 +111,8 @@ TUNED: Catalogue = {
         "rectifier": (("[0-9]", "[0-9]:*", "1[0-9]", "1[0-9]:*", "2[0-3]", "2[0-3]:*"), (0, 3)),
         "phase_memory": (("tone*", "write*", "turn*"), (0, 3)),
         "step_units": (("dense.*", "fire.*"), (0, 3)),
+        "contrast": (("[0-9]", "[0-9].*", "[0-9]:*"), (0, 3)),
+        "coupled_clocks": (("pull*", "beat*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -117,6 +129,8 @@ TUNED: Catalogue = {
         "drums": (("act2", "act3", "conv3:input", "conv3", "kind:input"), (0, 3)),
         "citations": (("first", "act1", "second", "second:input", "act2", "topics:input"), (0, 3)),
         "receptive_cells": (("0", "1", "2:input"), (0, 3)),
+        "inhibition": (("area1", "fire1", "area2:input", "area2"), (0, 3)),
+        "plankton": (("wide1", "relu3", "wide2:input", "wide2", "relu4", "kind:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -168,6 +182,7 @@ TUNED: Catalogue = {
         "interferometer": (("bend1", "bend2", "second:input", "out:input"), (0, 3)),
         "cart_critic": (("act1", "act2", "act3"), (0, 3)),
         "robot_torque": (("one", "squash1", "two:input", "two", "squash2", "three:input", "three", "squash3", "torque:input"), (0, 3)),
+        "soft_bins": (("bins[12].step", "bins[12]", "mix2:input", "risk:input"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -202,6 +217,8 @@ TUNED: Catalogue = {
         "pressure": (("5",), (0, 0)),
         "power_spectrum": (("spectrum*", "norm:input"), (0, 0)),
         "root_mean_square": (("norm1*", "qkv:input"), (0, 0)),
+        "power_pooling": (("pool*", "place:input"), (0, 0)),
+        "ride_distance": (("odometer*", "local:input"), (46, 46)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -275,6 +292,7 @@ TUNED: Catalogue = {
         "bracket_lstm": ((), (0, 30)),
         "node_roles": ((), (0, 30)),
         "binding_sites": ((), (0, 30)),
+        "tempo": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -291,6 +309,8 @@ TUNED: Catalogue = {
         "restart_rate": ((), (116, 117)),
         "value_of_dice": ((), (131, 132)),
         "word_list": ((), (96, 97)),
+        "decimal_comma": ((), (116, 117)),
+        "propensity": ((), (168, 169)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -400,6 +420,11 @@ TUNED: Catalogue = {
             "pascals",
             "drawn_weights",
             "rows_on_sphere",
+            "missing_readings",
+            "skipped_blocks",
+            "lookahead",
+            "annealed_codes",
+            "rare_alarm",
         )
     },
 }
