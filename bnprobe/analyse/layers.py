@@ -16,6 +16,9 @@ TRANSFORMING = ("convolution", "linear", "recurrent", "attention")
 #: Operations that put signals side by side.
 _JOINING = ("cat", "stack")
 
+#: Layers that a profile needs.
+_FEWEST_OF_A_KIND = 3
+
 _SUFFIX = re.compile(r"(:(input|\d+))+$")
 
 
@@ -54,8 +57,9 @@ def largest_model(run: Run) -> int:
 def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
     """Indices of the layers whose size is followed along depth: the outputs of one kind within one model, in order of depth.
 
-    The kind is the most frequent one among those that carry weights, else the most frequent of all. Only one kind, because sizes of
-    different kinds differ by design (a ReLU halves the energy); only the first call, because a reused module is not a deeper one.
+    The kind is the most frequent one among those that carry weights, else the most frequent of all; modules of the script's own that carry
+    weights where there are fewer than three of any other kind, and more of these. Only one kind, because sizes of different kinds differ by
+    design (a ReLU halves the energy); only the first call, because a reused module is not a deeper one.
     """
     model = largest_model(run) if model is None else model
     own = [(i, layer) for i, layer in enumerate(run.layers) if (layer.model, layer.call, layer.role) == (model, 0, "output")]
@@ -64,4 +68,12 @@ def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
     counts = Counter(layer.kind for _, layer in own)
     weighted = {kind: counts[kind] for kind in TRANSFORMING if counts[kind]} or counts
     kind = max(weighted, key=lambda name: weighted[name])
-    return np.array([i for i, layer in sorted(own, key=lambda pair: pair[1].depth) if layer.kind == kind], dtype=np.int64)
+    in_order = sorted(own, key=lambda pair: pair[1].depth)
+    chosen = [i for i, layer in in_order if layer.kind == kind]
+    owners = {parameter.layer for parameter in run.parameters if _is_matrix(parameter.shape)}
+    written = [i for i, layer in in_order if layer.kind == "other" and module_of(layer.name) in owners]
+    return np.array(written if len(chosen) < _FEWEST_OF_A_KIND <= len(written) else chosen, dtype=np.int64)
+
+
+def _is_matrix(shape: str) -> bool:
+    return len(re.findall("[0-9]+", shape)) > 1

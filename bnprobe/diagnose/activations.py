@@ -167,7 +167,7 @@ def mean_shift(case: Case) -> Finding | None:
     from_start = _shifts_from_the_start(case) or _is_common_throughout(case)
     if from_start:
         row = case.first_row
-    elif not (case.is_harmed and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)):
+    elif not (case.is_harmed and row > case.first_row and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)):
         return None
     kappa = case.kappa[row]
     limit = (
@@ -175,10 +175,11 @@ def mean_shift(case: Case) -> Finding | None:
         if not from_start
         else None
         if _common_part_takes_over(case, row)
-        else _early_limit(case)
+        else case.limit(thresholds.COMMON_EARLY_FRACTION)
     )
     deep_limit = case.limit(thresholds.DEEP_EARLY_FRACTION) if from_start else case.limit(thresholds.SHIFTED_FRACTION)
-    since = case.first_row if from_start else int(case.measured_rows[shifted[case.measured_rows]][0])
+    later = case.measured_rows[1:]  # what was there before the first update, and is sound there, is no shift yet
+    since = case.first_row if from_start else int(later[shifted[later]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
     step = case.step(row)
     cause = (
@@ -243,12 +244,13 @@ def _common_part_takes_over(case: Case, row: int) -> bool:
 
 
 def _is_common_throughout(case: Case) -> bool:
-    """Whether, in a run that does poorly, nearly all of every layer's signal is common in the first steps."""
-    if not case.does_poorly or case.last_layer is None or case.first_row is None:
+    """Whether nearly all of every layer's signal is common in the first steps; in a run that does well, all but everything."""
+    if case.last_layer is None or case.first_row is None or (case.is_normalised and not case.does_poorly):
         return False
+    limit = case.limit(thresholds.COMMON_THROUGHOUT if case.does_poorly else thresholds.COMMON_THROUGHOUT_WELL)
     early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
     early[0] = np.fmin(early[0], case.kappa[case.first_row, case.profile[0]])  # later ones the first updates may have made so
-    return bool(case.limit(thresholds.COMMON_THROUGHOUT) <= np.fmin.reduce(early, initial=np.inf) <= 1)
+    return bool(limit <= np.fmin.reduce(early, initial=np.inf) <= 1)
 
 
 def _early_rows(case: Case) -> NDArray[np.int64]:
@@ -262,11 +264,7 @@ def _is_common_early(case: Case, last: int, first: int) -> bool:
     early = case.kappa[_early_rows(case), last]
     level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
     rises = level * (1 - start) >= case.limit(thresholds.COMMON_EARLY_ODDS) * start * (1 - level)
-    return level >= _early_limit(case) and rises
-
-
-def _early_limit(case: Case) -> float:
-    return case.limit(thresholds.COMMON_MODE_FRACTION) if case.does_poorly else case.limit(thresholds.COMMON_EARLY_FRACTION)
+    return level >= case.limit(thresholds.COMMON_EARLY_FRACTION) and rises
 
 
 def _deep_fraction(case: Case) -> Array:

@@ -89,7 +89,10 @@ def _in_one_batch(case: Case, layer: int) -> Finding | None:
 
 
 def input_layer(case: Case) -> int | None:
-    """The first recorded signal, if it is still the input; None where it is not, or where a normalisation receives it."""
+    """What the first layer with weights receives, if it was measured apart, or the first signal, if it is still the input.
+
+    None where it is not, or where a normalisation receives it.
+    """
     if not case.profile.size:
         return None
     model = case.run.layers[case.profile[0]].model
@@ -97,5 +100,7 @@ def input_layer(case: Case) -> int | None:
     first = own[0][1]
     described = case.run.layers[first]
     is_input = described.role == "input" or described.kind in _RESHAPING
-    receives = next((case.run.layers[i] for _, i in own if case.run.layers[i].kind not in _RESHAPING), described)
-    return first if is_input and receives.kind != "normalisation" else None
+    receives = next((i for _, i in own if case.run.layers[i].kind not in _RESHAPING), first)
+    if not is_input or case.run.layers[receives].kind == "normalisation":
+        return None
+    return receives if case.run.layers[receives].role == "input" else first
