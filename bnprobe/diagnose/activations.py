@@ -167,7 +167,9 @@ def mean_shift(case: Case) -> Finding | None:
     from_start = _shifts_from_the_start(case) or _is_common_throughout(case)
     if from_start:
         row = case.first_row
-    elif not (case.is_harmed and row > case.first_row and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)):
+    elif not (
+        case.is_harmed and row > case.first_row and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)
+    ):
         return None
     kappa = case.kappa[row]
     limit = (

@@ -14,7 +14,8 @@
       "step": whole number or null,
       "evidence": [{"what": text, "value": number, "threshold": number or null, "units": text, "step": whole number or null}],
       "cause": text, "fix": text, "source": text,
-      "follows_from": [ids of findings that explain this one]
+      "follows_from": [ids of findings that explain this one],
+      "candidate": true where less evidence speaks for it than is asked for: what came nearest, behind the verdict
     }
   ]
 }
@@ -95,6 +96,7 @@ def _finding_to_document(finding: Finding, depth: dict[str, int]) -> dict[str, A
         "fix": finding.fix,
         "source": finding.source,
         "follows_from": list(finding.follows_from),
+        "candidate": finding.is_candidate,
     }
 
 
@@ -119,6 +121,7 @@ def _finding_from_document(entry: dict[str, Any]) -> Finding:
         fix=entry["fix"],
         source=entry["source"],
         follows_from=tuple(entry["follows_from"]),
+        is_candidate=bool(entry.get("candidate", False)),
     )
 
 

@@ -42,6 +42,7 @@ class Finding:
         fix: one sentence, what to do, with the command to try it where there is one.
         source: the paper or definition it rests on.
         follows_from: ids of findings that explain this one; empty for a cause of its own.
+        is_candidate: whether less evidence speaks for it than is asked for: it only came near.
     """
 
     id: str
@@ -54,3 +55,4 @@ class Finding:
     fix: str
     source: str
     follows_from: tuple[str, ...] = ()
+    is_candidate: bool = False

@@ -63,9 +63,10 @@ def loss_spike(case: Case) -> Finding | None:
     Looks for losses far above those right before, over several steps, or for a single one further above them still; of what was
     measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
     like the noise of small batches; there the next loss is back, and the leap small. Looks like a divergence; there the loss does not
-    come back. A rate that rises slowly raises the loss slowly.
+    come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, the script begins a training
+    of another kind, and its loss is another one.
     """
-    found = case.spikes
+    found = [spike for spike in case.spikes if not _begins_anew(case, spike.row)]
     if case.divergence is not None or not found:
         return None
     spike = max(found, key=lambda one: one.rise)
@@ -90,6 +91,12 @@ def loss_spike(case: Case) -> Finding | None:
         fix=with_remedy(_remedy(mover), "clip-norm"),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
     )
+
+
+def _begins_anew(case: Case, row: int) -> bool:
+    """Whether an optimizer takes its first step there, after others have worked."""
+    stepping = np.isfinite(case.run["learning_rate"])
+    return bool((stepping[row] & ~stepping[:row].any(axis=0)).any()) if stepping.shape[1] else False
 
 
 class _Mover(NamedTuple):

@@ -11,8 +11,11 @@ WIDTH = 100
 
 
 def to_text(findings: list[Finding]) -> str:
-    """Lay findings out for reading: the verdict, the other causes, and beneath each what follows from it."""
-    return "\n\n".join(_one(finding) for finding in findings)
+    """Lay findings out for reading: the verdict, the other causes, and beneath each what follows from it; what came near in a line."""
+    told = [_one(finding) for finding in findings if not finding.is_candidate]
+    near = ", ".join(_place(finding) for finding in findings if finding.is_candidate)
+    nearest = [*_paragraph(f"Less evidence than is asked for, the nearest first: {near} (--json has the numbers).")] if near else []
+    return "\n\n".join([*told, *(["\n".join(nearest).strip()] if nearest else [])])
 
 
 def verdict_line(findings: list[Finding]) -> str:
@@ -33,11 +36,15 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def _one(finding: Finding) -> str:
+def _place(finding: Finding) -> str:
     where = f" in {' and '.join(finding.layers)}" if finding.layers else ""
     when = f" at step {finding.step}" if finding.step is not None else ""
+    return f"{finding.id}{where}{when}"
+
+
+def _one(finding: Finding) -> str:
     why = f", follows from {' and '.join(finding.follows_from)}" if finding.follows_from else ""
-    head = f"{finding.severity}: {finding.id}{where}{when} (confidence {finding.confidence:.2f}{why})"
+    head = f"{finding.severity}: {_place(finding)} (confidence {finding.confidence:.2f}{why})"
     lines = [printable(head), *_paragraph(finding.cause)]
     if finding.severity != "info":
         lines += _paragraph(f"To do: {finding.fix}")

@@ -150,7 +150,7 @@ OVERWHELMING_UPDATE = 1.0
 RAMP = 3.0
 #: Distance moved, as mean size of a step times steps, below which a network is where it was. Measured: more than 1.4 in sound trainings of
 #: 60 to 300 steps that kept half of their first loss; at most 0.16 where the rate was too low.
-UNMOVED_DISTANCE = Limit(0.8, 2.0)
+UNMOVED_DISTANCE = Limit(0.3, 2.0)
 
 #: Share of a layer's channels that are silent for the whole batch, in a run that does poorly, and in any. Measured: up to 0.56 in sound
 #: trainings, once 0.94 in a layer of 16; 0.97 and more where a layer was dead.

@@ -163,8 +163,8 @@ def _candidates(case: Case, found: set[str]) -> list[Finding]:
 
 def _less_certain(finding: Finding, ease: float) -> Finding:
     how = f"Less certain, with limits eased by {percent(ease)}" if ease else "Less certain"
-    confidence = min(finding.confidence, CANDIDATE_CONFIDENCE * (1 - ease / 2))
-    return replace(finding, severity="info", confidence=round(confidence, 2), cause=f"{how}: {finding.cause}")
+    confidence = round(min(finding.confidence, CANDIDATE_CONFIDENCE * (1 - ease / 2)), 2)
+    return replace(finding, severity="info", confidence=confidence, cause=f"{how}: {finding.cause}", is_candidate=True)
 
 
 def _link(found: list[Finding], case: Case) -> list[Finding]:
