@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnprobe.analyse import layers
-from bnprobe.store.reader import Layer, Run
+from bnprobe.store.reader import Layer, Parameter, Run
 
 
 def run_of_layers(*found: Layer) -> Run:
@@ -45,6 +45,17 @@ def test_a_profile_holds_first_calls_of_the_most_frequent_weighted_kind_in_depth
 def test_without_weights_the_most_frequent_kind_makes_the_profile() -> None:
     run = run_of_layers(layer("a", "normalisation", 0), layer("b", "activation", 1), layer("c", "activation", 2))
     assert layers.profile_layers(run).tolist() == [1, 2]
+
+
+def test_modules_of_the_scripts_own_make_the_profile_where_there_are_hardly_others() -> None:
+    own = [layer(f"spread.{i}", "other", i) for i in range(3)]
+    weights = [Parameter(f"{one.name}.weight", one.name, "4x4", 16, 0) for one in own]
+    run = run_of_layers(*own, layer("scale", "other", 3), layer("head", "linear", 4))
+    assert layers.profile_layers(run).tolist() == [4]
+    run.parameters.extend(weights)
+    assert layers.profile_layers(run).tolist() == [0, 1, 2]
+    run.layers.extend([layer("fc1", "linear", 5), layer("fc2", "linear", 6)])
+    assert layers.profile_layers(run).tolist() == [4, 5, 6]
 
 
 def test_no_layers_no_profile() -> None:

@@ -121,6 +121,43 @@ def test_what_is_divided_to_zero_in_float16() -> None:
     assert half_precision_overflow(case(made)) is None
 
 
+def test_what_is_divided_by_an_infinite_number_in_float16() -> None:
+    made = residual_recording(steps=30)
+    for layer in made.layers:
+        layer["layer_dtype"] = "float16"
+    norm = made.index("stage2.block1.relu1")
+    zeros = made.by_step["activation_zeros"] = np.zeros((30, len(made.layers)))
+    made.activation.rms[:, norm - 1] = np.inf
+    assert half_precision_overflow(case(made)) is None  # infinite scores of a mask, say
+    zeros[:, norm] = 1.0
+    found = half_precision_overflow(case(made))
+    assert found is not None
+    assert (found.layers[0], found.step) == (made.layers[norm - 1]["layer"], 0)
+    made.layers[norm - 1]["layer_dtype"] = "float32"
+    assert half_precision_overflow(case(made)) is None
+
+
+def test_float16_that_only_the_graph_of_the_loss_shows() -> None:
+    made = calm_until(20)
+    born = made.index("stage2.block2.relu1")
+    made.activation.rms[20:, born:] = np.nan
+    assert diagnose(made.run())[0].id == "numerical-fault"
+    made.by_step["half_results"] = np.where(np.arange(30) == 0, 3, -1)
+    found = diagnose(made.run())[0]
+    assert (found.id, found.layers, found.step) == ("half-precision-overflow", ("stage2.block2.relu1",), 20)
+
+
+def test_no_gradient_behind_a_loss_in_float16() -> None:
+    made = residual_recording(steps=30)
+    made.gradient_norm[:] = 0.0
+    made.loss[:] = 2.0
+    assert half_precision_overflow(case(made)) is None
+    made.by_step["half_results"] = np.where(np.arange(30) == 0, 3, -1)
+    found = half_precision_overflow(case(made))
+    assert found is not None
+    assert "3 results are computed in float16" in found.cause
+
+
 class TestNumericalFault:
     def test_names_the_module_whose_forward_pass_gave_birth_to_it(self) -> None:
         made = calm_until(20)

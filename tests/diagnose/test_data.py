@@ -84,3 +84,12 @@ def test_an_input_that_follows_the_layers_out_of_their_course_is_none() -> None:
     made.activation.rms[20, 0] = 1e6
     made.loss[20:] = 1e5
     assert unscaled_input(Case(made.run())) is None
+
+
+def test_what_the_first_weights_receive_counts_where_it_was_measured_apart() -> None:
+    made = with_input(20_000.0, role="output", kind="other")  # a sum over time, scaled before it is used
+    assert found(made)
+    made.layers[1] |= {"layer": "conv1:input", "layer_role": "input", "layer_kind": "convolution"}
+    assert not found(made)
+    made.activation.rms[:, 1] = 130.0
+    assert found(made)

@@ -48,3 +48,11 @@ class TestLossSpike:
         made.loss[50:] = np.nan
         made.events.append((50, "divergence", "the loss is nan"))
         assert loss_spike(Case(made.run())) is None
+
+    def test_a_new_optimizer_begins_a_training_of_another_kind(self) -> None:
+        made = residual_recording(steps=60)
+        made.loss[40:] += 3.0 * np.exp(-np.arange(20) / 4.0)
+        assert loss_spike(Case(made.run())) is not None
+        made.groups = ["SGD[0]", "Adam[0]"]
+        made.by_step["learning_rate"] = np.where(np.arange(60)[:, None] < [[60, 40]], [[0.1, np.nan]], [[np.nan, 1e-3]])
+        assert loss_spike(Case(made.run())) is None

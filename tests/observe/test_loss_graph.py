@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bnprobe.observe.loss_graph import squashes_twice
+from bnprobe.observe.loss_graph import half_results, squashes_twice
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
 Y = torch.tensor([0, 1, 2, 0])
@@ -40,3 +40,17 @@ Y = torch.tensor([0, 1, 2, 0])
 )
 def test_only_what_is_squashed_before_a_loss_that_squashes(loss: Callable[[], torch.Tensor], found: bool | None) -> None:
     assert squashes_twice(loss()) == found
+
+
+def test_what_is_computed_in_float16_between_two_casts_is_seen() -> None:
+    assert half_results(F.mse_loss(X, X.detach() + 1)) == 0
+    assert half_results((X.half() * 2).float().sum()) == 2  # the cast and the product
+    assert half_results([X.sum(), (X.bfloat16() * 2).float().sum(), X.half().float().sum()]) == 1
+    assert half_results(torch.zeros((), requires_grad=True)) == 0
+
+
+def test_a_graph_that_is_shared_is_walked_once() -> None:
+    signal = X.half()
+    for _ in range(40):  # two to the fortieth paths
+        signal = signal + signal
+    assert half_results(signal.sum()) == 42
