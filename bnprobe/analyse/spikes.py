@@ -75,17 +75,23 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
     loss = run["loss"][rows].astype(float)
     start = float(np.median(loss[:_START])) if loss.size else 0.0
     found: list[Spike] = []
+    if loss.size <= limits.before:
+        return found
+    recent = np.lib.stride_tricks.sliding_window_view(loss, limits.before)[:-1]  # the losses before each place
+    levels, widths, highest_before = robust.median(recent, axis=1), robust.spread(recent, axis=1), recent.max(axis=1)
+    gained = np.maximum(start - levels, abs(start) / 2)
+    thresholds = np.maximum.reduce([limits.sigmas * widths, limits.lasting * (highest_before - levels), limits.share * gained])
+    is_above = (loss[limits.before :] - levels > thresholds) & (thresholds > 0)
     place = limits.before
-    while place < loss.size:
-        recent = loss[place - limits.before : place]
-        level, width = float(np.median(recent)), float(robust.spread(recent))
-        noise, gained = float(recent.max()) - level, max(start - level, abs(start) / 2)
-        smallest = max(limits.sigmas * width, limits.lasting * noise, limits.share * gained)
-        rise = loss[place] - level
+    for candidate in map(int, limits.before + np.flatnonzero(is_above)):
+        if candidate < place:
+            continue
+        place, index = candidate, candidate - limits.before
+        level, width, smallest = float(levels[index]), float(widths[index]), float(thresholds[index])
+        noise, rise = float(highest_before[index]) - level, loss[place] - level
         is_lasting = place + limits.length <= loss.size and np.median(loss[place : place + limits.length]) - level > smallest
-        is_far = rise > limits.single * noise > 0 or (rise > limits.lone_sigmas * width and rise > gained)
-        if not (rise > smallest > 0 and (is_lasting or is_far)):
-            place += 1
+        is_far = rise > limits.single * noise > 0 or (rise > limits.lone_sigmas * width and rise > gained[index])
+        if not (is_lasting or is_far):
             continue
         windows = np.lib.stride_tricks.sliding_window_view(loss[place:], min(limits.length, loss.size - place))
         back = np.flatnonzero(robust.median(windows) <= level + smallest / 2)

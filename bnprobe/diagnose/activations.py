@@ -90,7 +90,7 @@ def _grows_by_its_mean(case: Case) -> bool:
     """Whether the part that differs between inputs would stay in bounds by itself, and the mean shifts from the start."""
     if case.first_row is None or not _shifts_from_the_start(case):
         return False
-    _, dependent = _growth_of_parts(case)
+    _, dependent = case.growth_of_parts
     return bool(dependent[case.first_row] * (case.profile.size - 1) < case.limit(thresholds.EXPLODED_DECADES))
 
 
@@ -158,7 +158,7 @@ def mean_shift(case: Case) -> Finding | None:
     if row is None or last is None or case.first_row is None or case.profile.size < 3:
         return None
     deep, first = _deep_fraction(case), int(case.profile[0])
-    common, dependent = _growth_of_parts(case)
+    common, dependent = case.growth_of_parts
     with np.errstate(invalid="ignore", divide="ignore"):
         odds = deep / (1 - deep) * (1 - case.kappa[:, first]) / case.kappa[:, first]
         is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= case.limit(thresholds.COMMON_MODE_ODDS))
@@ -215,7 +215,7 @@ def _shifts_from_the_start(case: Case) -> bool:
     row, last = case.first_row, case.last_layer
     if row is None or last is None or case.profile.size < 3:
         return False
-    common, _ = _growth_of_parts(case)
+    common, _ = case.growth_of_parts
     if not _deep_fraction(case)[row] >= case.limit(thresholds.DEEP_EARLY_FRACTION):
         return False
     if case.profile.size < thresholds.COMPOUNDING_LAYERS and not case.does_poorly:
@@ -273,15 +273,6 @@ def _deep_fraction(case: Case) -> Array:
     """Median common-mode fraction of the deepest third of the profile, (S,)."""
     third = max(1, case.profile.size // 3)
     return robust.median(case.kappa[:, case.profile[-third:]], axis=1)
-
-
-def _growth_of_parts(case: Case) -> tuple[Array, Array]:
-    """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
-    common, dependent = common_mode.common_rms(case.run), common_mode.input_dependent_rms(case.run)
-    return (
-        depth_profile.slope_of(depth_profile.log10(common), case.profile),
-        depth_profile.slope_of(depth_profile.log10(dependent), case.profile),
-    )
 
 
 def _first_shifted(case: Case, row: int) -> int:

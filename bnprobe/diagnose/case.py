@@ -218,6 +218,15 @@ class Case:
         return common_mode.common_mode_fraction(self.run)
 
     @cached_property
+    def growth_of_parts(self) -> tuple[Array, Array]:
+        """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
+        common, dependent = common_mode.common_rms(self.run), common_mode.input_dependent_rms(self.run)
+        return (
+            depth_profile.slope_of(depth_profile.log10(common), self.profile),
+            depth_profile.slope_of(depth_profile.log10(dependent), self.profile),
+        )
+
+    @cached_property
     def size(self) -> Array:
         """log10 rms of the activations, (S, L)."""
         return depth_profile.log10_rms(self.run)
