@@ -1,0 +1,69 @@
+"""How far from its limits every recording of the tuned fault library is: by how much limits could be stricter, or have to be eased.
+
+    python -m tests.benchmarks.margins --keep runs        # records once; judges the same files anew the next time
+
+Each cause is asked with all its limits moved together, by a share of the way between what they are and where one sound training in ten is
+(`bnprobe.diagnose.thresholds.Limit`): at a share of zero as they stand, below zero stricter, at one eased altogether. Of a program with the
+fault, the smallest share at which its cause is named says how much room there is; of a sound run, the smallest at which any is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.verdict import CAUSES
+from bnprobe.errors import RunFileError
+from bnprobe.store.reader import Run, read_run
+from tests.faults.manifest import PROGRAMS
+from tests.faults.program import HEALTHY
+from tests.faults.recording import Take, record_file
+from tests.observe.program_server import ProgramServer
+
+#: Shares of the way that are tried, from strict to eased.
+SHARES = tuple(eighth / 8 for eighth in range(-8, 9))
+#: Beyond the last.
+NEVER = float("inf")
+
+
+def named_at(run: Run, cause: str) -> float:
+    """The smallest share at which a cause is named, infinite where none suffices."""
+    case = Case(run)
+    return next((share for share in SHARES if CAUSES[cause](case.eased(share)) is not None), NEVER)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=Path, required=True, metavar="FOLDER", help="keep run files there, and judge those that are there")
+    options = parser.parse_args()
+    programs = [program for program in PROGRAMS if program.part == "tuned"]
+    takes = [Take(program, fixed) for program in programs for fixed in ((False,) if program.cause == HEALTHY else (False, True))]
+    faulty: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    sound: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    server = ProgramServer()
+    for take in takes:
+        file, _ = record_file(server, take, options.keep / take.name / "whole")
+        try:
+            run = read_run(file)
+        except RunFileError:
+            continue
+        for cause in CAUSES if take.expected == HEALTHY else (take.expected,):
+            shares = sound if take.expected == HEALTHY else faulty
+            shares[cause].append((named_at(run, cause), take.program.name + (" --fixed" if take.fixed else "")))
+    server.close()
+    print(f"{'cause':<28}{'with the fault':>15}{'of them at share':>22}{'sound runs named at share':>38}  the nearest sound run not named")
+    print(f"{'':<28}{'':>15}{'-0.5    -0.25       0':>22}{'0    0.25     0.5    0.75       1':>38}")
+    for cause in CAUSES:
+        within = [sum(share <= limit for share, _ in faulty[cause]) for limit in (-0.5, -0.25, 0.0)]
+        near = [sum(share <= limit for share, _ in sound[cause]) for limit in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        nearest = min(((share, name) for share, name in sound[cause] if 0 < share < NEVER), default=None)
+        said = f"{nearest[0]:g} {nearest[1]}" if nearest else "none"
+        counts = "".join(f"{count:>8}" for count in near)
+        print(f"{cause:<28}{len(faulty[cause]):>15}{''.join(f'{count:>8}' for count in within)[2:]:>22}{counts:>38}  {said}")
+    print(f"\n{sum(map(len, faulty.values()))} runs with a fault, {len(sound['dead-units'])} sound ones")
+
+
+if __name__ == "__main__":
+    main()
