@@ -10,6 +10,9 @@ from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
 
+#: Share of the trained layers that is most of them.
+_MOST = 2 / 3
+
 
 def untrained_elements(run: Run) -> tuple[Array, Array]:
     """Elements of each layer's own parameters that nobody trains, (L,) each: in no optimizer, and asking for no gradient.
@@ -18,17 +21,27 @@ def untrained_elements(run: Run) -> tuple[Array, Array]:
     optimizer moves tensors that are no module's parameters (flat buffers, copies in another precision): the modules' own ones are then
     trained behind their backs.
     """
-    free = [index for index, parameter in enumerate(run.parameters) if not parameter.layer]
-    if np.isfinite(run["parameter_gradient_norm"][:, free]).any():
+    if moves_copies(run):
         return np.full(len(run.layers), np.nan), np.full(len(run.layers), np.nan)
     return _last(run["forgotten_elements"]), _last(run["frozen_elements"])
+
+
+def moves_copies(run: Run) -> bool:
+    """Whether optimizers move tensors that are no module's parameters, which the script copies to or from the network's itself.
+
+    An old layer's parameters that an optimizer still has get no gradient, and stay where they are.
+    """
+    free = [index for index, parameter in enumerate(run.parameters) if not parameter.layer]
+    is_measured, stays = np.isfinite(run["weight_norm"][:, free]).any(axis=0), (run["update_norm"][:, free] == 0).any(axis=0)
+    return bool((is_measured & ~stays).any())
 
 
 def unreached_layers(run: Run) -> NDArray[np.bool_]:
     """Layers whose parameters an optimizer has and that no gradient ever reached, (L,).
 
     A weight norm is measured when its optimizer steps, a gradient norm only if there is a gradient: a layer of which the one was
-    measured, and the other never.
+    measured, and the other never. What is cut off from the loss lies before what is trained; a layer behind most of that is an end that
+    nothing uses, as the last one of a second stream.
     """
     sound = np.isfinite(run["loss"])  # a gradient that is not finite has no norm, either
     stepped = np.asarray(np.isfinite(run["weight_norm"][sound]).sum(axis=0))
@@ -38,11 +51,14 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
     for index, parameter in enumerate(run.parameters):
         owned.setdefault(parameter.layer, []).append(index)
     result = np.zeros(len(run.layers), dtype=bool)
+    trained = []
     for index, layer in enumerate(run.layers):
         columns = owned.get(module_of(layer.name), [])
         if layer.role == "output" and layer.call == 0 and columns:
             result[index] = bool((stepped[columns] > 1).all() and not reached[columns].any())
-    return result
+            trained += [layer.depth] if reached[columns].any() else []
+    depth = np.array([layer.depth for layer in run.layers])
+    return result & (depth < np.quantile(trained, _MOST)) if trained else result
 
 
 def _last(counts: NDArray[np.floating]) -> Array:

@@ -27,9 +27,13 @@ def vanishing_gradients(case: Case) -> Finding | None:
     gradient at all. Looks like a learning rate that is too low; there the last layers do not move, either. An optimizer that rescales each
     gradient hides the fall from the weights; where it trains so, nothing is reported.
     """
-    if case.divergence is not None or case.first_row is None or not _last_layers_move(case):
+    if case.divergence is not None or case.first_row is None:
         return None
-    return _falls_along_depth(case, case.first_row) or _falls_through_time(case, case.first_row)
+    found = _falls_along_depth(case, case.first_row)
+    if _last_layers_move(case):
+        return found or _falls_through_time(case, case.first_row)
+    # So deep a fall that no rate trains the first and the last layers together.
+    return found if found is not None and found.evidence[0].value >= case.limit(thresholds.VANISHED_OUTRIGHT_DECADES) else None
 
 
 def _falls_along_depth(case: Case, first: int) -> Finding | None:

@@ -32,6 +32,8 @@ def missing_zero_grad(case: Case) -> Finding | None:
     by its own steps. Nor is what another network's backward left behind,
     as in a GAN, if it is cleared before the backward that counts.
     """
+    if _trains_copies_alone(case):
+        return None
     carried = case.run["carried_gradient_norm"]
     seen = np.isfinite(carried)
     if case.divergence is not None:  # what comes later is no training any more
@@ -63,6 +65,12 @@ def missing_zero_grad(case: Case) -> Finding | None:
         fix="Call `optimizer.zero_grad()` once in every step, before its first backward.",
         source=_AUTOGRAD,
     )
+
+
+def _trains_copies_alone(case: Case) -> bool:
+    """Whether optimizers have copies of the network's weights only, in another precision say: the script puts their gradients there."""
+    is_own = any(parameter.layer for parameter in case.run.parameters if parameter.group >= 0)
+    return not is_own and training.moves_copies(case.run) and bool((case.run["forgotten_elements"] > 0).any())
 
 
 def _steps_of_optimizers(case: Case) -> list[NDArray[np.bool_]]:

@@ -63,8 +63,8 @@ def loss_spike(case: Case) -> Finding | None:
     Looks for losses far above those right before, over several steps, or for a single one further above them still; of what was
     measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
     like the noise of small batches; there the next loss is back, and the leap small. Looks like a divergence; there the loss does not
-    come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, the script begins a training
-    of another kind, and its loss is another one.
+    come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, or batches are of another
+    size from there on, the script begins a training of another kind, and its loss is another one.
     """
     found = [spike for spike in case.spikes if not _begins_anew(case, spike.row)]
     if case.divergence is not None or not found:
@@ -94,9 +94,13 @@ def loss_spike(case: Case) -> Finding | None:
 
 
 def _begins_anew(case: Case, row: int) -> bool:
-    """Whether an optimizer takes its first step there, after others have worked."""
+    """Whether an optimizer takes its first step there, after others have worked, or batches are of another size from there on."""
     stepping = np.isfinite(case.run["learning_rate"])
-    return bool((stepping[row] & ~stepping[:row].any(axis=0)).any()) if stepping.shape[1] else False
+    if stepping.shape[1] and (stepping[row] & ~stepping[:row].any(axis=0)).any():
+        return True
+    sizes = case.run["batch_size"]
+    before, after = set(sizes[:row][-thresholds.CALM_STEPS :].tolist()), set(sizes[row:][: thresholds.CALM_STEPS].tolist())
+    return len(before) == len(after) == 1 and before != after and np.isfinite(sizes[row])
 
 
 class _Mover(NamedTuple):

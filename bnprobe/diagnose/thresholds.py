@@ -106,6 +106,8 @@ SHIFTED_FRACTION = Limit(0.6, 0.4)
 #: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that does poorly less is asked for.
 VANISHED_DECADES = Limit(2.6, 1.0)
 VANISHED_POORLY_DECADES = Limit(2.25, 1.0)
+#: The same where the last layers hardly move, either: then it is the fall, not the rate. Measured: up to 3.6 where the rate was too low.
+VANISHED_OUTRIGHT_DECADES = Limit(4.0, 3.0)
 #: Update ratio of the first layers against that of the last, below which the first do not train. Measured: 0.03 to 2 in sound trainings,
 #: 5e-6 to 8e-3 with vanishing gradients.
 STARVED_RATIO = Limit(0.05, 0.15)

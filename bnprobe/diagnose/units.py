@@ -89,7 +89,7 @@ def saturated_units(case: Case) -> Finding | None:
     saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(case, slope[:, index])).size}
     if not case.does_poorly:
         saturated = {index: last for index, last in saturated.items() if _saturated_rows(case, slope[:, index])[0] < case.run.steps // 2}
-    if not saturated or (2 * len(saturated) <= len(inner) and not (case.is_harmed or case.is_stuck)):
+    if not saturated or (2 * len(saturated) <= len(inner) and not case.does_poorly):
         return None
     first = min(saturated, key=lambda index: (_saturated_rows(case, slope[:, index])[0], case.run.layers[index].depth))
     row = int(_saturated_rows(case, slope[:, first])[0])

@@ -28,6 +28,8 @@ TUNED: Catalogue = {
         "packet_kinds": ((), (0, 3)),
         "bird_calls": ((), (0, 3)),
         "wind_field": ((), (0, 10)),
+        "sorting_ranks": ((), (0, 8)),
+        "noise_walls": ((), (0, 3)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -45,6 +47,8 @@ TUNED: Catalogue = {
         "long_warm_up": ((), None),
         "song_pairs": ((), None),
         "grid_load": ((), None),
+        "galaxy_tilt": ((), None),
+        "ship_tracks": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -59,6 +63,8 @@ TUNED: Catalogue = {
         "unet": ((), (0, 2)),
         "hypernetwork": ((), (0, 2)),
         "linear_attention": ((), (0, 2)),
+        "squared_units": ((), (0, 2)),
+        "seismic_noise": ((), (0, 2)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -80,6 +86,8 @@ TUNED: Catalogue = {
         "taxi_zones": ((), (0, 10)),
         "ship_noise": ((), (0, 10)),
         "recipe_words": ((), (0, 10)),
+        "train_delays": ((), (0, 10)),
+        "reaction_yield": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -96,6 +104,8 @@ TUNED: Catalogue = {
         "tide_gauge": (("[0-9]", "1[0-7]"), (0, 3)),
         "first_bid": (("bid*", "keep*", "take*"), (0, 3)),
         "robot_arm": (("layers.*", "squash*"), (0, 3)),
+        "mesh_parts": (("layers.0*", "layers.1*", "layers.2*", "layers.3*", "layers.4*", "layers.5*"), (0, 3)),
+        "water_pipes": (("rounds.[0-5]", "rounds.[0-5].*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -113,6 +123,8 @@ TUNED: Catalogue = {
         "step_units": (("dense.*", "fire.*"), (0, 3)),
         "contrast": (("[0-9]", "[0-9].*", "[0-9]:*"), (0, 3)),
         "coupled_clocks": (("pull*", "beat*"), (0, 3)),
+        "wavelet_layers": (("0*", "1", "2", "3", "4", "5", "6", "7", "8", "9"), (0, 3)),
+        "belt_tension": (("enter*", "memory*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -131,6 +143,8 @@ TUNED: Catalogue = {
         "receptive_cells": (("0", "1", "2:input"), (0, 3)),
         "inhibition": (("area1", "fire1", "area2:input", "area2"), (0, 3)),
         "plankton": (("wide1", "relu3", "wide2:input", "wide2", "relu4", "kind:input"), (0, 3)),
+        "spike_sorting": (("shrink.*", "analyse", "inhibit", "inhibit:input", "dictionary:input"), (0, 3)),
+        "leaf_spectra": (("mix", "rectify2", "contents:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -150,6 +164,8 @@ TUNED: Catalogue = {
         "watch_times": (("mix.0*",), (0, 0)),
         "gene_places": (("letters*",), (0, 0)),
         "excavator": (("inward*",), (0, 0)),
+        "intensive_care": (("conv1*",), (0, 0)),
+        "orbit": (("enter*",), (0, 0)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -167,6 +183,8 @@ TUNED: Catalogue = {
         "lone_atoms": (("spread1*",), (51, 51)),
         "cloud_cover": (("likelihood*",), (41, 41)),
         "gamma_curve": (("display*", "lens*", "rectify*"), (0, 1)),
+        "wind_vane": (("compass*", "body.4"), (72, 72)),
+        "storm_gauge": (("threshold", "release:input"), (76, 76)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -183,6 +201,8 @@ TUNED: Catalogue = {
         "cart_critic": (("act1", "act2", "act3"), (0, 3)),
         "robot_torque": (("one", "squash1", "two:input", "two", "squash2", "three:input", "three", "squash3", "torque:input"), (0, 3)),
         "soft_bins": (("bins[12].step", "bins[12]", "mix2:input", "risk:input"), (0, 3)),
+        "review_bag": (("bag", "squash1", "hidden:input"), (0, 3)),
+        "valve_positions": (("stops.*",), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -198,6 +218,8 @@ TUNED: Catalogue = {
         "epoch_denoiser": ((), (1, 10)),
         "corridor": ((), (1, 10)),
         "pipe_leak": ((), (1, 10)),
+        "name_maker": ((), (1, 10)),
+        "heat_pump": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -219,6 +241,8 @@ TUNED: Catalogue = {
         "root_mean_square": (("norm1*", "qkv:input"), (0, 0)),
         "power_pooling": (("pool*", "place:input"), (0, 0)),
         "ride_distance": (("odometer*", "local:input"), (46, 46)),
+        "box_overlap": (("*riterion*", "*OverlapLoss*", "box"), (0, 2)),
+        "page_visits": (("rate",), (11, 20)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -233,6 +257,8 @@ TUNED: Catalogue = {
         "code_book": (("encoder.0", "encoder.2", "encoder.4"), None),
         "reverser": (("embed_in*", "encoder*", "summary*"), None),
         "sleep_spindles": (("encoder.0", "encoder.2", "encoder.4"), None),
+        "rank_pooling": (("features*",), None),
+        "glider_course": (("encoder",), None),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -247,6 +273,8 @@ TUNED: Catalogue = {
         "heartbeats": (("conv1", "conv2", "squeeze", "widen"), (0, 0)),
         "wide_and_deep": (("deep1", "deep2"), (0, 0)),
         "swarm_spread": (("point1", "point2", "swarm1"), (0, 0)),
+        "gearbox": (("filters", "mix"), (0, 0)),
+        "particle_jets": (("particle.[0-3]",), (0, 0)),
     },
     "double-softmax": {
         "mlp": (("5", "6"), (0, 0)),
@@ -261,6 +289,8 @@ TUNED: Catalogue = {
         "voting_experts": (("vote",), (0, 0)),
         "land_cover": (("share", "cover"), (0, 0)),
         "machine_alarms": (("alarm",), (0, 0)),
+        "skip_words": (("chance", "*riterion*", "*BCEWithLogits*"), (0, 0)),
+        "friend_links": (("probability", "score"), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -275,6 +305,8 @@ TUNED: Catalogue = {
         "weave": (("features", "features.*"), (0, 0)),
         "imitation": (("body.1", "body.4", "body.7", "body.10", "body.13", "body.16", "body.19", "body.22"), (0, 0)),
         "turbine_table": (("[0-7].1",), (0, 0)),
+        "beacon": (("norms.*",), (0, 0)),
+        "junction_delays": (("rounds.*.norm",), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -293,6 +325,8 @@ TUNED: Catalogue = {
         "node_roles": ((), (0, 30)),
         "binding_sites": ((), (0, 30)),
         "tempo": ((), (0, 30)),
+        "sketch_strokes": ((), (0, 30)),
+        "predator_prey": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -311,6 +345,8 @@ TUNED: Catalogue = {
         "word_list": ((), (96, 97)),
         "decimal_comma": ((), (116, 117)),
         "propensity": ((), (168, 169)),
+        "heading_file": ((), (118, 119)),
+        "loose_integrator": ((), (145, 146)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -324,6 +360,8 @@ TUNED: Catalogue = {
         "chord_slices": (("1", "4"), (0, 3)),
         "pitch": (("norm1", "norm2"), (0, 3)),
         "engine_wear": (("norm_read", "norm_hidden"), (0, 3)),
+        "voxels": (("read.1", "read.4"), (0, 3)),
+        "step_length": (("first_norm", "second_norm"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
@@ -339,6 +377,8 @@ TUNED: Catalogue = {
         "noise_levels": (("1", "4", "7"), None),
         "one_shop_a_batch": (("norm1*",), None),
         "exposure": (("0.1", "1.1", "3.1"), None),
+        "fresh_epochs": (("1", "4", "7", "10"), None),
+        "simulated_gearbox": (("filter_norm", "mix_norm"), None),
     },
     "batch-norm-reused": {
         "cnn": (("bn*",), (0, 0)),
@@ -352,6 +392,8 @@ TUNED: Catalogue = {
         "bonds": (("norm*",), (0, 0)),
         "scales": (("norms*",), (0, 0)),
         "three_hops": (("norms*",), (0, 0)),
+        "greenhouse": (("norms.0*",), (0, 0)),
+        "dilated_heart": (("blocks.0.norm", "blocks.*.norm"), (0, 0)),
     },
     HEALTHY: {
         name: ((), None)
@@ -425,6 +467,16 @@ TUNED: Catalogue = {
             "lookahead",
             "annealed_codes",
             "rare_alarm",
+            "twin_views",
+            "resilient_steps",
+            "growing_pictures",
+            "critic_of_distance",
+            "cold_pairs",
+            "shared_information",
+            "one_at_a_time",
+            "settled_state",
+            "squared_rectifier",
+            "staircase_rate",
         )
     },
 }
