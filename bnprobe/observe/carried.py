@@ -29,6 +29,10 @@ class CarriedGradients(NamedTuple):
 
 def find_carried(optimizers: Iterable[torch.optim.Optimizer]) -> CarriedGradients:
     """Look for gradients of the optimizers' parameters; without any, nothing is measured."""
-    present = [p for optimizer in optimizers for p in trained_parameters(optimizer.param_groups) if p.grad is not None]
-    found = {id(parameter): parameter.grad for parameter in present}
+    return find_carried_of(p for optimizer in optimizers for p in trained_parameters(optimizer.param_groups))
+
+
+def find_carried_of(parameters: Iterable[torch.Tensor]) -> CarriedGradients:
+    """Look for gradients of some parameters."""
+    found = {id(parameter): parameter.grad for parameter in parameters if parameter.grad is not None}
     return CarriedGradients(list(found), norms(list(found.values())) if found else None)

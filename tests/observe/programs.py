@@ -183,6 +183,8 @@ CASES = [
     Case("lightning_closure", 4),
     Case("subclassed_step", 4),
     Case("manual_updates", 6, events=CLOCK),
+    Case("uncleared_by_hand stays", 6, events=CLOCK),
+    Case("uncleared_by_hand gathered", 6, events=CLOCK),
     Case("hand_written_optimizer", 4, events=CLOCK),
     Case("autograd_grad_sgd", 4, events=CLOCK),
     Case("autograd_grad_with_optimizer", 4),

@@ -47,6 +47,15 @@ def test_a_hand_written_update_leaves_it_open(compare: Compare, program: str) ->
     assert not (compare(program).run["carried_gradient_norm"][1:] > 0).any()
 
 
+def test_gradients_that_stay_where_weights_are_moved_by_hand(compare: Compare) -> None:
+    run = compare("uncleared_by_hand stays").run
+    np.testing.assert_allclose(run["carried_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
+
+
+def test_gradients_that_are_gathered_by_hand_are_none_that_stay(compare: Compare) -> None:
+    assert not (compare("uncleared_by_hand gathered").run["carried_gradient_norm"] > 0).any()
+
+
 def test_softmax_before_a_loss_that_applies_it(compare: Compare) -> None:
     assert compare("evidence squashed").run["squashed_twice"].tolist() == [1, 1, 1, -1, -1, 1]
     assert compare("evidence plain").run["squashed_twice"].tolist() == [0, 0, 0, -1, -1, 0]
