@@ -53,15 +53,16 @@ def main() -> None:
             shares = sound if take.expected == HEALTHY else faulty
             shares[cause].append((named_at(run, cause), take.program.name + (" --fixed" if take.fixed else "")))
     server.close()
-    print(f"{'cause':<28}{'with the fault':>15}{'of them at share':>22}{'sound runs named at share':>38}  the nearest sound run not named")
-    print(f"{'':<28}{'':>15}{'-0.5    -0.25       0':>22}{'0    0.25     0.5    0.75       1':>38}")
+    print(f"{'':<28}{'with':>7}  {'named at share':^24}  {'sound runs named at share':^40}")
+    strict, eased = (-0.5, -0.25, 0.0), (0.0, 0.25, 0.5, 0.75, 1.0)
+    heads = ["".join(f"{share:>8g}" for share in shares) for shares in (strict, eased)]
+    print(f"{'cause':<28}{'fault':>7}  {heads[0]}  {heads[1]}  the nearest sound run that is not named")
     for cause in CAUSES:
-        within = [sum(share <= limit for share, _ in faulty[cause]) for limit in (-0.5, -0.25, 0.0)]
-        near = [sum(share <= limit for share, _ in sound[cause]) for limit in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        within = "".join(f"{sum(share <= limit for share, _ in faulty[cause]):>8}" for limit in strict)
+        near = "".join(f"{sum(share <= limit for share, _ in sound[cause]):>8}" for limit in eased)
         nearest = min(((share, name) for share, name in sound[cause] if 0 < share < NEVER), default=None)
         said = f"{nearest[0]:g} {nearest[1]}" if nearest else "none"
-        counts = "".join(f"{count:>8}" for count in near)
-        print(f"{cause:<28}{len(faulty[cause]):>15}{''.join(f'{count:>8}' for count in within)[2:]:>22}{counts:>38}  {said}")
+        print(f"{cause:<28}{len(faulty[cause]):>7}  {within}  {near}  {said}")
     print(f"\n{sum(map(len, faulty.values()))} runs with a fault, {len(sound['dead-units'])} sound ones")
 
 
