@@ -123,8 +123,9 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
 }
 #: Confidence in a cause that less evidence speaks for than is asked for, at most.
 CANDIDATE_CONFIDENCE = 0.3
-#: By how much limits are eased, one after the other, to see which causes come nearest.
+#: By how much limits are eased, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
 EASES = (0.0, 0.25, 0.5, 0.75, 1.0)
+HEALTHY_EASES = EASES[:-1]
 #: Candidates behind a healthy verdict, at most.
 NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
@@ -146,16 +147,16 @@ def diagnose(run: Run) -> list[Finding]:
     if not any(finding.severity == "error" for finding in found):
         found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
-        return [health.healthy(case), *found, *_candidates(case, {finding.id for finding in found})[:NEAREST]]
-    return _rank(_link(found, case)) + _candidates(case.suspected(), {finding.id for finding in found})
+        return [health.healthy(case), *found, *_candidates(case, found, HEALTHY_EASES)[:NEAREST]]
+    return _rank(_link(found, case)) + _candidates(case.suspected(), found, EASES)
 
 
-def _candidates(case: Case, found: set[str]) -> list[Finding]:
+def _candidates(case: Case, found: list[Finding], eases: tuple[float, ...]) -> list[Finding]:
     """Further causes for which there is less evidence: for information, those that come nearest to being named first."""
-    candidates: dict[str, Finding] = {}
-    for ease in EASES:
+    known, candidates = {finding.id for finding in found}, dict[str, Finding]()
+    for ease in eases:
         eased = case.eased(ease)
-        others = [name for name in CAUSES if name not in found and name not in candidates]
+        others = [name for name in CAUSES if name not in known and name not in candidates]
         near = {name: finding for name in others if (finding := CAUSES[name](eased)) is not None}
         candidates |= {name: _less_certain(finding, ease) for name, finding in near.items()}
     return list(candidates.values())
