@@ -30,6 +30,8 @@ TUNED: Catalogue = {
         "wind_field": ((), (0, 10)),
         "sorting_ranks": ((), (0, 8)),
         "noise_walls": ((), (0, 3)),
+        "film_reviews": ((), (0, 8)),
+        "parcel_boxes": ((), (18, 34)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -49,6 +51,7 @@ TUNED: Catalogue = {
         "grid_load": ((), None),
         "galaxy_tilt": ((), None),
         "ship_tracks": ((), None),
+        "bearing_watch": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -88,6 +91,8 @@ TUNED: Catalogue = {
         "recipe_words": ((), (0, 10)),
         "train_delays": ((), (0, 10)),
         "reaction_yield": ((), (0, 10)),
+        "column_tokens": ((), (0, 10)),
+        "phone_intents": ((), (0, 10)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -106,6 +111,7 @@ TUNED: Catalogue = {
         "robot_arm": (("layers.*", "squash*"), (0, 3)),
         "mesh_parts": (("layers.0*", "layers.1*", "layers.2*", "layers.3*", "layers.4*", "layers.5*"), (0, 3)),
         "water_pipes": (("rounds.[0-5]", "rounds.[0-5].*"), (0, 3)),
+        "support_tickets": (("words*", "hidden.[0-6]", "hidden.[0-6]:*"), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -125,6 +131,8 @@ TUNED: Catalogue = {
         "coupled_clocks": (("pull*", "beat*"), (0, 3)),
         "wavelet_layers": (("0*", "1", "2", "3", "4", "5", "6", "7", "8", "9"), (0, 3)),
         "belt_tension": (("enter*", "memory*"), (0, 3)),
+        "shop_visits": (("rnn*",), (0, 3)),
+        "clipped_layers": (("0*", "[1-9]", "[1-9].*"), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -145,6 +153,7 @@ TUNED: Catalogue = {
         "plankton": (("wide1", "relu3", "wide2:input", "wide2", "relu4", "kind:input"), (0, 3)),
         "spike_sorting": (("shrink.*", "analyse", "inhibit", "inhibit:input", "dictionary:input"), (0, 3)),
         "leaf_spectra": (("mix", "rectify2", "contents:input"), (0, 3)),
+        "kiln_table": (("layer1", "relu1", "layer2:input", "layer2", "relu2", "out:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -203,6 +212,7 @@ TUNED: Catalogue = {
         "soft_bins": (("bins[12].step", "bins[12]", "mix2:input", "risk:input"), (0, 3)),
         "review_bag": (("bag", "squash1", "hidden:input"), (0, 3)),
         "valve_positions": (("stops.*",), (0, 3)),
+        "whale_calls": (("units.[123]",), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -291,6 +301,7 @@ TUNED: Catalogue = {
         "machine_alarms": (("alarm",), (0, 0)),
         "skip_words": (("chance", "*riterion*", "*BCEWithLogits*"), (0, 0)),
         "friend_links": (("probability", "score"), (0, 0)),
+        "contract_ends": (("1", "0.hazard"), (0, 0)),
     },
     "eval-mode-training": {
         "cnn": (("1", "4", "7", "10", "13", "16", "19", "22"), (0, 0)),
@@ -307,6 +318,7 @@ TUNED: Catalogue = {
         "turbine_table": (("[0-7].1",), (0, 0)),
         "beacon": (("norms.*",), (0, 0)),
         "junction_delays": (("rounds.*.norm",), (0, 0)),
+        "home_noises": (("norms.*",), (0, 0)),
     },
     "weight-decay-too-strong": {
         "mlp": ((), (0, 30)),
@@ -327,6 +339,7 @@ TUNED: Catalogue = {
         "tempo": ((), (0, 30)),
         "sketch_strokes": ((), (0, 30)),
         "predator_prey": ((), (0, 30)),
+        "street_scenes": ((), (0, 30)),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -347,6 +360,7 @@ TUNED: Catalogue = {
         "propensity": ((), (168, 169)),
         "heading_file": ((), (118, 119)),
         "loose_integrator": ((), (145, 146)),
+        "patient_follow_up": ((), (104, 105)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -362,6 +376,7 @@ TUNED: Catalogue = {
         "engine_wear": (("norm_read", "norm_hidden"), (0, 3)),
         "voxels": (("read.1", "read.4"), (0, 3)),
         "step_length": (("first_norm", "second_norm"), (0, 3)),
+        "menu_demand": (("norm1", "norm2"), (0, 3)),
     },
     "batch-norm-train-eval-gap": {
         "cnn": (("1", "4", "7", "10"), None),
@@ -477,6 +492,12 @@ TUNED: Catalogue = {
             "settled_state",
             "squared_rectifier",
             "staircase_rate",
+            "second_shift",
+            "query_and_product",
+            "rainy_exam",
+            "ten_as_rate",
+            "boiler_switch",
+            "local_bumps",
         )
     },
 }
