@@ -11,6 +11,7 @@ from bnprobe.analyse.tolerance import closest, select, tolerances
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.units import dead_units
 from bnprobe.diagnose.wording import against_weights, every_step, loss_fate, module_place, number, times, with_rate_search
 
 Array = NDArray[np.float64]
@@ -22,7 +23,7 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
     Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that does poorly or whose
-    loss was thrown up on its way, at any step, or in any run at a good part of all steps. Looks like exploding activations; those grow
+    loss was thrown up on its way, at any step, or in any run at a good part of all steps, or right before units fell silent for good. Looks like exploding activations; those grow
     along depth before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of
     the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may move small weights by many times their size:
     weights that were started near zero are measured against their usual size, and single large updates lose no run unless they are larger
@@ -33,7 +34,9 @@ def learning_rate_too_high(case: Case) -> Finding | None:
         return None
     largest = _before_a_spike(case, ratio.max(axis=1))
     row = _first_large_update(case, largest)
-    if row is None or not (case.does_poorly or case.was_shaken or _is_sustained(case, largest)):
+    if not (case.does_poorly or case.was_shaken or _is_sustained(case, largest)):
+        row = _update_that_killed(case, largest)
+    if row is None:
         return None
     layer = int(ratio[row].argmax())
     module, moved = module_of(case.name(layer)), float(ratio[row, layer])
@@ -59,6 +62,16 @@ def learning_rate_too_high(case: Case) -> Finding | None:
         fix=with_rate_search("Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
+
+
+def _update_that_killed(case: Case, largest: Array) -> int | None:
+    """The row of a large update right after which units fell silent for good."""
+    dead = dead_units(case)
+    if dead is None or dead.step is None or dead.step == case.step(case.first_row):
+        return None
+    death = int(np.searchsorted(case.run["step"], dead.step))
+    before = largest[max(0, death - thresholds.CALM_STEPS) : death]
+    return death - before.size + int(before.argmax()) if before.max(initial=0.0) >= thresholds.KILLING_UPDATE else None
 
 
 def _over_limit(case: Case) -> list[Evidence]:

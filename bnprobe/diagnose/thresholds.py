@@ -148,6 +148,9 @@ LARGE_UPDATES = 3
 SUSTAINED_SHARE = Limit(0.35, 0.1)
 #: Unless one was larger than the weights. Convention: then hardly anything of the initialisation is left.
 OVERWHELMING_UPDATE = 1.0
+#: An update after which units that fell silent did so because of it. Measured: 0.24 to 440 where the rate was too high; 0.04 and less where
+#: they died of something else.
+KILLING_UPDATE = 0.2
 #: Updates within this factor of a large one, in the steps right before it, belong to the same ascent. Practice: half a decade.
 RAMP = 3.0
 #: Distance moved, as mean size of a step times steps, below which a network is where it was. Measured: more than 1.4 in sound trainings of
