@@ -32,6 +32,7 @@ TUNED: Catalogue = {
         "noise_walls": ((), (0, 3)),
         "film_reviews": ((), (0, 8)),
         "parcel_boxes": ((), (18, 34)),
+        "hat_functions": ((), (0, 10)),
     },
     "learning-rate-too-low": {
         "cnn": ((), None),
@@ -52,6 +53,7 @@ TUNED: Catalogue = {
         "galaxy_tilt": ((), None),
         "ship_tracks": ((), None),
         "bearing_watch": ((), None),
+        "rotor_cipher": ((), None),
     },
     "exploding-activations": {
         "mlp": ((), (0, 2)),
@@ -68,6 +70,7 @@ TUNED: Catalogue = {
         "linear_attention": ((), (0, 2)),
         "squared_units": ((), (0, 2)),
         "seismic_noise": ((), (0, 2)),
+        "matrix_chain": (("sites.*",), (0, 3)),
     },
     "mean-shift": {
         "mlp": ((), (0, 10)),
@@ -93,6 +96,7 @@ TUNED: Catalogue = {
         "reaction_yield": ((), (0, 10)),
         "column_tokens": ((), (0, 10)),
         "phone_intents": ((), (0, 10)),
+        "kinship": (("stack", "stack.*"), (0, 3)),
     },
     "vanishing-gradients": {
         "mlp": (("0*", "1", "2", "3", "4", "5", "6", "1:*"), (0, 3)),
@@ -112,6 +116,7 @@ TUNED: Catalogue = {
         "mesh_parts": (("layers.0*", "layers.1*", "layers.2*", "layers.3*", "layers.4*", "layers.5*"), (0, 3)),
         "water_pipes": (("rounds.[0-5]", "rounds.[0-5].*"), (0, 3)),
         "support_tickets": (("words*", "hidden.[0-6]", "hidden.[0-6]:*"), (0, 3)),
+        "voltage_map": (("level*",), (0, 3)),
     },
     "exploding-gradients": {
         "rnn": (("rnn*",), (0, 3)),
@@ -133,6 +138,7 @@ TUNED: Catalogue = {
         "belt_tension": (("enter*", "memory*"), (0, 3)),
         "shop_visits": (("rnn*",), (0, 3)),
         "clipped_layers": (("0*", "[1-9]", "[1-9].*"), (0, 3)),
+        "coupled_maps": ((), (0, 3)),
     },
     "dead-units": {
         "mlp": (("fc2", "fc3:input", "fc3", "head:input"), (0, 3)),
@@ -154,6 +160,7 @@ TUNED: Catalogue = {
         "spike_sorting": (("shrink.*", "analyse", "inhibit", "inhibit:input", "dictionary:input"), (0, 3)),
         "leaf_spectra": (("mix", "rectify2", "contents:input"), (0, 3)),
         "kiln_table": (("layer1", "relu1", "layer2:input", "layer2", "relu2", "out:input"), (0, 3)),
+        "herb_mixtures": (("blend", "blend:*", "mellow:input"), (0, 3)),
     },
     "unscaled-input": {
         "mlp": (("0*", "1:input", "1"), (0, 0)),
@@ -175,6 +182,7 @@ TUNED: Catalogue = {
         "excavator": (("inward*",), (0, 0)),
         "intensive_care": (("conv1*",), (0, 0)),
         "orbit": (("enter*",), (0, 0)),
+        "mass_peaks": (("peak:input", "peak", ":input"), (0, 3)),
     },
     "numerical-fault": {
         "normalisation": (("contrast",), (37, 37)),
@@ -194,6 +202,7 @@ TUNED: Catalogue = {
         "gamma_curve": (("display*", "lens*", "rectify*"), (0, 1)),
         "wind_vane": (("compass*", "body.4"), (72, 72)),
         "storm_gauge": (("threshold", "release:input"), (76, 76)),
+        "bee_bearings": (("likelihood", "likelihood:*", "bearing", "bearing.log_sharpness"), (20, 49)),
     },
     "saturated-units": {
         "mlp": (("2", "4", "6"), (0, 3)),
@@ -213,6 +222,7 @@ TUNED: Catalogue = {
         "review_bag": (("bag", "squash1", "hidden:input"), (0, 3)),
         "valve_positions": (("stops.*",), (0, 3)),
         "whale_calls": (("units.[123]",), (0, 3)),
+        "coin_weighing": (("sides", "sides:*", "compare:input"), (0, 3)),
     },
     "missing-zero-grad": {
         "mlp": ((), (1, 10)),
@@ -230,6 +240,7 @@ TUNED: Catalogue = {
         "pipe_leak": ((), (1, 10)),
         "name_maker": ((), (1, 10)),
         "heat_pump": ((), (1, 10)),
+        "weather_words": ((), (1, 10)),
     },
     "half-precision-overflow": {
         "mlp": (("4", "0", "2", "*riterion*", "*MSELoss*"), (0, 2)),
@@ -253,6 +264,7 @@ TUNED: Catalogue = {
         "ride_distance": (("odometer*", "local:input"), (46, 46)),
         "box_overlap": (("*riterion*", "*OverlapLoss*", "box"), (0, 2)),
         "page_visits": (("rate",), (11, 20)),
+        "split_digits": (("matching", "matching:*", "upper", "lower"), (0, 60)),
     },
     "frozen-parameters": {
         "mlp": (("body.0", "body.2", "body.4"), None),
@@ -269,6 +281,7 @@ TUNED: Catalogue = {
         "sleep_spindles": (("encoder.0", "encoder.2", "encoder.4"), None),
         "rank_pooling": (("features*",), None),
         "glider_course": (("encoder",), None),
+        "irrigation_links": (("links",), (0, 3)),
     },
     "symmetric-initialisation": {
         "mlp": (("1", "3", "5"), (0, 0)),
@@ -340,6 +353,7 @@ TUNED: Catalogue = {
         "sketch_strokes": ((), (0, 30)),
         "predator_prey": ((), (0, 30)),
         "street_scenes": ((), (0, 30)),
+        "place_names": ((), None),
     },
     "loss-spike": {
         "mlp": (("0:input", "0"), (110, 111)),
@@ -361,6 +375,7 @@ TUNED: Catalogue = {
         "heading_file": ((), (118, 119)),
         "loose_integrator": ((), (145, 146)),
         "patient_follow_up": ((), (104, 105)),
+        "bus_boardings": ((), (150, 151)),
     },
     "batch-norm-small-batch": {
         "cnn": (("1", "4", "7"), (0, 3)),
@@ -498,6 +513,12 @@ TUNED: Catalogue = {
             "ten_as_rate",
             "boiler_switch",
             "local_bumps",
+            "new_symbols",
+            "torn_pictures",
+            "spare_routes",
+            "summed_pixels",
+            "rising_dose",
+            "gentle_ramp",
         )
     },
 }
