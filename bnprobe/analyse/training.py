@@ -32,7 +32,8 @@ def moves_copies(run: Run) -> bool:
     An old layer's parameters that an optimizer still has get no gradient, and stay where they are.
     """
     free = [index for index, parameter in enumerate(run.parameters) if not parameter.layer]
-    is_measured, stays = np.isfinite(run["weight_norm"][:, free]).any(axis=0), (run["update_norm"][:, free] == 0).any(axis=0)
+    is_measured, update = np.isfinite(run["weight_norm"][:, free]).any(axis=0), run["update_norm"][:, free]
+    stays = ((update == 0) | ~np.isfinite(update)).all(axis=0) & (update == 0).any(axis=0)
     return bool((is_measured & ~stays).any())
 
 
@@ -40,8 +41,8 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
     """Layers whose parameters an optimizer has and that no gradient ever reached, (L,).
 
     A weight norm is measured when its optimizer steps, a gradient norm only if there is a gradient: a layer of which the one was
-    measured, and the other never. What is cut off from the loss lies before what is trained; a layer behind most of that is an end that
-    nothing uses, as the last one of a second stream.
+    measured, and the other never. What is cut off from the loss lies before what is trained; a single layer behind most of that is an end
+    that nothing uses, as the last one of a second stream.
     """
     sound = np.isfinite(run["loss"])  # a gradient that is not finite has no norm, either
     stepped = np.asarray(np.isfinite(run["weight_norm"][sound]).sum(axis=0))
@@ -57,8 +58,10 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
         if layer.role == "output" and layer.call == 0 and columns:
             result[index] = bool((stepped[columns] > 1).all() and not reached[columns].any())
             trained += [layer.depth] if reached[columns].any() else []
-    depth = np.array([layer.depth for layer in run.layers])
-    return result & (depth < np.quantile(trained, _MOST)) if trained else result
+    if result.sum() == 1 and trained:
+        depth = np.array([layer.depth for layer in run.layers])
+        result &= depth < np.quantile(trained, _MOST)
+    return result
 
 
 def _last(counts: NDArray[np.floating]) -> Array:

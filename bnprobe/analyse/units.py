@@ -57,12 +57,14 @@ def remaining_slope(run: Run) -> Array:
 
     For y = tanh(x), dy/dx = 1 - y^2, whose mean is 1 - rms^2 exactly. For y = 1 / (1 + exp(-x)), dy/dx = y (1 - y) <= 1/4, whose mean is
     mean_c (m_c - m_c^2 - v_c): known where every channel was stored. A plain recurrent layer gives out what its tanh made.
+    A module of the script's own that gives out values up to both -1 and 1, and none beyond, is taken for one that ends in a tanh.
     For a tanh of straight pieces the slope is the share of values between its bounds, which is above 1 - rms^2, but small where that is.
     """
     result = np.full((run.steps, len(run.layers)), np.nan)
     for index, layer in enumerate(run.layers):
         made_by = layer.type if layer.role == "output" else str(run["layer_made_by"][index]).removesuffix("_")
-        if made_by in _TANH or (made_by in _WITHIN_ONE and _is_within_one(run, index)):
+        is_own = layer.kind == "other" and layer.role == "output" and _reaches_one(run, index)
+        if made_by in _TANH or ((made_by in _WITHIN_ONE or is_own) and _is_within_one(run, index)):
             rms = run["activation_rms"][:, index].astype(float)
             result[:, index] = np.where(np.isfinite(rms), np.clip(1.0 - rms**2, 0.0, 1.0), np.nan)
         elif made_by in _LOGISTIC:
@@ -78,3 +80,11 @@ def _is_within_one(run: Run, layer: int) -> bool:
     """Whether a recurrent layer's output never left [-1, 1]: its nonlinearity is tanh, not ReLU."""
     largest = np.fmax(np.abs(run["activation_min"][:, layer]), np.abs(run["activation_max"][:, layer]))
     return bool(np.isfinite(largest).any() and (run["activation_min"][:, layer] < 0).any() and np.nanmax(largest) <= 1.0)
+
+
+def _reaches_one(run: Run, layer: int) -> bool:
+    """Whether values came to both -1 and 1, but for rounding, and not all of them, as those of a sign, which is at its bounds by design."""
+    if np.fmin.reduce(run["activation_rms"][:, layer], initial=1.0) > 0.99:
+        return False
+    ends = np.fmin.reduce(run["activation_min"][:, layer], initial=0.0), np.fmax.reduce(run["activation_max"][:, layer], initial=0.0)
+    return bool(-1.0 <= ends[0] < -0.999 and 0.999 < ends[1] <= 1.0)

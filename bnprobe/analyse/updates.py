@@ -39,6 +39,19 @@ def layer_step_size(run: Run) -> Array:
     return _ratio(moved, np.fmax(size, usual))
 
 
+def module_step_size(run: Run) -> Array:
+    """The same by module that owns parameters, (S, M): also where no signal of the module's own was measured, as of the model itself."""
+    owners: dict[str, list[int]] = {}
+    for index, parameter in enumerate(run.parameters):
+        owners.setdefault(parameter.layer, []).append(index)
+    usual = np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]] * run.steps)
+    sizes = [
+        _ratio(total_norm(run["update_norm"][:, own]), np.fmax(total_norm(run["weight_norm"][:, own]), total_norm(usual[:, own])))
+        for own in owners.values()
+    ]
+    return np.array(sizes).T if sizes else np.zeros((run.steps, 0))
+
+
 def layer_gradient_norm(run: Run) -> Array:
     """Norm of the gradient over all parameters of each layer's module, (S, L); NaN for a layer whose module has none."""
     return _layer_norm(run, run["parameter_gradient_norm"])

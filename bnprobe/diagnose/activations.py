@@ -172,14 +172,8 @@ def mean_shift(case: Case) -> Finding | None:
     ):
         return None
     kappa = case.kappa[row]
-    limit = (
-        case.limit(thresholds.COMMON_MODE_FRACTION)
-        if not from_start
-        else None
-        if _common_part_takes_over(case, row)
-        else case.limit(thresholds.COMMON_EARLY_FRACTION)
-    )
-    deep_limit = case.limit(thresholds.DEEP_EARLY_FRACTION) if from_start else case.limit(thresholds.SHIFTED_FRACTION)
+    deep_limit, limit = _limits_shown(case, row, from_start)
+    is_throughout = from_start and not _shifts_from_the_start(case)
     later = case.measured_rows[1:]  # what was there before the first update, and is sound there, is no shift yet
     since = case.first_row if from_start else int(later[shifted[later]][0])
     place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
@@ -197,10 +191,15 @@ def mean_shift(case: Case) -> Finding | None:
         layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
         step=case.step(since),
         evidence=(
-            Evidence("common-mode fraction of the deepest layers", float(deep[row]), deep_limit, "", step),
+            Evidence(
+                "smallest common-mode fraction of any layer, in the first steps", _least_fraction(case), _throughout_limit(case), "", step
+            )
+            if is_throughout
+            else Evidence("common-mode fraction of the deepest layers", float(deep[row]), deep_limit, "", step),
             Evidence(f"common-mode fraction at {place}", float(kappa[last]), limit, "", step),
             Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
-            Evidence("growth of the common part along depth", float(common[row]), float(dependent[row]), "decades per layer", step),
+            Evidence("growth of the common part along depth", float(common[row]), None, "decades per layer", step),
+            Evidence("growth of what differs between inputs", float(dependent[row]), None, "decades per layer", step),
         ),
         cause=cause,
         fix=with_remedy(
@@ -208,6 +207,16 @@ def mean_shift(case: Case) -> Finding | None:
         ),
         source=_MEAN_SHIFT,
     )
+
+
+def _limits_shown(case: Case, row: int, from_start: bool) -> tuple[float | None, float | None]:
+    """What decided of the deepest layers' and of the last layer's common-mode fraction."""
+    if not from_start:
+        return case.limit(thresholds.SHIFTED_FRACTION), case.limit(thresholds.COMMON_MODE_FRACTION)
+    if not _shifts_from_the_start(case):
+        return None, None
+    early = None if _common_part_takes_over(case, row) else case.limit(thresholds.COMMON_EARLY_FRACTION)
+    return case.limit(thresholds.DEEP_EARLY_FRACTION), early
 
 
 def _shifts_from_the_start(case: Case) -> bool:
@@ -249,10 +258,18 @@ def _is_common_throughout(case: Case) -> bool:
     """Whether nearly all of every layer's signal is common in the first steps; in a run that does well, all but everything."""
     if case.last_layer is None or case.first_row is None or (case.is_normalised and not case.does_poorly):
         return False
-    limit = case.limit(thresholds.COMMON_THROUGHOUT if case.does_poorly else thresholds.COMMON_THROUGHOUT_WELL)
+    return _throughout_limit(case) <= _least_fraction(case) <= 1
+
+
+def _throughout_limit(case: Case) -> float:
+    return case.limit(thresholds.COMMON_THROUGHOUT if case.does_poorly else thresholds.COMMON_THROUGHOUT_WELL)
+
+
+def _least_fraction(case: Case) -> float:
+    """Smallest common-mode fraction of any layer in the first steps, of the first layer before the first update; infinite without any."""
     early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
     early[0] = np.fmin(early[0], case.kappa[case.first_row, case.profile[0]])  # later ones the first updates may have made so
-    return bool(limit <= np.fmin.reduce(early, initial=np.inf) <= 1)
+    return float(np.fmin.reduce(early, initial=np.inf))
 
 
 def _early_rows(case: Case) -> NDArray[np.int64]:

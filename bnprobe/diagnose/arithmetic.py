@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from bnprobe.analyse import robust, stability
-from bnprobe.analyse.layers import module_of, signals_before
+from bnprobe.analyse.layers import TRANSFORMING, module_of, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -78,13 +79,13 @@ def _overflow(case: Case) -> Finding | None:
     row = int(min([end.row, *faulty[:1]]))
     birth, step = _birth(case, row), case.step(row)
     layer = birth.layer if birth.layer is not None else case.last_layer
-    is_unseen = birth.signal != "loss" and _is_half_unseen(case)
+    is_own = birth.signal == "activations" and layer is not None and case.run.layers[layer].kind == "other"  # it computes unseen
+    is_unseen = (is_own or birth.signal == "activation gradients") and _is_half_unseen(case)
     if layer is None or not (types[layer] == _HALF or _receives_half(case, layer) or is_unseen):
         return None
     reach, overflown = _reach(case, row, birth), _overflown_weight(case, row)
     is_scaled = str(case.run["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
     is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
-    is_own = birth.signal == "activations" and case.run.layers[layer].kind == "other"  # a module of the script's own computes unseen
     is_squared = birth.signal == "input" and _largest_before(case, row, layer) > _HALF_ROOT
     if reach < case.limit(thresholds.NEAR_OVERFLOW) and overflown is None and not (is_scaled or is_inside or is_own or is_squared):
         return None
@@ -134,7 +135,7 @@ def _divided_to_zero(case: Case) -> Finding | None:
     scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (case.run["layer_dtype"] == _HALF)
     for layer in map(int, np.flatnonzero(scaled)):
         rows = case.measured_rows[np.isfinite(zeros[case.measured_rows, layer])]
-        alive = np.flatnonzero(zeros[rows, layer] < case.limit(thresholds.DEAD_LAYER_SHARE))
+        alive = np.flatnonzero(zeros[rows, layer] < thresholds.GONE_SHARE)
         gone = rows[int(alive[-1]) + 1 :] if alive.size else rows
         if gone.size < thresholds.DEAD_STEPS or zeros[rows[0], layer] >= thresholds.ALIVE_SHARE:
             continue
@@ -146,7 +147,7 @@ def _divided_to_zero(case: Case) -> Finding | None:
             confidence=0.6,
             layers=(case.name(layer),),
             step=step,
-            evidence=(Evidence("share of zeros in it", share, case.limit(thresholds.DEAD_LAYER_SHARE), "", case.step(int(gone[-1]))),),
+            evidence=(Evidence("share of zeros in it", share, thresholds.GONE_SHARE, "", case.step(int(gone[-1]))),),
             cause=f"What {case.place(layer)} receives in float16 was scaled to zero, from step {step} on: the sum or norm that it was "
             f"divided by most likely outgrew float16, which ends at 65504; {loss_fate(case)}.",
             fix="Compute sums and norms in float32, or in bfloat16.",
@@ -158,19 +159,17 @@ def _divided_to_zero(case: Case) -> Finding | None:
 def _divided_by_infinity(case: Case) -> Finding | None:
     """A float16 signal that is not finite, and right behind it one that is zero throughout: a finite number over an infinite one."""
     run, row = case.run, case.first_row
-    if row is None:
+    if row is None or not (run["layer_dtype"] == _HALF).any():
         return None
-    behind: dict[int, int] = {}
-    for layer, described in enumerate(run.layers):
-        outputs = [i for i in signals_before(run, layer) if run.layers[i].role == "output"]
-        if described.role == "output" and outputs:
-            behind[layer] = outputs[-1]
-    types, infinite, zeros = run["layer_dtype"], run["activation_nonfinite"][row], run["activation_zeros"][row]
-    found = [i for i, before in behind.items() if types[before] == _HALF and infinite[before] > 0 and zeros[i] == 1]
+    infinite, zeros = run["activation_nonfinite"][row], run["activation_zeros"][row]
+    spoilt = (run["layer_dtype"] == _HALF) & (infinite > 0)
+    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(run.layers) if layer.role == "output")
+    pairs = [(one[2], other[2]) for one, other in pairwise(outputs) if one[0] == other[0]]
+    # A layer that starts at zero gives zeros whatever it receives.
+    found = [(one, other) for one, other in pairs if spoilt[one] and zeros[other] == 1 and run.layers[other].kind not in TRANSFORMING]
     if not found:
         return None
-    layer = min(found, key=lambda i: run.layers[i].depth)
-    before, step = behind[layer], case.step(row)
+    (before, layer), step = found[0], case.step(row)
     return Finding(
         id="half-precision-overflow",
         severity=case.severity(),

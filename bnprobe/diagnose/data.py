@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.layers import inputs_in_order, is_joined, largest_model, signals_before
+from bnprobe.analyse.layers import inputs_in_order, is_joined, largest_model, module_of, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -103,4 +103,7 @@ def input_layer(case: Case) -> int | None:
     receives = next((i for _, i in own if case.run.layers[i].kind not in _RESHAPING), first)
     if not is_input or case.run.layers[receives].kind == "normalisation":
         return None
-    return receives if case.run.layers[receives].role == "input" else first
+    owners = {parameter.layer for parameter in case.run.parameters}
+    between = [module_of(case.run.layers[i].name) for _, i in own if case.run.layers[i].depth < case.run.layers[receives].depth]
+    is_first_to_weigh = case.run.layers[receives].role == "input" and owners.isdisjoint(between)
+    return receives if is_first_to_weigh else first

@@ -23,11 +23,11 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
     Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that does poorly or whose
-    loss was thrown up on its way, at any step, or in any run at a good part of all steps, or right before units fell silent for good. Looks like exploding activations; those grow
-    along depth before the first update. Looks like a gradient that explodes; that leaps while the updates are small. Looks like a fault of
-    the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may move small weights by many times their size:
-    weights that were started near zero are measured against their usual size, and single large updates lose no run unless they are larger
-    than the weights.
+    loss was thrown up on its way, at any step, or in any run at a good part of all steps, or right before units fell silent for good. Looks
+    like exploding activations; those grow along depth before the first update. Looks like a gradient that explodes; that leaps while the
+    updates are small. Looks like a fault of the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may
+    move small weights by many times their size: weights that were started near zero are measured against their usual size, and single
+    large updates lose no run unless they are larger than the weights.
     """
     ratio = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
     if not ratio.shape[1]:

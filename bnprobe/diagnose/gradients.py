@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
     move far less than the last, unless the run is stuck; or, in a run that does poorly, for one that falls as much from the last of
     many calls of one module to the first, as in a recurrent network written by hand. Looks like frozen parameters; those have no
     gradient at all. Looks like a learning rate that is too low; there the last layers do not move, either. An optimizer that rescales each
-    gradient hides the fall from the weights; where it trains so, nothing is reported.
+    gradient hides the fall from the weights; where it trains so, only a fall beyond all that sound networks have is reported.
     """
     if case.divergence is not None or case.first_row is None:
         return None
@@ -33,7 +34,10 @@ def vanishing_gradients(case: Case) -> Finding | None:
     if _last_layers_move(case):
         return found or _falls_through_time(case, case.first_row)
     # So deep a fall that no rate trains the first and the last layers together.
-    return found if found is not None and found.evidence[0].value >= case.limit(thresholds.VANISHED_OUTRIGHT_DECADES) else None
+    limit = case.limit(thresholds.VANISHED_OUTRIGHT_DECADES)
+    if found is None or not found.evidence[0].value >= limit:
+        return None
+    return replace(found, evidence=(replace(found.evidence[0], threshold=limit), *found.evidence[1:]))
 
 
 def _falls_along_depth(case: Case, first: int) -> Finding | None:
@@ -45,7 +49,8 @@ def _falls_along_depth(case: Case, first: int) -> Finding | None:
     limit = case.limit(thresholds.VANISHED_POORLY_DECADES) if case.does_poorly else case.limit(thresholds.VANISHED_DECADES)
     shown = sorted(spans, key=lambda span: span.decades)[(len(spans) - 1) // 2]
     starved = _starvation(case)
-    if not shown.decades >= limit or not (case.is_stuck or starved < case.limit(thresholds.STARVED_RATIO)):
+    is_outright = shown.decades >= case.limit(thresholds.VANISHED_OUTRIGHT_DECADES)
+    if not shown.decades >= limit or not (case.is_stuck or starved < case.limit(thresholds.STARVED_RATIO) or is_outright):
         return None
     since = next(span.step for span in spans if span.decades >= limit)
     kind = each(case.run.layers[shown.first].kind)

@@ -95,12 +95,16 @@ def loss_spike(case: Case) -> Finding | None:
 
 def _begins_anew(case: Case, row: int) -> bool:
     """Whether an optimizer takes its first step there, after others have worked, or batches are of another size from there on."""
+    if row + thresholds.CALM_LOSSES > case.run.steps:
+        return False
+    names = np.array([group.partition("[")[0] for group in case.run.groups])
     stepping = np.isfinite(case.run["learning_rate"])
-    if stepping.shape[1] and (stepping[row] & ~stepping[:row].any(axis=0)).any():
+    before, now = set(names[stepping[:row].any(axis=0)]), set(names[stepping[row]])
+    if before and now - before:
         return True
     sizes = case.run["batch_size"]
-    before, after = set(sizes[:row][-thresholds.CALM_STEPS :].tolist()), set(sizes[row:][: thresholds.CALM_STEPS].tolist())
-    return len(before) == len(after) == 1 and before != after and np.isfinite(sizes[row])
+    earlier, later = set(sizes[:row][-thresholds.CALM_STEPS :].tolist()), set(sizes[row:][: thresholds.CALM_STEPS].tolist())
+    return len(earlier) == len(later) == 1 and earlier != later and bool(np.isfinite(sizes[row]))
 
 
 class _Mover(NamedTuple):
@@ -128,7 +132,7 @@ def _large_update(case: Case, row: int) -> _Mover | None:
         return None
     usual = float(np.median(largest[rows[-1 - thresholds.CALM_STEPS : -1]]))
     last = int(rows[-1])
-    if not largest[last] > thresholds.MOVER_TIMES * usual:
+    if not largest[last] > thresholds.MOVER_TIMES * usual > 0:
         return None
     layer = module_of(case.name(int(np.argmax(np.where(np.isfinite(ratio[last]), ratio[last], -1.0)))))
     value = float(largest[last])

@@ -33,7 +33,7 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (case.does_poorly or is_on_its_way):
         return None
-    sizes = case.step_size[case.measured_rows]
+    sizes = updates.module_step_size(case.run)[case.measured_rows]
     moving = np.nanmean(sizes[:, np.isfinite(sizes).any(axis=0)], axis=0)
     if not moving.size:
         return None
@@ -66,7 +66,8 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     """
     run = case.run
     every = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
-    weights = [i for i in every if run.parameters[i].layer not in _layers_before_normalisation(case)] or every
+    spared_ones = _layers_before_normalisation(case)
+    weights = [i for i in every if run.parameters[i].layer not in spared_ones] or every
     rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:

@@ -106,7 +106,8 @@ SHIFTED_FRACTION = Limit(0.6, 0.4)
 #: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that does poorly less is asked for.
 VANISHED_DECADES = Limit(2.6, 1.0)
 VANISHED_POORLY_DECADES = Limit(2.25, 1.0)
-#: The same where the last layers hardly move, either: then it is the fall, not the rate. Measured: up to 3.6 where the rate was too low.
+#: The same where first and last layers move alike, or hardly at all: then it is the fall, whatever moves. Measured: up to 3.6 in sound
+#: trainings, and where the rate was too low.
 VANISHED_OUTRIGHT_DECADES = Limit(4.0, 3.0)
 #: Update ratio of the first layers against that of the last, below which the first do not train. Measured: 0.03 to 2 in sound trainings,
 #: 5e-6 to 8e-3 with vanishing gradients.
@@ -197,6 +198,8 @@ EVALUATING_STEPS = 2
 #: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
 #: which one value overflows lies within two decades of it.
 NEAR_OVERFLOW = Limit(1e-2, 0.0001)
+#: Share of zeros of a signal that is gone. Practice: rounding leaves some values.
+GONE_SHARE = 0.9
 #: Share of zeros below which a signal was alive at first, and by which it has to grow to be on its way to none. Practice.
 ALIVE_SHARE = 0.5
 MORE_ZEROS = 1e-2

@@ -125,7 +125,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
 CANDIDATE_CONFIDENCE = 0.3
 #: By how much limits are eased, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
 EASES = (0.0, 0.25, 0.5, 0.75, 1.0)
-HEALTHY_EASES = EASES[:-1]
+HEALTHY_EASES = EASES[1:-1]
 #: Candidates behind a healthy verdict, at most.
 NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}

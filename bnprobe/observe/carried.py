@@ -6,6 +6,7 @@ the script accumulates on purpose, over several backward calls of one step, the 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -25,6 +26,35 @@ class CarriedGradients(NamedTuple):
 
     parameters: list[int]
     norms: torch.Tensor | None
+
+
+class HandMoves:
+    """Weights that a script moves itself, without an optimizer: which have moved since the backward before.
+
+    Where none has, a backward is a further part of the same step. What is moved through ``.data`` leaves no trace: then nothing is known.
+    Weights are held weakly.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[weakref.ref[torch.Tensor], int]] = []
+
+    def look(self, parameters: Iterable[torch.Tensor]) -> None:
+        """A backward has run over these parameters."""
+        known = [parameter for parameter in parameters if parameter.requires_grad and not parameter.is_inference()]
+        self._seen = [(weakref.ref(parameter), parameter._version) for parameter in known]
+
+    def look_again(self) -> None:
+        """A backward has run at a step that is not measured."""
+        self.look(parameter for reference, _ in self._seen if (parameter := reference()) is not None)
+
+    def forget(self) -> None:
+        """Optimizers move the weights now."""
+        self._seen = []
+
+    def moved(self) -> list[torch.Tensor]:
+        """Those that have moved since the last look."""
+        present = [(reference(), version) for reference, version in self._seen]
+        return [parameter for parameter, version in present if parameter is not None and parameter._version > version]
 
 
 def find_carried(optimizers: Iterable[torch.optim.Optimizer]) -> CarriedGradients:

@@ -80,8 +80,11 @@ def half_results(losses: Any) -> int:
         if node in seen:
             continue
         seen.add(node)
-        # What autograd knows of a result, to check its gradient against; absent from nodes written in Python.
-        count += any(result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ()))
+        # What autograd knows of a result, to check its gradient against; absent from nodes written in Python. A weight that is only stored
+        # so is a leaf, and no result.
+        count += type(node).__name__ != "AccumulateGrad" and any(
+            result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ())
+        )
         pending += _sources(node)
     return count
 

@@ -26,7 +26,7 @@ from bnprobe.measure.norms import total_norm
 from bnprobe.observe.axes import Axes
 from bnprobe.observe.backward import BackwardTaps
 from bnprobe.observe.batch_statistics import BatchStatistics
-from bnprobe.observe.carried import find_carried, find_carried_of
+from bnprobe.observe.carried import HandMoves, find_carried, find_carried_of
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.curvature import CurvatureProbes
 from bnprobe.observe.delivery import Delivery
@@ -109,8 +109,7 @@ class Recorder:
         self._counts_backwards = False
         self._backwards_without_step = 0
         self._manual_update: UpdateMeasurement | None = None
-        self._manual_parameters: list[torch.nn.Parameter] = []
-        self._manual_versions: list[int] = []
+        self._hand_moves = HandMoves()
         self._seconds = self._closing_seconds = 0.0
         self._began = self._step_began = time.perf_counter()
         self._observer_total = 0.0
@@ -284,22 +283,14 @@ class Recorder:
         started = time.perf_counter()
         if not (step.micro_steps or self._counts_backwards):
             step.carried = find_carried(self._optimizers.constructed)
-        elif step.observed and self._has_moved_by_hand():
-            step.carried = find_carried_of(self._manual_parameters)
+        elif self._counts_backwards and step.observed and (moved := self._hand_moves.moved()):
+            step.carried = find_carried_of(moved)
         if self._schedule.is_snapshot(step.number):
             step.half_results = (step.half_results or 0) + half_results(tensors)
             if not step.squashed_twice:
                 found = squashes_twice(tensors)
                 step.squashed_twice = found if found is not None else step.squashed_twice
         self._seconds += time.perf_counter() - started
-
-    def _has_moved_by_hand(self) -> bool:
-        """Whether the script has moved weights since the last backward, so that this one is no further part of the same step.
-
-        What it moves through `.data` leaves no trace: then nothing is known.
-        """
-        pairs = zip(self._manual_parameters, self._manual_versions, strict=True)
-        return any(parameter._version > version for parameter, version in pairs)
 
     def _last_update(self) -> int:
         """The step whose update came last, or that is going on; -1 before the first update."""
@@ -347,7 +338,9 @@ class Recorder:
         if self._step.stepped and optimizer in self._step.stepped and torch._C._current_graph_task_id() == -1:
             self.settle()
         step = self._step
-        self._counts_backwards = False
+        if self._counts_backwards:
+            self._counts_backwards = False
+            self._hand_moves.forget()
         self._backwards_without_step = 0
         try:
             groups = self._groups.read(optimizer)
@@ -419,14 +412,14 @@ class Recorder:
     def _end_manual_step(self) -> None:
         """A backward ended a step of a program that updates its weights by hand."""
         step = self._step
-        self._manual_parameters = []
+        self._hand_moves.look_again()
         if step.observed:
             with self._faults.guard("weights that are updated by hand"), unwatched():
                 parameters = [parameter for root in self._census.trained_roots() for parameter in root.parameters()]
-                self._manual_parameters, self._manual_versions = parameters, [parameter._version for parameter in parameters]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._manual_update = self._meter.before(parameters, step.returned_gradients)
                 step.updates += (self._manual_update,)
+                self._hand_moves.look(parameters)
         self._line.no_update(step.number, "", "the script moves its weights without an optimizer")
         self._end_step(self)
 

@@ -108,7 +108,7 @@ class ClosedStep:
         updates = [self._next_update(update, vectors) for update in self.step.updates]
         gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
         evaluated = [float(next(vectors)[0]) for _ in self.step.evaluation_gaps]
-        carried = self._carried(vectors)
+        carried = self._carried(vectors, updates)
         self._arrive(vectors)
         row = self._own_row(carried)
         if evaluated:
@@ -146,13 +146,19 @@ class ClosedStep:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
         return row
 
-    def _carried(self, vectors: Iterator[Vector]) -> float | None:
-        """Return the norm of the gradients that were in place, over the parameters that were then updated."""
+    def _carried(self, vectors: Iterator[Vector], updates: list[_ArrivedUpdate]) -> float | None:
+        """Return the norm of the gradients that were in place, over the parameters that were then moved."""
         found = self.step.carried
         if found is None:
             return None
         lengths = next(vectors) if found.norms is not None else ()
-        updated = {id(parameter) for update in self.step.updates for parameter in update.parameters}
+        moved = (
+            parameter
+            for update in updates
+            for index, parameter in enumerate(update.parameters)
+            if update.moved is None or update.moved[index] != 0
+        )
+        updated = {id(parameter) for parameter in moved}
         return math.sqrt(sum(length**2 for key, length in zip(found.parameters, lengths, strict=True) if key in updated))
 
     def _add_batch_norms(self, row: dict[str, Any], axes: Axes, gaps: list[float]) -> None:
