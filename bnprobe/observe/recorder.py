@@ -283,7 +283,7 @@ class Recorder:
         started = time.perf_counter()
         if not (step.micro_steps or self._counts_backwards):
             step.carried = find_carried(self._optimizers.constructed)
-        elif self._counts_backwards and step.observed and (moved := self._hand_moves.moved()):
+        elif step.observed and not step.micro_steps and (moved := self._hand_moves.moved()):
             step.carried = find_carried_of(moved)
         if self._schedule.is_snapshot(step.number):
             step.half_results = (step.half_results or 0) + half_results(tensors)

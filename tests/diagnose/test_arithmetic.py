@@ -141,10 +141,27 @@ def test_float16_that_only_the_graph_of_the_loss_shows() -> None:
     made = calm_until(20)
     born = made.index("stage2.block2.relu1")
     made.activation.rms[20:, born:] = np.nan
+    made.layers[born]["layer_kind"] = "other"
     assert diagnose(made.run())[0].id == "numerical-fault"
     made.by_step["half_results"] = np.where(np.arange(30) == 0, 3, -1)
     found = diagnose(made.run())[0]
     assert (found.id, found.layers, found.step) == ("half-precision-overflow", ("stage2.block2.relu1",), 20)
+
+
+def test_bad_data_beside_a_float16_term_is_no_overflow() -> None:
+    made = calm_until(20)
+    made.layers[0] |= {"layer": "conv1:input", "layer_role": "input"}
+    made.activation.rms[20:] = np.nan
+    made.by_step["half_results"] = np.where(np.arange(30) == 0, 3, -1)
+    assert half_precision_overflow(case(made)) is None
+    assert numerical_fault(case(made)) is not None
+
+
+def test_a_float16_signal_half_of_which_is_zero_throughout() -> None:
+    made = residual_recording(steps=40)
+    made.layers[-1].update(layer="classifier:input", layer_role="input", layer_made_by="mul", layer_dtype="float16")
+    made.by_step["activation_zeros"] = np.full((40, len(made.layers)), 0.49)
+    assert [half_precision_overflow(case(made).eased(ease)) for ease in (0.0, 0.5, 1.0)] == [None] * 3
 
 
 def test_no_gradient_behind_a_loss_in_float16() -> None:

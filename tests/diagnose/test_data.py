@@ -87,9 +87,18 @@ def test_an_input_that_follows_the_layers_out_of_their_course_is_none() -> None:
 
 
 def test_what_the_first_weights_receive_counts_where_it_was_measured_apart() -> None:
-    made = with_input(20_000.0, role="output", kind="other")  # a sum over time, scaled before it is used
+    made = with_input(20_000.0, role="output", kind="other")
+    made.layers[0]["layer"] = "sum"  # over time, scaled before it is used
     assert found(made)
     made.layers[1] |= {"layer": "conv1:input", "layer_role": "input", "layer_kind": "convolution"}
     assert not found(made)
     made.activation.rms[:, 1] = 130.0
     assert found(made)
+
+
+def test_what_the_head_receives_from_layers_of_the_scripts_own_is_no_input() -> None:
+    made = with_input(1.0, role="input", kind="other")
+    made.layers[1] |= {"layer": "conv1", "layer_kind": "other"}
+    made.layers[2] |= {"layer": "head:input", "layer_role": "input", "layer_kind": "linear"}
+    made.activation.rms[:, 2] = 130.0
+    assert not found(made)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.gradients import exploding_gradients, vanishing_gradients
 from bnprobe.store.reader import read_run
@@ -24,8 +25,23 @@ class TestVanishingGradients:
 
     def test_even_updates_make_it_harmless(self) -> None:
         made = residual_recording(steps=30)
-        made.gradient.rms *= 10 ** (0.25 * (np.arange(len(made.layers)) - len(made.layers)))
+        fall = np.arange(len(made.layers)) - len(made.layers)
+        made.gradient.rms *= 10 ** (0.08 * fall)
         assert vanishing_gradients(case(made)) is None  # as Adam's are, whatever the gradient's size
+        made.gradient.rms *= 10 ** (0.17 * fall)
+        assert vanishing_gradients(case(made)) is not None  # beyond what any sound network has
+
+    def test_where_nothing_moves_only_a_fall_that_no_rate_makes_up_for_is_told(self) -> None:
+        made = residual_recording(steps=40)
+        made.loss = np.log(10) + 0.005 * np.random.default_rng(5).standard_normal(40)
+        made.update_norm[:] = 1e-7 * made.weight_norm
+        fall = np.arange(len(made.layers)) - len(made.layers)
+        made.gradient.rms *= 10 ** (0.08 * fall)
+        assert vanishing_gradients(case(made)) is None
+        made.gradient.rms *= 10 ** (0.17 * fall)
+        found = vanishing_gradients(case(made))
+        assert found is not None
+        assert found.evidence[0].threshold == thresholds.VANISHED_OUTRIGHT_DECADES
 
     def test_a_small_gradient_everywhere_is_none(self) -> None:
         made = residual_recording(steps=30)
@@ -84,7 +100,7 @@ class TestExplodingGradients:
 def test_where_nothing_moves_at_all_no_gradient_vanished() -> None:
     made = residual_recording(steps=40)
     made.loss = np.log(10) + 0.005 * np.random.default_rng(5).standard_normal(40)
-    made.gradient.rms *= 10 ** np.linspace(-8, 0, len(made.layers))
+    made.gradient.rms *= 10 ** np.linspace(-3.5, 0, len(made.layers))
     assert vanishing_gradients(case(made)) is not None
     made.update_norm[:] = 1e-6 * made.weight_norm
     assert vanishing_gradients(case(made)) is None

@@ -56,6 +56,11 @@ def test_gradients_that_are_gathered_by_hand_are_none_that_stay(compare: Compare
     assert not (compare("uncleared_by_hand gathered").run["carried_gradient_norm"] > 0).any()
 
 
+@pytest.mark.parametrize("program", ["gan_by_hand", "by_hand_first"])
+def test_what_is_moved_by_hand_in_turn_or_gathered_later_leaves_nothing(compare: Compare, program: str) -> None:
+    assert np.nanmax(compare(program).run["carried_gradient_norm"], initial=0.0) == 0.0
+
+
 def test_softmax_before_a_loss_that_applies_it(compare: Compare) -> None:
     assert compare("evidence squashed").run["squashed_twice"].tolist() == [1, 1, 1, -1, -1, 1]
     assert compare("evidence plain").run["squashed_twice"].tolist() == [0, 0, 0, -1, -1, 0]

@@ -47,6 +47,8 @@ def test_what_is_computed_in_float16_between_two_casts_is_seen() -> None:
     assert half_results((X.half() * 2).float().sum()) == 2  # the cast and the product
     assert half_results([X.sum(), (X.bfloat16() * 2).float().sum(), X.half().float().sum()]) == 1
     assert half_results(torch.zeros((), requires_grad=True)) == 0
+    stored = torch.nn.Parameter(torch.ones(3, dtype=torch.float16))
+    assert half_results((X @ stored.float()).sum()) == 0  # a weight that is stored so is computed with in float32
 
 
 def test_a_graph_that_is_shared_is_walked_once() -> None:
