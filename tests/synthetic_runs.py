@@ -390,6 +390,15 @@ def exploding_recording(steps: int = 18, blocks: int = 3, leaves_at: int = 8) ->
     return made
 
 
+def lost_recording(step: int) -> Recording:
+    """A healthy training that is lost from one step to the next."""
+    made = residual_recording(steps=30)
+    made.loss[step:] = np.nan
+    made.gradient.rms[step:] = np.nan
+    made.gradient_norm[step:] = np.nan
+    return made
+
+
 def healthy(path: Path) -> Path:
     """A deep residual network with batch norm that trains."""
     return residual_recording(norm=True).write(path)
