@@ -53,6 +53,10 @@ WITHOUT = {
     "hand_written_optimizer": "without an optimizer",
     "autograd_grad_sgd": "without an optimizer",
     "late_optimizer": "without an optimizer",
+    "uncleared_by_hand stays": "without an optimizer",
+    "uncleared_by_hand gathered": "without an optimizer",
+    "gan_by_hand": "without an optimizer",
+    "by_hand_first": "without an optimizer",
 }
 
 
