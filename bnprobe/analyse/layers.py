@@ -70,10 +70,11 @@ def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
     kind = max(weighted, key=lambda name: weighted[name])
     in_order = sorted(own, key=lambda pair: pair[1].depth)
     chosen = [i for i, layer in in_order if layer.kind == kind]
-    owners = {parameter.layer for parameter in run.parameters if _is_matrix(parameter.shape)}
+    owners = {parameter.layer for parameter in run.parameters if is_matrix(parameter.shape)}
     written = [i for i, layer in in_order if layer.kind == "other" and module_of(layer.name) in owners]
     return np.array(written if len(chosen) < _FEWEST_OF_A_KIND <= len(written) else chosen, dtype=np.int64)
 
 
-def _is_matrix(shape: str) -> bool:
+def is_matrix(shape: str) -> bool:
+    """Whether a parameter of that shape has more than one axis: a weight, and no bias or gain."""
     return len(re.findall("[0-9]+", shape)) > 1

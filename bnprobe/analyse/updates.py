@@ -34,22 +34,18 @@ def layer_step_size(run: Run) -> Array:
     the size at which a weight of that shape works. For (O, I, ...) that is sqrt(O / 3): entries uniform within 1 / sqrt(fan in), the
     default of torch's linear and convolution layers.
     """
-    moved, size = _layer_norm(run, run["update_norm"]), _layer_norm(run, run["weight_norm"])
-    usual = _layer_norm(run, np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]] * run.steps))
-    return _ratio(moved, np.fmax(size, usual))
+    by_module = module_step_size(run)
+    missing = np.full(run.steps, np.nan)
+    return np.array([by_module.get(module_of(layer.name), missing) for layer in run.layers]).T.reshape(run.steps, len(run.layers))
 
 
-def module_step_size(run: Run) -> Array:
-    """The same by module that owns parameters, (S, M): also where no signal of the module's own was measured, as of the model itself."""
-    owners: dict[str, list[int]] = {}
-    for index, parameter in enumerate(run.parameters):
-        owners.setdefault(parameter.layer, []).append(index)
-    usual = np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]] * run.steps)
-    sizes = [
-        _ratio(total_norm(run["update_norm"][:, own]), np.fmax(total_norm(run["weight_norm"][:, own]), total_norm(usual[:, own])))
-        for own in owners.values()
-    ]
-    return np.array(sizes).T if sizes else np.zeros((run.steps, 0))
+def module_step_size(run: Run) -> dict[str, Array]:
+    """The same by module that owns parameters, (S,) each: also where no signal of the module's own was measured, as of the model itself."""
+    usual = np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]])
+    return {
+        module: _ratio(total_norm(run["update_norm"][:, own]), np.fmax(total_norm(run["weight_norm"][:, own]), total_norm(usual[:, own])))
+        for module, own in _owned(run).items()
+    }
 
 
 def layer_gradient_norm(run: Run) -> Array:
@@ -66,14 +62,20 @@ def total_norm(values: NDArray[np.floating]) -> Array:
 
 
 def _layer_norm(run: Run, norms: NDArray[np.floating]) -> Array:
-    owned: dict[str, list[int]] = {}
-    for index, parameter in enumerate(run.parameters):
-        owned.setdefault(parameter.layer, []).append(index)
+    owned = _owned(run)
     result = np.full((run.steps, len(run.layers)), np.nan)
     for index, layer in enumerate(run.layers):
         if columns := owned.get(module_of(layer.name)):
             result[:, index] = total_norm(norms[:, columns])
     return result
+
+
+def _owned(run: Run) -> dict[str, list[int]]:
+    """Indices of the parameters of each module that has any."""
+    owned: dict[str, list[int]] = {}
+    for index, parameter in enumerate(run.parameters):
+        owned.setdefault(parameter.layer, []).append(index)
+    return owned
 
 
 def _initial_norm(shape: str) -> float:

@@ -229,7 +229,7 @@ def _in_one_step(case: Case, end: int) -> Finding | None:
     row = int(leaps[0])
     before = [departure for departure in case.activation_departures if departure.row <= row]
     moved = case.update_ratio[:row]
-    if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > case.limit(thresholds.LARGE_UPDATE_RATIO)):
+    if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > thresholds.LARGE_UPDATE_RATIO):
         return None
     parameters = case.run["parameter_gradient_norm"][row]
     worst = case.run.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import decay, updates
-from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.layers import is_matrix, module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -33,11 +33,11 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (case.does_poorly or is_on_its_way):
         return None
-    sizes = updates.module_step_size(case.run)[case.measured_rows]
-    moving = np.nanmean(sizes[:, np.isfinite(sizes).any(axis=0)], axis=0)
-    if not moving.size:
+    sizes = [size[case.measured_rows] for size in updates.module_step_size(case.run).values()]
+    moving = [float(np.nanmean(size)) for size in sizes if np.isfinite(size).any()]
+    if not moving:
         return None
-    distance = float(moving.max()) * case.run.steps
+    distance = max(moving) * case.run.steps
     if distance >= case.limit(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
@@ -65,7 +65,7 @@ def weight_decay_too_strong(case: Case) -> Finding | None:
     away: they count only where there are no others.
     """
     run = case.run
-    every = [i for i, parameter in enumerate(run.parameters) if "x" in parameter.shape or "," in parameter.shape]
+    every = [i for i, parameter in enumerate(run.parameters) if is_matrix(parameter.shape)]
     spared_ones = _layers_before_normalisation(case)
     weights = [i for i in every if run.parameters[i].layer not in spared_ones] or every
     rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)

@@ -14,8 +14,8 @@ class Limit(float):
     """A limit that can be eased: by how much says how near a recording comes to a cause that is not named.
 
     Attributes:
-        eased_to: what it comes to where it is eased altogether. Measured: about one sound training in ten is beyond it, so that causes
-            with limits of different kinds compare.
+        eased_to: what it comes to where it is eased altogether. Chosen so that few sound trainings are beyond it: 0 to 16 of 466, 65
+            where the learning rate is too high (docs/diagnosis.md, Margins).
 
     >>> Limit(3.5, 1.5).eased(0.5)
     2.5

@@ -142,7 +142,7 @@ def _is_dead(case: Case, layer: int) -> bool:
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
         seen = case.run["activation_dead"][case.measured_rows, layer]
         is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
-        return described.depth > 0 and (is_activation or bool(seen[0] < case.limit(thresholds.DEAD_SHARE)))
+        return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
     lowest = np.fmin.reduce(case.run["activation_min"][case.measured_rows, layer], initial=np.inf)
     is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
     return described.kind == "activation" or is_rectified
