@@ -311,11 +311,47 @@ int bnprobe_reduce(ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t positions, c
     return all - all == 0.0;
 }
 
-/* The whole of it in one call, for a signal that one thread reads. `table` holds 2 * samples * channels. */
+/* How torch's own kernels are spread over threads: GOMP_parallel of the OpenMP runtime that it has loaded. Threads of our own would have to
+ * share the processors with its threads, which spin for a while after every kernel. */
+typedef void (*Parallel)(void (*)(void *), void *, unsigned, unsigned);
+
+#define MOST_PARTS 64
+
+typedef struct {
+    const float *x;
+    int columns;
+    ptrdiff_t samples, channels, positions, sample_stride, inner_stride, parts, next;
+    double *mean, *m2;
+    double low_high_zeros[3 * MOST_PARTS];
+} Work;
+
+static void work_off(void *shared) {
+    Work *work = shared;
+    ptrdiff_t part;
+    while ((part = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED)) < work->parts)
+        (work->columns ? bnprobe_columns : bnprobe_rows)(work->x, work->samples * part / work->parts, work->samples * (part + 1) / work->parts,
+                                                         work->channels, work->positions, work->sample_stride, work->inner_stride, work->mean,
+                                                         work->m2, work->low_high_zeros + 3 * part);
+}
+
+/* The whole of it in one call. `parallel` may be NULL where there is one part or one thread; `table` holds 2 * samples * channels. */
 int bnprobe_moments(const float *x, int columns, ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t positions, ptrdiff_t sample_stride,
-                    ptrdiff_t inner_stride, int between_only, double *table, double *out) {
-    double *mean = table, *m2 = table + samples * channels;
-    (columns ? bnprobe_columns : bnprobe_rows)(x, 0, samples, channels, positions, sample_stride, inner_stride, mean, m2, out + 3 * channels);
-    out[3 * channels + 3] = 0.0;
-    return bnprobe_reduce(samples, channels, positions, mean, m2, between_only, out);
+                    ptrdiff_t inner_stride, int between_only, double *table, double *out, Parallel parallel, unsigned threads, ptrdiff_t parts) {
+    parts = parts < 1 ? 1 : parts > MOST_PARTS ? MOST_PARTS : parts;
+    parts = parts < samples ? parts : samples;
+    Work work = {x, columns, samples, channels, positions, sample_stride, inner_stride, parts, 0, table, table + samples * channels, {0}};
+    if (parallel && parts > 1)
+        parallel(work_off, &work, threads, 0);
+    else
+        work_off(&work);
+    double *summary = out + 3 * channels, *scalars = work.low_high_zeros;
+    memcpy(summary, scalars, 3 * sizeof(double));
+    for (ptrdiff_t part = 1; part < parts; part++) {
+        scalars += 3;
+        if (scalars[0] < summary[0]) summary[0] = scalars[0];
+        if (scalars[1] > summary[1]) summary[1] = scalars[1];
+        summary[2] += scalars[2];
+    }
+    summary[3] = 0.0;
+    return bnprobe_reduce(samples, channels, positions, work.mean, work.m2, between_only, out);
 }

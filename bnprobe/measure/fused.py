@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +21,8 @@ from numpy.typing import NDArray
 from bnprobe.measure.layout import Layout
 
 LIBRARY = Path(__file__).with_name("_fused.so")
-#: Below this size a second thread costs more than it saves.
-SPLIT_BYTES = 2**20
+#: What a thread reads at a time; a signal of less than two such parts, four times what torch itself would share out, is read by one.
+PART_BYTES = 2**18
 #: Figures laid out in one block, 256 KiB.
 BLOCK_FIGURES = 2**15
 #: Figures behind the channel vectors; see ``moments.Moments``.
@@ -98,21 +97,12 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], boo
     library = _library()
     result = _memory.cut(3 * how.channels + SUMMARY)
     table = _memory.scratch(2 * how.samples * how.channels)
-    parts = _split(how.samples, x.numel() * 4)
-    if len(parts) == 1:
-        finite = library.bnprobe_moments(x.data_ptr(), how.channels_last, *how[1:], table.ctypes.data, result.ctypes.data)
-        return result, bool(finite)
-    scalars = np.empty((len(parts), 3))
-    read = library.bnprobe_columns if how.channels_last else library.bnprobe_rows
-    mean, begin = table.ctypes.data, scalars.ctypes.data
-    m2 = mean + 8 * how.samples * how.channels
-
-    def run(index: int) -> None:
-        read(x.data_ptr(), *parts[index], *how[2:6], mean, m2, begin + 24 * index)
-
-    list(_threads(len(parts)).map(run, range(len(parts))))
-    finite = library.bnprobe_reduce(how.samples, how.channels, how.positions, mean, m2, how.between_only, result.ctypes.data)
-    result[-SUMMARY : -SUMMARY + 4] = scalars[:, 0].min(), scalars[:, 1].max(), scalars[:, 2].sum(), 0.0
+    parts = x.numel() * 4 // PART_BYTES
+    threads = torch.get_num_threads() if parts > 1 else 1
+    parallel = _parallel() if threads > 1 else None
+    finite = library.bnprobe_moments(
+        x.data_ptr(), how.channels_last, *how[1:], table.ctypes.data, result.ctypes.data, parallel, threads, parts
+    )
     return result, bool(finite)
 
 
@@ -145,17 +135,16 @@ class _Memory(threading.local):
 _memory = _Memory()
 
 
-def _split(samples: int, size: int) -> list[tuple[int, int]]:
-    if size < 2 * SPLIT_BYTES or samples < 2:
-        return [(0, samples)]
-    count = min(torch.get_num_threads(), samples, size // SPLIT_BYTES)
-    edges = [samples * index // count for index in range(count + 1)]
-    return list(pairwise(edges))
-
-
-@lru_cache(maxsize=1)
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="bnprobe")
+@cache
+def _parallel() -> int | None:
+    """Return the address of GOMP_parallel in the OpenMP runtime that torch's own kernels use (GNU's and LLVM's have it), None without."""
+    own = sorted(Path(torch.__file__).with_name("lib").glob("libtorch_cpu.*"))
+    for path in (*map(str, own), None):  # a library's symbols include those of what it was linked with; None: all that are public
+        try:
+            return ctypes.cast(ctypes.CDLL(path).GOMP_parallel, _pointer).value
+        except (OSError, AttributeError):
+            continue
+    return None
 
 
 @cache
@@ -164,9 +153,5 @@ def _library() -> Any:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError:
         return None
-    for function in (library.bnprobe_rows, library.bnprobe_columns):
-        function.argtypes = [_pointer, *[_size] * 6, *[_pointer] * 3]
-        function.restype = None
-    library.bnprobe_reduce.argtypes = [*[_size] * 3, _pointer, _pointer, _int, _pointer]
-    library.bnprobe_moments.argtypes = [_pointer, _int, *[_size] * 5, _int, _pointer, _pointer]
+    library.bnprobe_moments.argtypes = [_pointer, _int, *[_size] * 5, _int, *[_pointer] * 3, ctypes.c_uint, _size]
     return library

@@ -7,6 +7,7 @@ block; torch's kernel sums plainly in float32, where the error grows with the nu
 
 from __future__ import annotations
 
+import ctypes
 import math
 
 import numpy as np
@@ -333,3 +334,47 @@ def test_merging_a_batch_that_is_not_finite(path):
             float(torch.min(good.min(), bad[torch.isfinite(bad)].min())),
             float(torch.max(good.max(), bad[torch.isfinite(bad)].max())),
         )
+
+
+THREADED_SHAPES = [((37, 16, 32, 32), CHANNELS_FIRST), ((3, 700, 256), CHANNELS_LAST), ((2, 8, 512, 512), CHANNELS_FIRST)]
+
+
+@pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
+@pytest.mark.parametrize(("shape", "layout"), THREADED_SHAPES)
+def test_threads_share_a_signal_and_change_no_figure(shape, layout):
+    """Each (sample, channel) is summed by one thread alone, so nothing depends on how many there are."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).relu_()
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 7):
+            torch.set_num_threads(count)
+            found.append(moments(x, layout).packed)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(np.array_equal(one, found[0]) for one in found[1:])
+
+
+@pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
+@pytest.mark.parametrize("present", [0, 1, 3])
+def test_every_part_is_read_however_many_threads_there_are(present, monkeypatch):
+    """A runtime may give fewer threads than it was asked for; without one the caller reads alone."""
+    x = torch.randn((37, 16, 32, 32), generator=torch.Generator().manual_seed(0))
+    asked = []
+
+    @ctypes.CFUNCTYPE(None, ctypes.CFUNCTYPE(None, ctypes.c_void_p), ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+    def parallel(work, shared, threads, flags):
+        asked.append(threads)
+        for _ in range(present):
+            work(shared)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    whole = moments(x[:, :, :, :], CHANNELS_FIRST).packed
+    monkeypatch.setattr(fused, "_parallel", lambda: ctypes.cast(parallel, ctypes.c_void_p).value if present else None)
+    assert np.array_equal(moments(x, CHANNELS_FIRST).packed, whole)
+    assert asked == ([8] if present else [])
+
+
+@pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="this torch does without OpenMP")
+def test_the_threads_are_those_of_torch():
+    assert fused._parallel() is not None
