@@ -317,41 +317,56 @@ typedef void (*Parallel)(void (*)(void *), void *, unsigned, unsigned);
 
 #define MOST_PARTS 64
 
+/* To be counted up with every change of what fused.py calls. */
+int bnprobe_interface(void) { return 2; }
+
+/* How a signal is read; see fused.py. */
+typedef struct {
+    ptrdiff_t columns, samples, channels, positions, sample_stride, inner_stride, between_only, parts;
+} Plan;
+
 typedef struct {
     const float *x;
-    int columns;
-    ptrdiff_t samples, channels, positions, sample_stride, inner_stride, parts, next;
+    const Plan *plan;
+    ptrdiff_t next;
     double *mean, *m2;
     double low_high_zeros[3 * MOST_PARTS];
 } Work;
 
 static void work_off(void *shared) {
     Work *work = shared;
+    const Plan *plan = work->plan;
     ptrdiff_t part;
-    while ((part = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED)) < work->parts)
-        (work->columns ? bnprobe_columns : bnprobe_rows)(work->x, work->samples * part / work->parts, work->samples * (part + 1) / work->parts,
-                                                         work->channels, work->positions, work->sample_stride, work->inner_stride, work->mean,
+    while ((part = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED)) < plan->parts)
+        (plan->columns ? bnprobe_columns : bnprobe_rows)(work->x, plan->samples * part / plan->parts, plan->samples * (part + 1) / plan->parts,
+                                                         plan->channels, plan->positions, plan->sample_stride, plan->inner_stride, work->mean,
                                                          work->m2, work->low_high_zeros + 3 * part);
 }
 
-/* The whole of it in one call. `parallel` may be NULL where there is one part or one thread; `table` holds 2 * samples * channels. */
-int bnprobe_moments(const float *x, int columns, ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t positions, ptrdiff_t sample_stride,
-                    ptrdiff_t inner_stride, int between_only, double *table, double *out, Parallel parallel, unsigned threads, ptrdiff_t parts) {
-    parts = parts < 1 ? 1 : parts > MOST_PARTS ? MOST_PARTS : parts;
-    parts = parts < samples ? parts : samples;
-    Work work = {x, columns, samples, channels, positions, sample_stride, inner_stride, parts, 0, table, table + samples * channels, {0}};
-    if (parallel && parts > 1)
+/* The whole of it in one call; returns the largest magnitude, NaN where not all is finite. `table` holds 2 * samples * channels; `parallel`
+ * may be NULL. */
+double bnprobe_moments(const float *x, const Plan *plan, double *table, double *out, Parallel parallel, unsigned threads) {
+    ptrdiff_t samples = plan->samples, channels = plan->channels;
+    double *summary = out + 3 * channels;
+    Work work;
+    work.x = x;
+    work.plan = plan;
+    work.next = 0;
+    work.mean = table;
+    work.m2 = table + samples * channels;
+    if (parallel && threads > 1 && plan->parts > 1)
         parallel(work_off, &work, threads, 0);
     else
         work_off(&work);
-    double *summary = out + 3 * channels, *scalars = work.low_high_zeros;
+    const double *scalars = work.low_high_zeros;
     memcpy(summary, scalars, 3 * sizeof(double));
-    for (ptrdiff_t part = 1; part < parts; part++) {
+    for (ptrdiff_t part = 1; part < plan->parts; part++) {
         scalars += 3;
         if (scalars[0] < summary[0]) summary[0] = scalars[0];
         if (scalars[1] > summary[1]) summary[1] = scalars[1];
         summary[2] += scalars[2];
     }
     summary[3] = 0.0;
-    return bnprobe_reduce(samples, channels, positions, work.mean, work.m2, between_only, out);
+    if (!bnprobe_reduce(samples, channels, plan->positions, work.mean, work.m2, (int)plan->between_only, out)) return __builtin_nan("");
+    return -summary[0] > summary[1] ? -summary[0] : summary[1];
 }

@@ -12,7 +12,7 @@ import threading
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from bnprobe.measure.layout import Layout
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: What a thread reads at a time; a signal of less than two such parts, four times what torch itself would share out, is read by one.
 PART_BYTES = 2**18
+MOST_PARTS = 64
+#: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
+INTERFACE = 2
 #: Figures laid out in one block, 256 KiB.
 BLOCK_FIGURES = 2**15
 #: Figures behind the channel vectors; see ``moments.Moments``.
@@ -30,30 +33,36 @@ SUMMARY = 8
 
 _size = ctypes.c_ssize_t
 _pointer = ctypes.c_void_p
-_int = ctypes.c_int
 
 
-class Plan(NamedTuple):
-    """How to walk over a signal: which axis is which, and how far apart its parts lie."""
+class Plan(ctypes.Structure):
+    """How to walk over a signal: which axis is which, how far apart its parts lie, and how many parts threads may share.
 
-    channels_last: bool
-    samples: int
-    channels: int
-    positions: int
-    sample_stride: int
-    inner_stride: int
-    #: (N, C) without positions is read as one sample of N positions: all its variance is between samples.
-    between_only: bool
+    ``between_only``: (N, C) without positions is read as one sample of N positions; all its variance is between samples.
+    """
 
-    @property
-    def true_samples(self) -> int:
-        """N."""
-        return self.positions if self.between_only else self.samples
+    _fields_ = tuple(
+        (name, _size)
+        for name in ("channels_last", "samples", "channels", "positions", "sample_stride", "inner_stride", "between_only", "parts")
+    )
 
-    @property
-    def true_positions(self) -> int:
-        """P."""
-        return 1 if self.between_only else self.positions
+    def __init__(
+        self,
+        channels_last: bool,
+        samples: int,
+        channels: int,
+        positions: int,
+        sample_stride: int,
+        inner_stride: int,
+        between_only: bool = False,
+    ) -> None:
+        parts = min(samples, samples * channels * positions * 4 // PART_BYTES, MOST_PARTS)
+        super().__init__(channels_last, samples, channels, positions, sample_stride, inner_stride, between_only, max(parts, 1))
+        self.address = ctypes.addressof(self)
+        #: Length of the packed moments, and of the table that is needed on the way.
+        self.result_length, self.table_length = 3 * channels + SUMMARY, 2 * samples * channels
+        #: N and P of the signal as it is.
+        self.true_samples, self.true_positions = (positions, 1) if between_only else (samples, positions)
 
 
 @cache
@@ -66,10 +75,10 @@ def available() -> bool:
 def plan(shape: tuple[int, ...], strides: tuple[int, ...], layout: Layout) -> Plan | None:
     """Return how to read a float32 signal of this shape, or None where its memory has gaps that the compiled code cannot walk over."""
     if len(shape) == 1:
-        return Plan(True, 1, 1, shape[0], 0, strides[0], True)
+        return Plan(True, 1, 1, shape[0], 0, strides[0], between_only=True)
     if len(shape) == 2:
         samples, channels = shape
-        return Plan(True, 1, channels, samples, 0, strides[0], True) if strides[1] == 1 or channels == 1 else None
+        return Plan(True, 1, channels, samples, 0, strides[0], between_only=True) if strides[1] == 1 or channels == 1 else None
     channel, sample = layout.channel % len(shape), layout.sample
     inner = [axis for axis in range(len(shape)) if axis not in (channel, sample)]
     positions = int(np.prod([shape[axis] for axis in inner]))
@@ -78,13 +87,13 @@ def plan(shape: tuple[int, ...], strides: tuple[int, ...], layout: Layout) -> Pl
         return None
     step = strides[inner[-1]]
     if strides[channel] == 1 and shape[channel] > 1:
-        return Plan(True, shape[sample], shape[channel], positions, strides[sample], step, False)
+        return Plan(True, shape[sample], shape[channel], positions, strides[sample], step)
     if step == 1 or positions == 1:
-        return Plan(False, shape[sample], shape[channel], positions, strides[sample], strides[channel], False)
+        return Plan(False, shape[sample], shape[channel], positions, strides[sample], strides[channel])
     return None
 
 
-def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], bool]:
+def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], float]:
     """Measure a float32 signal on the CPU.
 
     Args:
@@ -92,18 +101,12 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], boo
         how: its plan.
 
     Returns:
-        The packed moments (see ``moments.Moments``) and whether everything is finite; the count of non-finite values is left 0.
+        The packed moments (see ``moments.Moments``) and the largest magnitude, NaN where not everything is finite; the count of non-finite
+        values is left 0.
     """
-    library = _library()
-    result = _memory.cut(3 * how.channels + SUMMARY)
-    table = _memory.scratch(2 * how.samples * how.channels)
-    parts = x.numel() * 4 // PART_BYTES
-    threads = torch.get_num_threads() if parts > 1 else 1
-    parallel = _parallel() if threads > 1 else None
-    finite = library.bnprobe_moments(
-        x.data_ptr(), how.channels_last, *how[1:], table.ctypes.data, result.ctypes.data, parallel, threads, parts
-    )
-    return result, bool(finite)
+    result, address = _memory.cut(how.result_length)
+    table = _memory.scratch(how.table_length)
+    return result, _library().bnprobe_moments(x.data_ptr(), how.address, table, address, _parallel(), torch.get_num_threads())
 
 
 class _Memory(threading.local):
@@ -114,22 +117,26 @@ class _Memory(threading.local):
     """
 
     def __init__(self) -> None:
-        self._block = np.empty(0)
+        self._block = self._table = np.empty(0)
         self._used = 0
-        self._table = np.empty(0)
+        self._begin = self._table_begin = 0
 
-    def cut(self, count: int) -> NDArray[np.float64]:
-        """Return an uninitialised vector; its block lives as long as any vector cut from it."""
-        if self._used + count > self._block.size:
-            self._block, self._used = np.empty(max(count, BLOCK_FIGURES)), 0
-        self._used += count
-        return self._block[self._used - count : self._used]
+    def cut(self, count: int) -> tuple[NDArray[np.float64], int]:
+        """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
+        end = self._used + count
+        if end > self._block.size:
+            self._block = np.empty(max(count, BLOCK_FIGURES))
+            self._begin, self._used, end = self._block.ctypes.data, 0, count
+        vector, address = self._block[self._used : end], self._begin + 8 * self._used
+        self._used = end
+        return vector, address
 
-    def scratch(self, count: int) -> NDArray[np.float64]:
-        """Return an uninitialised table, good until the next one is asked for."""
+    def scratch(self, count: int) -> int:
+        """Return the address of an uninitialised table, good until the next one is asked for."""
         if count > self._table.size:
             self._table = np.empty(count)
-        return self._table
+            self._table_begin = self._table.ctypes.data
+        return self._table_begin
 
 
 _memory = _Memory()
@@ -151,7 +158,10 @@ def _parallel() -> int | None:
 def _library() -> Any:
     try:
         library = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+        if library.bnprobe_interface() != INTERFACE:
+            return None
+    except (OSError, AttributeError):
         return None
-    library.bnprobe_moments.argtypes = [_pointer, _int, *[_size] * 5, _int, *[_pointer] * 3, ctypes.c_uint, _size]
+    library.bnprobe_moments.argtypes = [*[_pointer] * 5, ctypes.c_uint]
+    library.bnprobe_moments.restype = ctypes.c_double
     return library

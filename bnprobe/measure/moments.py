@@ -69,8 +69,8 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
     if x.dtype is torch.float32 and x.is_cpu and fused.available():
         how = fused.plan(tuple(x.shape), x.stride(), layout)
         if how is not None:
-            packed, finite = fused.packed_moments(x, how)
-            if finite and not _is_tiny(packed[-SUMMARY], packed[1 - SUMMARY]):
+            packed, size = fused.packed_moments(x, how)
+            if size >= TINY or size == 0.0:  # not NaN
                 return Moments(how.true_samples, how.true_positions, packed)
     with torch.no_grad():
         return _moments_by_torch(x.detach(), layout)
