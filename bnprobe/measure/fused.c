@@ -75,35 +75,6 @@ static void finish(Scalars *scalars, double *low_high_zeros) {
     low_high_zeros[2] = (double)scalars->all_zeros;
 }
 
-/* Takes extremes and zeros of values that lie together. */
-INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *restrict scalars) {
-    float low[LANES], high[LANES];
-    int32_t zeros[LANES];
-    ptrdiff_t whole = length - length % LANES, i;
-    for (int j = 0; j < LANES; j++) {
-        low[j] = scalars->low[j];
-        high[j] = scalars->high[j];
-        zeros[j] = scalars->zeros[j];
-    }
-    for (i = 0; i < whole; i += LANES)
-        for (int j = 0; j < LANES; j++) {
-            float value = x[i + j];
-            low[j] = value < low[j] ? value : low[j];
-            high[j] = value > high[j] ? value : high[j];
-            zeros[j] += value == 0.0f;
-        }
-    for (int j = 0; j < LANES; j++) {
-        scalars->low[j] = low[j];
-        scalars->high[j] = high[j];
-        scalars->zeros[j] = zeros[j];
-    }
-    for (; i < length; i++) {
-        if (x[i] < scalars->low[0]) scalars->low[0] = x[i];
-        if (x[i] > scalars->high[0]) scalars->high[0] = x[i];
-        scalars->zeros[0] += x[i] == 0.0f;
-    }
-}
-
 /* The sum of a vector's lanes, by halves. */
 INLINE float sum_lanes(Vector v) {
     Half halves[2];
@@ -115,17 +86,77 @@ INLINE float sum_lanes(Vector v) {
     return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-/* The mean of values that lie together and the sum of their squared deviations from it, by the corrected two-pass algorithm:
- * deviations from an approximate mean give the mean itself and the spread about it. */
-INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2) {
+/* Takes in extremes and zeros of LANES values that lie together. */
+INLINE void take_lanes(const float *restrict x, float *restrict low, float *restrict high, int32_t *restrict zeros) {
+    for (int j = 0; j < LANES; j++) {
+        float value = x[j];
+        low[j] = value < low[j] ? value : low[j];
+        high[j] = value > high[j] ? value : high[j];
+        zeros[j] += value == 0.0f;
+    }
+}
+
+INLINE void take_one(float value, Scalars *scalars) {
+    if (value < scalars->low[0]) scalars->low[0] = value;
+    if (value > scalars->high[0]) scalars->high[0] = value;
+    scalars->zeros[0] += value == 0.0f;
+}
+
+/* Takes in extremes and zeros of values that lie together. */
+INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *restrict scalars) {
+    float low[LANES], high[LANES];
+    int32_t zeros[LANES];
+    ptrdiff_t i;
+    memcpy(low, scalars->low, sizeof low);
+    memcpy(high, scalars->high, sizeof high);
+    memcpy(zeros, scalars->zeros, sizeof zeros);
+    for (i = 0; i + LANES <= length; i += LANES) take_lanes(x + i, low, high, zeros);
+    memcpy(scalars->low, low, sizeof low);
+    memcpy(scalars->high, high, sizeof high);
+    memcpy(scalars->zeros, zeros, sizeof zeros);
+    for (; i < length; i++) take_one(x[i], scalars);
+}
+
+/* Mean and squared deviations of values about an approximate mean of theirs. */
+INLINE void about_centre(float centre, Vector offsets, Vector spreads, const float *rest, ptrdiff_t length, double inverse, double *mean, double *m2) {
+    float offset = sum_lanes(offsets), spread = sum_lanes(spreads);
+    for (ptrdiff_t i = 0; i < length; i++) {
+        float deviation = rest[i] - centre;
+        offset += deviation;
+        spread += deviation * deviation;
+    }
+    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
+    *mean = (double)centre + (double)offset * inverse;
+    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
+}
+
+/* The mean of values that lie together and the sum of their squared deviations from it, by the corrected two-pass algorithm: deviations from
+ * an approximate mean give the mean itself and the spread about it. Extremes and zeros are taken in on the way, unless `scalars` is NULL. */
+INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2, Scalars *restrict scalars) {
     const Vector none = {0};
     Vector sums[4] = {none, none, none, none}, squares[4] = {none, none, none, none};
+    float low[LANES], high[LANES];
+    int32_t zeros[LANES];
+    if (scalars) {
+        memcpy(low, scalars->low, sizeof low);
+        memcpy(high, scalars->high, sizeof high);
+        memcpy(zeros, scalars->zeros, sizeof zeros);
+    }
     ptrdiff_t i;
-    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH)
+    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH) {
         for (int k = 0; k < 4; k++) {
-            __builtin_prefetch(x + i + k * WIDTH + BLOCK); /* the next block arrives while this one is worked on */
+            __builtin_prefetch(x + i + k * WIDTH + BLOCK); /* what comes later arrives while this is worked on */
             sums[k] += load(x + i + k * WIDTH);
         }
+        if (scalars)
+            for (int k = 0; k < 4 * WIDTH; k += LANES) take_lanes(x + i + k, low, high, zeros);
+    }
+    if (scalars) {
+        memcpy(scalars->low, low, sizeof low);
+        memcpy(scalars->high, high, sizeof high);
+        memcpy(scalars->zeros, zeros, sizeof zeros);
+        take_extremes(x + i, length - i, scalars);
+    }
     for (; i + WIDTH <= length; i += WIDTH) sums[0] += load(x + i);
     float total = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; i < length; i++) total += x[i];
@@ -143,16 +174,8 @@ INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inve
         sums[0] += deviation;
         squares[0] += deviation * deviation;
     }
-    float offset = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    float spread = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
-    for (; i < length; i++) {
-        float deviation = x[i] - centre;
-        offset += deviation;
-        spread += deviation * deviation;
-    }
-    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
-    *mean = (double)centre + (double)offset * inverse;
-    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
+    about_centre(centre, (sums[0] + sums[1]) + (sums[2] + sums[3]), (squares[0] + squares[1]) + (squares[2] + squares[3]), x + i, length - i,
+                 inverse, mean, m2);
 }
 
 /* A row longer than a block, block after block. */
@@ -161,8 +184,7 @@ INLINE void long_row(const float *restrict row, ptrdiff_t positions, double *mea
     for (ptrdiff_t begin = 0; begin < positions; begin += BLOCK) {
         ptrdiff_t length = positions - begin < BLOCK ? positions - begin : BLOCK;
         double mean_here, m2_here;
-        take_extremes(row + begin, length, scalars);
-        block_moments(row + begin, length, 1.0 / (double)length, &mean_here, &m2_here);
+        block_moments(row + begin, length, 1.0 / (double)length, &mean_here, &m2_here, scalars);
         /* Chan, Golub, LeVeque 1979 */
         double delta = mean_here - row_mean, weight = (double)length / (double)(begin + length);
         row_mean += delta * weight;
@@ -186,13 +208,15 @@ void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cha
         for (ptrdiff_t c = 0; c < channels; c += together) {
             ptrdiff_t end = c + together < channels ? c + together : channels;
             const float *row = sample + c * channel_stride;
+            double *mean_here = mean + n * channels + c, *m2_here = m2 + n * channels + c;
             if (positions > BLOCK) {
-                long_row(row, positions, mean + n * channels + c, m2 + n * channels + c, &scalars);
-                continue;
+                long_row(row, positions, mean_here, m2_here, &scalars);
+            } else if (positions > 2 * LANES || together == 1) {
+                for (ptrdiff_t i = c; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, &scalars);
+            } else { /* the extremes of many short rows at once */
+                take_extremes(row, (end - c) * positions, &scalars);
+                for (ptrdiff_t i = c; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, NULL);
             }
-            take_extremes(row, (end - c) * positions, &scalars);
-            for (ptrdiff_t i = c; i < end; i++, row += channel_stride)
-                block_moments(row, positions, inverse, mean + n * channels + i, m2 + n * channels + i);
         }
         empty_zeros(&scalars); /* before a 32-bit lane could overflow */
     }

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
 
 @torch.no_grad()
 def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
@@ -19,7 +21,7 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
-    present = [(index, _dense(tensor.detach())) for index, tensor in enumerate(tensors) if tensor is not None]
+    present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
     device = present[0][1].device
@@ -45,6 +47,9 @@ def total_norm(tensors: Sequence[torch.Tensor]) -> float:
 
 
 def _dense(tensor: torch.Tensor) -> torch.Tensor:
+    if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_complex():
+        return tensor
+    tensor = tensor.detach()
     if hasattr(tensor, "to_local"):
         tensor = tensor.to_local()
     if tensor.is_sparse:

@@ -144,6 +144,7 @@ class ForwardTaps:
         # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
         self._waiting: dict[Pass, _Waiting] = {}
         self._order = 0
+        self._last_pass: Pass | None = None
         self._modes: dict[Pass, list[int]] = {}
         self._time_first: set[tuple[int, int]] = set()
         # A sum of two signals was measured by nobody, but it has the shape of what was added.
@@ -283,11 +284,10 @@ class ForwardTaps:
         order = entry.hidden_forwards.pop(0) if in_backward else self._next_order()
         if not in_backward:
             self._on_forward()
-        root = self._census.root(module)
+        root, root_entry = self._census.model(module, entry)
         if entry.is_layer and self._census.has_parameters(root):
-            root_entry = self._census.get(root)
             root_entry.is_trained = True
-            self._observe_layer(module, entry, args, output, order, root_entry, root.training)
+            self._observe_layer(module, entry, args, output, order, self._pass_of(root_entry, root.training))
         if root is module:
             entry.forwards += 1  # its children's hooks have fired before
 
@@ -295,17 +295,15 @@ class ForwardTaps:
         self._order += 1
         return self._order
 
+    def _pass_of(self, root: ObservedModule, in_training: bool) -> Pass:
+        last = self._last_pass
+        if last is None or last.number != root.forwards or last.root is not root.reference or last.in_training != in_training:
+            last = self._last_pass = Pass(root.reference, root.forwards, in_training)
+        return last
+
     def _observe_layer(
-        self,
-        module: nn.Module,
-        entry: ObservedModule,
-        args: tuple[Any, ...],
-        output: Any,
-        order: int,
-        root: ObservedModule,
-        in_training: bool,
+        self, module: nn.Module, entry: ObservedModule, args: tuple[Any, ...], output: Any, order: int, forward: Pass
     ) -> None:
-        forward = Pass(root.reference, root.forwards, in_training)
         if entry.depends_on_mode:
             self._modes.setdefault(forward, [0, 0])[not module.training] += 1
         call = entry.count_call(forward.number)
@@ -467,6 +465,8 @@ def renumbered(taps: Iterable[Tap]) -> list[Tap]:
         found = calls.setdefault(tap.key.module, [])
         if (place := (tap.forward.number, tap.key.call)) not in found:
             found.append(place)
+    if all(len(found) == 1 and found[0][1] == 0 for found in calls.values()):
+        return taps  # each module called once, and counted so
     numbers = {module: {place: number for number, place in enumerate(sorted(found))} for module, found in calls.items()}
     return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
 

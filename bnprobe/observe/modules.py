@@ -84,7 +84,8 @@ class ObservedModule:
     hidden_forwards: list[int] = field(default_factory=list)
     _calls: int = 0
     _calls_of: int = -1
-    _root: tuple[int, weakref.ref[nn.Module]] | None = field(default=None, repr=False)
+    _root: tuple[int, ObservedModule] | None = field(default=None, repr=False)
+    _is_model: bool = False
 
     def count_call(self, forward: int) -> int:
         """Count a call in a forward of its model; return how many came before it there."""
@@ -235,18 +236,25 @@ class ModuleCensus:
 
     def root(self, module: nn.Module) -> nn.Module:
         """Return the model a module belongs to: the top of its tree."""
-        entry = self.get(module)
+        return self.model(module, self.get(module))[0]
+
+    def model(self, module: nn.Module, entry: ObservedModule) -> tuple[nn.Module, ObservedModule]:
+        """Return the model a module belongs to, and what is known of it; ``entry`` is what is known of the module."""
         if entry._root is not None and entry._root[0] == self._generation:
-            known = entry._root[1]()
+            known = entry._root[1].reference()
             if known is not None:
-                return known
+                return known, entry._root[1]
         root = next(reversed([module, *self._above(module)]))
-        entry._root = (self._generation, weakref.ref(root))
-        return root
+        entry._root = (self._generation, self.get(root))
+        if entry._root[0] != self._generation:  # looking at it has changed the tree
+            return self.model(module, entry)
+        return root, entry._root[1]
 
     def has_parameters(self, root: nn.Module) -> bool:
-        """Whether a model has anything to train; a loss module or a lone Flatten has not."""
-        return next(root.parameters(), None) is not None
+        """Whether a model has, or ever had, anything to train; a loss module or a lone Flatten has not."""
+        entry = self.get(root)
+        entry._is_model = entry._is_model or next(root.parameters(), None) is not None
+        return entry._is_model
 
     def name(self, module: nn.Module) -> str:
         """Return the dotted name of a module below its root, without the prefixes that wrappers add; "" for the root itself."""

@@ -58,7 +58,10 @@ class UpdateMeter:
         found = [parameter.grad if gradients is None else gradients.get(id(parameter)) for parameter in kept]
         measurement = UpdateMeasurement(kept, norms(found), norms(kept))
         measurement._turns = self._take_turns(kept)
-        measurement._before = [self._copy(kept[index]) for index in measurement._turns]
+        weights = [_local(kept[index]) for index in measurement._turns]
+        measurement._before = [self._buffer(id(kept[index]), weight) for index, weight in zip(measurement._turns, weights, strict=True)]
+        if weights:
+            torch._foreach_copy_(measurement._before, weights)
         return measurement
 
     @torch.no_grad()
@@ -109,20 +112,21 @@ class UpdateMeter:
             left -= sizes[index]
         return sorted(turns)
 
-    def _copy(self, parameter: torch.Tensor) -> torch.Tensor:
-        local = _local(parameter)
-        buffer = self._buffers.get(id(parameter))
+    def _buffer(self, key: int, local: torch.Tensor) -> torch.Tensor:
+        buffer = self._buffers.get(key)
         if buffer is None or buffer.shape != local.shape or buffer.dtype != local.dtype or buffer.device != local.device:
             held = sum(other.numel() * other.element_size() for other in self._buffers.values())
             if held + local.numel() * local.element_size() > COPY_LIMIT_BYTES:
                 self._buffers.clear()  # others had their turn before
             buffer = torch.empty_like(local)
-            self._buffers[id(parameter)] = buffer
-        return buffer.copy_(local)
+            self._buffers[key] = buffer
+        return buffer
 
 
 def _local(parameter: torch.Tensor) -> torch.Tensor:
     """Return the shard a rank holds, so that nothing has to be gathered."""
+    if type(parameter) in (torch.Tensor, torch.nn.Parameter):
+        return parameter
     detached = parameter.detach()
     return detached.to_local() if hasattr(detached, "to_local") else detached
 
