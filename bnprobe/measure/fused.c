@@ -14,8 +14,7 @@
 #define LANES 32
 #define BLOCK 2048 /* floats: 8 KiB, read three times, twice of them from the first-level cache */
 #define FIRST 16   /* positions whose mean is the shift */
-#define STRETCH 16 /* positions summed in single precision; fewer where they lie far apart, to stay in the first-level cache */
-#define TILE 32    /* channels whose accumulators stay in registers; as many as there are lanes */
+#define TILE 16    /* positions summed in single precision */
 #define STRIP 1024 /* channels whose shifts stay in the first-level cache */
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
@@ -223,21 +222,14 @@ void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cha
     finish(&scalars, low_high_zeros);
 }
 
-/* Some positions of some channels: adds the deviations from the shift, and their squares, to what is there. */
-INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahead, ptrdiff_t position_stride, const int width, const float *restrict shift,
-                     double *restrict sums, double *restrict squares, Scalars *restrict scalars) {
-    float sum[TILE] = {0}, square[TILE] = {0}, low[TILE], high[TILE];
-    int32_t zeros[TILE];
-    for (int c = 0; c < width; c++) {
-        low[c] = scalars->low[c];
-        high[c] = scalars->high[c];
-        zeros[c] = scalars->zeros[c];
-    }
-    for (ptrdiff_t p = 0; p < positions; p++) {
-        __builtin_prefetch(x + p * position_stride + ahead); /* the next stretch arrives while this one is worked on */
-        __builtin_prefetch(x + p * position_stride + ahead + TILE / 2);
+/* Some positions, TILE at most, of WIDTH channels: adds the deviations from the shift, and their squares, to what is there. */
+INLINE void add_positions(const float *restrict x, const int positions, ptrdiff_t stride, const int width, const float *restrict shift,
+                          double *restrict sums, double *restrict squares, float *restrict low, float *restrict high, int32_t *restrict zeros) {
+    float sum[WIDTH] = {0}, square[WIDTH] = {0};
+    for (int p = 0; p < positions; p++) {
+        __builtin_prefetch(x + (p + positions) * stride); /* the next positions arrive while these are worked on */
         for (int c = 0; c < width; c++) {
-            float value = x[p * position_stride + c], deviation = value - shift[c];
+            float value = x[p * stride + c], deviation = value - shift[c];
             sum[c] += deviation;
             square[c] += deviation * deviation;
             low[c] = value < low[c] ? value : low[c];
@@ -248,10 +240,24 @@ INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahe
     for (int c = 0; c < width; c++) {
         sums[c] += sum[c];
         squares[c] += square[c];
-        scalars->low[c] = low[c];
-        scalars->high[c] = high[c];
-        scalars->zeros[c] = zeros[c];
     }
+}
+
+/* The same for all channels, in the order in which they lie in memory. */
+INLINE void add_rows(const float *restrict x, const int positions, ptrdiff_t stride, ptrdiff_t channels, const float *restrict shift,
+                     double *restrict sums, double *restrict squares, Scalars *restrict scalars) {
+    float low[WIDTH], high[WIDTH];
+    int32_t zeros[WIDTH];
+    ptrdiff_t c;
+    memcpy(low, scalars->low, sizeof low);
+    memcpy(high, scalars->high, sizeof high);
+    memcpy(zeros, scalars->zeros, sizeof zeros);
+    for (c = 0; c + WIDTH <= channels; c += WIDTH) /* a width that the compiler knows keeps the accumulators in registers */
+        add_positions(x + c, positions, stride, WIDTH, shift + c, sums + c, squares + c, low, high, zeros);
+    if (c < channels) add_positions(x + c, positions, stride, (int)(channels - c), shift + c, sums + c, squares + c, low, high, zeros);
+    memcpy(scalars->low, low, sizeof low);
+    memcpy(scalars->high, high, sizeof high);
+    memcpy(scalars->zeros, zeros, sizeof zeros);
 }
 
 /* Some channels of one sample: sums of deviations from the mean of the first positions, and of their squares. That shift is a mean of the
@@ -259,23 +265,15 @@ INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahe
 INLINE void strip_moments(const float *restrict x, ptrdiff_t positions, ptrdiff_t position_stride, ptrdiff_t channels,
                           double *restrict mean, double *restrict m2, Scalars *restrict scalars) {
     float shift[STRIP] = {0};
-    ptrdiff_t first = positions < FIRST ? positions : FIRST;
-    for (ptrdiff_t p = 0; p < first; p++)
+    ptrdiff_t first = positions < FIRST ? positions : FIRST, p;
+    for (p = 0; p < first; p++)
         for (ptrdiff_t c = 0; c < channels; c++) shift[c] += x[p * position_stride + c];
     for (ptrdiff_t c = 0; c < channels; c++) {
         shift[c] /= (float)first;
         mean[c] = m2[c] = 0.0;
     }
-    /* Memory is read from end to end: all channels of a few positions, then the next few. */
-    ptrdiff_t most = position_stride <= 256 ? STRETCH : position_stride <= 512 ? STRETCH / 2 : STRETCH / 4, ahead = most * position_stride;
-    for (ptrdiff_t begin = 0; begin < positions; begin += most) {
-        ptrdiff_t length = begin + most < positions ? most : positions - begin, c = 0;
-        const float *stretch = x + begin * position_stride;
-        for (; c + TILE <= channels; c += TILE) /* a width that the compiler knows keeps the accumulators in registers */
-            add_tile(stretch + c, length, ahead, position_stride, TILE, shift + c, mean + c, m2 + c, scalars);
-        if (c < channels)
-            add_tile(stretch + c, length, ahead, position_stride, (int)(channels - c), shift + c, mean + c, m2 + c, scalars);
-    }
+    for (p = 0; p + TILE <= positions; p += TILE) add_rows(x + p * position_stride, TILE, position_stride, channels, shift, mean, m2, scalars);
+    for (; p < positions; p++) add_rows(x + p * position_stride, 1, position_stride, channels, shift, mean, m2, scalars);
     double inverse = 1.0 / (double)positions;
     for (ptrdiff_t c = 0; c < channels; c++) {
         double offset = mean[c] * inverse, spread = m2[c] - mean[c] * offset;

@@ -7,6 +7,7 @@ reads of the signal instead of one.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 from functools import cache, lru_cache
@@ -23,6 +24,7 @@ from bnprobe.measure.layout import Layout
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: What a thread reads at a time; a signal of less than two such parts, four times what torch itself would share out, is read by one.
 PART_BYTES = 2**18
+#: As in fused.c; a power of two.
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
 INTERFACE = 2
@@ -38,7 +40,8 @@ _pointer = ctypes.c_void_p
 class Plan(ctypes.Structure):
     """How to walk over a signal: which axis is which, how far apart its parts lie, and how many parts threads may share.
 
-    ``between_only``: (N, C) without positions is read as one sample of N positions; all its variance is between samples.
+    ``between_only``: (N, C) without positions is read as one sample of N positions, or a few of equal size that threads may share; all its
+    variance is between samples.
     """
 
     _fields_ = tuple(
@@ -62,7 +65,7 @@ class Plan(ctypes.Structure):
         #: Length of the packed moments, and of the table that is needed on the way.
         self.result_length, self.table_length = 3 * channels + SUMMARY, 2 * samples * channels
         #: N and P of the signal as it is.
-        self.true_samples, self.true_positions = (positions, 1) if between_only else (samples, positions)
+        self.true_samples, self.true_positions = (samples * positions, 1) if between_only else (samples, positions)
 
 
 @cache
@@ -78,7 +81,11 @@ def plan(shape: tuple[int, ...], strides: tuple[int, ...], layout: Layout) -> Pl
         return Plan(True, 1, 1, shape[0], 0, strides[0], between_only=True)
     if len(shape) == 2:
         samples, channels = shape
-        return Plan(True, 1, channels, samples, 0, strides[0], between_only=True) if strides[1] == 1 or channels == 1 else None
+        if strides[1] != 1 and channels != 1:
+            return None
+        most = MOST_PARTS if samples * channels * 4 >= 2 * PART_BYTES else 1
+        runs = math.gcd(samples, most)
+        return Plan(True, runs, channels, samples // runs, samples // runs * strides[0], strides[0], between_only=True)
     channel, sample = layout.channel % len(shape), layout.sample
     inner = [axis for axis in range(len(shape)) if axis not in (channel, sample)]
     positions = int(np.prod([shape[axis] for axis in inner]))

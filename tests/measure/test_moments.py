@@ -336,7 +336,12 @@ def test_merging_a_batch_that_is_not_finite(path):
         )
 
 
-THREADED_SHAPES = [((37, 16, 32, 32), CHANNELS_FIRST), ((3, 700, 256), CHANNELS_LAST), ((2, 8, 512, 512), CHANNELS_FIRST)]
+THREADED_SHAPES = [
+    ((37, 16, 32, 32), CHANNELS_FIRST),
+    ((2, 8, 512, 512), CHANNELS_FIRST),
+    ((3, 700, 256), CHANNELS_LAST),
+    ((4096, 300), CHANNELS_FIRST),
+]
 
 
 @pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
@@ -353,6 +358,14 @@ def test_threads_share_a_signal_and_change_no_figure(shape, layout):
     finally:
         torch.set_num_threads(threads)
     assert all(np.array_equal(one, found[0]) for one in found[1:])
+
+
+@pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
+@pytest.mark.parametrize("samples", [4096, 4095, 129])
+@pytest.mark.parametrize("ratio", [0.0, 1e4])
+def test_many_samples_without_positions(samples, ratio):
+    """They are read as a few samples of many positions, and all of their variance is between them all the same."""
+    agree(signal((samples, 1100), ratio), CHANNELS_FIRST)
 
 
 @pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
