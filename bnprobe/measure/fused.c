@@ -1,4 +1,4 @@
-/* Moments of a float32 signal in one read of its memory.
+/* Moments of a float32 signal, and norms of many float32 tensors, in one read of their memory.
  *
  * Every figure of measure/moments.py (mean, two-pass variance, extremes, zeros; per sample and channel) is formed while a block of the
  * signal is in the first-level cache: reading the memory is what a recorder on a CPU pays for, and it is paid once. Lanes are written
@@ -340,7 +340,7 @@ typedef void (*Parallel)(void (*)(void *), void *, unsigned, unsigned);
 #define MOST_PARTS 64
 
 /* To be counted up with every change of what fused.py calls. */
-int bnprobe_interface(void) { return 2; }
+int bnprobe_interface(void) { return 3; }
 
 /* How a signal is read; see fused.py. */
 typedef struct {
@@ -391,4 +391,57 @@ double bnprobe_moments(const float *x, const Plan *plan, double *table, double *
     summary[3] = 0.0;
     if (!bnprobe_reduce(samples, channels, plan->positions, work.mean, work.m2, (int)plan->between_only, out)) return __builtin_nan("");
     return -summary[0] > summary[1] ? -summary[0] : summary[1];
+}
+
+#define CHUNK 65536 /* values whose squares one thread adds up at a time */
+
+/* Many tensors, what is subtracted from each, or NULL, and the sums of squares by chunk. */
+typedef struct {
+    const float *const *x, *const *minus;
+    const ptrdiff_t *length;
+    ptrdiff_t chunks, next;
+    double *sums;
+} Norms;
+
+FOR_EVERY_CPU
+double bnprobe_squares(const float *restrict x, const float *restrict minus, ptrdiff_t length) {
+    double sums[LANES] = {0}, sum = 0.0;
+    ptrdiff_t i;
+    for (i = 0; i + LANES <= length; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            double value = minus ? x[i + j] - minus[i + j] : x[i + j];
+            sums[j] += value * value;
+        }
+    for (; i < length; i++) {
+        double value = minus ? x[i] - minus[i] : x[i];
+        sum += value * value;
+    }
+    for (int j = 0; j < LANES; j++) sum += sums[j];
+    return sum;
+}
+
+static void add_chunks(void *shared) {
+    Norms *norms = shared;
+    ptrdiff_t chunk, first = 0, tensor = 0; /* the first chunk of this tensor; both only grow */
+    while ((chunk = __atomic_fetch_add(&norms->next, 1, __ATOMIC_RELAXED)) < norms->chunks) {
+        for (; chunk - first >= (norms->length[tensor] + CHUNK - 1) / CHUNK; tensor++) first += (norms->length[tensor] + CHUNK - 1) / CHUNK;
+        ptrdiff_t begin = (chunk - first) * CHUNK, left = norms->length[tensor] - begin;
+        const float *minus = norms->minus ? norms->minus[tensor] + begin : NULL;
+        norms->sums[chunk] = bnprobe_squares(norms->x[tensor] + begin, minus, left < CHUNK ? left : CHUNK);
+    }
+}
+
+/* Sums of squares of `count` tensors, or of their differences. `sums` holds as many numbers as there are chunks; `parallel` may be NULL. */
+void bnprobe_norms(const float *const *x, const float *const *minus, const ptrdiff_t *length, ptrdiff_t count, double *sums, double *out,
+                   Parallel parallel, unsigned threads) {
+    Norms norms = {x, minus, length, 0, 0, sums};
+    for (ptrdiff_t tensor = 0; tensor < count; tensor++) norms.chunks += (length[tensor] + CHUNK - 1) / CHUNK;
+    if (parallel && threads > 1)
+        parallel(add_chunks, &norms, threads, 0);
+    else
+        add_chunks(&norms);
+    for (ptrdiff_t tensor = 0; tensor < count; tensor++) {
+        out[tensor] = 0.0;
+        for (ptrdiff_t chunk = (length[tensor] + CHUNK - 1) / CHUNK; chunk; chunk--) out[tensor] += *sums++;
+    }
 }

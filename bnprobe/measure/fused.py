@@ -1,7 +1,7 @@
-"""The compiled moments of fused.c, where this installation has them.
+"""The compiled moments and norms of fused.c, where this installation has them.
 
-They are built when bnprobe is installed and a C compiler is at hand; without them moments.py computes the same figures with torch, in four
-reads of the signal instead of one.
+They are built when bnprobe is installed and a C compiler is at hand; without them moments.py and norms.py compute the same figures with
+torch, moments in four reads of the signal instead of one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ctypes
 import math
 import os
 import threading
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,9 @@ PART_BYTES = 2**18
 #: As in fused.c; a power of two.
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
-INTERFACE = 2
+INTERFACE = 3
+#: As in fused.c: values whose squares one thread adds up at a time.
+CHUNK = 2**16
 #: Figures laid out in one block, 256 KiB.
 BLOCK_FIGURES = 2**15
 #: Figures behind the channel vectors; see ``moments.Moments``.
@@ -116,6 +119,37 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], flo
     return result, _library().bnprobe_moments(x.data_ptr(), how.address, table, address, _parallel(), torch.get_num_threads())
 
 
+def lengths(tensors: Sequence[torch.Tensor], minus: Sequence[torch.Tensor] | None = None) -> NDArray[np.float64]:
+    """Return (k,) Euclidean norms of tensors that ``is_walkable``, or of their differences from others of the same shapes, in float64."""
+    count = len(tensors)
+    sizes = [tensor.numel() for tensor in tensors]
+    table = np.empty(2 * count + sum(sizes) // CHUNK)  # sums of squares, then those of each chunk
+    begin = table.ctypes.data
+    _library().bnprobe_norms(
+        (_pointer * count)(*[tensor.data_ptr() for tensor in tensors]),
+        (_pointer * count)(*[tensor.data_ptr() for tensor in minus]) if minus is not None else None,
+        (_size * count)(*sizes),
+        count,
+        begin + 8 * count,
+        begin,
+        _parallel() if sum(sizes) * 4 >= 2 * PART_BYTES else None,
+        torch.get_num_threads(),
+    )
+    return np.sqrt(table[:count])
+
+
+def is_walkable(tensor: torch.Tensor) -> bool:
+    """Whether ``lengths`` can read a tensor: float32 numbers on the CPU that lie side by side."""
+    return (
+        (type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter)
+        and tensor.dtype is torch.float32
+        and tensor.layout is torch.strided
+        and tensor.is_cpu
+        and tensor.is_contiguous()
+        and not tensor.is_neg()
+    )
+
+
 class _Memory(threading.local):
     """Results and working tables in blocks of their own.
 
@@ -171,4 +205,6 @@ def _library() -> Any:
         return None
     library.bnprobe_moments.argtypes = [*[_pointer] * 5, ctypes.c_uint]
     library.bnprobe_moments.restype = ctypes.c_double
+    library.bnprobe_norms.argtypes = [*[_pointer] * 3, _size, *[_pointer] * 3, ctypes.c_uint]
+    library.bnprobe_norms.restype = None
     return library

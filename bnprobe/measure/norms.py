@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+
+from bnprobe.measure import fused
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -21,6 +25,8 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
+    if fused.available() and all(tensor is None or fused.is_walkable(tensor) for tensor in tensors):
+        return _scattered([tensor is not None for tensor in tensors], fused.lengths([tensor for tensor in tensors if tensor is not None]))
     present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
@@ -36,6 +42,28 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
         target = torch.tensor([present[position][0] for position in positions], device=device)
         result[target] = torch.stack(lengths).to(device=device, dtype=torch.float32)
     return result
+
+
+@torch.no_grad()
+def distances(olds: Sequence[torch.Tensor | None], news: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """Return ||new - old||_2 of every pair, as ``norms`` does, NaN where both are None.
+
+    Args:
+        olds: tensors of the shapes, dtypes and devices of the new ones; they may be left holding the differences.
+        news: None where the old one is.
+    """
+    befores, afters = [old for old in olds if old is not None], [new for new in news if new is not None]
+    if fused.available() and all(map(fused.is_walkable, befores)) and all(map(fused.is_walkable, afters)):
+        return _scattered([old is not None for old in olds], fused.lengths(afters, befores))
+    if befores:
+        torch._foreach_sub_(befores, afters)
+    return norms(olds)
+
+
+def _scattered(is_present: list[bool], values: np.ndarray[Any, np.dtype[np.float64]]) -> torch.Tensor:
+    result = np.full(len(is_present), np.nan, dtype=np.float32)
+    result[is_present] = values
+    return torch.from_numpy(result)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bnprobe.measure.kernels import kernel_common_mode
-from bnprobe.measure.norms import norms
+from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
 from bnprobe.observe.privacy import holds_numbers, plain
 
@@ -73,15 +73,13 @@ class UpdateMeter:
             kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
             rows: whether the rows of each weight are compared.
         """
-        steps: list[torch.Tensor | None] = [None] * len(measurement.parameters)
-        local = [_local(measurement.parameters[index]) for index in measurement._turns]
-        pairs = zip(measurement._turns, measurement._before, local, strict=True)
-        same = [(index, old, new) for index, old, new in pairs if old.shape == new.shape and old.dtype == new.dtype]
-        if same:
-            torch._foreach_sub_([old for _, old, _ in same], [new for _, _, new in same])
-            for index, step, _ in same:
-                steps[index] = step
-        measurement.update = norms(steps).to(measurement.weight.device)
+        olds: list[torch.Tensor | None] = [None] * len(measurement.parameters)
+        news = list(olds)
+        for index, old in zip(measurement._turns, measurement._before, strict=True):
+            new = _local(measurement.parameters[index])
+            if old.shape == new.shape and old.dtype == new.dtype:
+                olds[index], news[index] = old, new
+        measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
         found = [_local(parameter) if id(parameter) in kernels else None for parameter in measurement.parameters]
         if any(kernel is not None for kernel in found):

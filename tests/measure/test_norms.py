@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bnprobe.measure.norms import norms, total_norm
+from bnprobe.measure import fused
+from bnprobe.measure.norms import distances, norms, total_norm
 
 EPS = 2.0**-24
 #: Plain float32 sums of squares, a few thousand terms in vector lanes.
@@ -36,6 +37,39 @@ def test_one_tensor(shape, dtype):
     found = norms([tensor])
     assert found.dtype == torch.float32
     assert float(found[0]) == pytest.approx(right(tensor), rel=ROUNDINGS * EPS, abs=0)
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def path(request, monkeypatch):
+    """Measure by the compiled loop, where there is one, and by torch."""
+    if request.param == "compiled" and not fused.available():
+        pytest.skip("built without a C compiler")
+    if request.param == "torch":
+        monkeypatch.setattr(fused, "available", lambda: False)
+
+
+SIZES = [[], [1], [fused.CHUNK], [fused.CHUNK + 1, 0, 3, 3 * fused.CHUNK - 1, 5, 0], [200_003] * 3]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_many_tensors(path, sizes, threads, monkeypatch):
+    rng = np.random.default_rng(2)
+    olds, steps = ([torch.from_numpy(rng.normal(size=size)).float() for size in sizes] for _ in range(2))
+    news = [old + 1e-3 * step for old, step in zip(olds, steps, strict=True)]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    lengths = [right(new) for new in news]
+    moved = [right(new.double() - old.double()) for old, new in zip(olds, news, strict=True)]
+    assert norms([None, *news]).tolist()[1:] == pytest.approx(lengths, rel=ROUNDINGS * EPS)
+    # A difference of near float32 numbers is exact.
+    assert distances([*olds, None], [*news, None]).tolist()[:-1] == pytest.approx(moved, rel=ROUNDINGS * EPS)
+
+
+@pytest.mark.parametrize("value", [1e-30, 1e30])
+def test_the_compiled_norm_neither_overflows_nor_vanishes(value):
+    if not fused.available():
+        pytest.skip("built without a C compiler")
+    assert float(norms([torch.full((4,), value)])[0]) == pytest.approx(2 * value, rel=1e-6)
 
 
 def test_mixed_kinds_keep_their_places():
