@@ -14,7 +14,8 @@
 #define LANES 32
 #define BLOCK 2048 /* floats: 8 KiB, read three times, twice of them from the first-level cache */
 #define FIRST 16   /* positions whose mean is the shift */
-#define TILE 16    /* positions summed in single precision */
+#define STRETCH 16 /* positions summed in single precision; fewer where they lie far apart, to stay in the first-level cache */
+#define TILE 32    /* channels whose accumulators stay in registers; as many as there are lanes */
 #define STRIP 1024 /* channels whose shifts stay in the first-level cache */
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
@@ -222,14 +223,21 @@ void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cha
     finish(&scalars, low_high_zeros);
 }
 
-/* Some positions, TILE at most, of WIDTH channels: adds the deviations from the shift, and their squares, to what is there. */
-INLINE void add_positions(const float *restrict x, const int positions, ptrdiff_t stride, const int width, const float *restrict shift,
-                          double *restrict sums, double *restrict squares, float *restrict low, float *restrict high, int32_t *restrict zeros) {
-    float sum[WIDTH] = {0}, square[WIDTH] = {0};
-    for (int p = 0; p < positions; p++) {
-        __builtin_prefetch(x + (p + positions) * stride); /* the next positions arrive while these are worked on */
+/* Some positions of some channels: adds the deviations from the shift, and their squares, to what is there. */
+INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahead, ptrdiff_t position_stride, const int width, const float *restrict shift,
+                     double *restrict sums, double *restrict squares, Scalars *restrict scalars) {
+    float sum[TILE] = {0}, square[TILE] = {0}, low[TILE], high[TILE];
+    int32_t zeros[TILE];
+    for (int c = 0; c < width; c++) {
+        low[c] = scalars->low[c];
+        high[c] = scalars->high[c];
+        zeros[c] = scalars->zeros[c];
+    }
+    for (ptrdiff_t p = 0; p < positions; p++) {
+        __builtin_prefetch(x + p * position_stride + ahead); /* the next stretch arrives while this one is worked on */
+        __builtin_prefetch(x + p * position_stride + ahead + TILE / 2);
         for (int c = 0; c < width; c++) {
-            float value = x[p * stride + c], deviation = value - shift[c];
+            float value = x[p * position_stride + c], deviation = value - shift[c];
             sum[c] += deviation;
             square[c] += deviation * deviation;
             low[c] = value < low[c] ? value : low[c];
@@ -240,24 +248,10 @@ INLINE void add_positions(const float *restrict x, const int positions, ptrdiff_
     for (int c = 0; c < width; c++) {
         sums[c] += sum[c];
         squares[c] += square[c];
+        scalars->low[c] = low[c];
+        scalars->high[c] = high[c];
+        scalars->zeros[c] = zeros[c];
     }
-}
-
-/* The same for all channels, in the order in which they lie in memory. */
-INLINE void add_rows(const float *restrict x, const int positions, ptrdiff_t stride, ptrdiff_t channels, const float *restrict shift,
-                     double *restrict sums, double *restrict squares, Scalars *restrict scalars) {
-    float low[WIDTH], high[WIDTH];
-    int32_t zeros[WIDTH];
-    ptrdiff_t c;
-    memcpy(low, scalars->low, sizeof low);
-    memcpy(high, scalars->high, sizeof high);
-    memcpy(zeros, scalars->zeros, sizeof zeros);
-    for (c = 0; c + WIDTH <= channels; c += WIDTH) /* a width that the compiler knows keeps the accumulators in registers */
-        add_positions(x + c, positions, stride, WIDTH, shift + c, sums + c, squares + c, low, high, zeros);
-    if (c < channels) add_positions(x + c, positions, stride, (int)(channels - c), shift + c, sums + c, squares + c, low, high, zeros);
-    memcpy(scalars->low, low, sizeof low);
-    memcpy(scalars->high, high, sizeof high);
-    memcpy(scalars->zeros, zeros, sizeof zeros);
 }
 
 /* Some channels of one sample: sums of deviations from the mean of the first positions, and of their squares. That shift is a mean of the
@@ -265,15 +259,23 @@ INLINE void add_rows(const float *restrict x, const int positions, ptrdiff_t str
 INLINE void strip_moments(const float *restrict x, ptrdiff_t positions, ptrdiff_t position_stride, ptrdiff_t channels,
                           double *restrict mean, double *restrict m2, Scalars *restrict scalars) {
     float shift[STRIP] = {0};
-    ptrdiff_t first = positions < FIRST ? positions : FIRST, p;
-    for (p = 0; p < first; p++)
+    ptrdiff_t first = positions < FIRST ? positions : FIRST;
+    for (ptrdiff_t p = 0; p < first; p++)
         for (ptrdiff_t c = 0; c < channels; c++) shift[c] += x[p * position_stride + c];
     for (ptrdiff_t c = 0; c < channels; c++) {
         shift[c] /= (float)first;
         mean[c] = m2[c] = 0.0;
     }
-    for (p = 0; p + TILE <= positions; p += TILE) add_rows(x + p * position_stride, TILE, position_stride, channels, shift, mean, m2, scalars);
-    for (; p < positions; p++) add_rows(x + p * position_stride, 1, position_stride, channels, shift, mean, m2, scalars);
+    /* Memory is read from end to end: all channels of a few positions, then the next few. */
+    ptrdiff_t most = position_stride <= 256 ? STRETCH : position_stride <= 512 ? STRETCH / 2 : STRETCH / 4, ahead = most * position_stride;
+    for (ptrdiff_t begin = 0; begin < positions; begin += most) {
+        ptrdiff_t length = begin + most < positions ? most : positions - begin, c = 0;
+        const float *stretch = x + begin * position_stride;
+        for (; c + TILE <= channels; c += TILE) /* a width that the compiler knows keeps the accumulators in registers */
+            add_tile(stretch + c, length, ahead, position_stride, TILE, shift + c, mean + c, m2 + c, scalars);
+        if (c < channels)
+            add_tile(stretch + c, length, ahead, position_stride, (int)(channels - c), shift + c, mean + c, m2 + c, scalars);
+    }
     double inverse = 1.0 / (double)positions;
     for (ptrdiff_t c = 0; c < channels; c++) {
         double offset = mean[c] * inverse, spread = m2[c] - mean[c] * offset;
@@ -333,14 +335,18 @@ int bnprobe_reduce(ptrdiff_t samples, ptrdiff_t channels, ptrdiff_t positions, c
     return all - all == 0.0;
 }
 
-/* How torch's own kernels are spread over threads: GOMP_parallel of the OpenMP runtime that it has loaded. Threads of our own would have to
- * share the processors with its threads, which spin for a while after every kernel. */
-typedef void (*Parallel)(void (*)(void *), void *, unsigned, unsigned);
+/* How torch's own kernels are spread over threads: GOMP_parallel and omp_get_thread_num of the OpenMP runtime that it has loaded. Threads of
+ * our own would have to share the processors with its threads, which spin for a while after every kernel. */
+typedef struct {
+    void (*parallel)(void (*)(void *), void *, unsigned, unsigned); /* NULL: the caller reads alone */
+    int (*thread)(void);
+    unsigned threads;
+} Team;
 
 #define MOST_PARTS 64
 
 /* To be counted up with every change of what fused.py calls. */
-int bnprobe_interface(void) { return 3; }
+int bnprobe_interface(void) { return 4; }
 
 /* How a signal is read; see fused.py. */
 typedef struct {
@@ -350,34 +356,40 @@ typedef struct {
 typedef struct {
     const float *x;
     const Plan *plan;
-    ptrdiff_t next;
+    const Team *team;
     double *mean, *m2;
     double low_high_zeros[3 * MOST_PARTS];
+    char taken[MOST_PARTS];
 } Work;
 
 static void work_off(void *shared) {
     Work *work = shared;
     const Plan *plan = work->plan;
-    ptrdiff_t part;
-    while ((part = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED)) < plan->parts)
-        (plan->columns ? bnprobe_columns : bnprobe_rows)(work->x, plan->samples * part / plan->parts, plan->samples * (part + 1) / plan->parts,
-                                                         plan->channels, plan->positions, plan->sample_stride, plan->inner_stride, work->mean,
-                                                         work->m2, work->low_high_zeros + 3 * part);
+    /* A thread begins with the part of the memory that it wrote itself in torch's kernels, which give each an equal stretch, and goes on with
+     * what others have left: there may be fewer threads than were asked for. */
+    ptrdiff_t parts = plan->parts, own = work->team->parallel ? parts * work->team->thread() / work->team->threads : 0;
+    for (ptrdiff_t i = 0; i < parts; i++) {
+        ptrdiff_t part = (own + i) % parts;
+        if (__atomic_exchange_n(&work->taken[part], 1, __ATOMIC_RELAXED)) continue;
+        (plan->columns ? bnprobe_columns : bnprobe_rows)(work->x, plan->samples * part / parts, plan->samples * (part + 1) / parts, plan->channels,
+                                                         plan->positions, plan->sample_stride, plan->inner_stride, work->mean, work->m2,
+                                                         work->low_high_zeros + 3 * part);
+    }
 }
 
-/* The whole of it in one call; returns the largest magnitude, NaN where not all is finite. `table` holds 2 * samples * channels; `parallel`
- * may be NULL. */
-double bnprobe_moments(const float *x, const Plan *plan, double *table, double *out, Parallel parallel, unsigned threads) {
+/* The whole of it in one call; returns the largest magnitude, NaN where not all is finite. `table` holds 2 * samples * channels. */
+double bnprobe_moments(const float *x, const Plan *plan, double *table, double *out, const Team *team) {
     ptrdiff_t samples = plan->samples, channels = plan->channels;
     double *summary = out + 3 * channels;
     Work work;
     work.x = x;
     work.plan = plan;
-    work.next = 0;
+    work.team = team;
+    memset(work.taken, 0, (size_t)plan->parts);
     work.mean = table;
     work.m2 = table + samples * channels;
-    if (parallel && threads > 1 && plan->parts > 1)
-        parallel(work_off, &work, threads, 0);
+    if (team->parallel && plan->parts > 1)
+        team->parallel(work_off, &work, team->threads, 0);
     else
         work_off(&work);
     const double *scalars = work.low_high_zeros;
@@ -431,13 +443,13 @@ static void add_chunks(void *shared) {
     }
 }
 
-/* Sums of squares of `count` tensors, or of their differences. `sums` holds as many numbers as there are chunks; `parallel` may be NULL. */
+/* Sums of squares of `count` tensors, or of their differences. `sums` holds as many numbers as there are chunks. */
 void bnprobe_norms(const float *const *x, const float *const *minus, const ptrdiff_t *length, ptrdiff_t count, double *sums, double *out,
-                   Parallel parallel, unsigned threads) {
+                   const Team *team) {
     Norms norms = {x, minus, length, 0, 0, sums};
     for (ptrdiff_t tensor = 0; tensor < count; tensor++) norms.chunks += (length[tensor] + CHUNK - 1) / CHUNK;
-    if (parallel && threads > 1)
-        parallel(add_chunks, &norms, threads, 0);
+    if (team->parallel && norms.chunks > 1)
+        team->parallel(add_chunks, &norms, team->threads, 0);
     else
         add_chunks(&norms);
     for (ptrdiff_t tensor = 0; tensor < count; tensor++) {

@@ -28,7 +28,7 @@ PART_BYTES = 2**18
 #: As in fused.c; a power of two.
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
-INTERFACE = 3
+INTERFACE = 4
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
 #: Figures laid out in one block, 256 KiB.
@@ -116,7 +116,7 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], flo
     """
     result, address = _memory.cut(how.result_length)
     table = _memory.scratch(how.table_length)
-    return result, _library().bnprobe_moments(x.data_ptr(), how.address, table, address, _parallel(), torch.get_num_threads())
+    return result, _library().bnprobe_moments(x.data_ptr(), how.address, table, address, _team(torch.get_num_threads()))
 
 
 def lengths(tensors: Sequence[torch.Tensor], minus: Sequence[torch.Tensor] | None = None) -> NDArray[np.float64]:
@@ -132,8 +132,7 @@ def lengths(tensors: Sequence[torch.Tensor], minus: Sequence[torch.Tensor] | Non
         count,
         begin + 8 * count,
         begin,
-        _parallel() if sum(sizes) * 4 >= 2 * PART_BYTES else None,
-        torch.get_num_threads(),
+        _team(torch.get_num_threads() if sum(sizes) * 4 >= 2 * PART_BYTES else 1),
     )
     return np.sqrt(table[:count])
 
@@ -183,16 +182,29 @@ class _Memory(threading.local):
 _memory = _Memory()
 
 
+class _Team(ctypes.Structure):
+    """The threads that share a reading."""
+
+    _fields_ = (("parallel", _pointer), ("thread", _pointer), ("threads", ctypes.c_uint))
+
+
 @cache
-def _parallel() -> int | None:
-    """Return the address of GOMP_parallel in the OpenMP runtime that torch's own kernels use (GNU's and LLVM's have it), None without."""
+def _team(threads: int) -> _Team:
+    return _Team(*(_runtime() if threads > 1 else (None, None)), threads)
+
+
+@cache
+def _runtime() -> tuple[int | None, int | None]:
+    """Return where GOMP_parallel and omp_get_thread_num are in the OpenMP runtime that torch's own kernels use; GNU's and LLVM's have them."""
     own = sorted(Path(torch.__file__).with_name("lib").glob("libtorch_cpu.*"))
     for path in (*map(str, own), None):  # a library's symbols include those of what it was linked with; None: all that are public
         try:
-            return ctypes.cast(ctypes.CDLL(path).GOMP_parallel, _pointer).value
+            runtime = ctypes.CDLL(path)
+            functions = (runtime.GOMP_parallel, runtime.omp_get_thread_num)
         except (OSError, AttributeError):
             continue
-    return None
+        return ctypes.cast(functions[0], _pointer).value, ctypes.cast(functions[1], _pointer).value
+    return None, None
 
 
 @cache
@@ -203,8 +215,8 @@ def _library() -> Any:
             return None
     except (OSError, AttributeError):
         return None
-    library.bnprobe_moments.argtypes = [*[_pointer] * 5, ctypes.c_uint]
+    library.bnprobe_moments.argtypes = [*[_pointer] * 4, ctypes.POINTER(_Team)]
     library.bnprobe_moments.restype = ctypes.c_double
-    library.bnprobe_norms.argtypes = [*[_pointer] * 3, _size, *[_pointer] * 3, ctypes.c_uint]
+    library.bnprobe_norms.argtypes = [*[_pointer] * 3, _size, *[_pointer] * 2, ctypes.POINTER(_Team)]
     library.bnprobe_norms.restype = None
     return library

@@ -373,7 +373,8 @@ def test_many_samples_without_positions(samples, ratio):
 def test_every_part_is_read_however_many_threads_there_are(present, monkeypatch):
     """A runtime may give fewer threads than it was asked for; without one the caller reads alone."""
     x = torch.randn((37, 16, 32, 32), generator=torch.Generator().manual_seed(0))
-    asked = []
+    asked, numbers = [], iter([1, 0, 7])
+    thread = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: next(numbers))
 
     @ctypes.CFUNCTYPE(None, ctypes.CFUNCTYPE(None, ctypes.c_void_p), ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
     def parallel(work, shared, threads, flags):
@@ -383,11 +384,12 @@ def test_every_part_is_read_however_many_threads_there_are(present, monkeypatch)
 
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     whole = moments(x[:, :, :, :], CHANNELS_FIRST).packed
-    monkeypatch.setattr(fused, "_parallel", lambda: ctypes.cast(parallel, ctypes.c_void_p).value if present else None)
+    places = [ctypes.cast(function, ctypes.c_void_p).value if present else None for function in (parallel, thread)]
+    monkeypatch.setattr(fused, "_team", lambda threads: fused._Team(*places, threads))
     assert np.array_equal(moments(x, CHANNELS_FIRST).packed, whole)
     assert asked == ([8] if present else [])
 
 
 @pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="this torch does without OpenMP")
 def test_the_threads_are_those_of_torch():
-    assert fused._parallel() is not None
+    assert None not in fused._runtime()
