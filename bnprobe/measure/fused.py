@@ -195,7 +195,7 @@ def _team(threads: int) -> _Team:
 
 @cache
 def _runtime() -> tuple[int | None, int | None]:
-    """Return where GOMP_parallel and omp_get_thread_num are in the OpenMP runtime that torch's own kernels use; GNU's and LLVM's have them."""
+    """Return where GOMP_parallel and omp_get_thread_num are in the OpenMP runtime that torch's own kernels use: GNU's and LLVM's."""
     own = sorted(Path(torch.__file__).with_name("lib").glob("libtorch_cpu.*"))
     for path in (*map(str, own), None):  # a library's symbols include those of what it was linked with; None: all that are public
         try:
