@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import os
 import threading
 from collections.abc import Sequence
@@ -23,8 +24,11 @@ from numpy.typing import NDArray
 from bnprobe.measure.layout import Layout
 
 LIBRARY = Path(__file__).with_name("_fused.so")
-#: What a thread reads at a time; a signal of less than two such parts, four times what torch itself would share out, is read by one.
+#: What a thread reads at a time; a signal of less than two such parts is read by one.
 PART_BYTES = 2**18
+#: Values beyond which torch shares a tensor between threads. Where it has started none, nor do we: a program may fork, and threads that
+#: exist only in the parent are waited for in vain.
+GRAIN = 2**15
 #: As in fused.c; a power of two.
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
@@ -132,7 +136,7 @@ def lengths(tensors: Sequence[torch.Tensor], minus: Sequence[torch.Tensor] | Non
         count,
         begin + 8 * count,
         begin,
-        _team(torch.get_num_threads() if sum(sizes) * 4 >= 2 * PART_BYTES else 1),
+        _team(torch.get_num_threads() if max(sizes, default=0) > GRAIN else 1),
     )
     return np.sqrt(table[:count])
 
@@ -152,8 +156,8 @@ def is_walkable(tensor: torch.Tensor) -> bool:
 class _Memory(threading.local):
     """Results and working tables in blocks of their own.
 
-    Laid between the training's tensors, one small array each, they would split the memory that those give back, and the training's peak
-    would rise by many times their size.
+    Laid between the training's tensors they would split the memory that those give back: the training's peak would rise by many times
+    their size, and its steps would wait for more pages. So the blocks are not taken from where tensors are.
     """
 
     def __init__(self) -> None:
@@ -165,7 +169,8 @@ class _Memory(threading.local):
         """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
         end = self._used + count
         if end > self._block.size:
-            self._block = np.empty(max(count, BLOCK_FIGURES))
+            pages = mmap.mmap(-1, 8 * max(count, BLOCK_FIGURES), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            self._block = np.frombuffer(pages)
             self._begin, self._used, end = self._block.ctypes.data, 0, count
         vector, address = self._block[self._used : end], self._begin + 8 * self._used
         self._used = end

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure import fused
-from bnprobe.measure.fused import SUMMARY
+from bnprobe.measure.fused import GRAIN, SUMMARY
 from bnprobe.measure.layout import Layout, by_samples
 
 #: Above this m_c^2 / V_c (any channel average) one-pass second moments lose more than about 1e-5 and the two-pass kernel is used.
@@ -133,9 +133,9 @@ def _on_accelerator(view: torch.Tensor, channels_last: bool) -> tuple[torch.Tens
 
 def _two_pass(x: torch.Tensor, channel_axis: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mean and biased variance per channel of (N, C) or (N, C, P), subtracting the mean before squaring."""
-    if x.shape[channel_axis] != 1 and hasattr(torch, "batch_norm_update_stats"):
-        # torch.var_mean is a scalar Welford loop on CPU; this kernel is 3 to 40 times faster and stable up to mean/std of 1e5.
-        # Float32 running tensors make it compute and return float32 for half-precision signals.
+    if x.numel() > GRAIN and x.shape[channel_axis] != 1 and hasattr(torch, "batch_norm_update_stats"):
+        # torch.var_mean is a scalar Welford loop on CPU; this kernel is 3 to 40 times faster and stable up to mean/std of 1e5, but starts
+        # threads whatever the size. Float32 running tensors make it compute and return float32 for half-precision signals.
         zeros = torch.zeros(x.shape[channel_axis], dtype=_precision(x))
         mean, variance = torch.batch_norm_update_stats(x, zeros, zeros.clone(), 0.0)
         return mean, variance

@@ -95,6 +95,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "distributed",
         "ends",
         "killed_when_lost",
+        "threads_of_torch",
     }
     assert {path.stem for path in PROGRAMS.glob("*.py")} == {case.program.split()[0] for case in CASES} | elsewhere
 

@@ -104,6 +104,21 @@ def test_what_led_to_a_lost_loss_is_in_the_file_before_the_process_is_killed(ter
     assert "divergence" in [event.kind for event in run.events]
 
 
+@pytest.mark.parametrize("threads", ["many", "one", "one, tiny numbers"])
+@pytest.mark.parametrize("compiled", ["1", "0"])
+def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, compiled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many, every weight is the same to the last bit; where torch starts none, none are started, for a forked child has them not."""
+    plain = terminal.plain("threads_of_torch", threads)
+    monkeypatch.setenv("BNPROBE_FUSED", compiled)
+    recorded = terminal.record("threads_of_torch", threads)
+    assert recorded == plain
+    assert plain.status == 0
+    run = terminal.run
+    assert run.steps == 4
+    assert run.attributes["threads"] == "2"
+    assert np.isfinite(run["activation_rms"][:, 1:]).all()
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_data_workers_leave_the_recording_alone(terminal: Terminal, method: str) -> None:
     plain, recorded = terminal.plain("data_workers", method), terminal.record("data_workers", method)
