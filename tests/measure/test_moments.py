@@ -393,3 +393,9 @@ def test_every_part_is_read_however_many_threads_there_are(present, monkeypatch)
 @pytest.mark.skipif(not torch.backends.openmp.is_available(), reason="this torch does without OpenMP")
 def test_the_threads_are_those_of_torch():
     assert None not in fused._runtime()
+
+
+@pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
+def test_a_library_that_was_compiled_for_another_version_is_not_called(monkeypatch):
+    monkeypatch.setattr(fused, "INTERFACE", fused.INTERFACE + 1)
+    assert fused._library.__wrapped__() is None
