@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import mmap
 import os
 import threading
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure.layout import Layout
+from bnprobe.measure.pages import pages
 
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: What a thread reads at a time; a signal of less than two such parts is read by one.
@@ -154,11 +154,7 @@ def is_walkable(tensor: torch.Tensor) -> bool:
 
 
 class _Memory(threading.local):
-    """Results and working tables in blocks of their own.
-
-    Laid between the training's tensors they would split the memory that those give back: the training's peak would rise by many times
-    their size, and its steps would wait for more pages. So the blocks are not taken from where tensors are.
-    """
+    """Results and working tables, cut from blocks."""
 
     def __init__(self) -> None:
         self._block = self._table = np.empty(0)
@@ -169,8 +165,7 @@ class _Memory(threading.local):
         """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
         end = self._used + count
         if end > self._block.size:
-            pages = mmap.mmap(-1, 8 * max(count, BLOCK_FIGURES), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            self._block = np.frombuffer(pages)
+            self._block = pages(max(count, BLOCK_FIGURES))
             self._begin, self._used, end = self._block.ctypes.data, 0, count
         vector, address = self._block[self._used : end], self._begin + 8 * self._used
         self._used = end

@@ -1,7 +1,7 @@
 """One transfer to the host for everything that one step measured.
 
-On CPU it is a concatenation. From an accelerator it is a single asynchronous copy into pinned memory, read only after its event: nothing
-is synchronised while the step runs.
+On CPU it is a concatenation, so that nothing which was made while the training ran outlives the step (see ``pages``). From an accelerator
+it is a single asynchronous copy into pinned memory, read only after its event: nothing is synchronised while the step runs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from bnprobe.measure.pages import pages
 
 Vector = NDArray[np.float64]
 
@@ -24,13 +26,20 @@ class Transfer:
     """
 
     def __init__(self, vectors: Sequence[torch.Tensor | Vector]) -> None:
-        self._arrays: list[Vector | None] = [vector if isinstance(vector, np.ndarray) else None for vector in vectors]
+        self._arrays: list[Vector | None] = [None] * len(vectors)
         self._parts: list[tuple[list[tuple[int, int]], torch.Tensor]] = []
         self._events: list[Any] = []
         by_device: dict[torch.device, list[tuple[int, torch.Tensor]]] = {}
+        at_hand: list[tuple[int, Vector]] = []
         for index, vector in enumerate(vectors):
-            if isinstance(vector, torch.Tensor):
+            if isinstance(vector, np.ndarray):
+                at_hand.append((index, vector))
+            else:
                 by_device.setdefault(vector.device, []).append((index, vector))
+        if at_hand:
+            lengths = [(index, len(vector)) for index, vector in at_hand]
+            together = np.concatenate([vector for _, vector in at_hand], out=pages(sum(length for _, length in lengths)))
+            self._parts.append((lengths, torch.from_numpy(together)))
         for device, found in by_device.items():
             flat = torch.cat([vector.detach().to(torch.float64) for _, vector in found])
             self._parts.append(([(index, len(vector)) for index, vector in found], self._start(flat, device)))
