@@ -117,19 +117,6 @@ INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *re
     for (; i < length; i++) take_one(x[i], scalars);
 }
 
-/* Mean and squared deviations of values about an approximate mean of theirs. */
-INLINE void about_centre(float centre, Vector offsets, Vector spreads, const float *rest, ptrdiff_t length, double inverse, double *mean, double *m2) {
-    float offset = sum_lanes(offsets), spread = sum_lanes(spreads);
-    for (ptrdiff_t i = 0; i < length; i++) {
-        float deviation = rest[i] - centre;
-        offset += deviation;
-        spread += deviation * deviation;
-    }
-    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
-    *mean = (double)centre + (double)offset * inverse;
-    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
-}
-
 /* The mean of values that lie together and the sum of their squared deviations from it, by the corrected two-pass algorithm: deviations from
  * an approximate mean give the mean itself and the spread about it. Extremes and zeros are taken in on the way, unless `scalars` is NULL. */
 INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2, Scalars *restrict scalars) {
@@ -174,8 +161,16 @@ INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inve
         sums[0] += deviation;
         squares[0] += deviation * deviation;
     }
-    about_centre(centre, (sums[0] + sums[1]) + (sums[2] + sums[3]), (squares[0] + squares[1]) + (squares[2] + squares[3]), x + i, length - i,
-                 inverse, mean, m2);
+    float offset = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    float spread = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
+    for (; i < length; i++) {
+        float deviation = x[i] - centre;
+        offset += deviation;
+        spread += deviation * deviation;
+    }
+    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
+    *mean = (double)centre + (double)offset * inverse;
+    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
 }
 
 /* A row longer than a block, block after block. */

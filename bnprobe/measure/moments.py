@@ -140,7 +140,7 @@ def _two_pass(x: torch.Tensor, channel_axis: int) -> tuple[torch.Tensor, torch.T
         mean, variance = torch.batch_norm_update_stats(x, zeros, zeros.clone(), 0.0)
         return mean, variance
     axes = [axis for axis in range(x.dim()) if axis != channel_axis]
-    variance, mean = torch.var_mean(x.to(_precision(x)), dim=axes, correction=0)
+    variance, mean = torch.var_mean(x.double(), dim=axes, correction=0)  # a plain loop: in float32 it rounds too much
     return mean, variance
 
 

@@ -30,16 +30,6 @@ INNER_MEAN_ROUNDINGS = {"compiled": 8, "torch": 32}
 NAMES = ("low", "high", "zeros", "nonfinite", "common", "between_energy", "variance_energy", "dead")
 
 
-@pytest.fixture(params=["compiled", "torch"])
-def path(request, monkeypatch):
-    """Measure by the compiled kernel, where there is one, and by torch."""
-    if request.param == "compiled" and not fused.available():
-        pytest.skip("built without a C compiler")
-    if request.param == "torch":
-        monkeypatch.setattr(fused, "available", lambda: False)
-    return request.param
-
-
 def measured(x, layout):
     """The moments as a dict of float64 arrays and numbers."""
     found = moments(x, layout)

@@ -39,15 +39,6 @@ def test_one_tensor(shape, dtype):
     assert float(found[0]) == pytest.approx(right(tensor), rel=ROUNDINGS * EPS, abs=0)
 
 
-@pytest.fixture(params=["compiled", "torch"])
-def path(request, monkeypatch):
-    """Measure by the compiled loop, where there is one, and by torch."""
-    if request.param == "compiled" and not fused.available():
-        pytest.skip("built without a C compiler")
-    if request.param == "torch":
-        monkeypatch.setattr(fused, "available", lambda: False)
-
-
 SIZES = [[], [1], [fused.CHUNK], [fused.CHUNK + 1, 0, 3, 3 * fused.CHUNK - 1, 5, 0], [200_003] * 3]
 
 
