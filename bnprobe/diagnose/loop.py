@@ -34,7 +34,7 @@ def missing_zero_grad(case: Case) -> Finding | None:
     """
     if _trains_copies_alone(case):
         return None
-    carried = case.run["carried_gradient_norm"]
+    carried = case.run["stale_gradient_norm"]
     seen = np.isfinite(carried)
     if case.divergence is not None:  # what comes later is no training any more
         seen[case.divergence.row + 1 :] = False

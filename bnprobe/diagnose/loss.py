@@ -24,7 +24,7 @@ def double_softmax(case: Case) -> Finding | None:
     gradient. Probabilities given to a loss that wants them (their logarithm, a squared error) are no fault, nor is a second log-softmax,
     which changes nothing.
     """
-    rows = np.flatnonzero(case.run["squashed_twice"] == 1)
+    rows = np.flatnonzero(case.run["softmax_twice"] == 1)
     if not rows.size:
         return None
     step, layer = case.step(int(rows[0])), _squashing_layer(case)

@@ -27,9 +27,9 @@ from torch.autograd import grad  # before the recorder watches it
 from torch.utils._pytree import tree_leaves
 
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.forward import ForwardTaps
-from bnprobe.observe.line_probing import LineProbing
 from bnprobe.observe.patches import Compilation, Patches
+from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.signals.forward_hook import ForwardTaps
 
 
 @dataclass

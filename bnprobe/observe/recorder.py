@@ -23,29 +23,30 @@ import torch
 from bnprobe import __version__
 from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.norms import total_norm
-from bnprobe.observe.axes import Axes
-from bnprobe.observe.backward import BackwardTaps
-from bnprobe.observe.batch_statistics import BatchStatistics
-from bnprobe.observe.carried import HandMoves, find_carried, find_carried_of
+from bnprobe.observe.autograd_patch import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
-from bnprobe.observe.curvature import CurvatureProbes
-from bnprobe.observe.delivery import Delivery
-from bnprobe.observe.evaluations import EvaluationTaps
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.forward import ForwardTaps, Tap, TapKey
-from bnprobe.observe.line_probing import LineProbing
-from bnprobe.observe.loss_graph import half_results, squashes_twice
-from bnprobe.observe.modules import ModuleCensus
-from bnprobe.observe.open_step import OpenStep
+from bnprobe.observe.instruments.batch_statistics import BatchStatistics
+from bnprobe.observe.instruments.evaluations import EvaluationTaps
+from bnprobe.observe.instruments.loss_graph import applies_softmax_twice, half_results
+from bnprobe.observe.instruments.parameter_groups import GroupReader
+from bnprobe.observe.instruments.stale_gradients import HandMoves, find_stale, find_stale_of
+from bnprobe.observe.instruments.untrained_parameters import find_untrained
+from bnprobe.observe.instruments.updates import UpdateMeasurement, UpdateMeter, trained_parameters
+from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
-from bnprobe.observe.parameter_groups import GroupReader
-from bnprobe.observe.parameters import UpdateMeasurement, UpdateMeter, trained_parameters
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.privacy import at_hand, unwatched
+from bnprobe.observe.probes.curvature import CurvatureProbes
+from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.remedy_injector import RemedyInjector
+from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.rows.delivery import Delivery
+from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.schedule import Schedule
-from bnprobe.observe.surgery import Surgery
-from bnprobe.observe.untrained import find_untrained
+from bnprobe.observe.signals.forward_hook import ForwardTaps
+from bnprobe.observe.signals.records import Tap, TapKey
+from bnprobe.observe.torch_private import at_hand, user_modes_disabled
 from bnprobe.store.writer import RunWriter
 
 #: Backward calls without a step after which an existing optimizer is taken to be unused.
@@ -81,11 +82,11 @@ class Recorder:
         self._on_progress = on_progress
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._patches = Patches()
-        self._surgery = Surgery(options.remedies, self._on_remedies) if options.remedies else None
+        self._injector = RemedyInjector(options.remedies, self._on_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
-        self._census = ModuleCensus()
-        self._forward = ForwardTaps(self._census, self._faults, self.settle, self._writer.add_coverage)
-        self._line = LineProbing(self._writer, self._census, self._faults, self.settle, self._say, options.line_probe_channels)
+        self._tree = ModuleTree()
+        self._forward = ForwardTaps(self._tree, self._faults, self.settle, self._writer.add_coverage)
+        self._line = LineProbing(self._writer, self._tree, self._faults, self.settle, self._say, options.line_probe_channels)
         if options.line_probe_channels:
             self._forward.on_signal = self._line.note_signal
         self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line)
@@ -97,11 +98,11 @@ class Recorder:
             self._writer.add_coverage,
             self._mute_gradients,
         )
-        self._evaluations = EvaluationTaps(self._census, self._faults, self._last_update, self._note_evaluation)
+        self._evaluations = EvaluationTaps(self._tree, self._faults, self._last_update, self._note_evaluation)
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
         self._curvature = self._curvature_probes() if options.curvature else None
         self._schedule = Schedule(options.every, options.budget, options.free_seconds)
-        self._axes = Axes(self._writer, self._census)
+        self._axes = Axes(self._writer, self._tree)
         self._groups = GroupReader(self._axes)
         self._meter = UpdateMeter()
         self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
@@ -121,13 +122,13 @@ class Recorder:
 
     def install(self) -> None:
         """Attach to torch."""
-        if self._surgery is not None:
-            self._surgery.attach()
+        if self._injector is not None:
+            self._injector.attach()
         self.resume()
 
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
-        self._census.attach(self._patches)
+        self._tree.attach(self._patches)
         self._compiled.attach(self._patches)
         self._backward.attach(self._patches)
         self._evaluations.attach(self._patches)
@@ -164,13 +165,13 @@ class Recorder:
         if self._over:
             return
         self._detach()
-        if self._surgery is not None:
-            self._surgery.detach()
+        if self._injector is not None:
+            self._injector.detach()
         self.settle()
         self._over = True
         with self._faults.guard("the last, unfinished step"):
             self._close_unfinished_step()
-        for name in sorted(self._census.parts_without_gradient):
+        for name in sorted(self._tree.parts_without_gradient):
             self._writer.add_coverage(name, "it runs without gradient inside forwards that train (torch.no_grad), and is not measured")
         if self._compiled.count:
             text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
@@ -200,7 +201,7 @@ class Recorder:
             every=self._options.curvature or 1,
             kernels=self._options.curvature_kernels,
             muted=self._muted,
-            roots=self._census.roots,
+            roots=self._tree.roots,
             optimizers=lambda: list(self._optimizers.constructed),
             on_row=self._writer.append_curvature,
             on_gap=self._writer.add_coverage,
@@ -224,7 +225,7 @@ class Recorder:
         self._forward.detach()
         self._evaluations.detach()
         self._optimizers.detach()
-        self._census.detach()
+        self._tree.detach()
         if self._curvature is not None:
             self._curvature.detach()
         self._patches.undo()
@@ -262,7 +263,7 @@ class Recorder:
             self._close_step()
         step = self._step
         if step.observed:
-            with self._faults.guard("what a backward finds"), unwatched():
+            with self._faults.guard("what a backward finds"), user_modes_disabled():
                 self._look_before_backward(step, tensors)
         step.micro_steps += 1
         if not self._optimizers.is_repeating:
@@ -282,14 +283,14 @@ class Recorder:
     def _look_before_backward(self, step: OpenStep, tensors: Any) -> None:
         started = time.perf_counter()
         if not (step.micro_steps or self._counts_backwards):
-            step.carried = find_carried(self._optimizers.constructed)
+            step.stale = find_stale(self._optimizers.constructed)
         elif step.observed and not step.micro_steps and (moved := self._hand_moves.moved()):
-            step.carried = find_carried_of(moved)
+            step.stale = find_stale_of(moved)
         if self._schedule.is_snapshot(step.number):
             step.half_results = (step.half_results or 0) + half_results(tensors)
-            if not step.squashed_twice:
-                found = squashes_twice(tensors)
-                step.squashed_twice = found if found is not None else step.squashed_twice
+            if not step.softmax_twice:
+                found = applies_softmax_twice(tensors)
+                step.softmax_twice = found if found is not None else step.softmax_twice
         self._seconds += time.perf_counter() - started
 
     def _last_update(self) -> int:
@@ -346,7 +347,7 @@ class Recorder:
             groups = self._groups.read(optimizer)
             step.groups = {**step.groups, **groups} if step.groups else groups
             if step.observed:
-                with unwatched():
+                with user_modes_disabled():
                     step.updates += (self._meter.before(trained_parameters(optimizer.param_groups)),)
             elif self._schedule.watches_gradients():
                 self._watch_gradients(optimizer)
@@ -362,7 +363,7 @@ class Recorder:
 
     def _note_scaling(self, step: OpenStep, scale: object, refused: object) -> None:
         """A gradient scaler leaves unscaling, and skipping, to the optimizer's own kernel."""
-        with unwatched():
+        with user_modes_disabled():
             if isinstance(scale, torch.Tensor):
                 step.fused_scale = at_hand(scale)
             if isinstance(refused, torch.Tensor):
@@ -375,7 +376,7 @@ class Recorder:
         updates = self._step.updates
         if updates and updates[-1].update is None:
             started = time.perf_counter()
-            with self._faults.guard(f"updates of {type(optimizer).__name__}"), unwatched():
+            with self._faults.guard(f"updates of {type(optimizer).__name__}"), user_modes_disabled():
                 self._measure_weights_after(updates[-1], self._step.number)
             self._seconds += time.perf_counter() - started
         if self._looks_further:
@@ -385,7 +386,7 @@ class Recorder:
     def _watch_gradients(self, optimizer: Optimizer) -> None:
         """Look at the gradient norm of a step that is not measured, where that waits for no accelerator."""
         started, stride = time.perf_counter(), self._schedule.watch_stride
-        with unwatched():
+        with user_modes_disabled():
             parameters = trained_parameters(optimizer.param_groups)
             gradients = [gradient for parameter in parameters if (gradient := parameter.grad) is not None]
             norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
@@ -397,7 +398,7 @@ class Recorder:
 
     def _measure_weights_after(self, update: UpdateMeasurement, step: int) -> None:
         is_snapshot = self._schedule.is_snapshot(step)
-        self._meter.after(update, self._census.convolution_kernels() if is_snapshot else set(), rows=is_snapshot)
+        self._meter.after(update, self._tree.convolution_kernels() if is_snapshot else set(), rows=is_snapshot)
 
     def _on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
@@ -414,8 +415,8 @@ class Recorder:
         step = self._step
         self._hand_moves.look_again()
         if step.observed:
-            with self._faults.guard("weights that are updated by hand"), unwatched():
-                parameters = [parameter for root in self._census.trained_roots() for parameter in root.parameters()]
+            with self._faults.guard("weights that are updated by hand"), user_modes_disabled():
+                parameters = [parameter for root in self._tree.trained_roots() for parameter in root.parameters()]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._manual_update = self._meter.before(parameters, step.returned_gradients)
                 step.updates += (self._manual_update,)
@@ -469,7 +470,7 @@ class Recorder:
         try:
             taps: Sequence[Tap] = ()
             if self._is_measuring:
-                with unwatched():
+                with user_modes_disabled():
                     taps = self._end_measuring(step)
             self._backward.end_step()
             # What closing costs is counted with the next step: this step's row is about to leave.
@@ -547,7 +548,7 @@ class Recorder:
         def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
             total = original(*args, **kwargs)
             if isinstance(total, torch.Tensor) and not self._over:
-                with unwatched():
+                with user_modes_disabled():
                     self._step.clip_norm = at_hand(total)
             return total
 

@@ -136,7 +136,7 @@ _STEP = [
     ),
     Variable("loss_scale", ("step",), "f8", "1", "factor of the gradient scaler; missing where there is none"),
     Variable(
-        "carried_gradient_norm",
+        "stale_gradient_norm",
         ("step",),
         "f4",
         "as the gradient",
@@ -153,7 +153,7 @@ _STEP = [
     Variable("modules_evaluating", ("step",), "i4", "1", "the same in evaluation mode"),
     Variable("model_training", ("step",), "i4", "1", "1 where the model itself was in training mode, 0 in evaluation mode"),
     Variable(
-        "squashed_twice",
+        "softmax_twice",
         ("step",),
         "i4",
         "1",

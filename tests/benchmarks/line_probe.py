@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bnprobe.measure.line_search import search_line
-from bnprobe.observe.replay import Replay
-from bnprobe.observe.tape import Recording, Tape
+from bnprobe.observe.probes.replay import Replay
+from bnprobe.observe.probes.tape import Recording, Tape
 
 REPETITIONS = 15
 

@@ -99,7 +99,7 @@ def recorded(recorder: Recorder, step: Step) -> float:
 
 def floor(recorder: Recorder, step: Step) -> float:
     """Return the seconds it takes to read every measured byte once."""
-    from bnprobe.observe import forward
+    from bnprobe.observe.signals import forward_hook as forward
 
     measured = 0
     original = forward.moments

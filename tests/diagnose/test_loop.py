@@ -35,7 +35,7 @@ class TestMissingZeroGrad:
 
     def with_carried(self, carried: list[float]) -> Recording:
         made = residual_recording(steps=len(carried))
-        made.by_step["carried_gradient_norm"] = np.array(carried)
+        made.by_step["stale_gradient_norm"] = np.array(carried)
         return made
 
     def test_it_grows(self) -> None:

@@ -135,7 +135,7 @@ def test_a_mean_that_shifts_after_large_updates_follows_from_them_and_one_that_w
 
 def test_further_causes_with_less_evidence_come_last_and_for_information() -> None:
     made = residual_recording(steps=40)
-    made.by_step["carried_gradient_norm"] = np.linspace(1.0, 9.0, 40)
+    made.by_step["stale_gradient_norm"] = np.linspace(1.0, 9.0, 40)
     made.update_norm[:6] = 0.3 * made.weight_norm[:6]
     first, *others = diagnose(made.run())
     assert first.id == "missing-zero-grad"
@@ -164,7 +164,7 @@ def test_a_limit_is_eased_towards_where_sound_trainings_are() -> None:
 def test_large_inputs_do_not_explain_gradients_that_are_never_cleared() -> None:
     made = residual_recording(steps=40)
     made.activation.rms[:, 0] = 100.0
-    made.by_step["carried_gradient_norm"] = np.linspace(1.0, 9.0, 40)
+    made.by_step["stale_gradient_norm"] = np.linspace(1.0, 9.0, 40)
     found = {one.id: one for one in diagnose(made.run())}
     assert found["missing-zero-grad"].follows_from == ()
 

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from bnprobe.measure import fused
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import moments
-from bnprobe.observe.step import LayerMoments, merge
+from bnprobe.observe.rows.layer_moments import LayerMoments, merge
 
 EPS = 2.0**-24
 MEAN_ROUNDINGS = 8

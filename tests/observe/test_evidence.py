@@ -25,45 +25,45 @@ def said(ran: Comparison, word: str) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["plain", "zeroed", "accumulating"])
 def test_cleared_gradients_leave_nothing(compare: Compare, kind: str) -> None:
-    assert compare(f"evidence {kind}").run["carried_gradient_norm"].tolist() == [0.0] * 6
+    assert compare(f"evidence {kind}").run["stale_gradient_norm"].tolist() == [0.0] * 6
 
 
 def test_gradients_that_stay_are_those_of_the_step_before(compare: Compare) -> None:
     run = compare("evidence no_zero_grad").run
-    np.testing.assert_allclose(run["carried_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
-    assert run["carried_gradient_norm"][0] == 0.0
+    np.testing.assert_allclose(run["stale_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
+    assert run["stale_gradient_norm"][0] == 0.0
 
 
 @pytest.mark.parametrize(
     "program", ["gan", "gan_joint", "wgan_gp 0 none", "lbfgs", "grad_scaler", "optimizer_in_backward", "two_optimizers"]
 )
 def test_what_another_optimizer_leaves_in_place_does_not_count(compare: Compare, program: str) -> None:
-    found = compare(program).run["carried_gradient_norm"]
+    found = compare(program).run["stale_gradient_norm"]
     assert np.nanmax(found, initial=0.0) == 0.0
 
 
 @pytest.mark.parametrize("program", ["manual_updates", "autograd_grad_sgd"])
 def test_a_hand_written_update_leaves_it_open(compare: Compare, program: str) -> None:
-    assert not (compare(program).run["carried_gradient_norm"][1:] > 0).any()
+    assert not (compare(program).run["stale_gradient_norm"][1:] > 0).any()
 
 
 def test_gradients_that_stay_where_weights_are_moved_by_hand(compare: Compare) -> None:
     run = compare("uncleared_by_hand stays").run
-    np.testing.assert_allclose(run["carried_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
+    np.testing.assert_allclose(run["stale_gradient_norm"][1:], total_gradient(run)[:-1], rtol=1e-6)
 
 
 def test_gradients_that_are_gathered_by_hand_are_none_that_stay(compare: Compare) -> None:
-    assert not (compare("uncleared_by_hand gathered").run["carried_gradient_norm"] > 0).any()
+    assert not (compare("uncleared_by_hand gathered").run["stale_gradient_norm"] > 0).any()
 
 
 @pytest.mark.parametrize("program", ["gan_by_hand", "by_hand_first"])
 def test_what_is_moved_by_hand_in_turn_or_gathered_later_leaves_nothing(compare: Compare, program: str) -> None:
-    assert np.nanmax(compare(program).run["carried_gradient_norm"], initial=0.0) == 0.0
+    assert np.nanmax(compare(program).run["stale_gradient_norm"], initial=0.0) == 0.0
 
 
 def test_softmax_before_a_loss_that_applies_it(compare: Compare) -> None:
-    assert compare("evidence squashed").run["squashed_twice"].tolist() == [1, 1, 1, -1, -1, 1]
-    assert compare("evidence plain").run["squashed_twice"].tolist() == [0, 0, 0, -1, -1, 0]
+    assert compare("evidence squashed").run["softmax_twice"].tolist() == [1, 1, 1, -1, -1, 1]
+    assert compare("evidence plain").run["softmax_twice"].tolist() == [0, 0, 0, -1, -1, 0]
 
 
 @pytest.mark.parametrize(("kind", "modes"), [("batch_norm", (2, 0, 1)), ("evaluating", (0, 2, 0)), ("plain", (0, 0, 1))])

@@ -5,7 +5,7 @@ from common import batches, digest, say_loss, say_norms
 from torch import nn
 from torch.nn import functional as F
 
-import bnprobe.observe.forward as forward
+import bnprobe.observe.signals.forward_hook as forward
 
 measure = forward.moments
 

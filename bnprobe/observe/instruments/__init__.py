@@ -1,0 +1,1 @@
+"""What is measured around a step besides the signals of layers: one quantity a file."""

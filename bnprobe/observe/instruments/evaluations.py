@@ -1,0 +1,122 @@
+"""What batch norm meets in an evaluation: is the signal the one that its running statistics were gathered from?
+
+The loss of an evaluation is the script's own business, and layers are not measured there. But of one batch after ``model.eval()`` the
+signals that batch norms receive are compared with their running statistics: data that were prepared otherwise than those of the training
+show there and nowhere else. A hook exists only between that call and the end of the first forward.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from bnprobe.measure.moments import moments
+from bnprobe.observe.faults import Faults
+from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
+from bnprobe.observe.modules.kinds import layout_of
+from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.patches import Compilation, Patches
+from bnprobe.observe.signals.records import OUTPUT, TapKey
+from bnprobe.observe.torch_private import holds_numbers, plain, user_modes_disabled
+
+#: Steps between two looks: a script that samples from its model at every step is not to be slowed.
+STEPS_BETWEEN = 10
+
+
+class EvaluationTaps:
+    """Looks at the batch norms of evaluations.
+
+    Args:
+        tree: the modules.
+        faults: where a fault inside a hook goes.
+        step: tells the step whose update came last; -1 before the first.
+        note: called with what was found: signal, samples, statistics.
+    """
+
+    def __init__(
+        self, tree: ModuleTree, faults: Faults, step: Callable[[], int], note: Callable[[TapKey, int, BatchStatistics], None]
+    ) -> None:
+        self.seconds = 0.0
+        self._tree = tree
+        self._faults = faults
+        self._step = step
+        self._note = note
+        self._last = -STEPS_BETWEEN
+        self._first = 0  # the module whose call ended first
+        self._handle: Any = None
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a hook is there."""
+        return self._handle is not None
+
+    def attach(self, patches: Patches) -> None:
+        """Wait for evaluations."""
+        patches.replace(nn.Module, "eval", self._seeing_eval)
+
+    def detach(self) -> None:
+        """The evaluation is over."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _seeing_eval(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def eval(module: nn.Module) -> Any:
+            result = original(module)
+            if self._handle is None and not torch.compiler.is_compiling():
+                try:
+                    self._begin()
+                except Exception as error:
+                    self._faults.report("evaluations", error)
+            return result
+
+        return eval
+
+    def _begin(self) -> None:
+        step = self._step()
+        # A hook would make compiled code compile anew.
+        if step < 0 or step - self._last < STEPS_BETWEEN or Compilation.in_use:
+            return
+        self._first = 0
+        self._handle = torch_module.register_module_forward_hook(self._hook)
+
+    def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Look at one call. Must return None: anything else would replace the output."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+            return
+        started = time.perf_counter()
+        try:
+            with user_modes_disabled():
+                self._look(module, args)
+        except Exception as error:
+            self.detach()
+            self._last = 2**62  # not again
+            self._faults.report("batch norm in evaluations", error)
+        self.seconds += time.perf_counter() - started
+
+    def _look(self, module: Any, args: tuple[Any, ...]) -> None:
+        root = self._tree.root(module)
+        if not self._tree.has_parameters(root):
+            return  # a transform of the data, a loss
+        if id(module) == self._first:
+            self.detach()  # the next batch, of a model that is called by its parts
+            return
+        self._first = self._first or id(module)
+        self._last = self._step()
+        entry = self._tree.get(module)
+        if entry.has_running_statistics and not module.training and args and isinstance(args[0], torch.Tensor):
+            signal = args[0]
+            if signal.is_floating_point() and signal.numel() and holds_numbers(signal):
+                measured = moments(plain(signal), layout_of(module, entry.kind, signal.dim()))
+                statistics = batch_statistics(module, measured)
+                if statistics is not None:
+                    self._note(TapKey(entry.reference, 0, OUTPUT), measured.samples, statistics)
+        if root is module:
+            self.detach()

@@ -1,0 +1,87 @@
+"""Settings of parameter groups, looked at where they are used, so that every scheduler is seen."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.rows.open_step import GroupSettings
+from bnprobe.observe.torch_private import at_hand, user_modes_disabled
+
+_NAMES = ("lr", "momentum", "betas", "weight_decay")
+
+
+class _Known(NamedTuple):
+    """What was read of an optimizer: of each group the number of parameters and the objects, kept so that none takes their place."""
+
+    groups: list[tuple[Any, ...]]
+    settings: Mapping[int, GroupSettings]
+
+
+class GroupReader:
+    """Reads the groups of optimizers, anew only where a value is another object than it was: most are the same for many steps.
+
+    Args:
+        axes: where groups and parameters get their places.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        self._known: weakref.WeakKeyDictionary[Optimizer, _Known] = weakref.WeakKeyDictionary()
+
+    def read(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
+        """Return the settings of an optimizer's groups by place; not to be changed."""
+        groups, known = optimizer.param_groups, self._known.get(optimizer)
+        if known is not None and len(groups) == len(known.groups) and all(map(_is_known, groups, known.groups)):
+            return known.settings
+        with user_modes_disabled():
+            return self._read_anew(optimizer)
+
+    def _read_anew(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
+        groups = optimizer.param_groups
+        settings = {place: group_settings(group) for place, group in zip(self._axes.introduce(optimizer), groups, strict=True)}
+        values = [(len(group["params"]), *(group.get(name) for name in _NAMES)) for group in groups]
+        if all(map(_is_fixed, itertools.chain(*values))):
+            self._known[optimizer] = _Known(values, settings)
+        else:
+            self._known.pop(optimizer, None)
+        return settings
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether the same object will always hold the same number, as no tensor, array or list does."""
+    return value is None or isinstance(value, int | float) or (isinstance(value, tuple) and all(map(_is_fixed, value)))
+
+
+def _is_known(group: Mapping[str, Any], known: tuple[Any, ...]) -> bool:
+    size, rate, momentum, betas, decay = known
+    get = group.get
+    return (
+        get("lr") is rate
+        and get("momentum") is momentum
+        and get("betas") is betas
+        and get("weight_decay") is decay
+        and len(group["params"]) == size
+    )
+
+
+def group_settings(group: Mapping[str, Any]) -> GroupSettings:
+    """Return the settings of a parameter group as they are now."""
+    betas = group.get("betas")
+    momentum = group.get("momentum", betas[0] if betas else float("nan"))
+    rate = group.get("lr", float("nan"))
+    rate = at_hand(rate) if isinstance(rate, torch.Tensor) else _number(rate)
+    return GroupSettings(rate, _number(momentum), _number(group.get("weight_decay", float("nan"))))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return float("nan")

@@ -1,0 +1,1 @@
+"""The modules of a program: their tree, kinds and layouts."""

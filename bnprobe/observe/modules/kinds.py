@@ -1,0 +1,172 @@
+"""Kinds of modules: which are layers, what they do, how their output lies."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
+
+from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
+
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+
+
+_CLASS_PREFIXES = ("Parametrized", "FSDP")
+
+
+_KINDS: list[tuple[str, tuple[type[nn.Module], ...]]] = [
+    ("convolution", (nn.modules.conv._ConvNd,)),
+    ("linear", (nn.Linear, nn.Bilinear, nn.LazyLinear)),
+    (
+        "normalisation",
+        (
+            nn.modules.batchnorm._NormBase,
+            nn.LayerNorm,
+            nn.GroupNorm,
+            nn.LocalResponseNorm,
+            nn.CrossMapLRN2d,
+            *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ()),
+        ),
+    ),
+    ("recurrent", (nn.RNNBase, nn.RNNCellBase)),
+    ("attention", (nn.MultiheadAttention,)),
+    ("embedding", (nn.Embedding, nn.EmbeddingBag)),
+    ("dropout", (nn.modules.dropout._DropoutNd,)),
+    (
+        "pooling",
+        (
+            nn.modules.pooling._MaxPoolNd,
+            nn.modules.pooling._AvgPoolNd,
+            nn.modules.pooling._AdaptiveAvgPoolNd,
+            nn.modules.pooling._AdaptiveMaxPoolNd,
+        ),
+    ),
+]
+
+
+_CHANNELS_LAST_KINDS = ("linear", "attention", "embedding")
+
+
+@dataclass
+class ObservedModule:
+    """What is known of one module that was called.
+
+    Attributes:
+        reference: the module, unless it is gone.
+        is_layer: whether its output is measured: it owns parameters, or it is a leaf.
+        kind: see the schema's ``layer_kind``.
+        has_parameters: whether it owns parameters itself.
+        forwards: complete forwards with gradient; counts for the root of a model.
+        is_trained: whether layers of it ran with gradient; counts for the root of a model.
+        depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
+        has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
+        hidden_forwards: places, in the order of calls, of its calls in training mode without gradient since the last step: what
+            reentrant checkpointing does before it calls again inside backward.
+    """
+
+    reference: weakref.ref[nn.Module]
+    is_layer: bool
+    kind: str
+    has_parameters: bool
+    forwards: int = 0
+    is_trained: bool = False
+    depends_on_mode: bool = False
+    has_running_statistics: bool = False
+    hidden_forwards: list[int] = field(default_factory=list)
+    _calls: int = 0
+    _calls_of: int = -1
+    _root: tuple[int, ObservedModule] | None = field(default=None, repr=False)
+    _is_model: bool = False
+
+    def count_call(self, forward: int) -> int:
+        """Count a call in a forward of its model; return how many came before it there."""
+        if self._calls_of != forward:
+            self._calls, self._calls_of = 0, forward
+        self._calls += 1
+        return self._calls - 1
+
+
+def examine(module: nn.Module) -> ObservedModule:
+    """Look at a module for the first time."""
+    if isinstance(module, torch.jit.ScriptModule):  # its inside runs without calling Python
+        return ObservedModule(weakref.ref(module), True, "other", True)
+    # A remedy's own module (``added_dropout``) does not make a leaf a container.
+    children = [name for name, _ in module._modules.items() if name != "parametrizations" and not name.startswith("added_")]
+    has_parameters = bool(module._parameters) or "parametrizations" in module._modules
+    kind = next((kind for kind, classes in _KINDS if isinstance(module, classes)), "")
+    is_layer = bool(kind) or not children or any(parameter is not None for parameter in module._parameters.values())
+    if isinstance(module, ParametrizationList | nn.modules.loss._Loss):
+        is_layer = False
+    if not kind:
+        is_activation = type(module).__module__.startswith("torch.nn.modules.activation")
+        kind = "activation" if is_activation else "other"
+    entry = ObservedModule(weakref.ref(module), is_layer, kind, has_parameters)
+    entry.has_running_statistics = _has_running_statistics(module)
+    entry.depends_on_mode = entry.has_running_statistics or _drops(module)
+    return entry
+
+
+def _has_running_statistics(module: nn.Module) -> bool:
+    """Whether evaluation normalises by means and variances of a channel that training gathers; not those of several ranks together."""
+    is_batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, nn.SyncBatchNorm)
+    return is_batch_norm and isinstance(getattr(module, "running_mean", None), torch.Tensor)
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether training drops values at random: a dropout of torch's own or of a library, or one inside a recurrent or attention layer."""
+    shares = [getattr(module, name, 0.0) for name in ("p", "drop_prob", "dropout")]
+    is_dropping = isinstance(module, nn.modules.dropout._DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__
+    return is_dropping and any(isinstance(share, float | int) and share > 0 for share in shares)
+
+
+def own_parameters(module: nn.Module) -> list[torch.Tensor]:
+    """Return the parameters with which a module itself computes: also those that attention or a parametrised weight keeps in children."""
+    if isinstance(module, nn.MultiheadAttention | torch.jit.ScriptModule):
+        holders = list(module.modules())
+    else:
+        made_of = module._modules.get("parametrizations")
+        holders = [module, *(made_of.modules() if made_of is not None else ())]
+    found = {id(parameter): parameter for holder in holders for parameter in holder._parameters.values() if parameter is not None}
+    return [parameter for parameter in found.values() if not is_lazy(parameter)]
+
+
+def without_wrappers(name: str) -> str:
+    """Return a dotted name without what DDP, FSDP, torch.compile and checkpoint wrappers put into it."""
+    for prefix in _WRAPPER_PREFIXES:
+        name = name.replace(f".{prefix}", ".").removeprefix(prefix)
+    return name
+
+
+def class_name(module: nn.Module) -> str:
+    """Return the class a user knows the module by: parametrised and sharded layers are renamed subclasses."""
+    name = type(module).__name__
+    for prefix in _CLASS_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def layout_of(module: nn.Module, kind: str, dimensions: int) -> Layout:
+    """Return the axes of a module's output when nothing is known about where its input came from.
+
+    Args:
+        module: the module.
+        kind: its kind.
+        dimensions: number of axes of the output.
+    """
+    if kind == "recurrent" and dimensions == 3 and not getattr(module, "batch_first", False):
+        return TIME_FIRST
+    if kind == "attention" and dimensions == 3 and not getattr(module, "batch_first", False):
+        return TIME_FIRST
+    if kind in (*_CHANNELS_LAST_KINDS, "recurrent") or _normalises_last_axis(module):
+        return CHANNELS_LAST
+    if kind in ("convolution", "pooling") or isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm):
+        return CHANNELS_FIRST
+    return CHANNELS_LAST if dimensions == 3 else CHANNELS_FIRST
+
+
+def _normalises_last_axis(module: nn.Module) -> bool:
+    return isinstance(module, nn.LayerNorm) or type(module).__name__.endswith("RMSNorm")

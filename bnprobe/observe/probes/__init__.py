@@ -1,0 +1,1 @@
+"""Looks further than the step: line probe, curvature, and what keeps them from disturbing the training."""

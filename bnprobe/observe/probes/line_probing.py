@@ -1,0 +1,440 @@
+"""Line probes of a live training: after an optimizer's step, how much further along the same update could it have gone?
+
+At a probe step the forward is taped (``tape``), the weights that the loss depends on are copied before the optimizer moves them, and after
+it has moved them the loss of the same batch is computed again (``replay``) at theta + s d, d being the update that was really taken; then
+once more with d projected as remedies would. The training sees none of this.
+
+What is probed is the loss of the step's last backward. Optimizers that step in a row on one loss move together: the probe after the last of
+them follows the update of all.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch.nn.modules import module as torch_module
+
+from bnprobe.measure.layout import Layout
+from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
+from bnprobe.observe.faults import Faults
+from bnprobe.observe.instruments.parameter_groups import group_settings
+from bnprobe.observe.instruments.updates import trained_parameters
+from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
+from bnprobe.observe.probes.replay import Replay, ReplayError
+from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
+from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.torch_private import user_modes_disabled
+from bnprobe.remedies.projections import Projection, update_projections
+from bnprobe.remedies.scope import Scope
+from bnprobe.store.writer import RunWriter
+
+#: The update as the optimizer took it.
+TAKEN = "taken"
+#: Why there is no tape.
+NO_FORWARD = "no forward with gradient was seen before the backward: compiled code, or a model checkpointed as a whole"
+#: Relative error of a replay that is rounding: another order of the same sums.
+ROUNDING = 1e-4
+
+
+@dataclass
+class _Descended:
+    """A loss that a backward has started from."""
+
+    tape: Tape
+    slots: list[Slot]
+    values: list[torch.Tensor]
+    scale: torch.Tensor | None
+    replay: Replay | None = None
+
+    def total(self, losses: Sequence[torch.Tensor]) -> float:
+        return float(sum(loss.double().sum() for loss in losses)) / (float(self.scale) if self.scale is not None else 1.0)
+
+
+@dataclass
+class _Update:
+    """An update that is about to be made, or has been."""
+
+    descended: _Descended
+    rate: float
+    before: dict[int, torch.Tensor] = field(default_factory=dict)
+    moved: list[torch.Tensor] = field(default_factory=list)
+
+
+class LineProbing:
+    """Probes the steps it is told to.
+
+    Args:
+        writer: where the probes go.
+        tree: the modules, for the projections that remedies make.
+        faults: where a fault goes.
+        on_forward: called when a forward with gradient begins: the step before it is over.
+        say: told, once, what a probe costs.
+        channels: measure every channel at every point.
+    """
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        tree: ModuleTree,
+        faults: Faults,
+        on_forward: Callable[[], None],
+        say: Callable[[str], None],
+        channels: bool = False,
+    ) -> None:
+        self.seconds = 0.0
+        self._writer = writer
+        self._tree = tree
+        self._faults = faults
+        self._on_forward = on_forward
+        self._say = say
+        self._channels = channels
+        self._rows: list[tuple[list[Point], dict[str, Any]]] = []
+        self._handle: Any = None
+        self._probed = self._next_is_probed = False
+        self._mode: Recording | None = None
+        self._suspended: Recording | None = None
+        self._tape: Tape | None = None
+        self._losses: dict[frozenset[int], _Descended] = {}
+        self._updates: dict[int, _Update] = {}
+        self._reason = ""
+        self._said = False
+
+    # -- the step's course --------------------------------------------------------------------------------------------
+
+    def prepare(self, is_probed: bool) -> None:
+        """Say whether the step that comes next is to be probed; the open one may still have an optimizer to come."""
+        self._next_is_probed = is_probed
+        if is_probed and self._handle is None:
+            self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
+
+    def begin_step(self) -> None:
+        """The step is over and the next one begins: forget it. A step that is not probed costs nothing."""
+        self._pause()
+        self._tape = None
+        self._losses.clear()
+        self._updates.clear()
+        self._reason = ""
+        self._probed, self._next_is_probed = self._next_is_probed, False
+        if not self._probed:
+            self.detach()
+
+    def detach(self) -> None:
+        """Leave torch alone."""
+        self._pause()
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Step aside while compiled code runs: neither a hook nor a mode may be there."""
+        self._suspended, was_attached = self._mode, self._handle is not None
+        self.detach()
+        try:
+            yield
+        finally:
+            mode, self._suspended = self._suspended, None
+            if was_attached and (self._probed or self._next_is_probed):
+                self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
+            if mode is not None:
+                self._resume(mode)
+
+    @contextmanager
+    def shadowing(self, module: torch.nn.Module) -> Iterator[None]:
+        """A compiled module is repeated eagerly, on aliases of its parameters: tape that in its place."""
+        mode = self._suspended
+        if mode is None and self._probed and not self._updates:
+            mode = self._new_tape()
+        if mode is None:
+            yield
+            return
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                mode.tape.find(parameter)  # so that its alias is known by its memory
+        self._resume(mode)
+        try:
+            yield
+        finally:
+            self._pause()
+            self._suspended = mode
+
+    def shadowed(self, output: torch.Tensor, repeated: torch.Tensor) -> None:
+        """Say which of a compiled module's outputs its repetition stands for."""
+        if self._suspended is not None:
+            self._suspended.tape.take_for(output, repeated)
+
+    def _before_forward(self, module: torch.nn.Module, args: Any) -> None:
+        """A module is called; if it is the first of a forward with gradient, a tape begins."""
+        if self._mode is not None or not torch.is_grad_enabled() or torch._C._current_graph_task_id() != -1 or not _is_plain_call():
+            return
+        try:
+            self._on_forward()
+            # What a closure computes when its optimizer has begun to move is not the loss that the step began with.
+            if self._probed and not self._updates and (mode := self._new_tape()) is not None:
+                self._resume(mode)
+        except Exception as error:
+            self._probed = False
+            self._faults.report("a line probe", error)
+
+    def _new_tape(self) -> Recording | None:
+        """Return what writes a new tape; None where that cannot be."""
+        self._tape = None
+        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
+            self._reason = "the forward is captured as a CUDA graph"
+        elif threading.current_thread() is not threading.main_thread():
+            # A mode belongs to its thread, and only that one could take it away again.
+            self._reason = "the forward runs in a thread of its own"
+        elif torch._C._len_torch_dispatch_stack():
+            self._reason = "the script itself watches torch's operations, with a dispatch mode"
+        else:
+            self._tape = Tape()
+            return Recording(self._tape)
+        return None
+
+    def _resume(self, mode: Recording) -> None:
+        self._mode = mode
+        # Without entering it: that is for modes that end in the order in which they began.
+        torch._C._push_on_torch_dispatch_stack(mode)
+
+    def _pause(self) -> None:
+        """Stop taping until the next forward."""
+        mode, self._mode = self._mode, None
+        if mode is not None:
+            _remove(mode)
+
+    def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
+        """The forward taps have measured a signal: it will be measured at every point."""
+        if self._mode is not None and self._channels:
+            self._mode.tape.mark(signal, Signal(tap, layout, is_single))
+
+    def deliver(self, axes: Axes) -> None:
+        """Write what was found at the step that has been closed: its layers have their places now."""
+        waiting, self._rows = self._rows, []
+        for points, columns in waiting:
+            self._writer.add_probe(rows(points, axes), **columns)
+
+    def before_backward(self, losses: Sequence[torch.Tensor], scale: torch.Tensor | None) -> None:
+        """A backward begins."""
+        if not self._probed:
+            return
+        self._pause()
+        tape = self._tape
+        if tape is None:
+            self._reason = self._reason or NO_FORWARD
+            return
+        if not losses or any(loss.numel() != 1 for loss in losses):
+            self._reason = "backward started from a tensor that is not one number"
+            return
+        with self._guarded():
+            slots = [tape.find(loss) for loss in losses]
+            if any(slot is None for slot in slots):
+                self._reason = tape.broken or UNSEEN
+                return
+            found = [slot for slot in slots if slot is not None]
+            values = [loss.detach().clone() for loss in losses]
+            same = next((one for one in self._losses.values() if one.tape is tape), None)
+            if same is not None:  # several backwards from one forward add up
+                same.slots += found
+                same.values += values
+                descended = same
+                self._losses = {key: one for key, one in self._losses.items() if one is not same}
+            else:
+                descended = _Descended(tape, found, values, scale)
+            try:
+                descended.replay = Replay(tape, descended.slots)
+            except ReplayError as error:
+                self._reason = str(error)
+                return
+            self._losses[frozenset(id(parameter) for parameter in descended.replay.parameters)] = descended
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        """Gradients are ready and weights have not moved: copy them."""
+        if not self._probed:
+            return
+        self._pause()
+        if torch._C._current_graph_task_id() != -1:
+            self._reason = "the optimizer steps inside backward"
+            return
+        with self._guarded():
+            held = {id(parameter) for parameter in trained_parameters(optimizer.param_groups)}
+            descended = self._loss_of(held)
+            if descended is None or descended.replay is None:
+                return
+            update = _Update(descended, float(group_settings(optimizer.param_groups[0]).rate))
+            for earlier in self._updates.values():
+                update.before.update(earlier.before)
+                if earlier.descended is descended:
+                    update.moved += earlier.moved
+            for parameter in descended.replay.parameters:
+                if id(parameter) in held:
+                    update.moved.append(parameter)
+                    update.before[id(parameter)] = parameter.detach().clone()
+            self._updates[id(optimizer)] = update
+
+    def after_update(self, optimizer: Optimizer, step: int) -> None:
+        """The weights have moved: probe."""
+        if not self._probed:
+            return
+        with self._guarded():
+            update = self._updates.get(id(optimizer))
+            common = {"probe_step": step, "probe_optimizer": type(optimizer).__name__}
+            if update is None:
+                self._give_up(common, self._reason or "no loss was seen that depends on what the optimizer trains")
+                return
+            common["probe_learning_rate"] = update.rate
+            try:
+                self._probe(update, common)
+            except ReplayError as error:
+                self._give_up(common, str(error))
+            except torch.OutOfMemoryError:
+                self._give_up(common, "there was not enough memory to compute the loss again")
+
+    def no_update(self, step: int, optimizer: str, reason: str) -> None:
+        """The step ends without an update that could be followed."""
+        if self._probed:
+            self._give_up({"probe_step": step, "probe_optimizer": optimizer}, reason)
+
+    # -- probing ------------------------------------------------------------------------------------------------------
+
+    def _loss_of(self, held: set[int]) -> _Descended | None:
+        """Return the last loss that depends on nothing but what an optimizer trains, or else on some of it."""
+        own = [one for key, one in self._losses.items() if key and key <= held]
+        shared = [one for key, one in self._losses.items() if key & held]
+        return next(reversed(own or shared), None)
+
+    def _probe(self, update: _Update, common: dict[str, Any]) -> None:
+        descended, replay = update.descended, update.descended.replay
+        assert replay is not None
+        loss, error, first = self._replayed(update)
+        line = _Line(update)
+        if line.is_still:
+            raise ReplayError("the optimizer did not move what the loss depends on")
+        variants: dict[str, Mapping[int, Projection]] = {TAKEN: {}, **self._projections(update)}
+        if not self._said:
+            self._said = True
+            text = f"a line probe computes the loss up to {MOST_FORWARDS} times more"
+            if len(variants) > 1:
+                others = " and again ".join(
+                    f"up to {MOST_FORWARDS - 1} times with {name}'s projection" for name in variants if name != TAKEN
+                )
+                text += f", and again {others}"
+            self._say(text)
+        for name, projections in variants.items():
+            began = time.perf_counter()
+            points: list[Point] = [({"probe_point_s": 0.0, "probe_point_ratio": 1.0}, first)]
+            evaluate = partial(self._evaluate, replay, descended, partial(line.at, projections=projections), points)
+            probe = search_line(evaluate, loss)
+            ratios = dict(probe.points)
+            for point, _ in points[1:]:
+                point["probe_point_ratio"] = ratios[point["probe_point_s"]]
+            self._store(probe, points, {**common, "probe_variant": name, "probe_replay_error": error}, began)
+
+    def _evaluate(
+        self, replay: Replay, descended: _Descended, at: Callable[[float], dict[int, torch.Tensor]], points: list[Point], s: float
+    ) -> float:
+        """Compute the loss at a point, and note the point."""
+        signals = Signals() if self._channels else None
+        points.append(({"probe_point_s": s}, signals))
+        return descended.total(replay.losses(at(s), signals.take if signals is not None else None))
+
+    def _replayed(self, update: _Update) -> tuple[float, float, Signals | None]:
+        """Compute the loss at s = 0, which must be the one that was descended; return it with its relative error, and the signals there."""
+        descended = update.descended
+        assert descended.replay is not None
+        signals = Signals() if self._channels else None
+        replayed = descended.replay.losses(dict(update.before), signals.take if signals is not None else None)
+        descended_loss, loss = descended.total(descended.values), descended.total(replayed)
+        if not math.isfinite(descended_loss) or descended_loss == 0.0:
+            raise ReplayError(f"the loss is {descended_loss:g}: there is no ratio to it")
+        if all(torch.equal(a, b) for a, b in zip(replayed, descended.values, strict=True)):
+            return loss, 0.0, signals
+        error = abs(loss - descended_loss) / abs(descended_loss)
+        if not error <= ROUNDING:
+            raise ReplayError(f"computed again at the same weights the loss is {loss:.9g}, not {descended_loss:.9g}")
+        return loss, error, signals
+
+    def _projections(self, update: _Update) -> dict[str, dict[int, Projection]]:
+        """Return those projections that would change this update."""
+        found = update_projections(Scope(self._tree.roots(), update.moved))  # type: ignore[arg-type]
+        moved = {id(parameter): parameter for parameter in update.moved}
+        return {name: by_id for name, by_id in found.items() if any(key in moved for key in by_id)}
+
+    def _store(self, probe: LineProbe, points: list[Point], columns: dict[str, Any], began: float) -> None:
+        found = {
+            "probe_loss": probe.loss,
+            "probe_critical_low": probe.critical[0],
+            "probe_critical_high": probe.critical[1],
+            "probe_divergence_low": probe.divergence[0],
+            "probe_divergence_high": probe.divergence[1],
+            "probe_forwards": probe.forwards,
+            "probe_seconds": time.perf_counter() - began,
+        }
+        self._rows.append((sorted(points, key=lambda point: point[0]["probe_point_s"]), {**columns, **found}))
+
+    def _give_up(self, columns: dict[str, Any], reason: str) -> None:
+        self._rows.append(([], {**columns, "probe_variant": TAKEN, "probe_reason": reason}))
+        self._writer.add_coverage("a line probe", reason)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What is done in here is ours: unseen by the script, timed, and a fault of it ends the probe and not the training."""
+        began = time.perf_counter()
+        try:
+            with user_modes_disabled(), torch.no_grad():
+                yield
+        except Exception as error:
+            self._probed = False
+            self._faults.report("a line probe", error)
+        self.seconds += time.perf_counter() - began
+
+
+class _Line:
+    """The weights theta + s d."""
+
+    def __init__(self, update: _Update) -> None:
+        self._before = update.before
+        self._moved = update.moved
+        self.is_still = all(torch.equal(update.before[id(p)], p) for p in update.moved)
+
+    def at(self, s: float, projections: Mapping[int, Projection]) -> dict[int, torch.Tensor]:
+        """Return the weights by id of the parameter, those included that others have moved since the loss was computed."""
+        weights = {key: before for key, before in self._before.items()}
+        for parameter in self._moved:
+            before = weights[id(parameter)]
+            # In float64, so that s = 1 is where the optimizer went, to the last bit of a float32.
+            wide = torch.complex128 if before.is_complex() else torch.float64
+            step = parameter.detach().to(wide) - before.to(wide)
+            project = projections.get(id(parameter))
+            step = step if project is None else project(step)
+            weights[id(parameter)] = step.mul_(s).add_(before).to(before.dtype)
+        return weights
+
+
+def _is_plain_call() -> bool:
+    """Whether a module is called to compute, not to be traced, compiled or transformed."""
+    return not (
+        torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch._C._functorch.maybe_current_level() is not None
+    )
+
+
+def _remove(mode: Recording) -> None:
+    """Take our mode out of the stack, from under those that the script has entered since."""
+    above = []
+    while torch._C._len_torch_dispatch_stack():
+        top = torch._C._pop_torch_dispatch_stack(None)
+        if top is mode:
+            break
+        above.append(top)
+    for other in reversed(above):
+        torch._C._push_on_torch_dispatch_stack(other)

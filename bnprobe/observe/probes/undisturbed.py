@@ -1,0 +1,85 @@
+"""Leaves a training as it was after somebody ran a backward through its graph: random numbers, buffers, and the script's own hooks.
+
+A backward draws random numbers and moves buffers where it recomputes a checkpointed forward; and it calls the hooks that the script
+has put on tensors and modules, who may count, print, or keep what they are given.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
+from torch.utils.hooks import BackwardHook
+
+from bnprobe.observe.compiled import random_states, set_random_states
+from bnprobe.observe.patches import Patches
+from bnprobe.observe.torch_private import holds_numbers
+
+
+class ScriptHooks:
+    """Silences the backward hooks that the script registers, on request."""
+
+    def __init__(self) -> None:
+        self._silent = False
+
+    def attach(self, patches: Patches) -> None:
+        """Watch what is registered from now on."""
+        patches.replace(torch.Tensor, "register_hook", self._seeing_tensor_hooks)
+        patches.replace(BackwardHook, "__init__", self._seeing_module_hooks)
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Call none of them: as hooks that return None, they change no gradient."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
+
+    def _seeing_tensor_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def register_hook(tensor: torch.Tensor, hook: Callable[..., Any]) -> Any:
+            return original(tensor, hook if torch.compiler.is_compiling() else self._silenceable(hook))
+
+        return register_hook
+
+    def _seeing_module_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def __init__(self_: Any, module: Any, hooks: Iterable[Any], before: Iterable[Any]) -> None:
+            original(self_, module, [self._silenceable(hook) for hook in hooks], [self._silenceable(hook) for hook in before])
+
+        return __init__
+
+    def _silenceable(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(hook)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return None if self._silent else hook(*args, **kwargs)
+
+        return call
+
+
+@contextmanager
+def state_kept(buffers: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Put back every random state, and the buffers that were written to."""
+    kept = [(buffer, buffer.detach().clone()) for buffer in buffers if holds_numbers(buffer)]
+    states, own = random_states(), random.getstate()
+    numpy = sys.modules.get("numpy")
+    theirs = numpy.random.get_state() if numpy is not None else None
+    try:
+        yield
+    finally:
+        set_random_states(states)
+        random.setstate(own)
+        if numpy is not None:
+            numpy.random.set_state(theirs)
+        for buffer, copy in kept:
+            # Batch norm moves its averages without counting a version; a backward that is still to come must not find one counted.
+            if not torch.equal(buffer, copy):
+                with torch.no_grad(), _unsafe_preserve_version_counter(buffer):
+                    buffer.copy_(copy)

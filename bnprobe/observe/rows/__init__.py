@@ -1,0 +1,1 @@
+"""From a closed step to a row of the run file."""

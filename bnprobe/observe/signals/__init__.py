@@ -1,0 +1,1 @@
+"""Activations and their gradients, as the forward pass produces them."""

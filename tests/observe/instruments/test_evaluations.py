@@ -1,0 +1,59 @@
+"""How long the look at an evaluation lasts: one forward, whatever the model is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from bnprobe.observe.faults import Faults
+from bnprobe.observe.instruments.evaluations import EvaluationTaps
+from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.patches import Patches
+
+
+@pytest.fixture
+def noted() -> Iterator[list[int]]:
+    """Watch evaluations after step 0, and list the samples of what was noted."""
+    samples: list[int] = []
+    patches, tree = Patches(), ModuleTree()
+    taps = EvaluationTaps(tree, Faults(True, lambda place, reason: None), lambda: 0, lambda key, count, statistics: samples.append(count))
+    tree.attach(patches)
+    taps.attach(patches)
+    yield samples
+    taps.detach()
+    tree.detach()
+    patches.undo()
+
+
+def hooks() -> int:
+    return len(torch_module._global_forward_hooks)
+
+
+@torch.no_grad()
+def test_a_model_without_batch_norm_is_looked_at_for_one_forward(noted: list[int]) -> None:
+    model, before = nn.Sequential(nn.Linear(3, 2), nn.ReLU()).eval(), hooks()
+    assert before == 1
+    model(torch.ones(4, 3))
+    assert hooks() == 0
+    assert noted == []
+
+
+@torch.no_grad()
+def test_parts_that_are_called_one_by_one_are_looked_at_for_one_batch(noted: list[int]) -> None:
+    whole = nn.ModuleDict({"body": nn.Linear(3, 2), "norm": nn.BatchNorm1d(2)}).eval()
+    for samples in (4, 5, 6):
+        whole["norm"](whole["body"](torch.ones(samples, 3)))
+    assert noted == [4]
+    assert hooks() == 0
+
+
+@torch.no_grad()
+def test_a_transform_of_the_data_is_no_evaluation(noted: list[int]) -> None:
+    model, scale = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval(), nn.Flatten()
+    for _ in range(2):
+        model(scale(torch.ones(4, 3)))
+    assert noted == [4]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bnprobe.observe.instruments import updates as observed
+from bnprobe.observe.instruments.updates import UpdateMeter, trained_parameters
+
+
+def weights(*sizes: int) -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [nn.Parameter(torch.randn(size, generator=generator)) for size in sizes]
+
+
+def step(meter: UpdateMeter, kept: list[nn.Parameter]) -> list[float]:
+    """Move every parameter by a step of norm 1, 2, 3, ...; return the measured norms."""
+    measurement = meter.before(kept)
+    with torch.no_grad():
+        for index, parameter in enumerate(kept):
+            direction = torch.ones_like(parameter)
+            parameter += (index + 1) * direction / direction.norm()
+    meter.after(measurement)
+    assert measurement.update is not None
+    return measurement.update.tolist()
+
+
+def held_bytes(meter: UpdateMeter) -> int:
+    return sum(buffer.numel() * buffer.element_size() for buffer in meter._buffers.values())
+
+
+def test_gradient_weight_and_update_norms() -> None:
+    kept = weights(5, 7)
+    kept[0].grad = torch.full((5,), 2.0)
+    before = [float(parameter.detach().double().norm()) for parameter in kept]
+    meter = UpdateMeter()
+    measurement = meter.before(kept)
+    assert measurement.gradient.tolist() == pytest.approx([20**0.5, float("nan")], nan_ok=True)
+    assert measurement.weight.tolist() == pytest.approx(before, rel=1e-6)
+    assert step(meter, kept) == pytest.approx([1.0, 2.0], rel=1e-5)
+
+
+def test_parameters_take_turns_under_the_copy_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed, "COPY_LIMIT_BYTES", 100)
+    kept = weights(10, 10, 10, 10, 10)  # 40 bytes each: two at a time
+    meter = UpdateMeter()
+    seen = []
+    for _ in range(5):
+        moved = torch.tensor(step(meter, kept))
+        turns = torch.isfinite(moved).nonzero().flatten().tolist()
+        assert len(turns) == 2
+        assert moved[turns].tolist() == pytest.approx([index + 1 for index in turns], rel=1e-5)
+        assert held_bytes(meter) <= 100
+        seen += turns
+    assert sorted(seen) == sorted(list(range(5)) * 2), "everyone has the same number of turns"
+
+
+def test_a_parameter_beyond_the_limit_never_has_a_turn_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed, "COPY_LIMIT_BYTES", 100)
+    kept = weights(10, 1000, 10, 10)
+    meter = UpdateMeter()
+    seen: set[int] = set()
+    for _ in range(6):
+        turns = torch.isfinite(torch.tensor(step(meter, kept))).nonzero().flatten().tolist()
+        assert turns
+        seen.update(turns)
+    assert seen == {0, 2, 3}
+
+
+def test_copies_follow_a_change_of_dtype_and_shape() -> None:
+    kept = weights(6)
+    meter = UpdateMeter()
+    assert step(meter, kept) == pytest.approx([1.0], rel=1e-5)
+    kept[0].data = kept[0].data.double()
+    assert step(meter, kept) == pytest.approx([1.0], rel=1e-6)
+    kept[0].data = torch.zeros(9)
+    assert step(meter, kept) == pytest.approx([1.0], rel=1e-6)
+
+
+def test_a_parameter_reshaped_by_its_update_is_missing_alone() -> None:
+    kept = weights(6, 6)
+    meter = UpdateMeter()
+    measurement = meter.before(kept)
+    with torch.no_grad():
+        kept[0].data = torch.zeros(9)
+        kept[1] += 1.0
+    meter.after(measurement)
+    assert measurement.update is not None
+    assert measurement.update.tolist() == pytest.approx([float("nan"), 6**0.5], nan_ok=True, rel=1e-5)
+
+
+def test_measuring_changes_nothing() -> None:
+    kept = weights(5)
+    kept[0].grad = torch.ones(5)
+    versions = (kept[0]._version, kept[0].grad._version)
+    bits = kept[0].detach().clone()
+    meter = UpdateMeter()
+    meter.after(meter.before(kept))
+    assert (kept[0]._version, kept[0].grad._version) == versions
+    assert torch.equal(kept[0].detach(), bits)
+
+
+def test_trained_parameters_are_listed_once() -> None:
+    one, two = weights(1, 2)
+    assert trained_parameters([{"params": [one, two]}, {"params": [two]}, {}]) == [one, two]
+
+
+def test_kernels_are_measured_after_the_update() -> None:
+    kernel, vector = nn.Parameter(torch.tensor([[[1.0, 3.0]]])), nn.Parameter(torch.ones(3))
+    meter = UpdateMeter()
+    measurement = meter.before([vector, kernel])
+    with torch.no_grad():
+        kernel.copy_(torch.tensor([[[1.0, -1.0]]]))
+    meter.after(measurement, {id(kernel)})
+    assert measurement.kernels is not None
+    torch.testing.assert_close(measurement.kernels.float(), torch.tensor([[torch.nan, 0.0], [torch.nan, torch.inf]]), equal_nan=True)
+
+
+def test_where_no_kernel_is_asked_for_none_is_measured() -> None:
+    meter = UpdateMeter()
+    measurement = meter.before([nn.Parameter(torch.ones(1, 1, 3))])
+    meter.after(measurement)
+    assert measurement.kernels is None
