@@ -1,4 +1,4 @@
-"""Spikes of the loss: a sudden rise that stays for some steps, in a run that is not lost."""
+"""Spikes of the loss: a sudden rise that stays for some steps, in a run that did not diverge."""
 
 from __future__ import annotations
 

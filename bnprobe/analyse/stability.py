@@ -1,4 +1,4 @@
-"""Stability in time: when a run diverged, whether it is stuck, and which layer left its own course first.
+"""Stability in time: when a run diverged, whether it is stuck, and which layer deviated from its own baseline first.
 
 Outcomes are those of the learning-rate trials: *trains*, *diverges* (a loss that is not finite, or above 1000 times the first for good),
 *stuck* (the loss stays where it started or at chance level).
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 #: A loss this many times the first is a divergence, as for the relative losses of Bjorck et al. 2018 (1806.02375, Figure 3).
 DIVERGED_TIMES = 1000.0
 #: A rise beyond that is no divergence, but a spike, where as many losses had been seen before it, and the loss came back to this share of
-#: its first. Practice: a network that was lost does not learn on; one at the level of guessing is back at about its first loss.
+#: its first. Practice: a network that was lost does not learn on; one at chance level is back at about its first loss.
 SURVIVED_AFTER = 20
 SURVIVED_SHARE = 0.75
 #: Losses that have to be seen after the rise.
@@ -32,18 +32,18 @@ BASELINE_STEPS = 10
 BASELINE_SHARE = 4
 #: Steps before each one that make a layer's own course: the recent ones, since a layer that trains moves, but slowly.
 COURSE_STEPS = 10
-#: A layer has left its course when it is further above it than this many deviations from step to step ...
-DEPARTURE_SIGMAS = 6.0
+#: A layer has deviated from its baseline when it is further above it than this many deviations from step to step ...
+DEVIATION_SIGMAS = 6.0
 #: ... and than this many decades: a factor of three within ten steps.
-DEPARTURE_DECADES = 0.5
+DEVIATION_DECADES = 0.5
 #: How far back from the end a departure is looked for: what left earlier and stayed out would have ended the run.
-DEPARTURE_ROWS = 300
+DEVIATION_ROWS = 300
 #: Share of the run at its end that says where the loss has come to.
 LATE_SHARE = 0.25
 #: A loss has moved when its late median is below the early one by this share, and not by chance.
 MOVED_SHARE = 0.05
 #: A loss still falls when the Mann-Kendall test over the second half of the run finds a fall at this level of significance.
-#: Measured on trainings of 60 to 300 steps: slow ones are below 0.002, those at the level of guessing above 0.2.
+#: Measured on trainings of 60 to 300 steps: slow ones are below 0.002, those at chance level above 0.2.
 FALLING_P = 0.01
 #: And by this share of the quarter before. Measured: slow trainings fall by 0.4 per cent and more; a loss that settles after a leap does
 #: not.
@@ -52,7 +52,7 @@ FALLING_SHARE = 0.002
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first step at which the loss was lost.
+    """The first step at which training diverged.
 
     Attributes:
         row: row of the step axis.
@@ -105,10 +105,10 @@ def _came_back(loss: Array, first: float) -> bool:
     return float(robust.median(after[-max(1, int(after.size * LATE_SHARE)) :])) < SURVIVED_SHARE * first
 
 
-def _survived(run: Run, sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows whose update a gradient scaler skipped, with a sound loss after them: that is how mixed precision finds its scale."""
-    sound_later = np.logical_or.accumulate(sound[::-1])[::-1]
-    survived: NDArray[np.bool_] = (run["skipped"] == 1) & sound_later
+def _survived(run: Run, healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows whose update a gradient scaler skipped, with a healthy loss after them: that is how mixed precision finds its scale."""
+    healthy_later = np.logical_or.accumulate(healthy[::-1])[::-1]
+    survived: NDArray[np.bool_] = (run["skipped"] == 1) & healthy_later
     return survived
 
 
@@ -129,8 +129,8 @@ def nonfinite_signal(run: Run) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
-class Departure:
-    """A layer that left its own course for good.
+class Deviation:
+    """A layer that deviated from its own baseline for good.
 
     Attributes:
         layer: index of the layer.
@@ -165,8 +165,8 @@ def baseline_rows(run: Run, signal: Signal = "activation") -> NDArray[np.int64]:
     return before[: max(1, min(BASELINE_STEPS, before.size // BASELINE_SHARE))]
 
 
-def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
-    """For each layer that did, the step at which it left its own course upwards and for good, first to leave first.
+def deviations(run: Run, signal: Signal = "activation") -> list[Deviation]:
+    """For each layer that did, the step at which it deviated from its own baseline upwards and for good, first to deviate first.
 
     A layer's course is the median log10 rms of its last ten measured steps, and its spread the deviation of their changes
     from step to step. Outside is more than six of these and half a decade above, or a size that is not finite; for good means
@@ -179,14 +179,14 @@ def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
     rows = measured_rows(run, signal)
     end = divergence(run)
     rows = rows[rows <= end.row] if end is not None else rows
-    rows = rows[-DEPARTURE_ROWS:]
+    rows = rows[-DEVIATION_ROWS:]
     if not rows.size:
         return []
     size = log10_rms(run, signal)[rows]
     faulty = (run[f"{signal}_nonfinite"][rows] > 0) | np.isposinf(size)
     course, width = _courses(size)
     with np.errstate(invalid="ignore"):
-        outside = faulty | (size > course + np.maximum(DEPARTURE_SIGMAS * width, DEPARTURE_DECADES))
+        outside = faulty | (size > course + np.maximum(DEVIATION_SIGMAS * width, DEVIATION_DECADES))
     seen = np.isfinite(size) | faulty
     found = []
     for layer in range(len(run.layers)):
@@ -197,7 +197,7 @@ def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
             index = int(later[0])
             change, usual = size[index, layer] - course[index, layer], course[index, layer]
             found.append(
-                Departure(
+                Deviation(
                     layer=layer,
                     signal=signal,
                     row=int(rows[index]),
@@ -211,8 +211,8 @@ def departures(run: Run, signal: Signal = "activation") -> list[Departure]:
     return sorted(found, key=lambda one: (one.row, forwards * run.layers[one.layer].depth))
 
 
-def first_departure(activation: list[Departure], gradient: list[Departure]) -> Departure | None:
-    """The layer that left its course first, of either signal; its activation where both left at the same step.
+def first_deviation(activation: list[Deviation], gradient: list[Deviation]) -> Deviation | None:
+    """The layer that deviated from its baseline first, of either signal; its activation where both left at the same step.
 
     Args:
         activation: what `departures` found for activations.

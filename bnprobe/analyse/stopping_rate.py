@@ -1,6 +1,6 @@
 """One number from one recording: the learning rate above which its training stops training.
 
-A training is lost when a step undoes all that was gained. So each line probe says how far its update could have been followed until the
+A the training failed when a step undoes all that was gained. So each line probe says how far its update could have been followed until the
 loss of its batch is back at that of the first probed step, or beyond it:
 
     s_back = smallest s > 0 with L(theta + s d) > max(L_first, L(theta))     between two evaluations: log r on a straight line over log s

@@ -44,8 +44,8 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
     measured, and the other never. What is cut off from the loss lies before what is trained; a single layer behind most of that is an end
     that nothing uses, as the last one of a second stream.
     """
-    sound = np.isfinite(run["loss"])  # a gradient that is not finite has no norm, either
-    stepped = np.asarray(np.isfinite(run["weight_norm"][sound]).sum(axis=0))
+    healthy = np.isfinite(run["loss"])  # a gradient that is not finite has no norm, either
+    stepped = np.asarray(np.isfinite(run["weight_norm"][healthy]).sum(axis=0))
     gradient = run["parameter_gradient_norm"]
     reached = np.asarray((np.isfinite(gradient) | np.isinf(gradient)).any(axis=0))
     owned: dict[str, list[int]] = {}

@@ -16,7 +16,7 @@ from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
 
-Record an unedited training script, then read in a browser why it diverged: which layer left its course first, at which step,
+Record an unedited training script, then read in a browser why it diverged: which layer deviated from its baseline first, at which step,
 and why.
 
 \b

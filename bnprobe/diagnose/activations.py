@@ -1,7 +1,7 @@
 """Causes in the forward signal: activations that grow along depth, and a mean that drowns what differs between inputs.
 
 Both are there before the first update in a deep network that nothing normalises (Bjorck et al. 2018, arXiv 1806.02375, Figure
-5), so the first recorded step tells them from a learning rate that is too high, which leaves a sound profile at the start and
+5), so the first recorded step tells them from a learning rate that is too high, which leaves a healthy profile at the start and
 ruins it later.
 """
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bnprobe.analyse import common_mode, depth_profile, robust
 from bnprobe.analyse.layers import inputs_in_order, is_joined, signals_before
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import decades, each, first_to_leave, loss_fate, number, percent, times, with_remedy
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import decades, each, first_to_deviate, loss_summary, number, percent, times, with_remedy
 
 Array = NDArray[np.float64]
 
@@ -23,176 +23,176 @@ _PROPAGATION = "Bjorck et al. 2018 (arXiv 1806.02375), Figure 5; growth along de
 _MEAN_SHIFT = "Ruff, Beck, Bach 2019 (arXiv 1911.13173); kappa = A / (A + B + W)"
 
 
-def exploding_activations(case: Case) -> Finding | None:
+def exploding_activations(run: RunAnalysis) -> Finding | None:
     """Activations grow from layer to layer until the loss cannot be kept.
 
-    Looks for a profile that grows along depth, before the first update, or, in a run that is lost, just before the divergence; and for a
-    signal that is decades larger than what any module before it gave out. A level alone is no sign: large but equal activations are sound.
+    Looks for a profile that grows along depth, before the first update, or, in a run that diverged, just before the divergence; and for a
+    signal that is decades larger than what any module before it gave out. A level alone is no sign: large but equal activations are normal.
     Nor is a single layer that gives outputs their units. Looks like a learning rate that is too high; there the profile of the first step
     is flat. Looks like mean shift; there only the part that is common to all inputs grows.
     """
-    start, late = case.span(case.first_row), case.span(case.late_row)
+    start, late = run.span(run.first_row), run.span(run.late_row)
     if start is None or late is None:
         return None
-    limit = case.limit(thresholds.EXPLODED_DECADES)
-    from_start = start.decades >= limit and _compounds(case, start.step) and not _grows_by_its_mean(case)
-    in_training = late.decades >= case.limit(thresholds.EXPLODING_LATE_DECADES) and late.decades > start.decades + case.limit(
+    limit = run.threshold(thresholds.EXPLODED_DECADES)
+    from_start = start.decades >= limit and _compounds(run, start.step) and not _grows_by_its_mean(run)
+    in_training = late.decades >= run.threshold(thresholds.EXPLODING_LATE_DECADES) and late.decades > start.decades + run.threshold(
         thresholds.EXPLODED_DECADES
     )
-    if not (from_start or (in_training and case.divergence is not None)):
-        return _grown_unseen(case)
+    if not (from_start or (in_training and run.divergence is not None)):
+        return _grown_unseen(run)
     shown = start if from_start else late
-    limit = limit if from_start else case.limit(thresholds.EXPLODING_LATE_DECADES)
-    first = case.first_departure.layer if case.first_departure is not None else _steepest(case, shown.step)
-    kind = each(case.run.layers[shown.last].kind)
-    when = "already at the first step" if from_start else f"at step {case.step(shown.step)}"
+    limit = limit if from_start else run.threshold(thresholds.EXPLODING_LATE_DECADES)
+    first = run.first_deviation.layer if run.first_deviation is not None else _steepest(run, shown.step)
+    kind = each(run.recorded.layers[shown.last].kind)
+    when = "already at the first step" if from_start else f"at step {run.step(shown.step)}"
     rise = late.last_rms / max(start.last_rms, np.finfo(float).tiny)
-    later = f"; at step {case.step(late.step)} the rms there was {number(late.last_rms)}, {times(rise)} its first value"
+    later = f"; at step {run.step(late.step)} the rms there was {number(late.last_rms)}, {times(rise)} its first value"
     cause = (
         f"The activations grow {decades(shown.slope)} {kind} {when}: "
-        f"rms {number(shown.first_rms)} at {case.place(shown.first)}, {number(shown.last_rms)} at {case.place(shown.last)}"
-        f"{later if late.step != shown.step and rise > 1 else ''}{first_to_leave(case)}; {loss_fate(case)}."
+        f"rms {number(shown.first_rms)} at {run.place(shown.first)}, {number(shown.last_rms)} at {run.place(shown.last)}"
+        f"{later if late.step != shown.step and rise > 1 else ''}{first_to_deviate(run)}; {loss_summary(run)}."
     )
     evidence = [
-        Evidence("growth of the activations over the depth", shown.decades, limit, "decades", case.step(shown.step)),
+        Evidence("growth of the activations over the depth", shown.decades, limit, "decades", run.step(shown.step)),
         Evidence(
             "growth of the activations along depth",
             shown.slope,
-            case.limit(thresholds.GROWTH_PER_LAYER),
+            run.threshold(thresholds.GROWTH_PER_LAYER),
             "decades per layer",
-            case.step(shown.step),
+            run.step(shown.step),
         ),
-        Evidence(f"activation rms at {case.name(late.last)}", late.last_rms, None, "as the signal", case.step(late.step)),
+        Evidence(f"activation rms at {run.name(late.last)}", late.last_rms, None, "as the signal", run.step(late.step)),
     ]
     return Finding(
         id="exploding-activations",
-        severity="error" if case.is_harmed or start.decades >= case.limit(thresholds.EXPLODING_LATE_DECADES) else "warning",
+        severity="error" if run.has_failed or start.decades >= run.threshold(thresholds.EXPLODING_LATE_DECADES) else "warning",
         confidence=_confidence(shown.decades, limit, 0.9 if from_start else 0.6),
-        layers=tuple(dict.fromkeys([case.name(first), case.name(shown.last)])),
-        step=case.step(shown.step),
+        layers=tuple(dict.fromkeys([run.name(first), run.name(shown.last)])),
+        step=run.step(shown.step),
         evidence=tuple(evidence),
         cause=cause,
-        fix=_normalise(case),
+        fix=_normalise(run),
         source=_PROPAGATION,
     )
 
 
-def _compounds(case: Case, row: int) -> bool:
+def _compounds(run: RunAnalysis, row: int) -> bool:
     """Whether the profile grows from layer to layer, and not in a single one, as where outputs are given their units."""
-    size = case.size[row, case.profile]
+    size = run.size[row, run.profile]
     size = size[np.isfinite(size)]
-    slope = depth_profile.slope_of(case.size, case.profile)[row]
+    slope = depth_profile.slope_of(run.size, run.profile)[row]
     without_one = size.max() - size[0] - np.diff(size).max(initial=0.0)
-    return bool(slope >= case.limit(thresholds.GROWTH_PER_LAYER) and without_one >= case.limit(thresholds.COMPOUNDED_DECADES))
+    return bool(slope >= run.threshold(thresholds.GROWTH_PER_LAYER) and without_one >= run.threshold(thresholds.COMPOUNDED_DECADES))
 
 
-def _grows_by_its_mean(case: Case) -> bool:
+def _grows_by_its_mean(run: RunAnalysis) -> bool:
     """Whether the part that differs between inputs would stay in bounds by itself, and the mean shifts from the start."""
-    if case.first_row is None or not _shifts_from_the_start(case):
+    if run.first_row is None or not _shifts_from_the_start(run):
         return False
-    _, dependent = case.growth_of_parts
-    return bool(dependent[case.first_row] * (case.profile.size - 1) < case.limit(thresholds.EXPLODED_DECADES))
+    _, dependent = run.growth_of_parts
+    return bool(dependent[run.first_row] * (run.profile.size - 1) < run.threshold(thresholds.EXPLODED_DECADES))
 
 
-def _grown_unseen(case: Case) -> Finding | None:
+def _grown_unseen(run: RunAnalysis) -> Finding | None:
     """Activations that no module gave out, decades larger than all that modules did before them: functions of the script's own."""
-    row = case.first_row
-    if row is None or not case.profile.size:
+    row = run.first_row
+    if row is None or not run.profile.size:
         return None
-    run, rms = case.run, case.run["activation_rms"][row]
-    for index in inputs_in_order(run, run.layers[case.profile[0]].model):
-        before = [float(rms[i]) for i in signals_before(run, index) if run.layers[i].role == "output" and np.isfinite(rms[i])]
-        is_made = run["layer_made_by"][index] and not is_joined(run, index)
+    recorded, rms = run.recorded, run.recorded["activation_rms"][row]
+    for index in inputs_in_order(recorded, recorded.layers[run.profile[0]].model):
+        before = [float(rms[i]) for i in signals_before(recorded, index) if recorded.layers[i].role == "output" and np.isfinite(rms[i])]
+        is_made = recorded["layer_made_by"][index] and not is_joined(recorded, index)
         if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not max(before) > 0:
             continue
         grown = float(np.log10(rms[index] / max(before))) if rms[index] > 0 else -np.inf
-        if case.limit(thresholds.EXPLODING_LATE_DECADES) <= grown < np.inf:
-            return _unseen_growth(case, index, grown, max(before))
+        if run.threshold(thresholds.EXPLODING_LATE_DECADES) <= grown < np.inf:
+            return _unseen_growth(run, index, grown, max(before))
     return None
 
 
-def _unseen_growth(case: Case, layer: int, grown: float, before: float) -> Finding:
-    size, step = float(case.run["activation_rms"][case.first_row, layer]), case.step(case.first_row)
+def _unseen_growth(run: RunAnalysis, layer: int, grown: float, before: float) -> Finding:
+    size, step = float(run.recorded["activation_rms"][run.first_row, layer]), run.step(run.first_row)
     return Finding(
         id="exploding-activations",
         severity="error",
         confidence=0.6,
-        layers=(case.name(layer),),
+        layers=(run.name(layer),),
         step=step,
         evidence=(
             Evidence(
-                f"rms at {case.name(layer)} over that of every module's output before it",
+                f"rms at {run.name(layer)} over that of every module's output before it",
                 grown,
-                case.limit(thresholds.EXPLODING_LATE_DECADES),
+                run.threshold(thresholds.EXPLODING_LATE_DECADES),
                 "decades",
                 step,
             ),
-            Evidence(f"rms at {case.name(layer)}", size, None, "as the signal", step),
+            Evidence(f"rms at {run.name(layer)}", size, None, "as the signal", step),
         ),
-        cause=f"The activations grow out of sight of the modules, already at the first step: rms {number(size)} at {case.place(layer)}, "
-        f"where no module before it gave out more than {number(before)}; {loss_fate(case)}.",
-        fix=_normalise(case),
+        cause=f"The activations grow out of sight of the modules, already at the first step: rms {number(size)} at {run.place(layer)}, "
+        f"where no module before it gave out more than {number(before)}; {loss_summary(run)}.",
+        fix=_normalise(run),
         source=_PROPAGATION,
     )
 
 
-def _normalise(case: Case) -> str:
-    if case.is_convolutional:
+def _normalise(run: RunAnalysis) -> str:
+    if run.is_convolutional:
         advice = "Normalise the activations (batch norm after each convolution), or start each residual branch near zero"
         return with_remedy(advice, "batch-norm", "msr")
     return with_remedy("Normalise the activations (layer norm between the layers), or initialise the weights smaller", "weight-norm")
 
 
-def mean_shift(case: Case) -> Finding | None:
+def mean_shift(run: RunAnalysis) -> Finding | None:
     """The part of the signal that all inputs share takes over along depth: the output hardly depends on the input any more.
 
     Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before it, while the
-    common part grows faster along depth than what differs between inputs: in a run that is lost, or in the first steps of any, where sound
-    networks either have less of it, or lose the common part along depth as well; and, in a run that does poorly, for a signal that is
-    common from the first layer to the last. It is a cause of its own where it is there at the first
+    common part grows faster along depth than what differs between inputs: in a run that diverged, or in the first steps of any, where
+    healthy networks either have less of it, or lose the common part along depth as well; and, in a run that underperforms, for a signal
+    that is common from the first layer to the last. It is a cause of its own where it is there at the first
     step, or no other cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output
-    is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in sound
+    is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in healthy
     networks, by its bias and the pooling before it.
     """
-    row, last = case.late_row, case.last_layer
-    if row is None or last is None or case.first_row is None or case.profile.size < 3:
+    row, last = run.late_row, run.last_layer
+    if row is None or last is None or run.first_row is None or run.profile.size < 3:
         return None
-    deep, first = _deep_fraction(case), int(case.profile[0])
-    common, dependent = case.growth_of_parts
+    deep, first = _deep_fraction(run), int(run.profile[0])
+    common, dependent = run.growth_of_parts
     with np.errstate(invalid="ignore", divide="ignore"):
-        odds = deep / (1 - deep) * (1 - case.kappa[:, first]) / case.kappa[:, first]
-        is_rising = (deep - case.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= case.limit(thresholds.COMMON_MODE_ODDS))
-        is_shifted = (deep >= case.limit(thresholds.SHIFTED_FRACTION)) & is_rising & (common > dependent)
+        odds = deep / (1 - deep) * (1 - run.kappa[:, first]) / run.kappa[:, first]
+        is_rising = (deep - run.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= run.threshold(thresholds.COMMON_MODE_ODDS))
+        is_shifted = (deep >= run.threshold(thresholds.SHIFTED_FRACTION)) & is_rising & (common > dependent)
     shifted = is_shifted & (common > 0)
-    from_start = _shifts_from_the_start(case) or _is_common_throughout(case)
+    from_start = _shifts_from_the_start(run) or _is_common_throughout(run)
     if from_start:
-        row = case.first_row
+        row = run.first_row
     elif not (
-        case.is_harmed and row > case.first_row and shifted[row] and case.kappa[row, last] >= case.limit(thresholds.COMMON_MODE_FRACTION)
+        run.has_failed and row > run.first_row and shifted[row] and run.kappa[row, last] >= run.threshold(thresholds.COMMON_MODE_FRACTION)
     ):
         return None
-    kappa = case.kappa[row]
-    deep_limit, limit = _limits_shown(case, row, from_start)
-    is_throughout = from_start and not _shifts_from_the_start(case)
-    later = case.measured_rows[1:]  # what was there before the first update, and is sound there, is no shift yet
-    since = case.first_row if from_start else int(later[shifted[later]][0])
-    place, shift = case.name(last), common_mode.mean_shift_in_sigmas(case.run)[row, last]
-    step = case.step(row)
+    kappa = run.kappa[row]
+    deep_limit, limit = _limits_shown(run, row, from_start)
+    is_throughout = from_start and not _shifts_from_the_start(run)
+    later = run.measured_rows[1:]  # what was there before the first update, and is normal there, is no shift yet
+    since = run.first_row if from_start else int(later[shifted[later]][0])
+    place, shift = run.name(last), common_mode.mean_shift_in_sigmas(run.recorded)[row, last]
+    step = run.step(row)
     cause = (
         f"At step {step}, {percent(deep[row])} of the signal's energy in the deepest layers is the same for every input "
-        f"({'' if from_start else f'{percent(deep[case.first_row])} at the first step; '}{percent(kappa[first])} at {case.place(first)}) "
+        f"({'' if from_start else f'{percent(deep[run.first_row])} at the first step; '}{percent(kappa[first])} at {run.place(first)}) "
         f"and {percent(kappa[last])} "
-        f"at {case.place(last)}: the mean grows along depth and drowns what differs between inputs; {loss_fate(case)}."
+        f"at {run.place(last)}: the mean grows along depth and drowns what differs between inputs; {loss_summary(run)}."
     )
     return Finding(
         id="mean-shift",
-        severity="error" if case.is_harmed else "warning",
-        confidence=0.7 if case.is_harmed or case.does_poorly else 0.6,
-        layers=tuple(dict.fromkeys([case.name(_first_shifted(case, row)), place])),
-        step=case.step(since),
+        severity="error" if run.has_failed else "warning",
+        confidence=0.7 if run.has_failed or run.underperforms else 0.6,
+        layers=tuple(dict.fromkeys([run.name(_first_shifted(run, row)), place])),
+        step=run.step(since),
         evidence=(
             Evidence(
-                "smallest common-mode fraction of any layer, in the first steps", _least_fraction(case), _throughout_limit(case), "", step
+                "smallest common-mode fraction of any layer, in the first steps", _least_fraction(run), _throughout_limit(run), "", step
             )
             if is_throughout
             else Evidence("common-mode fraction of the deepest layers", float(deep[row]), deep_limit, "", step),
@@ -209,99 +209,99 @@ def mean_shift(case: Case) -> Finding | None:
     )
 
 
-def _limits_shown(case: Case, row: int, from_start: bool) -> tuple[float | None, float | None]:
+def _limits_shown(run: RunAnalysis, row: int, from_start: bool) -> tuple[float | None, float | None]:
     """What decided of the deepest layers' and of the last layer's common-mode fraction."""
     if not from_start:
-        return case.limit(thresholds.SHIFTED_FRACTION), case.limit(thresholds.COMMON_MODE_FRACTION)
-    if not _shifts_from_the_start(case):
+        return run.threshold(thresholds.SHIFTED_FRACTION), run.threshold(thresholds.COMMON_MODE_FRACTION)
+    if not _shifts_from_the_start(run):
         return None, None
-    early = None if _common_part_takes_over(case, row) else case.limit(thresholds.COMMON_EARLY_FRACTION)
-    return case.limit(thresholds.DEEP_EARLY_FRACTION), early
+    early = None if _common_part_takes_over(run, row) else run.threshold(thresholds.COMMON_EARLY_FRACTION)
+    return run.threshold(thresholds.DEEP_EARLY_FRACTION), early
 
 
-def _shifts_from_the_start(case: Case) -> bool:
+def _shifts_from_the_start(run: RunAnalysis) -> bool:
     """Whether the deep layers' signal is common before the first update, and either became so along depth or says no more at the end."""
-    row, last = case.first_row, case.last_layer
-    if row is None or last is None or case.profile.size < 3:
+    row, last = run.first_row, run.last_layer
+    if row is None or last is None or run.profile.size < 3:
         return False
-    common, _ = case.growth_of_parts
-    if not _deep_fraction(case)[row] >= case.limit(thresholds.DEEP_EARLY_FRACTION):
+    common, _ = run.growth_of_parts
+    if not _deep_fraction(run)[row] >= run.threshold(thresholds.DEEP_EARLY_FRACTION):
         return False
-    if case.profile.size < thresholds.COMPOUNDING_LAYERS and not case.does_poorly:
+    if run.profile.size < thresholds.COMPOUNDING_LAYERS and not run.underperforms:
         return False
-    return _common_part_takes_over(case, row) or (bool(common[row] >= 0) and _is_common_early(case, last, int(case.profile[0])))
+    return _common_part_takes_over(run, row) or (bool(common[row] >= 0) and _is_common_early(run, last, int(run.profile[0])))
 
 
-def _common_part_takes_over(case: Case, row: int) -> bool:
+def _common_part_takes_over(run: RunAnalysis, row: int) -> bool:
     """Whether the deep layers of a network that nothing normalises are full of a common part that the first layer has not.
 
     Full: nearly all of their signal is common, and no less of it in absolute terms than in the first layer; or most of it, and the signal
-    as a whole grows by it. With ReLU a part of it grows in sound networks, too. The last layer is not asked: of few outputs, chance decides
-    how much is common.
+    as a whole grows by it. With ReLU a part of it grows in healthy networks, too. The last layer is not asked: of few outputs, chance
+    decides how much is common.
     """
-    if case.is_normalised or case.profile.size < thresholds.COMPOUNDING_LAYERS:
+    if run.is_normalised or run.profile.size < thresholds.COMPOUNDING_LAYERS:
         return False
-    third = max(1, case.profile.size // 3)
-    common = depth_profile.log10(common_mode.common_rms(case.run)[row, case.profile])
-    grown, span = float(robust.median(common[-third:])) - float(common[0]), case.span(row)
-    deep, first = float(_deep_fraction(case)[row]), float(case.kappa[row, case.profile[0]])
-    is_full = deep >= case.limit(thresholds.FULL_FRACTION) and grown >= case.limit(thresholds.COMMON_KEPT_DECADES)
+    third = max(1, run.profile.size // 3)
+    common = depth_profile.log10(common_mode.common_rms(run.recorded)[row, run.profile])
+    grown, span = float(robust.median(common[-third:])) - float(common[0]), run.span(row)
+    deep, first = float(_deep_fraction(run)[row]), float(run.kappa[row, run.profile[0]])
+    is_full = deep >= run.threshold(thresholds.FULL_FRACTION) and grown >= run.threshold(thresholds.COMMON_KEPT_DECADES)
     is_growing = (
         span is not None
-        and span.decades >= case.limit(thresholds.COMMON_SPAN_DECADES)
-        and grown >= case.limit(thresholds.COMMON_GROWTH_DECADES)
+        and span.decades >= run.threshold(thresholds.COMMON_SPAN_DECADES)
+        and grown >= run.threshold(thresholds.COMMON_GROWTH_DECADES)
     )
-    return (is_full or is_growing) and deep * (1 - first) >= case.limit(thresholds.COMMON_MODE_ODDS) * first * (1 - deep)
+    return (is_full or is_growing) and deep * (1 - first) >= run.threshold(thresholds.COMMON_MODE_ODDS) * first * (1 - deep)
 
 
-def _is_common_throughout(case: Case) -> bool:
-    """Whether nearly all of every layer's signal is common in the first steps; in a run that does well, all but everything."""
-    if case.last_layer is None or case.first_row is None or (case.is_normalised and not case.does_poorly):
+def _is_common_throughout(run: RunAnalysis) -> bool:
+    """Whether nearly all of every layer's signal is common in the first steps; in a run that trains well, all but everything."""
+    if run.last_layer is None or run.first_row is None or (run.is_normalised and not run.underperforms):
         return False
-    return _throughout_limit(case) <= _least_fraction(case) <= 1
+    return _throughout_limit(run) <= _least_fraction(run) <= 1
 
 
-def _throughout_limit(case: Case) -> float:
-    return case.limit(thresholds.COMMON_THROUGHOUT if case.does_poorly else thresholds.COMMON_THROUGHOUT_WELL)
+def _throughout_limit(run: RunAnalysis) -> float:
+    return run.threshold(thresholds.COMMON_THROUGHOUT if run.underperforms else thresholds.COMMON_THROUGHOUT_WELL)
 
 
-def _least_fraction(case: Case) -> float:
+def _least_fraction(run: RunAnalysis) -> float:
     """Smallest common-mode fraction of any layer in the first steps, of the first layer before the first update; infinite without any."""
-    early = robust.median(case.kappa[np.ix_(_early_rows(case), case.profile)], axis=0)
-    early[0] = np.fmin(early[0], case.kappa[case.first_row, case.profile[0]])  # later ones the first updates may have made so
+    early = robust.median(run.kappa[np.ix_(_early_rows(run), run.profile)], axis=0)
+    early[0] = np.fmin(early[0], run.kappa[run.first_row, run.profile[0]])  # later ones the first updates may have made so
     return float(np.fmin.reduce(early, initial=np.inf))
 
 
-def _early_rows(case: Case) -> NDArray[np.int64]:
-    rows = case.measured_rows
-    early = np.flatnonzero(case.run["step"][rows] < case.run["step"][rows[0]] + thresholds.COMMON_EARLY_STEPS)
+def _early_rows(run: RunAnalysis) -> NDArray[np.int64]:
+    rows = run.measured_rows
+    early = np.flatnonzero(run.recorded["step"][rows] < run.recorded["step"][rows[0]] + thresholds.COMMON_EARLY_STEPS)
     return rows[early]
 
 
-def _is_common_early(case: Case, last: int, first: int) -> bool:
+def _is_common_early(run: RunAnalysis, last: int, first: int) -> bool:
     """Whether nearly all of the last layer's signal is common in the first steps, and that of the first layer is not."""
-    early = case.kappa[_early_rows(case), last]
-    level, start = min(float(early[0]), float(robust.median(early))), float(case.kappa[case.measured_rows[0], first])
-    rises = level * (1 - start) >= case.limit(thresholds.COMMON_EARLY_ODDS) * start * (1 - level)
-    return level >= case.limit(thresholds.COMMON_EARLY_FRACTION) and rises
+    early = run.kappa[_early_rows(run), last]
+    level, start = min(float(early[0]), float(robust.median(early))), float(run.kappa[run.measured_rows[0], first])
+    rises = level * (1 - start) >= run.threshold(thresholds.COMMON_EARLY_ODDS) * start * (1 - level)
+    return level >= run.threshold(thresholds.COMMON_EARLY_FRACTION) and rises
 
 
-def _deep_fraction(case: Case) -> Array:
+def _deep_fraction(run: RunAnalysis) -> Array:
     """Median common-mode fraction of the deepest third of the profile, (S,)."""
-    third = max(1, case.profile.size // 3)
-    return robust.median(case.kappa[:, case.profile[-third:]], axis=1)
+    third = max(1, run.profile.size // 3)
+    return robust.median(run.kappa[:, run.profile[-third:]], axis=1)
 
 
-def _first_shifted(case: Case, row: int) -> int:
+def _first_shifted(run: RunAnalysis, row: int) -> int:
     """The first layer of the profile whose common-mode fraction counts as shifted."""
-    above = np.flatnonzero(case.kappa[row, case.profile] >= case.limit(thresholds.SHIFTED_FRACTION))
-    return int(case.profile[above[0]] if above.size else case.profile[-1])
+    above = np.flatnonzero(run.kappa[row, run.profile] >= run.threshold(thresholds.SHIFTED_FRACTION))
+    return int(run.profile[above[0]] if above.size else run.profile[-1])
 
 
-def _steepest(case: Case, row: int) -> int:
+def _steepest(run: RunAnalysis, row: int) -> int:
     """The layer from which on the profile stays above its own start by a third of its growth: where the growth has taken hold."""
-    size = case.size[row, case.profile]
-    seen = case.profile[np.isfinite(size)]
+    size = run.size[row, run.profile]
+    seen = run.profile[np.isfinite(size)]
     level = size[np.isfinite(size)]
     below = np.flatnonzero(level < level[0] + (level.max() - level[0]) / 3)
     return int(seen[min(int(below[-1]) + 1, seen.size - 1)])

@@ -6,65 +6,67 @@ import numpy as np
 
 from bnprobe.analyse import robust, stability
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.birth import birth_of, nonfinite_count
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.half_precision import half_precision_overflow
+from bnprobe.diagnose.nonfinite_origin import nonfinite_count, origin_of
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import number
 
 
-def numerical_fault(case: Case) -> Finding | None:
+def numerical_fault(run: RunAnalysis) -> Finding | None:
     """A value that is not finite is born in one module while everything was small: a division, a root, a logarithm, or the data.
 
     Looks for the first value that is not finite, in a run whose sizes and loss were near their baseline up to then, and names the
     module: the first in depth whose output is not finite, or, where only gradients are not, the last one that the backward pass had
     not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows.
     """
-    end = case.divergence
+    end = run.divergence
     if end is None or end.reason != "non-finite loss":
         return None
-    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(case.run))[:1]]))
-    if not _is_calm(case, row) or half_precision_overflow(case) is not None:
+    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(run.recorded))[:1]]))
+    if not _is_calm(run, row) or half_precision_overflow(run) is not None:
         return None
-    birth, step = birth_of(case, row), case.step(row)
-    before = float(case.run["loss"][row - 1]) if row else float("nan")
-    calm = f": the loss had been {number(before)}, no layer had left its course" if np.isfinite(before) else ""
-    excess = _excess(case, row)
-    evidence = [Evidence("largest finite activation against its course", excess, case.limit(thresholds.CALM_DECADES), "decades", step)]
-    if birth.layer is not None:
+    origin, step = origin_of(run, row), run.step(row)
+    before = float(run.recorded["loss"][row - 1]) if row else float("nan")
+    calm = f": the loss had been {number(before)}, no layer had deviated from its baseline" if np.isfinite(before) else ""
+    excess = _excess(run, row)
+    evidence = [Evidence("largest finite activation against its course", excess, run.threshold(thresholds.CALM_DECADES), "decades", step)]
+    if origin.layer is not None:
         evidence.append(
-            Evidence(f"values that are not finite in the {birth.signal}", nonfinite_count(case, row, birth.layer), 0.0, "", step)
+            Evidence(f"values that are not finite in the {origin.signal}", nonfinite_count(run, row, origin.layer), 0.0, "", step)
         )
     return Finding(
         id="numerical-fault",
         severity="error",
-        confidence=0.9 if birth.layer is not None else 0.6,
-        layers=(case.name(birth.layer),) if birth.layer is not None else (),
+        confidence=0.9 if origin.layer is not None else 0.6,
+        layers=(run.name(origin.layer),) if origin.layer is not None else (),
         step=step,
         evidence=tuple(evidence),
-        cause=f"Out of a calm run, the first value that is not finite was born {birth.place} at step {step}{calm}.",
-        fix=birth.advice,
+        cause=f"Out of a calm run, the first value that is not finite arose {origin.place} at step {step}{calm}.",
+        fix=origin.advice,
         source="the first non-finite count in order of depth",
     )
 
 
-def _is_calm(case: Case, row: int) -> bool:
+def _is_calm(run: RunAnalysis, row: int) -> bool:
     """Whether loss and sizes were near their course up to a row. Activations that grow while the loss falls are training."""
-    loss = case.run["loss"][:row]
+    loss = run.recorded["loss"][:row]
     loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
     if not loss.size:
-        return _excess(case, row) < case.limit(thresholds.CALM_DECADES)
+        return _excess(run, row) < run.threshold(thresholds.CALM_DECADES)
     last, usual = float(loss[-1]), float(np.median(loss))
     learns = loss.size >= thresholds.CALM_LOSSES and last < usual
-    return learns or (last <= case.limit(thresholds.CALM_LOSS_TIMES) * usual and _excess(case, row) < case.limit(thresholds.CALM_DECADES))
+    return learns or (
+        last <= run.threshold(thresholds.CALM_LOSS_TIMES) * usual and _excess(run, row) < run.threshold(thresholds.CALM_DECADES)
+    )
 
 
-def _excess(case: Case, row: int) -> float:
+def _excess(run: RunAnalysis, row: int) -> float:
     """How far the largest finite activation, of the row and the one before it, is above the course of its layer, decades."""
-    rows = case.measured_rows[case.measured_rows <= row]
+    rows = run.measured_rows[run.measured_rows <= row]
     recent, before = rows[-2:], rows[-2 - thresholds.CALM_STEPS : -2]
     if not before.size:
         recent, before = rows[-1:], rows[:-1]
-    above = case.size[recent] - robust.median(case.size[before], axis=0)
+    above = run.size[recent] - robust.median(run.size[before], axis=0)
     above = above[np.isfinite(above)]
     return float(above.max()) if above.size else 0.0

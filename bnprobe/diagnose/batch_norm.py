@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from bnprobe.analyse import robust
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, number
 
 Array = NDArray[np.float64]
 
@@ -23,48 +23,48 @@ _GAP = "Singh, Shrivastava 2019, EvalNorm (arXiv 1904.06031): training and evalu
 _REUSED = "Cooijmans et al. 2017, Recurrent Batch Normalization (arXiv 1603.09025), section 3: statistics for each time step"
 
 
-def batch_norm_small_batch(case: Case) -> Finding | None:
+def batch_norm_small_batch(run: RunAnalysis) -> Finding | None:
     """Batch norm takes its statistics from so few samples that they are mostly noise.
 
     Looks at the samples of a forward, and at the values of a channel, from which batch statistics were taken; few samples of many places
-    count if they are two, the gap to evaluation is wide, or the run does poorly. Looks like a learning
+    count if they are two, the gap to evaluation is wide, or the run underperforms. Looks like a learning
     rate that is too high, as the loss stays noisy; there the batch is of ordinary size. Accumulation over several backward calls does
     not help, because each of them normalises by itself. Batch norm in evaluation mode takes no statistics, and is no case of it.
     """
-    layers = _measured(case)
+    layers = _measured(run)
     if not layers.size:
         return None
-    samples = robust.median(case.run["batch_size"] / np.maximum(case.run["micro_steps"], 1))
-    values = robust.median(case.run["batch_norm_values"][:, layers], axis=0)
+    samples = robust.median(run.recorded["batch_size"] / np.maximum(run.recorded["micro_steps"], 1))
+    values = robust.median(run.recorded["batch_norm_values"][:, layers], axis=0)
     worst = int(layers[np.argmin(values)])
     fewest = float(values.min())
-    gap = float(robust.median(_late(case.run["batch_norm_gap"][:, layers])).max())
-    by_values = fewest <= case.limit(thresholds.FEW_VALUES)
-    is_noisy = gap >= thresholds.NOISY_STATISTICS or case.does_poorly
-    by_samples = samples <= case.limit(thresholds.FEW_SAMPLES) / 2 or (samples <= case.limit(thresholds.FEW_SAMPLES) and is_noisy)
+    gap = float(robust.median(_late(run.recorded["batch_norm_gap"][:, layers])).max())
+    by_values = fewest <= run.threshold(thresholds.FEW_VALUES)
+    is_noisy = gap >= thresholds.NOISY_STATISTICS or run.underperforms
+    by_samples = samples <= run.threshold(thresholds.FEW_SAMPLES) / 2 or (samples <= run.threshold(thresholds.FEW_SAMPLES) and is_noisy)
     if not (by_values or by_samples):
         return None
     first = int(layers[0])
     return Finding(
         id="batch-norm-small-batch",
-        severity=case.severity(),
-        confidence=0.9 if fewest <= case.limit(thresholds.FEW_VALUES) / 2 or by_samples else 0.7,
-        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
-        step=case.step(case.first_row),
+        severity=run.severity(),
+        confidence=0.9 if fewest <= run.threshold(thresholds.FEW_VALUES) / 2 or by_samples else 0.7,
+        layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
+        step=run.step(run.first_row),
         evidence=(
-            Evidence(f"values of a channel at {case.name(worst)}", fewest, case.limit(thresholds.FEW_VALUES), "values"),
-            Evidence("samples of a forward", float(samples), case.limit(thresholds.FEW_SAMPLES), "samples"),
+            Evidence(f"values of a channel at {run.name(worst)}", fewest, run.threshold(thresholds.FEW_VALUES), "values"),
+            Evidence("samples of a forward", float(samples), run.threshold(thresholds.FEW_SAMPLES), "samples"),
             Evidence("gap between training and evaluation", gap, thresholds.NOISY_STATISTICS, "standard deviations"),
         ),
         cause=f"Batch norm takes the mean and variance of a channel from {number(fewest)} values ({number(float(samples))} samples), so "
         f"its statistics are mostly noise: evaluation would move the normalised signal by {number(gap)} standard deviations; "
-        f"{loss_fate(case)}.",
+        f"{loss_summary(run)}.",
         fix="Use larger batches (accumulation does not help), group norm or layer norm, or keep batch norm in evaluation mode.",
         source=_SMALL,
     )
 
 
-def batch_norm_train_eval_gap(case: Case) -> Finding | None:
+def batch_norm_train_eval_gap(run: RunAnalysis) -> Finding | None:
     """The running statistics are not those of the batches: the model in evaluation is not the one that was trained.
 
     Looks at what evaluation mode would make of the late batches, against what training mode made of them. Looks like statistics of too
@@ -73,18 +73,18 @@ def batch_norm_train_eval_gap(case: Case) -> Finding | None:
     norm in two places, where each place has its own gap. Looks also at what batch norms met in the script's own evaluations: data
     that were prepared otherwise are far from the running statistics there, although the batches of the training are not.
     """
-    return _stale_statistics(case) or _other_data(case)
+    return _stale_statistics(run) or _other_data(run)
 
 
-def _stale_statistics(case: Case) -> Finding | None:
-    layers = _measured(case)
-    layers = layers[[case.run["layer_repeat"][layer] <= 0 for layer in layers]] if layers.size else layers
-    gap = _late(case.run["batch_norm_gap"][:, layers])
+def _stale_statistics(run: RunAnalysis) -> Finding | None:
+    layers = _measured(run)
+    layers = layers[[run.recorded["layer_repeat"][layer] <= 0 for layer in layers]] if layers.size else layers
+    gap = _late(run.recorded["batch_norm_gap"][:, layers])
     if not layers.size or len(gap) < thresholds.GAP_STEPS:
         return None
     level = robust.median(gap, axis=0)
-    samples = robust.median(case.run["batch_size"] / np.maximum(case.run["micro_steps"], 1))
-    allowed = max(case.limit(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
+    samples = robust.median(run.recorded["batch_size"] / np.maximum(run.recorded["micro_steps"], 1))
+    allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
     wide = np.flatnonzero(level > allowed)
     if not wide.size:
         return None
@@ -94,32 +94,32 @@ def _stale_statistics(case: Case) -> Finding | None:
         id="batch-norm-train-eval-gap",
         severity="warning",
         confidence=0.8,
-        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
-        step=case.step(int(np.flatnonzero(np.isfinite(case.run["batch_norm_gap"][:, first]))[-len(gap)])),
+        layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
+        step=run.step(int(np.flatnonzero(np.isfinite(run.recorded["batch_norm_gap"][:, first]))[-len(gap)])),
         evidence=(
-            Evidence(f"gap between training and evaluation at {case.name(worst)}", most, allowed, "standard deviations"),
+            Evidence(f"gap between training and evaluation at {run.name(worst)}", most, allowed, "standard deviations"),
             Evidence("batch norms with as wide a gap", float(wide.size), 0.0),
         ),
-        cause=f"The running statistics of {case.place(first)} are not those of its batches: in evaluation mode the normalised signal "
-        f"would be off by {number(most)} standard deviations at {case.place(worst)}; {loss_fate(case)}.",
+        cause=f"The running statistics of {run.place(first)} are not those of its batches: in evaluation mode the normalised signal "
+        f"would be off by {number(most)} standard deviations at {run.place(worst)}; {loss_summary(run)}.",
         fix="Raise batch norm's momentum (0.1 is usual), shuffle the data, or take the statistics anew before evaluating "
         "(`torch.optim.swa_utils.update_bn`).",
         source=_GAP,
     )
 
 
-def _other_data(case: Case) -> Finding | None:
-    run = case.run
-    met = run["batch_norm_evaluation_gap"]
-    rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (run["evaluation_batch_size"] >= thresholds.EVALUATED_SAMPLES))
-    layers = _measured(case)
+def _other_data(run: RunAnalysis) -> Finding | None:
+    recorded = run.recorded
+    met = recorded["batch_norm_evaluation_gap"]
+    rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (recorded["evaluation_batch_size"] >= thresholds.EVALUATED_SAMPLES))
+    layers = _measured(run)
     layers = layers[np.isfinite(met[rows[-1], layers])] if rows.size else layers[:0]
     if not layers.size:
         return None
-    row, samples = int(rows[-1]), float(run["evaluation_batch_size"][rows[-1]])
-    trained = _late(run["batch_norm_gap"][: row + 1, layers])
+    row, samples = int(rows[-1]), float(recorded["evaluation_batch_size"][rows[-1]])
+    trained = _late(recorded["batch_norm_gap"][: row + 1, layers])
     found = met[row, layers].astype(float)
-    allowed = max(case.limit(thresholds.EVALUATED_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
+    allowed = max(run.threshold(thresholds.EVALUATED_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
     with np.errstate(invalid="ignore"):
         wide = np.flatnonzero((found > allowed) & (found > thresholds.GAP_TIMES * robust.median(trained, axis=0)))
     if not wide.size:
@@ -130,64 +130,67 @@ def _other_data(case: Case) -> Finding | None:
         id="batch-norm-train-eval-gap",
         severity="warning",
         confidence=0.8,
-        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
-        step=case.step(int(rows[0])),
+        layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
+        step=run.step(int(rows[0])),
         evidence=(
-            Evidence(f"gap at {case.name(worst)} in the evaluation", most, allowed, "standard deviations", case.step(row)),
+            Evidence(f"gap at {run.name(worst)} in the evaluation", most, allowed, "standard deviations", run.step(row)),
             Evidence("the same for batches of the training", usual, None, "standard deviations"),
-            Evidence("samples of the evaluation's batch", samples, float(thresholds.EVALUATED_SAMPLES), "samples", case.step(row)),
+            Evidence("samples of the evaluation's batch", samples, float(thresholds.EVALUATED_SAMPLES), "samples", run.step(row)),
         ),
-        cause=f"In the evaluation after step {case.step(row)}, {case.place(worst)} met a signal that is {number(most)} standard deviations "
+        cause=f"In the evaluation after step {run.step(row)}, {run.place(worst)} met a signal that is {number(most)} standard deviations "
         f"off its running statistics, where batches of the training are {number(usual)} off: the evaluation's data differ from the "
-        f"training's, or are prepared otherwise; {loss_fate(case)}.",
+        f"training's, or are prepared otherwise; {loss_summary(run)}.",
         fix="Prepare the data of the evaluation as those of the training: the same scaling, and no augmentation that shifts mean or "
         "contrast in one of them alone.",
         source=_GAP,
     )
 
 
-def batch_norm_reused(case: Case) -> Finding | None:
+def batch_norm_reused(run: RunAnalysis) -> Finding | None:
     """One batch norm normalises several signals of one forward, and its running statistics are a mixture of theirs.
 
     Looks for a batch norm that is called more than once in a forward, and whose gap between training and evaluation is wide at some of its
     calls. Looks like a network that is run twice, as in siamese training or a GAN: there each forward calls it once. Signals that are
     alike share their statistics without harm: where the gap is what chance makes, nothing is said.
     """
-    run = case.run
-    repeats = [i for i in _measured(case) if run["layer_repeat"][i] > 0]
-    modules = {module_of(case.name(i)) for i in repeats}
-    layers = np.array([i for i in _measured(case) if module_of(case.name(i)) in modules], dtype=np.int64)
+    recorded = run.recorded
+    repeats = [i for i in _measured(run) if recorded["layer_repeat"][i] > 0]
+    modules = {module_of(run.name(i)) for i in repeats}
+    layers = np.array([i for i in _measured(run) if module_of(run.name(i)) in modules], dtype=np.int64)
     if not layers.size:
         return None
-    gaps = robust.median(_late(run["batch_norm_gap"][:, layers]), axis=0)
+    gaps = robust.median(_late(recorded["batch_norm_gap"][:, layers]), axis=0)
     worst, most = int(layers[int(np.nanargmax(gaps))]), float(np.nanmax(gaps))
-    if not most > case.limit(thresholds.REUSED_GAP):
+    if not most > run.threshold(thresholds.REUSED_GAP):
         return None
-    module = sorted(modules, key=lambda name: min(run.layers[i].depth for i in layers if module_of(case.name(i)) == name))[0]
-    calls = 1 + max(int(run["layer_repeat"][i]) for i in layers if module_of(case.name(i)) == module)
+    module = sorted(modules, key=lambda name: min(recorded.layers[i].depth for i in layers if module_of(run.name(i)) == name))[0]
+    calls = 1 + max(int(recorded["layer_repeat"][i]) for i in layers if module_of(run.name(i)) == module)
     return Finding(
         id="batch-norm-reused",
         severity="warning",
         confidence=0.9,
         layers=(module,),
-        step=case.step(case.first_row),
+        step=run.step(run.first_row),
         evidence=(
             Evidence(f"calls of {module} in one forward", float(calls), 1.0, "calls"),
             Evidence(
-                f"gap between training and evaluation at {case.name(worst)}", most, case.limit(thresholds.REUSED_GAP), "standard deviations"
+                f"gap between training and evaluation at {run.name(worst)}",
+                most,
+                run.threshold(thresholds.REUSED_GAP),
+                "standard deviations",
             ),
         ),
         cause=f"{module} normalises {calls} different signals in one forward and keeps one running mean and variance for them all: in "
-        f"evaluation mode {case.name(worst)} would be off by {number(most)} standard deviations; {loss_fate(case)}.",
+        f"evaluation mode {run.name(worst)} would be off by {number(most)} standard deviations; {loss_summary(run)}.",
         fix="Give each place a batch norm of its own, or use layer norm, which keeps no statistics.",
         source=_REUSED,
     )
 
 
-def _measured(case: Case) -> NDArray[np.int64]:
+def _measured(run: RunAnalysis) -> NDArray[np.int64]:
     """Batch norms of which batch statistics were seen, in order of depth."""
-    found = np.flatnonzero(np.isfinite(case.run["batch_norm_gap"]).any(axis=0))
-    return found[np.argsort([case.run.layers[i].depth for i in found], kind="stable")]
+    found = np.flatnonzero(np.isfinite(run.recorded["batch_norm_gap"]).any(axis=0))
+    return found[np.argsort([run.recorded.layers[i].depth for i in found], kind="stable")]
 
 
 def _late(gap: NDArray[np.floating]) -> Array:

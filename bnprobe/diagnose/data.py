@@ -7,9 +7,9 @@ import numpy as np
 from bnprobe.analyse import robust
 from bnprobe.analyse.layers import inputs_in_order, is_joined, largest_model, module_of, signals_before
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number, times
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, number, times
 
 #: Kinds whose output has the size of their input.
 _RESHAPING = ("other", "pooling", "dropout")
@@ -17,93 +17,94 @@ _RESHAPING = ("other", "pooling", "dropout")
 _SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: inputs of mean 0 and variance 1"
 
 
-def unscaled_input(case: Case) -> Finding | None:
+def unscaled_input(run: RunAnalysis) -> Finding | None:
     """The network is given numbers far from one, or one batch far from the others, so that all that follows is as far off.
 
     Looks at the size of the first signal that no module produced, and at what is put together from signals of modules and is far larger
-    than any of them: from the start, or, in a run that is lost, at the step at which it left its course before any layer did. Looks like a
-    learning rate that is too high; there the input is of ordinary size. A normalisation that meets the input first makes its size harmless.
+    than any of them: from the start, or, in a run that diverged, at the step at which it deviated from its baseline before any layer did.
+    Looks like a learning rate that is too high; there the input is of ordinary size. A normalisation that meets the input first makes its
+    size harmless.
     """
-    joined = _joined_data(case)
-    if joined is not None and (found := _from_the_start(case, joined)) is not None:
+    joined = _joined_data(run)
+    if joined is not None and (found := _from_the_start(run, joined)) is not None:
         return found
-    layer = input_layer(case)
+    layer = input_layer(run)
     if layer is None:
         return None
-    return _from_the_start(case, layer) or (_in_one_batch(case, layer) if case.is_harmed or case.is_stuck else None)
+    return _from_the_start(run, layer) or (_in_one_batch(run, layer) if run.has_failed or run.is_stuck else None)
 
 
-def _joined_data(case: Case) -> int | None:
+def _joined_data(run: RunAnalysis) -> int | None:
     """A signal put together from others, and far larger than all that modules gave out before it: the rest of it is data."""
-    run, rms = case.run, robust.median(case.run["activation_rms"][case.baseline_rows], axis=0)
-    for index in inputs_in_order(run, largest_model(run)):
-        largest = np.fmax.reduce(rms[[i for i in signals_before(run, index) if run.layers[i].role == "output"]], initial=0.0)
-        if is_joined(run, index) and 0 < thresholds.JOINED_TIMES * largest < float(rms[index]):
+    recorded, rms = run.recorded, robust.median(run.recorded["activation_rms"][run.baseline_rows], axis=0)
+    for index in inputs_in_order(recorded, largest_model(recorded)):
+        largest = np.fmax.reduce(rms[[i for i in signals_before(recorded, index) if recorded.layers[i].role == "output"]], initial=0.0)
+        if is_joined(recorded, index) and 0 < thresholds.JOINED_TIMES * largest < float(rms[index]):
             return index
     return None
 
 
-def _from_the_start(case: Case, layer: int) -> Finding | None:
-    size = float(robust.median(case.run["activation_rms"][case.baseline_rows, layer]))
-    if not size > case.limit(thresholds.UNSCALED_RMS):
+def _from_the_start(run: RunAnalysis, layer: int) -> Finding | None:
+    size = float(robust.median(run.recorded["activation_rms"][run.baseline_rows, layer]))
+    if not size > run.threshold(thresholds.UNSCALED_RMS):
         return None
-    low, high = (float(robust.median(case.run[f"activation_{end}"][case.baseline_rows, layer])) for end in ("min", "max"))
-    step = case.step(case.first_row)
+    low, high = (float(robust.median(run.recorded[f"activation_{end}"][run.baseline_rows, layer])) for end in ("min", "max"))
+    step = run.step(run.first_row)
     return Finding(
         id="unscaled-input",
-        severity="error" if case.does_poorly else "warning",
-        confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / case.limit(thresholds.UNSCALED_RMS)))), 2),
-        layers=(case.name(layer),),
+        severity="error" if run.underperforms else "warning",
+        confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / run.threshold(thresholds.UNSCALED_RMS)))), 2),
+        layers=(run.name(layer),),
         step=step,
         evidence=(
-            Evidence("rms of the input", size, case.limit(thresholds.UNSCALED_RMS), "as the signal", step),
+            Evidence("rms of the input", size, run.threshold(thresholds.UNSCALED_RMS), "as the signal", step),
             Evidence("smallest input", low, None, "as the signal"),
             Evidence("largest input", high, None, "as the signal"),
         ),
         cause=f"The input is not scaled: it has rms {number(size)} (from {number(low)} to {number(high)}) where a network, as it is "
-        f"usually initialised, expects about 1; {loss_fate(case)}.",
+        f"usually initialised, expects about 1; {loss_summary(run)}.",
         fix="Subtract the mean of the training data from the input and divide by its standard deviation.",
         source=_SOURCE,
     )
 
 
-def _in_one_batch(case: Case, layer: int) -> Finding | None:
-    first = next(iter(case.activation_departures), None)
+def _in_one_batch(run: RunAnalysis, layer: int) -> Finding | None:
+    first = next(iter(run.activation_deviations), None)
     if first is None or first.layer != layer or not thresholds.OUTLYING_DECADES <= first.decades < np.inf:
         return None
     return Finding(
         id="unscaled-input",
         severity="error",
         confidence=0.8,
-        layers=(case.name(layer),),
+        layers=(run.name(layer),),
         step=first.step,
         evidence=(
             Evidence("rms of the input", first.rms, None, "as the signal", first.step),
             Evidence("the same against the batches before", first.decades, thresholds.OUTLYING_DECADES, "decades", first.step),
         ),
         cause=f"The batch of step {first.step} is not like those before it: its input has rms {number(first.rms)}, "
-        f"{times(first.rms / first.baseline_rms)} theirs, and everything else followed; {loss_fate(case)}.",
+        f"{times(first.rms / first.baseline_rms)} theirs, and everything else followed; {loss_summary(run)}.",
         fix="Look at the data of that step; leave such samples out, or limit their values.",
-        source="the first signal to leave its course",
+        source="the first signal to deviate from its baseline",
     )
 
 
-def input_layer(case: Case) -> int | None:
+def input_layer(run: RunAnalysis) -> int | None:
     """What the first layer with weights receives, if it was measured apart, or the first signal, if it is still the input.
 
     None where it is not, or where a normalisation receives it.
     """
-    if not case.profile.size:
+    if not run.profile.size:
         return None
-    model = case.run.layers[case.profile[0]].model
-    own = sorted((layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.model == model)
+    model = run.recorded.layers[run.profile[0]].model
+    own = sorted((layer.depth, i) for i, layer in enumerate(run.recorded.layers) if layer.model == model)
     first = own[0][1]
-    described = case.run.layers[first]
+    described = run.recorded.layers[first]
     is_input = described.role == "input" or described.kind in _RESHAPING
-    receives = next((i for _, i in own if case.run.layers[i].kind not in _RESHAPING), first)
-    if not is_input or case.run.layers[receives].kind == "normalisation":
+    receives = next((i for _, i in own if run.recorded.layers[i].kind not in _RESHAPING), first)
+    if not is_input or run.recorded.layers[receives].kind == "normalisation":
         return None
-    owners = {parameter.layer for parameter in case.run.parameters}
-    between = [module_of(case.run.layers[i].name) for _, i in own if case.run.layers[i].depth < case.run.layers[receives].depth]
-    is_first_to_weigh = case.run.layers[receives].role == "input" and owners.isdisjoint(between)
+    owners = {parameter.layer for parameter in run.recorded.parameters}
+    between = [module_of(run.recorded.layers[i].name) for _, i in own if run.recorded.layers[i].depth < run.recorded.layers[receives].depth]
+    is_first_to_weigh = run.recorded.layers[receives].role == "input" and owners.isdisjoint(between)
     return receives if is_first_to_weigh else first

@@ -1,4 +1,4 @@
-"""Causes of a loss that was lost: steps that are too large, and what remains when no cause is found."""
+"""Causes of a divergence: steps that are too large, and what remains when no cause is found."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.tolerance import closest, select, tolerances
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units
-from bnprobe.diagnose.wording import against_weights, every_step, loss_fate, module_place, number, times, with_rate_search
+from bnprobe.diagnose.wording import against_weights, every_step, loss_summary, module_place, number, times, with_rate_search
 
 Array = NDArray[np.float64]
 
 _STEP_SIZE = "steps beyond the stable size make the loss rise (Bjorck et al. 2018, arXiv 1806.02375, Figure 3)"
 
 
-def learning_rate_too_high(case: Case) -> Finding | None:
+def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
     """Each step moves the weights so far that the loss rises, and the next gradient is larger still.
 
-    Looks for updates of a tenth of the weights and more, from some step on until the loss was lost, or, in a run that does poorly or whose
-    loss was thrown up on its way, at any step, or in any run at a good part of all steps, or right before units fell silent for good. Looks
-    like exploding activations; those grow along depth before the first update. Looks like a gradient that explodes; that leaps while the
-    updates are small. Looks like a fault of the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may
+    Looks for updates of a tenth of the weights and more, from some step on until training diverged, or, in a run that underperforms or
+    whose loss was thrown up on its way, at any step, or in any run at a good part of all steps, or right before units fell silent for good.
+    Looks like exploding activations; those grow along depth before the first update. Looks like a gradient that explodes; that leaps while
+    the updates are small. Looks like a fault of the arithmetic; that comes out of a calm run. The first update of an adaptive optimizer may
     move small weights by many times their size: weights that were started near zero are measured against their usual size, and single
     large updates lose no run unless they are larger than the weights.
     """
-    ratio = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
+    ratio = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
     if not ratio.shape[1]:
         return None
-    largest = _before_a_spike(case, ratio.max(axis=1))
-    row = _first_large_update(case, largest)
-    if not (case.does_poorly or case.was_shaken or _is_sustained(case, largest)):
-        row = _update_that_killed(case, largest)
+    largest = _before_a_spike(run, ratio.max(axis=1))
+    row = _first_large_update(run, largest)
+    if not (run.underperforms or run.rose_early or _is_sustained(run, largest)):
+        row = _update_that_killed(run, largest)
     if row is None:
         return None
     layer = int(ratio[row].argmax())
-    module, moved = module_of(case.name(layer)), float(ratio[row, layer])
-    end = case.divergence.row if case.divergence is not None else case.run.steps
+    module, moved = module_of(run.name(layer)), float(ratio[row, layer])
+    end = run.divergence.row if run.divergence is not None else run.recorded.steps
     most = float(ratio[row:end].max())
     later = f", and a later one by {against_weights(most)}" if most > 2 * moved else ""
     cause = (
-        f"The steps are too large: at step {case.step(row)} one update moved {module_place(case, layer)} by {against_weights(moved)}"
-        f"{_rate(case, row)}{later}; {loss_fate(case)}."
+        f"The steps are too large: at step {run.step(row)} one update moved {module_place(run, layer)} by {against_weights(moved)}"
+        f"{_rate(run, row)}{later}; {loss_summary(run)}."
     )
     return Finding(
         id="learning-rate-too-high",
-        severity="error" if case.is_harmed or case.made_no_headway else "warning",
-        confidence=0.8 if case.divergence is not None else 0.6,
+        severity="error" if run.has_failed or run.made_no_progress else "warning",
+        confidence=0.8 if run.divergence is not None else 0.6,
         layers=(module,),
-        step=case.step(row),
+        step=run.step(row),
         evidence=(
-            Evidence(f"update ratio of {module}", moved, case.limit(thresholds.LARGE_UPDATE_RATIO), "", case.step(row)),
-            Evidence("largest update ratio before the loss was lost", most),
-            *_over_limit(case),
+            Evidence(f"update ratio of {module}", moved, run.threshold(thresholds.LARGE_UPDATE_RATIO), "", run.step(row)),
+            Evidence("largest update ratio before training diverged", most),
+            *_over_limit(run),
         ),
         cause=cause,
         fix=with_rate_search("Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
@@ -64,92 +64,92 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     )
 
 
-def _update_that_killed(case: Case, largest: Array) -> int | None:
+def _update_that_killed(run: RunAnalysis, largest: Array) -> int | None:
     """The row of a large update right after which units fell silent for good."""
-    dead = dead_units(case)
-    if dead is None or dead.step is None or dead.step == case.step(case.first_row):
+    dead = dead_units(run)
+    if dead is None or dead.step is None or dead.step == run.step(run.first_row):
         return None
-    death = int(np.searchsorted(case.run["step"], dead.step))
+    death = int(np.searchsorted(run.recorded["step"], dead.step))
     before = largest[max(0, death - thresholds.CALM_STEPS) : death]
     return death - before.size + int(before.argmax()) if before.max(initial=0.0) >= thresholds.KILLING_UPDATE else None
 
 
-def _over_limit(case: Case) -> list[Evidence]:
-    """How far the rate was over what the network tolerated, where line probes have measured it before the loss was lost."""
-    lost = case.divergence.step if case.divergence is not None else None
-    worst = closest(select(tolerances(case.run), "rises", before=lost))
+def _over_limit(run: RunAnalysis) -> list[Evidence]:
+    """How far the rate was over what the network tolerated, where line probes have measured it before training diverged."""
+    lost = run.divergence.step if run.divergence is not None else None
+    worst = closest(select(tolerances(run.recorded), "rises", before=lost))
     if worst is None or not worst.is_exceeded:
         return []
     return [Evidence("learning rate over what the loss tolerated along the step, at least", worst.over[0], 1.0, "times", worst.step)]
 
 
-def _before_a_spike(case: Case, largest: Array) -> Array:
+def _before_a_spike(run: RunAnalysis, largest: Array) -> Array:
     """Leave out the first steps and what a spike brought about, where a loss leapt after it had fallen: neither tells why it leapt."""
-    course = case.course
-    if case.is_harmed or course is None or not case.spikes or case.spikes[0].level > thresholds.CALM_SHARE * course.first:
+    course = run.course
+    if run.has_failed or course is None or not run.spikes or run.spikes[0].level > thresholds.CALM_SHARE * course.first:
         return largest
     rows = np.arange(largest.size)
-    is_telling = (rows >= thresholds.CALM_STEPS) & (rows < case.spikes[0].row - thresholds.NEAR_STEPS)
+    is_telling = (rows >= thresholds.CALM_STEPS) & (rows < run.spikes[0].row - thresholds.NEAR_STEPS)
     return np.where(is_telling, largest, -1.0)
 
 
-def _is_sustained(case: Case, largest: Array) -> bool:
+def _is_sustained(run: RunAnalysis, largest: Array) -> bool:
     """Whether updates stay large, beyond the first steps, in which adaptive optimizers find their scale."""
     later = largest[largest >= 0][thresholds.CALM_STEPS :]
     return later.size >= thresholds.COURSE_STEPS and bool(
-        (later >= case.limit(thresholds.LARGE_UPDATE_RATIO)).mean() >= case.limit(thresholds.SUSTAINED_SHARE)
+        (later >= run.threshold(thresholds.LARGE_UPDATE_RATIO)).mean() >= run.threshold(thresholds.SUSTAINED_SHARE)
     )
 
 
-def _first_large_update(case: Case, largest: Array) -> int | None:
+def _first_large_update(run: RunAnalysis, largest: Array) -> int | None:
     """The row from which on the updates stayed large until the divergence; without one, the first that was large."""
-    end = case.divergence.row if case.divergence is not None else case.run.steps
+    end = run.divergence.row if run.divergence is not None else run.recorded.steps
     rows = np.flatnonzero(largest[:end] >= 0)  # those whose updates were measured
-    is_large = largest[rows] >= case.limit(thresholds.LARGE_UPDATE_RATIO)
+    is_large = largest[rows] >= run.threshold(thresholds.LARGE_UPDATE_RATIO)
     is_single = is_large.sum() < thresholds.LARGE_UPDATES and not (largest[rows] > thresholds.OVERWHELMING_UPDATE).any()
-    if not is_large.any() or (case.divergence is None and is_single):
+    if not is_large.any() or (run.divergence is None and is_single):
         return None
     start = int(is_large.argmax())
-    if case.divergence is not None:
+    if run.divergence is not None:
         small = np.flatnonzero(~is_large)
         start = int(small[-1]) + 1 if small.size else 0
     if start == rows.size:
         return None
     # A warm-up reaches the size that harms step by step.
-    while start and largest[rows[start - 1]] >= case.limit(thresholds.LARGE_UPDATE_RATIO) / thresholds.RAMP:
+    while start and largest[rows[start - 1]] >= run.threshold(thresholds.LARGE_UPDATE_RATIO) / thresholds.RAMP:
         start -= 1
     return int(rows[start])
 
 
-def rising_loss(case: Case) -> Finding | None:
+def rising_loss(run: RunAnalysis) -> Finding | None:
     """The loss has gone up in a recording that is too short to say why, or whether it will come back.
 
     Looks for a last loss well above the first, in fewer steps than a statement about the course of a loss needs. Looks like the
-    first steps of many sound trainings: it is a warning, and its confidence is low.
+    first steps of many healthy trainings: it is a warning, and its confidence is low.
     """
-    course, loss = case.course, case.run["loss"]
+    course, loss = run.course, run.recorded["loss"]
     loss = loss[np.isfinite(loss)]
-    if case.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
+    if run.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
         return None
     if not (loss > 0).all() or not min(loss[-2:]) > thresholds.ROSE_TIMES * loss[0]:
         return None
-    sizes = np.where(np.isfinite(case.step_size), case.step_size, -1.0)
+    sizes = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
     evidence = [
-        Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", case.step(case.run.steps - 1))
+        Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", run.step(run.recorded.steps - 1))
     ]
     suspect, layers = "", tuple[str, ...]()
-    if sizes.size and sizes.max() >= case.limit(thresholds.LARGE_UPDATE_RATIO):
+    if sizes.size and sizes.max() >= run.threshold(thresholds.LARGE_UPDATE_RATIO):
         row, layer = np.unravel_index(int(sizes.argmax()), sizes.shape)
-        layers = (module_of(case.name(int(layer))),)
-        suspect = f"; the largest update moved {module_place(case, int(layer))} by {against_weights(float(sizes.max()))}, at step "
-        suspect += f"{case.step(int(row))}, which speaks for a learning rate that is too high"
-        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), case.limit(thresholds.LARGE_UPDATE_RATIO)))
+        layers = (module_of(run.name(int(layer))),)
+        suspect = f"; the largest update moved {module_place(run, int(layer))} by {against_weights(float(sizes.max()))}, at step "
+        suspect += f"{run.step(int(row))}, which speaks for a learning rate that is too high"
+        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), run.threshold(thresholds.LARGE_UPDATE_RATIO)))
     return Finding(
         id="rising-loss",
         severity="warning",
         confidence=0.4,
         layers=layers,
-        step=case.step(0),
+        step=run.step(0),
         evidence=tuple(evidence),
         cause=f"The loss has risen from {number(float(loss[0]))} to {number(float(loss[-1]))} in {course.steps} steps, too few to say "
         f"whether it will come back{suspect}.",
@@ -160,32 +160,32 @@ def rising_loss(case: Case) -> Finding | None:
     )
 
 
-def unexplained_divergence(case: Case) -> Finding | None:
-    """The loss was lost, whatever the reason: what remains when no cause is found."""
-    end = case.divergence
+def unexplained_divergence(run: RunAnalysis) -> Finding | None:
+    """Training diverged, whatever the reason: what remains when no cause is found."""
+    end = run.divergence
     if end is None:
         return None
-    first = case.first_departure
+    first = run.first_deviation
     left = ""
     if first is not None:
         what = "activations" if first.signal == "activation" else "gradients"
-        left = f"; the {what} of {case.place(first.layer)} left their course first, at step {first.step}"
+        left = f"; the {what} of {run.place(first.layer)} deviated from their baseline first, at step {first.step}"
         left += f", by {times(10**first.decades)}" if np.isfinite(first.decades) else ", with values that are not finite"
-    unseen = "" if case.measured_rows.size else "; no layer was measured"
+    unseen = "" if run.measured_rows.size else "; no layer was measured"
     return Finding(
         id="unexplained-divergence",
         severity="error",
         confidence=0.3,
-        layers=(case.name(first.layer),) if first is not None else (),
+        layers=(run.name(first.layer),) if first is not None else (),
         step=end.step,
         evidence=(Evidence("loss", end.loss, stability.DIVERGED_TIMES * end.first_loss, "as the loss", end.step),),
-        cause=f"The training diverged, and the recording does not show why: {loss_fate(case)}{left}{unseen}.",
-        fix=every_step("Look at the layers that left their course first, and try a tenth of the learning rate"),
+        cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
+        fix=every_step("Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
         source="loss not finite, or above 1000 times the first",
     )
 
 
-def _rate(case: Case, row: int) -> str:
-    rates = case.run["learning_rate"][row]
+def _rate(run: RunAnalysis, row: int) -> str:
+    rates = run.recorded["learning_rate"][row]
     rates = rates[np.isfinite(rates)]
     return f" at a learning rate of {number(float(rates.max()))}" if rates.size else ""

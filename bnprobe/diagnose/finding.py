@@ -33,7 +33,7 @@ class Finding:
 
     Attributes:
         id: stable identifier, such as "exploding-activations".
-        severity: error (training is lost), warning (training is harmed or at risk), info.
+        severity: error (the training failed), warning (training is harmed or at risk), info.
         confidence: 0 to 1, how well the evidence tells this cause from those that look alike.
         layers: dotted names of where it is, the place where it began first.
         step: first step at which it shows, or None.

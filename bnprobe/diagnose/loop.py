@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bnprobe.analyse import training
 from bnprobe.analyse.layers import TRANSFORMING, module_of
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number, times
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, number, times
 
 _AUTOGRAD = "backward adds to .grad (PyTorch, torch.Tensor.backward)"
 _MODES = "dropout and batch norm behave differently in training and evaluation (PyTorch, torch.nn.Module.eval)"
@@ -23,7 +23,7 @@ _OPTIMIZERS = "an optimizer moves the parameters it was given, and those only wh
 _ADAPTERS = ("lora", "adapter", "prompt", "prefix")
 
 
-def missing_zero_grad(case: Case) -> Finding | None:
+def missing_zero_grad(run: RunAnalysis) -> Finding | None:
     """Gradients are not cleared between steps: each step descends the sum of all batches so far.
 
     Looks at what lay in `.grad` when the first backward of a step began, over the parameters which that step then moved. Looks like
@@ -32,56 +32,56 @@ def missing_zero_grad(case: Case) -> Finding | None:
     by its own steps. Nor is what another network's backward left behind,
     as in a GAN, if it is cleared before the backward that counts.
     """
-    if _trains_copies_alone(case):
+    if _trains_copies_alone(run):
         return None
-    carried = case.run["stale_gradient_norm"]
-    seen = np.isfinite(carried)
-    if case.divergence is not None:  # what comes later is no training any more
-        seen[case.divergence.row + 1 :] = False
-    for optimizer in _steps_of_optimizers(case):
+    stale = run.recorded["stale_gradient_norm"]
+    seen = np.isfinite(stale)
+    if run.divergence is not None:  # what comes later is no training any more
+        seen[run.divergence.row + 1 :] = False
+    for optimizer in _steps_of_optimizers(run):
         rows = np.flatnonzero(seen & optimizer)[1:]  # before its first step there was nothing to clear
-        left = rows[carried[rows] > 0]
-        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= case.limit(thresholds.UNCLEARED_SHARE) * rows.size:
+        left = rows[stale[rows] > 0]
+        if left.size >= thresholds.UNCLEARED_STEPS and left.size >= run.threshold(thresholds.UNCLEARED_SHARE) * rows.size:
             break
     else:
         return None
     first, last = int(left[0]), int(left[-1])
-    rise = float(carried[last] / carried[first])
-    grown = f", which has grown {times(rise)} in {case.run['step'][last] - case.run['step'][first]} steps" if rise > 2 else ""
+    rise = float(stale[last] / stale[first])
+    grown = f", which has grown {times(rise)} in {run.recorded['step'][last] - run.recorded['step'][first]} steps" if rise > 2 else ""
     return Finding(
         id="missing-zero-grad",
-        severity=case.severity(),
+        severity=run.severity(),
         confidence=0.95,
         layers=(),
-        step=case.step(first),
+        step=run.step(first),
         evidence=(
-            Evidence("gradient in place before the step's first backward", float(carried[first]), 0.0, "as the gradient", case.step(first)),
-            Evidence("the same at the last measured step", float(carried[last]), 0.0, "as the gradient", case.step(last)),
-            Evidence("share of the measured steps that began so", left.size / rows.size, case.limit(thresholds.UNCLEARED_SHARE)),
+            Evidence("gradient in place before the step's first backward", float(stale[first]), 0.0, "as the gradient", run.step(first)),
+            Evidence("the same at the last measured step", float(stale[last]), 0.0, "as the gradient", run.step(last)),
+            Evidence("share of the measured steps that began so", left.size / rows.size, run.threshold(thresholds.UNCLEARED_SHARE)),
         ),
-        cause=f"The gradients are never cleared: the first backward of step {case.step(first)} found a gradient of norm "
-        f"{number(float(carried[first]))} in place and added to it, so each step descends the sum of all batches so far{grown}; "
-        f"{loss_fate(case)}.",
+        cause=f"The gradients are never cleared: the first backward of step {run.step(first)} found a gradient of norm "
+        f"{number(float(stale[first]))} in place and added to it, so each step descends the sum of all batches so far{grown}; "
+        f"{loss_summary(run)}.",
         fix="Call `optimizer.zero_grad()` once in every step, before its first backward.",
         source=_AUTOGRAD,
     )
 
 
-def _trains_copies_alone(case: Case) -> bool:
+def _trains_copies_alone(run: RunAnalysis) -> bool:
     """Whether optimizers have copies of the network's weights only, in another precision say: the script puts their gradients there."""
-    is_own = any(parameter.layer for parameter in case.run.parameters if parameter.group >= 0)
-    return not is_own and training.moves_copies(case.run) and bool((case.run["forgotten_elements"] > 0).any())
+    is_own = any(parameter.layer for parameter in run.recorded.parameters if parameter.group >= 0)
+    return not is_own and training.moves_copies(run.recorded) and bool((run.recorded["forgotten_elements"] > 0).any())
 
 
-def _steps_of_optimizers(case: Case) -> list[NDArray[np.bool_]]:
+def _steps_of_optimizers(run: RunAnalysis) -> list[NDArray[np.bool_]]:
     """Of each optimizer, at which rows it took a step: where it had a learning rate. All rows where none ever had."""
-    names = [group.partition("[")[0] for group in case.run.groups]
-    rates = np.isfinite(case.run["learning_rate"])
+    names = [group.partition("[")[0] for group in run.recorded.groups]
+    rates = np.isfinite(run.recorded["learning_rate"])
     steps = [np.asarray(rates[:, [other == name for other in names]].any(axis=1)) for name in dict.fromkeys(names)]
-    return [one for one in steps if one.any()] or [np.ones(case.run.steps, dtype=bool)]
+    return [one for one in steps if one.any()] or [np.ones(run.recorded.steps, dtype=bool)]
 
 
-def eval_mode_training(case: Case) -> Finding | None:
+def eval_mode_training(run: RunAnalysis) -> Finding | None:
     """The model trains in evaluation mode: no dropout, and batch norm with statistics that no longer follow the weights.
 
     Looks for forwards that a backward went through, of a model in evaluation mode, in which dropout or batch norm ran so. Looks like a
@@ -89,42 +89,42 @@ def eval_mode_training(case: Case) -> Finding | None:
     that learns well. A network
     without such modules has no modes. Typical is a run that begins in training mode and never returns to it after its first validation.
     """
-    run = case.run
-    rows = np.flatnonzero(run["modules_evaluating"] >= 0)
+    recorded = run.recorded
+    rows = np.flatnonzero(recorded["modules_evaluating"] >= 0)
     if not rows.size:
         return None
-    is_off = (run["model_training"][rows] == 0) & (run["modules_evaluating"][rows] > 0)
-    if case.does_poorly:
-        is_off |= (run["modules_training"][rows] == 0) & (run["modules_evaluating"][rows] > 0)
+    is_off = (recorded["model_training"][rows] == 0) & (recorded["modules_evaluating"][rows] > 0)
+    if run.underperforms:
+        is_off |= (recorded["modules_training"][rows] == 0) & (recorded["modules_evaluating"][rows] > 0)
     on = np.flatnonzero(~is_off)
     since = int(on[-1]) + 1 if on.size else 0
     if rows.size - since < thresholds.EVALUATING_STEPS:
         return None
     first, last = int(rows[since]), int(rows[-1])
-    evaluating, training_mode = int(run["modules_evaluating"][last]), int(run["modules_training"][last])
-    when = "from the first step on" if since == 0 else f"since step {case.step(first)}, after {case.step(first)} steps in training mode"
+    evaluating, training_mode = int(recorded["modules_evaluating"][last]), int(recorded["modules_training"][last])
+    when = "from the first step on" if since == 0 else f"since step {run.step(first)}, after {run.step(first)} steps in training mode"
     return Finding(
         id="eval-mode-training",
-        severity=case.severity(),
+        severity=run.severity(),
         confidence=0.95,
-        layers=_normalising_layers(case),
-        step=case.step(first),
+        layers=_normalising_layers(run),
+        step=run.step(first),
         evidence=(
-            Evidence("dropout and batch norm modules in evaluation mode", float(evaluating), 0.0, "calls", case.step(last)),
-            Evidence("the same in training mode", float(training_mode), None, "calls", case.step(last)),
+            Evidence("dropout and batch norm modules in evaluation mode", float(evaluating), 0.0, "calls", run.step(last)),
+            Evidence("the same in training mode", float(training_mode), None, "calls", run.step(last)),
         ),
         cause=f"The model trains in evaluation mode {when}: {evaluating} of its {evaluating + training_mode} calls of dropout "
-        f"and batch norm do what they do in an evaluation; {loss_fate(case)}.",
+        f"and batch norm do what they do in an evaluation; {loss_summary(run)}.",
         fix="Call `model.train()` before training, and again after every evaluation.",
         source=_MODES,
     )
 
 
-def _normalising_layers(case: Case) -> tuple[str, ...]:
-    return tuple(layer.name for layer in case.run.layers if layer.type.startswith("BatchNorm"))[:1]
+def _normalising_layers(run: RunAnalysis) -> tuple[str, ...]:
+    return tuple(layer.name for layer in run.recorded.layers if layer.type.startswith("BatchNorm"))[:1]
 
 
-def frozen_parameters(case: Case) -> Finding | None:
+def frozen_parameters(run: RunAnalysis) -> Finding | None:
     """Layers that work in every forward are trained by nobody.
 
     Looks for parameters that ask for a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
@@ -133,26 +133,26 @@ def frozen_parameters(case: Case) -> Finding | None:
     so are normalisations among what is kept. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter:
     only layers that were measured count.
     """
-    forgotten, frozen = training.untrained_elements(case.run)
-    unreached = training.unreached_layers(case.run)
+    forgotten, frozen = training.untrained_elements(run.recorded)
+    unreached = training.unreached_layers(run.recorded)
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
-    if layers.size and not _is_tuning_the_head(case, layers, frozen):
-        return _untrained(case, layers, forgotten)
-    return _kept(case, np.flatnonzero(frozen > 0), frozen)
+    if layers.size and not _is_tuning_the_head(run, layers, frozen):
+        return _untrained(run, layers, forgotten)
+    return _kept(run, np.flatnonzero(frozen > 0), frozen)
 
 
-def _is_tuning_the_head(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> bool:
+def _is_tuning_the_head(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> bool:
     """Whether only normalisations of a kept backbone were left out, and what comes behind it is trained: they ask for gradients in vain."""
-    kept = [case.run.layers[layer].depth for layer in np.flatnonzero(frozen > 0) if case.run.layers[layer].kind in TRANSFORMING]
-    trained = {parameter.layer for parameter in case.run.parameters if parameter.group >= 0}
-    behind = [layer.depth for layer in case.run.layers if module_of(layer.name) in trained and layer.kind in TRANSFORMING]
-    is_norm = all(case.run.layers[layer].kind == "normalisation" for layer in layers)
+    kept = [run.recorded.layers[layer].depth for layer in np.flatnonzero(frozen > 0) if run.recorded.layers[layer].kind in TRANSFORMING]
+    trained = {parameter.layer for parameter in run.recorded.parameters if parameter.group >= 0}
+    behind = [layer.depth for layer in run.recorded.layers if module_of(layer.name) in trained and layer.kind in TRANSFORMING]
+    is_norm = all(run.recorded.layers[layer].kind == "normalisation" for layer in layers)
     return is_norm and bool(kept and behind) and min(behind) > max(kept)
 
 
-def _untrained(case: Case, layers: NDArray[np.int64], forgotten: NDArray[np.float64]) -> Finding:
-    first = int(min(layers, key=lambda layer: case.run.layers[layer].depth))
-    names = _names(case, layers)
+def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[np.float64]) -> Finding:
+    first = int(min(layers, key=lambda layer: run.recorded.layers[layer].depth))
+    names = _names(run, layers)
     if forgotten[first] > 0:
         count = float(np.nansum(forgotten))
         why = f"no optimizer has the {number(count)} parameters of {names}"
@@ -164,49 +164,49 @@ def _untrained(case: Case, layers: NDArray[np.int64], forgotten: NDArray[np.floa
         fix = "Look between these layers and the loss for `detach()`, `no_grad`, `.data`, numpy, or an output that is not used."
     return Finding(
         id="frozen-parameters",
-        severity="error" if case.is_stuck or case.divergence is not None else "warning",
+        severity="error" if run.is_stuck or run.divergence is not None else "warning",
         confidence=0.9,
-        layers=tuple(case.name(layer) for layer in layers[:3]),
-        step=case.step(case.first_row),
-        evidence=(evidence, Evidence("layers that were measured", float(len(case.run.layers)))),
-        cause=f"A part of the network is not trained: {why}; {loss_fate(case)}.",
+        layers=tuple(run.name(layer) for layer in layers[:3]),
+        step=run.step(run.first_row),
+        evidence=(evidence, Evidence("layers that were measured", float(len(run.recorded.layers)))),
+        cause=f"A part of the network is not trained: {why}; {loss_summary(run)}.",
         fix=fix,
         source=_OPTIMIZERS,
     )
 
 
-def _kept(case: Case, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> Finding | None:
+def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> Finding | None:
     if not layers.size:
         return None
     count = float(np.nansum(frozen))
-    is_between = _is_behind_trained(case, layers)
+    is_between = _is_behind_trained(run, layers)
     return Finding(
         id="frozen-parameters",
-        severity="warning" if case.does_poorly or is_between else "info",
+        severity="warning" if run.underperforms or is_between else "info",
         confidence=0.7 if is_between else 0.6,
-        layers=tuple(case.name(layer) for layer in layers[:3]),
-        step=case.step(case.first_row),
+        layers=tuple(run.name(layer) for layer in layers[:3]),
+        step=run.step(run.first_row),
         evidence=(Evidence("parameters that ask for no gradient", count, 0.0),),
         cause=f"A part of the network is kept as it is{', although layers before it train' if is_between else ''}: the {number(count)} "
-        f"parameters of {_names(case, layers)} ask for no gradient; "
-        f"{loss_fate(case)}.",
+        f"parameters of {_names(run, layers)} ask for no gradient; "
+        f"{loss_summary(run)}.",
         fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
         source=_OPTIMIZERS,
     )
 
 
-def _is_behind_trained(case: Case, layers: NDArray[np.int64]) -> bool:
+def _is_behind_trained(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
     """Whether a layer that is kept receives what trained ones make. A backbone comes first; adapters are known by their names."""
-    run = case.run
-    trained = {parameter.layer for parameter in run.parameters if parameter.group >= 0}
-    trained -= {case.name(layer) for layer in layers}
+    recorded = run.recorded
+    trained = {parameter.layer for parameter in recorded.parameters if parameter.group >= 0}
+    trained -= {run.name(layer) for layer in layers}
     if any(word in name.lower() for name in trained for word in _ADAPTERS):
         return False
-    before = [layer.depth for layer in run.layers if module_of(layer.name) in trained]
-    kept = [run.layers[layer].depth for layer in layers if run.layers[layer].kind in TRANSFORMING]
+    before = [layer.depth for layer in recorded.layers if module_of(layer.name) in trained]
+    kept = [recorded.layers[layer].depth for layer in layers if recorded.layers[layer].kind in TRANSFORMING]
     return bool(before and kept) and min(before) < max(kept)
 
 
-def _names(case: Case, layers: NDArray[np.int64]) -> str:
-    shown = " and ".join(case.place(layer) for layer in layers[:2])
+def _names(run: RunAnalysis, layers: NDArray[np.int64]) -> str:
+    shown = " and ".join(run.place(layer) for layer in layers[:2])
     return f"{shown} and {layers.size - 2} more layers" if layers.size > 2 else shown

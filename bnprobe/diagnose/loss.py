@@ -9,14 +9,14 @@ import numpy as np
 from bnprobe.analyse import robust
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import data, thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number, times, with_remedy
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, number, times, with_remedy
 
 _CROSS_ENTROPY = "torch.nn.functional.cross_entropy takes logits: it applies log-softmax itself"
 
 
-def double_softmax(case: Case) -> Finding | None:
+def double_softmax(run: RunAnalysis) -> Finding | None:
     """The loss applies softmax, or the logistic function, to what is its result already.
 
     Looks in the graph of the loss for log-softmax of softmax or sigmoid, or binary cross-entropy with logits of either. Looks like a
@@ -24,25 +24,25 @@ def double_softmax(case: Case) -> Finding | None:
     gradient. Probabilities given to a loss that wants them (their logarithm, a squared error) are no fault, nor is a second log-softmax,
     which changes nothing.
     """
-    rows = np.flatnonzero(case.run["softmax_twice"] == 1)
+    rows = np.flatnonzero(run.recorded["softmax_twice"] == 1)
     if not rows.size:
         return None
-    step, layer = case.step(int(rows[0])), _squashing_layer(case)
-    where = f" by {case.place(layer)}" if layer is not None and case.run.layers[layer].type in _SQUASHING else ""
+    step, layer = run.step(int(rows[0])), _squashing_layer(run)
+    where = f" by {run.place(layer)}" if layer is not None and run.recorded.layers[layer].type in _SQUASHING else ""
     evidence = [Evidence("measured losses of squashed values", float(rows.size), 0.0, "steps", step)]
     bound = ""
-    if case.classes > 2 and case.course is not None:
-        floor = float(np.log1p((case.classes - 1) / np.e))
-        evidence.append(Evidence("loss", case.course.late, floor, "as the loss"))
-        bound = f"; for {case.classes} classes the loss cannot fall below {number(floor)} so"
+    if run.classes > 2 and run.course is not None:
+        floor = float(np.log1p((run.classes - 1) / np.e))
+        evidence.append(Evidence("loss", run.course.late, floor, "as the loss"))
+        bound = f"; for {run.classes} classes the loss cannot fall below {number(floor)} so"
     return Finding(
         id="double-softmax",
-        severity="error" if case.is_harmed or case.is_stuck or not case.has_learned else "warning",
+        severity="error" if run.has_failed or run.is_stuck or not run.has_learned else "warning",
         confidence=0.95,
-        layers=(case.name(layer),) if layer is not None else (),
+        layers=(run.name(layer),) if layer is not None else (),
         step=step,
         evidence=tuple(evidence),
-        cause=f"The loss is given values that were squashed before{where}, and squashes them again{bound}; {loss_fate(case)}.",
+        cause=f"The loss is given values that were squashed before{where}, and squashes them again{bound}; {loss_summary(run)}.",
         fix="Leave the softmax (or sigmoid) out of the network while it trains, and apply it where probabilities are wanted.",
         source=_CROSS_ENTROPY,
     )
@@ -51,14 +51,14 @@ def double_softmax(case: Case) -> Finding | None:
 _SQUASHING = ("Softmax", "Softmax2d", "Sigmoid", "LogSigmoid")
 
 
-def _squashing_layer(case: Case) -> int | None:
+def _squashing_layer(run: RunAnalysis) -> int | None:
     """The deepest module that squashes; without one the deepest layer with weights, behind which a function did."""
-    squashing = [(layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.type in _SQUASHING]
-    return max(squashing)[1] if squashing else case.last_layer
+    squashing = [(layer.depth, i) for i, layer in enumerate(run.recorded.layers) if layer.type in _SQUASHING]
+    return max(squashing)[1] if squashing else run.last_layer
 
 
-def loss_spike(case: Case) -> Finding | None:
-    """The loss rises suddenly and stays high for some steps, in a run that is not lost.
+def loss_spike(run: RunAnalysis) -> Finding | None:
+    """The loss rises suddenly and stays high for some steps, in a run that did not diverge.
 
     Looks for losses far above those right before, over several steps, or for a single one further above them still; of what was
     measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
@@ -66,49 +66,49 @@ def loss_spike(case: Case) -> Finding | None:
     come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, or batches are of another
     size from there on, the script begins a training of another kind, and its loss is another one.
     """
-    found = [spike for spike in case.spikes if not _begins_anew(case, spike.row)]
-    if case.divergence is not None or not found:
+    found = [spike for spike in run.spikes if not _begins_anew(run, spike.row)]
+    if run.divergence is not None or not found:
         return None
     spike = max(found, key=lambda one: one.rise)
-    mover = _first_mover(case, spike.row)
-    fate = f"it was back after {spike.length} step{'s' if spike.length > 1 else ''}" if spike.came_back else "it has not come back"
+    mover = _first_mover(run, spike.row)
+    outcome = f"it was back after {spike.length} step{'s' if spike.length > 1 else ''}" if spike.came_back else "it has not come back"
     others = f" ({len(found) - 1} smaller ones besides)" if len(found) > 1 else ""
     evidence = [
         Evidence("highest loss of the spike", spike.loss, None, "as the loss", spike.step),
         Evidence("rise above the losses before it", spike.rise, thresholds.SPIKE_SIGMAS, "deviations", spike.step),
     ]
     if mover is not None:
-        evidence.append(Evidence(mover.what, mover.value, mover.usual, "", case.step(mover.row)))
+        evidence.append(Evidence(mover.what, mover.value, mover.usual, "", run.step(mover.row)))
     first = mover.words if mover is not None else "what moved first was not measured"
     return Finding(
         id="loss-spike",
         severity="warning",
         confidence=0.8,
         layers=mover.layers if mover is not None else (),
-        step=case.step(mover.row) if mover is not None else spike.step,
+        step=run.step(mover.row) if mover is not None else spike.step,
         evidence=tuple(evidence),
-        cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {fate}; {first}.",
+        cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {outcome}; {first}.",
         fix=with_remedy(_remedy(mover), "clip-norm"),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
     )
 
 
-def _begins_anew(case: Case, row: int) -> bool:
+def _begins_anew(run: RunAnalysis, row: int) -> bool:
     """Whether an optimizer takes its first step there, after others have worked, or batches are of another size from there on."""
-    if row + thresholds.CALM_LOSSES > case.run.steps:
+    if row + thresholds.CALM_LOSSES > run.recorded.steps:
         return False
-    names = np.array([group.partition("[")[0] for group in case.run.groups])
-    stepping = np.isfinite(case.run["learning_rate"])
+    names = np.array([group.partition("[")[0] for group in run.recorded.groups])
+    stepping = np.isfinite(run.recorded["learning_rate"])
     before, now = set(names[stepping[:row].any(axis=0)]), set(names[stepping[row]])
     if before and now - before:
         return True
-    sizes = case.run["batch_size"]
+    sizes = run.recorded["batch_size"]
     earlier, later = set(sizes[:row][-thresholds.CALM_STEPS :].tolist()), set(sizes[row:][: thresholds.CALM_STEPS].tolist())
     return len(earlier) == len(later) == 1 and earlier != later and bool(np.isfinite(sizes[row]))
 
 
 class _Mover(NamedTuple):
-    """What left its course first: what it is, its value and usual size, where and when, in words."""
+    """What deviated from its baseline first: what it is, its value and usual size, where and when, in words."""
 
     kind: str
     what: str
@@ -119,13 +119,13 @@ class _Mover(NamedTuple):
     words: str
 
 
-def _first_mover(case: Case, row: int) -> _Mover | None:
+def _first_mover(run: RunAnalysis, row: int) -> _Mover | None:
     """Ask in order of time: the update of the step before, the batch of the step, its gradient."""
-    return _large_update(case, row) or _odd_batch(case, row) or _large_gradient(case, row)
+    return _large_update(run, row) or _odd_batch(run, row) or _large_gradient(run, row)
 
 
-def _large_update(case: Case, row: int) -> _Mover | None:
-    ratio = case.update_ratio
+def _large_update(run: RunAnalysis, row: int) -> _Mover | None:
+    ratio = run.update_ratio
     largest = np.nanmax(np.where(np.isfinite(ratio), ratio, -1.0), axis=1, initial=-1.0)
     rows = np.flatnonzero(largest[:row] >= 0)
     if rows.size <= thresholds.CALM_STEPS or row - rows[-1] > thresholds.NEAR_STEPS:
@@ -134,19 +134,19 @@ def _large_update(case: Case, row: int) -> _Mover | None:
     last = int(rows[-1])
     if not largest[last] > thresholds.MOVER_TIMES * usual > 0:
         return None
-    layer = module_of(case.name(int(np.argmax(np.where(np.isfinite(ratio[last]), ratio[last], -1.0)))))
+    layer = module_of(run.name(int(np.argmax(np.where(np.isfinite(ratio[last]), ratio[last], -1.0)))))
     value = float(largest[last])
-    words = f"the update of step {case.step(last)} moved first, being {times(value / usual)} its usual size"
-    rates = case.run["learning_rate"]
+    words = f"the update of step {run.step(last)} moved first, being {times(value / usual)} its usual size"
+    rates = run.recorded["learning_rate"]
     before, now = (float(np.nanmax(rates[at], initial=0.0)) for at in (max(last - 1, 0), last))
     words += f" as the learning rate went from {number(before)} to {number(now)}" if now > thresholds.MOVER_TIMES * before > 0 else ""
     return _Mover("update", f"largest update ratio, of {layer}", value, usual, (layer,), last, words)
 
 
-def _odd_batch(case: Case, row: int) -> _Mover | None:
-    size = case.size
-    rows = case.measured_rows[case.measured_rows < row][-thresholds.CALM_STEPS :]
-    layer = data.input_layer(case)
+def _odd_batch(run: RunAnalysis, row: int) -> _Mover | None:
+    size = run.size
+    rows = run.measured_rows[run.measured_rows < row][-thresholds.CALM_STEPS :]
+    layer = data.input_layer(run)
     if layer is None or rows.size < thresholds.CALM_LOSSES or not np.isfinite(size[row, layer]):
         return None
     usual, width = float(robust.median(size[rows, layer])), float(robust.spread(size[rows, layer]))
@@ -154,20 +154,20 @@ def _odd_batch(case: Case, row: int) -> _Mover | None:
     if not change > max(thresholds.SPIKE_SIGMAS * width, thresholds.ODD_BATCH_DECADES):
         return None
     rms = 10 ** float(size[row, layer])
-    words = f"the batch of step {case.step(row)} moved first: its input has rms {number(rms)}, usual is {number(10**usual)}"
-    return _Mover("batch", "rms of the input", rms, 10**usual, (case.name(layer),), row, words)
+    words = f"the batch of step {run.step(row)} moved first: its input has rms {number(rms)}, usual is {number(10**usual)}"
+    return _Mover("batch", "rms of the input", rms, 10**usual, (run.name(layer),), row, words)
 
 
-def _large_gradient(case: Case, row: int) -> _Mover | None:
-    norm = case.gradient_norm
+def _large_gradient(run: RunAnalysis, row: int) -> _Mover | None:
+    norm = run.gradient_norm
     rows = np.flatnonzero(np.isfinite(norm[:row]))[-thresholds.CALM_STEPS :]
     if rows.size < thresholds.CALM_LOSSES or not np.isfinite(norm[row]):
         return None
     usual = float(np.median(norm[rows]))
     if not norm[row] > thresholds.MOVER_TIMES * usual > 0:
         return None
-    parameters = case.run["parameter_gradient_norm"][row]
-    worst = case.run.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
+    parameters = run.recorded["parameter_gradient_norm"][row]
+    worst = run.recorded.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
     rise = times(float(norm[row]) / usual)
     words = f"the gradient of the same step is {rise} its usual norm, most of it in {worst.name}, after updates of the usual size"
     return _Mover("gradient", "gradient norm", float(norm[row]), usual, (worst.layer,) if worst.layer else (), row, words)

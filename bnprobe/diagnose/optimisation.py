@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from bnprobe.analyse import decay, updates
 from bnprobe.analyse.layers import is_matrix, module_of
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, number, percent, times, with_rate_search
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, number, percent, times, with_rate_search
 
 Array = NDArray[np.float64]
 
 
-def learning_rate_too_low(case: Case) -> Finding | None:
+def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     """The weights hardly leave their start.
 
     Looks for a loss that keeps most of its first value, or half of it and falls as steadily at the end as before, while the update ratio
@@ -25,60 +25,60 @@ def learning_rate_too_low(case: Case) -> Finding | None:
     without a gradient, which no rate helps. Looks like a collapse; there the weights have moved far. Looks like fine-tuning; there the loss
     comes down all the same.
     """
-    course = case.course
-    if case.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+    course = run.course
+    if run.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
         return None
-    if not (case.gradient_norm[np.isfinite(case.gradient_norm)] > 0).any():
+    if not (run.gradient_norm[np.isfinite(run.gradient_norm)] > 0).any():
         return None
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
-    if not (case.does_poorly or is_on_its_way):
+    if not (run.underperforms or is_on_its_way):
         return None
-    sizes = [size[case.measured_rows] for size in updates.module_step_size(case.run).values()]
+    sizes = [size[run.measured_rows] for size in updates.module_step_size(run.recorded).values()]
     moving = [float(np.nanmean(size)) for size in sizes if np.isfinite(size).any()]
     if not moving:
         return None
-    distance = max(moving) * case.run.steps
-    if distance >= case.limit(thresholds.UNMOVED_DISTANCE):
+    distance = max(moving) * run.recorded.steps
+    if distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
         id="learning-rate-too-low",
-        severity="error" if case.is_stuck else "warning",
+        severity="error" if run.is_stuck else "warning",
         confidence=0.7,
         layers=(),
-        step=case.step(case.first_row),
-        evidence=(Evidence("largest update ratio times steps", distance, case.limit(thresholds.UNMOVED_DISTANCE)),),
-        cause=f"The weights hardly move: in {case.run.steps} steps the fastest layer moved by {percent(distance)} of its size; "
-        f"{loss_fate(case)}.",
+        step=run.step(run.first_row),
+        evidence=(Evidence("largest update ratio times steps", distance, run.threshold(thresholds.UNMOVED_DISTANCE)),),
+        cause=f"The weights hardly move: in {run.recorded.steps} steps the fastest layer moved by {percent(distance)} of its size; "
+        f"{loss_summary(run)}.",
         fix=with_rate_search("Raise the learning rate by factors of ten"),
         source="update ratio ||dw|| / ||w||, of which 1e-3 a step is usual",
     )
 
 
-def weight_decay_too_strong(case: Case) -> Finding | None:
+def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     """The decay takes more from the weights than the gradient gives them: they shrink, and with them what the network can say.
 
-    Looks for weights that had lost a third of their norm at some step, or some of it in a run that does poorly, while the decay alone takes
-    a noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of the
-    gradient of every layer; and for weights that shrink as far although the optimizer decays nothing to speak of: then the loss itself asks
-    for it, by a penalty. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a mean
-    shift, for the biases are what is left; it follows. Weights in front of a normalisation may shrink without harm, as it takes their size
-    away: they count only where there are no others.
+    Looks for weights that had lost a third of their norm at some step, or some of it in a run that underperforms, while the decay alone
+    takes a noticeable share of them in every step, or, where an adaptive optimizer divides it with the gradient, is a noticeable part of
+    the gradient of every layer; and for weights that shrink as far although the optimizer decays nothing to speak of: then the loss itself
+    asks for it, by a penalty. Looks like a learning rate that is too low, for the loss stays; there the weights stay, too. Looks like a
+    mean shift, for the biases are what is left; it follows. Weights in front of a normalisation may shrink without harm, as it takes their
+    size away: they count only where there are no others.
     """
-    run = case.run
-    every = [i for i, parameter in enumerate(run.parameters) if is_matrix(parameter.shape)]
-    spared_ones = _layers_before_normalisation(case)
-    weights = [i for i in every if run.parameters[i].layer not in spared_ones] or every
-    rows = np.flatnonzero(np.isfinite(run["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
-    rows = rows[rows < case.divergence.row] if case.divergence is not None else rows
+    recorded = run.recorded
+    every = [i for i, parameter in enumerate(recorded.parameters) if is_matrix(parameter.shape)]
+    spared_ones = _layers_before_normalisation(run)
+    weights = [i for i in every if recorded.parameters[i].layer not in spared_ones] or every
+    rows = np.flatnonzero(np.isfinite(recorded["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
+    rows = rows[rows < run.divergence.row] if run.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
         return None
-    total = updates.total_norm(decay.norms_held(run, weights))
+    total = updates.total_norm(decay.norms_held(recorded, weights))
     lowest = int(rows[np.argmin(total[rows])])
     left = _left(total, rows[0], lowest)
-    if decayed := _decayed(case, weights, rows, left, lowest):
+    if decayed := _decayed(run, weights, rows, left, lowest):
         return decayed
-    spared = _left(updates.total_norm(decay.norms_held(run, every)), rows[0], lowest)
-    return _penalised(case, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK else None
+    spared = _left(updates.total_norm(decay.norms_held(recorded, every)), rows[0], lowest)
+    return _penalised(run, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK else None
 
 
 def _left(total: Array, first: int, row: int) -> float:
@@ -86,92 +86,92 @@ def _left(total: Array, first: int, row: int) -> float:
     return float(total[row] / total[first]) if 0 < total[first] < np.inf else 1.0
 
 
-def _layers_before_normalisation(case: Case) -> set[str]:
+def _layers_before_normalisation(run: RunAnalysis) -> set[str]:
     """Modules whose output goes straight into a normalisation."""
-    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(case.run.layers) if layer.role == "output")
-    pairs = [(case.run.layers[first], case.run.layers[second]) for (*_, first), (*_, second) in pairwise(outputs)]
+    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(run.recorded.layers) if layer.role == "output")
+    pairs = [(run.recorded.layers[first], run.recorded.layers[second]) for (*_, first), (*_, second) in pairwise(outputs)]
     return {module_of(one.name) for one, other in pairs if other.kind == "normalisation" and one.model == other.model}
 
 
-def _decayed(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
+def _decayed(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
     """By the optimizer's weight decay: `left` is the norm of the weights against their first, at the row `lowest`."""
-    run = case.run
-    pulls = [(decay.pull(run, index, rows), index) for index in weights]
+    recorded = run.recorded
+    pulls = [(decay.pull(recorded, index, rows), index) for index in weights]
     pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
     if not pulls:
         return None
     strongest, index = max(pulls, key=lambda one: one[0].each_step)
     against = min((pull.against_gradient for pull, _ in pulls if np.isfinite(pull.against_gradient)), default=float("nan"))
-    is_fast = strongest.each_step >= case.limit(thresholds.DECAY_PER_STEP) and not strongest.is_adapted
-    is_ruling = strongest.is_adapted and against > case.limit(thresholds.DECAY_AGAINST_GRADIENT)
-    has_shrunk = left < case.limit(thresholds.SHRUNK)
-    if not ((is_fast and (has_shrunk or (case.does_poorly and left < 1))) or (is_ruling and has_shrunk)):
+    is_fast = strongest.each_step >= run.threshold(thresholds.DECAY_PER_STEP) and not strongest.is_adapted
+    is_ruling = strongest.is_adapted and against > run.threshold(thresholds.DECAY_AGAINST_GRADIENT)
+    has_shrunk = left < run.threshold(thresholds.SHRUNK)
+    if not ((is_fast and (has_shrunk or (run.underperforms and left < 1))) or (is_ruling and has_shrunk)):
         return None
-    parameter, step = run.parameters[index], case.step(int(rows[0]))
+    parameter, step = recorded.parameters[index], run.step(int(rows[0]))
     evidence = [
         Evidence(
-            "norm of the weights against their first", left, case.limit(thresholds.SHRUNK) if has_shrunk else 1.0, "", case.step(lowest)
+            "norm of the weights against their first", left, run.threshold(thresholds.SHRUNK) if has_shrunk else 1.0, "", run.step(lowest)
         ),
         Evidence("weight decay", strongest.decay, None, "", step),
         Evidence(
-            "share of a weight that the decay takes in one step", strongest.each_step, case.limit(thresholds.DECAY_PER_STEP), "", step
+            "share of a weight that the decay takes in one step", strongest.each_step, run.threshold(thresholds.DECAY_PER_STEP), "", step
         ),
     ]
     compared = ""
     if np.isfinite(against):
         evidence.append(
-            Evidence("decay against the gradient, where it is the least", against, case.limit(thresholds.DECAY_AGAINST_GRADIENT))
+            Evidence("decay against the gradient, where it is the least", against, run.threshold(thresholds.DECAY_AGAINST_GRADIENT))
         )
         compared = f", and the decay of every layer is at least {times(against)} its gradient"
     return Finding(
         id="weight-decay-too-strong",
-        severity="error" if case.does_poorly else "warning",
+        severity="error" if run.underperforms else "warning",
         confidence=0.9 if is_fast else 0.7,
         layers=(parameter.layer,),
         step=step,
         evidence=tuple(evidence),
         cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm fell to {percent(left)} of the "
-        f"first{compared}; {loss_fate(case)}.",
+        f"first{compared}; {loss_summary(run)}.",
         fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
         source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
     )
 
 
-def _penalised(case: Case, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
+def _penalised(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
     """By a penalty that is part of the loss, which no setting of the optimizer tells."""
-    if not left < case.limit(thresholds.PENALISED):
+    if not left < run.threshold(thresholds.PENALISED):
         return None
-    run, step = case.run, case.step(int(rows[0]))
-    held = decay.norms_held(run, weights)
+    recorded, step = run.recorded, run.step(int(rows[0]))
+    held = decay.norms_held(recorded, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = held[lowest] / held[rows[0]]
     shrunk = dict(zip(weights, np.where(np.isfinite(ratio), ratio, np.inf).tolist(), strict=True))
     most = min(weights, key=lambda index: shrunk[index])
     return Finding(
         id="weight-decay-too-strong",
-        severity="error" if case.is_harmed or case.is_stuck else "warning",
+        severity="error" if run.has_failed or run.is_stuck else "warning",
         confidence=0.6,
-        layers=(run.parameters[most].layer,),
+        layers=(recorded.parameters[most].layer,),
         step=step,
         evidence=(
-            Evidence("norm of the weights against their first", left, case.limit(thresholds.PENALISED), "", case.step(lowest)),
-            Evidence(f"the same of {run.parameters[most].name}", shrunk[most], None, "", case.step(lowest)),
+            Evidence("norm of the weights against their first", left, run.threshold(thresholds.PENALISED), "", run.step(lowest)),
+            Evidence(f"the same of {recorded.parameters[most].name}", shrunk[most], None, "", run.step(lowest)),
         ),
         cause=f"The weights shrink, and no decay of the optimizer does it: their norm fell to {percent(left)} of the first by step "
-        f"{case.step(lowest)}, most in {run.parameters[most].name}: the loss itself draws them to zero, most likely by a penalty on them; "
-        f"{loss_fate(case)}.",
+        f"{run.step(lowest)}, most in {recorded.parameters[most].name}: the loss itself draws them to zero, most likely by a penalty; "
+        f"{loss_summary(run)}.",
         fix="Lower the weight of the penalty in the loss, and compare the loss without it: the data's part is what counts.",
-        source="sound trainings kept three quarters of their weights' norm and more (docs/diagnosis.md)",
+        source="healthy trainings kept three quarters of their weights' norm and more (docs/diagnosis.md)",
     )
 
 
-def stuck(case: Case) -> Finding | None:
-    """The loss sits at the level of guessing, or has no gradient, whatever the reason: what remains when no cause is found."""
-    return _without_gradient(case) or _at_chance(case)
+def stuck(run: RunAnalysis) -> Finding | None:
+    """The loss sits at chance level, or has no gradient, whatever the reason: what remains when no cause is found."""
+    return _without_gradient(run) or _at_chance(run)
 
 
-def _without_gradient(case: Case) -> Finding | None:
-    norm = case.gradient_norm[np.isfinite(case.gradient_norm)]
+def _without_gradient(run: RunAnalysis) -> Finding | None:
+    norm = run.gradient_norm[np.isfinite(run.gradient_norm)]
     if norm.size < thresholds.DEAD_STEPS or norm.any():
         return None
     return Finding(
@@ -179,18 +179,18 @@ def _without_gradient(case: Case) -> Finding | None:
         severity="error",
         confidence=0.4,
         layers=(),
-        step=case.step(case.first_row),
+        step=run.step(run.first_row),
         evidence=(Evidence("largest gradient norm of the run", 0.0, 0.0, "as the gradient"),),
-        cause=f"No gradient reaches any weight: every one was exactly zero in all {norm.size} measured steps; {loss_fate(case)}.",
+        cause=f"No gradient reaches any weight: every one was exactly zero in all {norm.size} measured steps; {loss_summary(run)}.",
         fix="Look at how the loss is computed from the output: a rounding, a comparison, an argmax, an infinite divisor or a sum beyond "
         "the end of float16 leaves no gradient.",
         source="gradient norms of all parameters",
     )
 
 
-def _at_chance(case: Case) -> Finding | None:
-    course = case.course
-    if not case.is_at_chance or course is None or course.noise > thresholds.NOISY_SHARE * course.late:
+def _at_chance(run: RunAnalysis) -> Finding | None:
+    course = run.course
+    if not run.is_at_chance or course is None or course.noise > thresholds.NOISY_SHARE * course.late:
         return None
     return Finding(
         id="stuck",
@@ -198,8 +198,8 @@ def _at_chance(case: Case) -> Finding | None:
         confidence=0.4,
         layers=(),
         step=None,
-        evidence=(Evidence("loss", course.late, float(np.log(case.classes)), "as the loss"),),
-        cause=f"The training does not learn, and the recording does not show why: {loss_fate(case)}.",
-        fix="Check that the labels belong to the inputs, and train on one small batch until it is learned by heart.",
+        evidence=(Evidence("loss", course.late, float(np.log(run.classes)), "as the loss"),),
+        cause=f"The training does not learn, and the recording does not show why: {loss_summary(run)}.",
+        fix="Check that the labels belong to the inputs, and train on one small batch until it is overfitted.",
         source="cross-entropy of guessing, ln C",
     )

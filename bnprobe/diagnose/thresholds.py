@@ -10,33 +10,33 @@ from __future__ import annotations
 from bnprobe.analyse.spikes import Limits
 
 
-class Limit(float):
-    """A limit that can be eased: by how much says how near a recording comes to a cause that is not named.
+class Threshold(float):
+    """A threshold that can be relaxed: by how much says how near a recording comes to a cause that is not named.
 
     Attributes:
-        eased_to: what it comes to where it is eased altogether. Chosen so that few sound trainings are beyond it: 0 to 16 of 466, 65
+        relaxed_to: what it comes to where it is relaxed altogether. Chosen so that few healthy trainings are beyond it: 0 to 16 of 466, 65
             where the learning rate is too high (docs/diagnosis.md, Margins).
 
     >>> Limit(3.5, 1.5).eased(0.5)
     2.5
     """
 
-    eased_to: float
+    relaxed_to: float
 
-    def __new__(cls, value: float, eased_to: float) -> Limit:  # noqa: D102
+    def __new__(cls, value: float, relaxed_to: float) -> Threshold:  # noqa: D102
         limit = super().__new__(cls, value)
-        limit.eased_to = eased_to
+        limit.relaxed_to = relaxed_to
         return limit
 
-    def eased(self, by: float) -> float:
-        """The limit, eased by a share of the way: 0 leaves it as it is."""
-        return float(self) + by * (self.eased_to - float(self))
+    def relaxed(self, by: float) -> float:
+        """The threshold, relaxed by a share of the way: 0 leaves it as it is."""
+        return float(self) + by * (self.relaxed_to - float(self))
 
 
 #: Steps that a statement about the course of the loss needs. Practice: fewer say more about the first batches than about the
 #: training.
 COURSE_STEPS = 20
-#: A loss from this share below ln C, for C outputs, to that share above it is at the level of guessing. Measured: collapsed
+#: A loss from this share below ln C, for C outputs, to that share above it is at chance level. Measured: collapsed
 #: networks lie within 1 per cent, or some per cent above where large steps keep shaking the last layer's bias.
 BELOW_CHANCE = 0.03
 ABOVE_CHANCE = 0.1
@@ -46,90 +46,90 @@ NOISY_SHARE = 0.1
 RISEN_TIMES = 2.0
 #: A loss that has come down to this share of its first has been learned from, even if it leapt there or on the way: practice.
 FALLEN_SHARE = 0.5
-#: A loss that keeps this share of its first does poorly. Practice: networks that learn come below within tens of steps; noisy labels do
+#: A loss that keeps this share of its first underperforms. Practice: networks that learn come below within tens of steps; noisy labels do
 #: not.
-POOR_SHARE = Limit(0.7, 0.3)
-#: Of ln C, for C outputs, below which a loss has left the level of guessing behind. Practice; a network without normalisation begins at
+UNDERPERFORMING_SHARE = Threshold(0.7, 0.3)
+#: Of ln C, for C outputs, below which a loss has left chance level behind. Practice; a network without normalisation begins at
 #: several times that level, and falls to it, or a little above, without learning.
 LEARNED_SHARE = 0.75
 
-#: Growth of the activations over the whole depth before the first update, decades. Measured: -4 to 0.8 in sound trainings, in two 1.4 and
+#: Growth of the activations over the whole depth before the first update, decades. Measured: -4 to 0.8 in healthy trainings, in two 1.4 and
 #: 4.8 by one layer alone; 1.8 in a residual network of 29 layers without normalisation, 3.4 and more in others.
-EXPLODED_DECADES = Limit(0.9, 0.2)
+EXPLODED_DECADES = Threshold(0.9, 0.2)
 #: Growth in one layer that can compound. Convention: 0.02 decades are a factor of ten over fifty layers.
-GROWTH_PER_LAYER = Limit(0.02, 0.01)
-#: What is left of it without the layer that grows most. Measured: 0.4 and less in sound trainings, 0.5 with symmetric weights; 1.2 and
+GROWTH_PER_LAYER = Threshold(0.02, 0.01)
+#: What is left of it without the layer that grows most. Measured: 0.4 and less in healthy trainings, 0.5 with symmetric weights; 1.2 and
 #: more.
-COMPOUNDED_DECADES = Limit(0.45, 0.1)
+COMPOUNDED_DECADES = Threshold(0.45, 0.1)
 #: The same growth while training, shortly before a divergence; more, because training itself widens a profile. Measured.
-EXPLODING_LATE_DECADES = Limit(2.25, 1.0)
+EXPLODING_LATE_DECADES = Threshold(2.25, 1.0)
 
 #: Share of the last layer's signal common to the whole batch, from which it says next to nothing of the input. Measured: 0.95
 #: and more in collapsed and diverged networks, 0.01 to 0.5 in most trained ones; before training it says nothing, being 0.3
-#: to 1 in sound ones.
-COMMON_MODE_FRACTION = Limit(0.95, 0.7)
-#: The same before the first update and in the first steps, where it says more than at any later one: sound networks part their inputs
-#: within a few steps. Measured: odds of up to 25 (0.96) in sound trainings in which the common part does not fall along depth, of 50 to
+#: to 1 in healthy ones.
+COMMON_MODE_FRACTION = Threshold(0.95, 0.7)
+#: The same before the first update and in the first steps, where it says more than at any later one: healthy networks part their inputs
+#: within a few steps. Measured: odds of up to 25 (0.96) in healthy trainings in which the common part does not fall along depth, of 50 to
 #: 4e7 with a mean shift.
-COMMON_EARLY_FRACTION = Limit(0.99, 0.95)
+COMMON_EARLY_FRACTION = Threshold(0.99, 0.95)
 COMMON_EARLY_STEPS = 6
 #: Share of the deep layers' signal that is common, before the first update, where it is no smaller than in the first layer: its growth up
-#: to there in decades. Measured in networks of five layers and more that nothing normalises: 0.9 and less in sound ones where it does not
+#: to there in decades. Measured in networks of five layers and more that nothing normalises: 0.9 and less in healthy ones where it does not
 #: fall; 0.94 to 1 under a mean shift, with a growth of 0.1 to 1.8.
-FULL_FRACTION = Limit(0.915, 0.7)
-COMMON_KEPT_DECADES = Limit(0.0, -0.3)
-#: Growth of that part, and of the whole signal along depth, from which less is enough. Measured: the whole grows by 0.4 and less in sound
+FULL_FRACTION = Threshold(0.915, 0.7)
+COMMON_KEPT_DECADES = Threshold(0.0, -0.3)
+#: Growth of that part, and of the whole signal along depth, from which less is enough. Measured: the whole grows by 0.4 and less in healthy
 #: networks; 0.7 to 1.3, the part by 0.8 to 2.4.
-COMMON_GROWTH_DECADES = Limit(0.3, 0.0)
-COMMON_SPAN_DECADES = Limit(0.6, 0.3)
-#: The same of every layer. Measured: at most 0.9 in sound trainings, 0.95 with other faults; 0.979 and more under a constant that drowns
+COMMON_GROWTH_DECADES = Threshold(0.3, 0.0)
+COMMON_SPAN_DECADES = Threshold(0.6, 0.3)
+#: The same of every layer. Measured: at most 0.9 in healthy trainings, 0.95 with other faults; 0.979 and more under a constant that drowns
 #: the signal.
-COMMON_THROUGHOUT = Limit(0.945, 0.85)
-#: And in a run that does well. Measured: 0.976 at most in sound trainings that nothing normalises, whose input is not common itself.
-COMMON_THROUGHOUT_WELL = Limit(0.985, 0.95)
-#: And of the deepest third of the layers. Measured: 0.5 to 0.98 where the mean shifts; 0.1 in a sound network that ends in a mean over
+COMMON_THROUGHOUT = Threshold(0.945, 0.85)
+#: And in a run that trains well. Measured: 0.976 at most in healthy trainings that nothing normalises, whose input is not common itself.
+COMMON_THROUGHOUT_WELL = Threshold(0.985, 0.95)
+#: And of the deepest third of the layers. Measured: 0.5 to 0.98 where the mean shifts; 0.1 in a healthy network that ends in a mean over
 #: places.
-DEEP_EARLY_FRACTION = Limit(0.5, 0.4)
+DEEP_EARLY_FRACTION = Threshold(0.5, 0.4)
 #: Its odds at the last layer against those at the first. Practice: an input that is common itself makes the network's output so, too.
-COMMON_EARLY_ODDS = Limit(10.0, 3.0)
+COMMON_EARLY_ODDS = Threshold(10.0, 3.0)
 #: Rise of that share from the first to the last layer. Practice: a signal that is common from the start (a constant input) is
 #: another fault.
 COMMON_MODE_RISE = 0.3
 #: The same as a ratio of A / (B + W), which still tells where the share is near one from the first layer on. Measured: 7 to 37 in
-#: networks whose mean shifts; alone it says nothing, being 0.1 to 70 before the first update of sound ones.
-COMMON_MODE_ODDS = Limit(5.0, 2.0)
+#: networks whose mean shifts; alone it says nothing, being 0.1 to 70 before the first update of healthy ones.
+COMMON_MODE_ODDS = Threshold(5.0, 2.0)
 #: Share from which the deepest third of the layers counts as shifted. Measured: 0.2 to 0.5 with normalisation, 0.7 to 1 after
-#: a shift; up to 1 at the start of sound networks whose signal shrinks along depth, which is why growth is asked for as well.
-SHIFTED_FRACTION = Limit(0.6, 0.4)
+#: a shift; up to 1 at the start of healthy networks whose signal shrinks along depth, which is why growth is asked for as well.
+SHIFTED_FRACTION = Threshold(0.6, 0.4)
 
-#: Fall of the activation gradient from the last layer to the first, decades. Measured: up to 2.7 in sound trainings, in two 3.2 and 3.6,
-#: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that does poorly less is asked for.
-VANISHED_DECADES = Limit(2.6, 1.0)
-VANISHED_POORLY_DECADES = Limit(2.25, 1.0)
-#: The same where first and last layers move alike, or hardly at all: then it is the fall, whatever moves. Measured: up to 3.6 in sound
+#: Fall of the activation gradient from the last layer to the first, decades. Measured: up to 2.7 in healthy trainings, in two 3.2 and 3.6,
+#: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that underperforms less is asked for.
+VANISHED_DECADES = Threshold(2.6, 1.0)
+VANISHED_UNDERPERFORMING_DECADES = Threshold(2.25, 1.0)
+#: The same where first and last layers move alike, or hardly at all: then it is the fall, whatever moves. Measured: up to 3.6 in healthy
 #: trainings, and where the rate was too low.
-VANISHED_OUTRIGHT_DECADES = Limit(4.0, 3.0)
-#: Update ratio of the first layers against that of the last, below which the first do not train. Measured: 0.03 to 2 in sound trainings,
+VANISHED_OUTRIGHT_DECADES = Threshold(4.0, 3.0)
+#: Update ratio of the first layers against that of the last, below which the first do not train. Measured: 0.03 to 2 in healthy trainings,
 #: 5e-6 to 8e-3 with vanishing gradients.
-STARVED_RATIO = Limit(0.05, 0.15)
+STARVED_RATIO = Threshold(0.05, 0.15)
 #: Distance that the last layers move at least, as update ratio times steps, where it is the gradient's fall that keeps the first from it.
 #: Measured: 0.1 and more; 9e-3 where the rate was too low.
 LAST_MOVED_DISTANCE = 3e-2
 #: Rise of the activation gradient from the last layer to the first before the first update, decades. Measured: batch norm and
 #: ReLU alone make 0.08 a layer (the factor 1.21 of sqrt(pi / (pi - 1))), 1.5 over the twenty layers of common networks; 2.1 over sixteen,
 #: 3.6 over forty.
-EXPLODED_GRADIENT_DECADES = Limit(1.7, 1.0)
-#: The same in a network without normalisation, which has no such factor. Measured: -2.6 to 0.6 in sound trainings of 3 to 40 layers, 1.6
+EXPLODED_GRADIENT_DECADES = Threshold(1.7, 1.0)
+#: The same in a network without normalisation, which has no such factor. Measured: -2.6 to 0.6 in healthy trainings of 3 to 40 layers, 1.6
 #: and more with weights drawn too wide.
-EXPLODED_PLAIN_GRADIENT_DECADES = Limit(0.75, 0.3)
+EXPLODED_PLAIN_GRADIENT_DECADES = Threshold(0.75, 0.3)
 #: Layers that growth from layer to layer needs to compound. Practice.
 COMPOUNDING_LAYERS = 5
 #: Gradient of a recurrent layer against that of the layer behind it before the first update, decades, and activation gradient of the first
-#: of many calls of a module against that of the last: what passing through time has made of it. Measured: -0.6 to 1.1 in sound trainings,
+#: of many calls of a module against that of the last: what passing through time has made of it. Measured: -0.6 to 1.1 in healthy trainings,
 #: 2.5 to 3.7 with recurrent weights drawn wide, -3.1 with small ones.
-THROUGH_TIME_DECADES = Limit(1.4, 0.6)
-#: The same of the calls of a module where nothing normalises. Measured: up to 0.4 in sound trainings, 0.9 to 1.2; 1.1 with batch norm.
-THROUGH_TIME_PLAIN_DECADES = Limit(0.7, 0.3)
+THROUGH_TIME_DECADES = Threshold(1.4, 0.6)
+#: The same of the calls of a module where nothing normalises. Measured: up to 0.4 in healthy trainings, 0.9 to 1.2; 1.1 with batch norm.
+THROUGH_TIME_PLAIN_DECADES = Threshold(0.7, 0.3)
 #: Share of that growth which the first half of the calls has at least, if it compounds. Convention: half, where each call multiplies; where
 #: every call only adds its own part to a sum, the growth of eight calls has less than a quarter there.
 COMPOUNDING_SHARE = 0.33
@@ -137,16 +137,16 @@ COMPOUNDING_SHARE = 0.33
 CALLS_THROUGH_TIME = 5
 #: Leap of the total gradient norm above its own early median. Practice: clipping thresholds are set to a few times the typical
 #: norm.
-GRADIENT_LEAP = Limit(100.0, 10.0)
+GRADIENT_LEAP = Threshold(100.0, 10.0)
 
 #: Update ratio of a training step that cannot be a small one. Practice: 1e-3 is healthy; a tenth of the weight in one step is
 #: not small.
-LARGE_UPDATE_RATIO = Limit(0.1, 0.05)
+LARGE_UPDATE_RATIO = Threshold(0.1, 0.05)
 #: Large updates that lose a run which did not diverge. Practice: one is the first of an adaptive optimizer, or an accident.
 LARGE_UPDATES = 3
 #: Share of all updates, beyond the first, that are large where the rate is too high for a network that trains all the same. Measured: up
-#: to 0.14 in sound trainings, 0.24 of LBFGS; 0.4 to 1.
-SUSTAINED_SHARE = Limit(0.35, 0.1)
+#: to 0.14 in healthy trainings, 0.24 of LBFGS; 0.4 to 1.
+SUSTAINED_SHARE = Threshold(0.35, 0.1)
 #: Unless one was larger than the weights. Convention: then hardly anything of the initialisation is left.
 OVERWHELMING_UPDATE = 1.0
 #: An update after which units that fell silent did so because of it. Measured: 0.24 to 440 where the rate was too high; 0.04 and less where
@@ -154,24 +154,24 @@ OVERWHELMING_UPDATE = 1.0
 KILLING_UPDATE = 0.2
 #: Updates within this factor of a large one, in the steps right before it, belong to the same ascent. Practice: half a decade.
 RAMP = 3.0
-#: Distance moved, as mean size of a step times steps, below which a network is where it was. Measured: more than 1.4 in sound trainings of
-#: 60 to 300 steps that kept half of their first loss; at most 0.16 where the rate was too low.
-UNMOVED_DISTANCE = Limit(0.3, 2.0)
+#: Distance moved, as mean size of a step times steps, below which a network is where it was. Measured: more than 1.4 in healthy trainings
+#: of 60 to 300 steps that kept half of their first loss; at most 0.16 where the rate was too low.
+UNMOVED_DISTANCE = Threshold(0.3, 2.0)
 
-#: Share of a layer's channels that are silent for the whole batch, in a run that does poorly, and in any. Measured: up to 0.56 in sound
+#: Share of a layer's channels that are silent for the whole batch, in a run that underperforms, and in any. Measured: up to 0.56 in healthy
 #: trainings, once 0.94 in a layer of 16; 0.97 and more where a layer was dead.
-DEAD_SHARE = Limit(0.6, 0.4)
-DEAD_LAYER_SHARE = Limit(0.75, 0.4)
+DEAD_SHARE = Threshold(0.6, 0.4)
+DEAD_LAYER_SHARE = Threshold(0.75, 0.4)
 #: Observed steps over which a unit has to be silent to count as dead. Practice: a handful of batches.
 DEAD_STEPS = 5
 
 #: Slope that is left of a bounded activation, its mean derivative over the largest, below which it is saturated. Measured: 0.2 to
-#: 0.95 in sound trainings with tanh and the logistic function, 0.01 to 0.06 in saturated ones.
-SATURATED_SLOPE = Limit(0.18, 0.5)
+#: 0.95 in healthy trainings with tanh and the logistic function, 0.01 to 0.06 in saturated ones.
+SATURATED_SLOPE = Threshold(0.18, 0.5)
 
-#: Size of the network's input beyond which it is not scaled. Measured: 0.4 to 11 in sound trainings (pixels of 0 to 16 the most), 120 and
+#: Size of the network's input beyond which it is not scaled. Measured: 0.4 to 11 in healthy trainings (pixels of 0 to 16 the most), 120 and
 #: more where it was not scaled (pixels of 0 to 255 have about 100).
-UNSCALED_RMS = Limit(20.0, 3.0)
+UNSCALED_RMS = Threshold(20.0, 3.0)
 #: A signal put together from others and this many times larger than each of them holds data of its own. Convention.
 JOINED_TIMES = 10.0
 #: Size of one batch against those before it, decades. Practice: batches of the same data differ by far less.
@@ -180,9 +180,9 @@ OUTLYING_DECADES = 1.0
 #: Everything within this many decades of its recent course counts as calm before a fault. Measured: 0 to 1.4 before a fault
 #: of the arithmetic, the most where a young network was learning fast; 2 to 35 at the divergence of an instability whose last
 #: steps were measured.
-CALM_DECADES = Limit(1.5, 6.0)
+CALM_DECADES = Threshold(1.5, 6.0)
 #: Loss against its recent median that still counts as calm. Practice.
-CALM_LOSS_TIMES = Limit(10.0, 1000000.0)
+CALM_LOSS_TIMES = Threshold(10.0, 1000000.0)
 #: Losses that show whether a network was learning. Practice: two could be chance.
 CALM_LOSSES = 3
 #: Steps before a fault that show what was usual. Practice: long enough for a median, short enough to follow a training.
@@ -191,13 +191,13 @@ CALM_STEPS = 10
 #: Steps, and share of the measured ones, that began with the last gradients in place, for it to be the rule. Convention: once may be
 #: the loop's start; a GAN's other network has cleared its own.
 UNCLEARED_STEPS = 2
-UNCLEARED_SHARE = Limit(0.6, 0.3)
+UNCLEARED_SHARE = Threshold(0.6, 0.3)
 #: Steps that ended a run in evaluation mode. Convention: two are no accident of where the recording was cut.
 EVALUATING_STEPS = 2
 
 #: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
 #: which one value overflows lies within two decades of it.
-NEAR_OVERFLOW = Limit(1e-2, 0.0001)
+NEAR_OVERFLOW = Threshold(1e-2, 0.0001)
 #: Share of zeros of a signal that is gone. Practice: rounding leaves some values.
 GONE_SHARE = 0.9
 #: Share of zeros below which a signal was alive at first, and by which it has to grow to be on its way to none. Practice.
@@ -206,41 +206,41 @@ MORE_ZEROS = 1e-2
 #: Steps in which a gradient scaler may look for its scale. Practice: it starts at 2^16 and halves.
 SCALE_SEARCH_STEPS = 16
 #: Share of later updates that a scaler refuses, from which it is no search. Practice: it refuses one in 2000 once it is settled.
-REFUSED_SHARE = Limit(0.3, 0.1)
+REFUSED_SHARE = Threshold(0.3, 0.1)
 
-#: Norm of the weights against their first, below which they have shrunk. Measured: 0.96 and more in sound trainings, 3e-3 to 0.4 under a
+#: Norm of the weights against their first, below which they have shrunk. Measured: 0.96 and more in healthy trainings, 3e-3 to 0.4 under a
 #: decay that was too strong.
-SHRUNK = Limit(0.78, 0.95)
+SHRUNK = Threshold(0.78, 0.95)
 #: The same where no decay of the optimizer accounts for it. Measured: 0.76 and more in 400 trainings without too much decay, with all other
 #: faults and without; 0.28 to 0.37 with a penalty in the loss.
-PENALISED = Limit(0.72, 0.85)
+PENALISED = Threshold(0.72, 0.85)
 #: The same of all weights, those in front of a normalisation included, which a penalty draws down as well. Practice: without one they grow.
 ALL_SHRUNK = 0.9
-#: Share of a weight that its decay takes away in one step. Measured: up to 1e-3 in sound trainings; 0.06 to 0.3 where it was too strong.
-DECAY_PER_STEP = Limit(0.002, 0.0003)
-#: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in sound trainings, 0.85 and more.
-DECAY_AGAINST_GRADIENT = Limit(0.06, 0.01)
+#: Share of a weight that its decay takes away in one step. Measured: up to 1e-3 in healthy trainings; 0.06 to 0.3 where it was too strong.
+DECAY_PER_STEP = Threshold(0.002, 0.0003)
+#: Decay against the gradient, where an adaptive optimizer divides their sum. Measured: up to 0.01 in healthy trainings, 0.85 and more.
+DECAY_AGAINST_GRADIENT = Threshold(0.06, 0.01)
 
 #: Deviations from what was usual, from which a value stands out. Practice.
 SPIKE_SIGMAS = 8.0
-#: A spike of the loss. Measured, the highest of sound trainings against the lowest of spikes that were meant: over three losses 12 and 31
+#: A spike of the loss. Measured, the highest of healthy trainings against the lowest of spikes that were meant: over three losses 12 and 31
 #: times the noise; of one loss 12 (26 where the data have heavy tails) and 8 to 53 times, 22 (82) and 33 deviations.
-SPIKE_LASTING = Limit(6.0, 2.5)
-SPIKE_SINGLE = Limit(15.0, 5.0)
-SPIKE_LONE_SIGMAS = Limit(28.0, 12.0)
-SPIKE_SHARE = Limit(0.03, 0.015)
+SPIKE_LASTING = Threshold(6.0, 2.5)
+SPIKE_SINGLE = Threshold(15.0, 5.0)
+SPIKE_LONE_SIGMAS = Threshold(28.0, 12.0)
+SPIKE_SHARE = Threshold(0.03, 0.015)
 
 
-def spike(ease: float) -> Limits:
-    """What makes a spike of the loss, with its limits eased."""
+def spike(relaxation: float) -> Limits:
+    """What makes a spike of the loss, with its thresholds relaxed."""
     return Limits(
         before=20,
         length=3,
         sigmas=SPIKE_SIGMAS,
-        lasting=SPIKE_LASTING.eased(ease),
-        single=SPIKE_SINGLE.eased(ease),
-        lone_sigmas=SPIKE_LONE_SIGMAS.eased(ease),
-        share=SPIKE_SHARE.eased(ease),
+        lasting=SPIKE_LASTING.relaxed(relaxation),
+        single=SPIKE_SINGLE.relaxed(relaxation),
+        lone_sigmas=SPIKE_LONE_SIGMAS.relaxed(relaxation),
+        share=SPIKE_SHARE.relaxed(relaxation),
     )
 
 
@@ -256,29 +256,29 @@ ODD_BATCH_DECADES = 0.15
 
 #: Values of a channel from which batch statistics are mostly noise: the deviation of a mean of 8 values is a third of theirs.
 #: Practice; and Wu, He 2018, Figure 1: batches of 8 and fewer lose accuracy.
-FEW_VALUES = Limit(8.0, 32.0)
+FEW_VALUES = Threshold(8.0, 32.0)
 #: The same in samples, where a sample has many positions: these are no independent values.
-FEW_SAMPLES = Limit(4.0, 16.0)
+FEW_SAMPLES = Threshold(4.0, 16.0)
 NOISY_STATISTICS = 0.3
 #: Gap between training and evaluation, in standard deviations, that chance does not explain: at least this, and this many times what
-#: as many independent values as there are samples would make. Measured: 0.05 to 0.23 in sound trainings of 50 samples and more, 0.2 to 0.35
-#: with 32; 0.52 to 2.9 with a momentum of 0.01 and less.
-EVALUATION_GAP = Limit(0.4, 0.2)
-#: The same for the data of an evaluation, which are of another draw. Measured at the last one: up to 0.69 in sound trainings, 0.8 and more
-#: where statistics or data were others.
-EVALUATED_GAP = Limit(0.74, 0.35)
+#: as many independent values as there are samples would make. Measured: 0.05 to 0.23 in healthy trainings of 50 samples and more, 0.2 to
+#: 0.35 with 32; 0.52 to 2.9 with a momentum of 0.01 and less.
+EVALUATION_GAP = Threshold(0.4, 0.2)
+#: The same for the data of an evaluation, which are of another draw. Measured at the last one: up to 0.69 in healthy trainings, 0.8 and
+#: more where statistics or data were others.
+EVALUATED_GAP = Threshold(0.74, 0.35)
 GAP_TIMES = 2.0
 #: Late measured steps that show whether a gap stays.
 GAP_STEPS = 3
 #: Samples of an evaluation's batch, below which it says little of its data. Practice.
 EVALUATED_SAMPLES = 16
 #: Gap of one call of a batch norm that is called several times. Practice: as above.
-REUSED_GAP = Limit(0.35, 0.1)
+REUSED_GAP = Threshold(0.35, 0.1)
 
 #: Difference between rows that are equal but for rounding, and that are still so near each other that they act as one. Measured: 0 for
 #: copies, 1 and more for random rows; copies that random biases pull apart have come to 0.01 to 0.6 after a hundred steps.
 EQUAL_ROWS = 1e-5
-NEARLY_EQUAL_ROWS = Limit(0.2, 0.4)
+NEARLY_EQUAL_ROWS = Threshold(0.2, 0.4)
 #: Snapshots after which a single constant layer has been told apart. Measured: the last layers of residual branches, started at zero, are
 #: equal after the first update, as none reached them, and 0.7 and more apart after the second.
 SYMMETRIC_SNAPSHOTS = 3

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from bnprobe.analyse import units
 from bnprobe.analyse.layers import TRANSFORMING
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.wording import loss_fate, percent
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary, percent
 
 #: Operations whose output can fall silent for every input.
 _SILENCING = (
@@ -30,7 +30,7 @@ _SOURCE = "Maas, Hannun, Ng 2013 (rectifier nonlinearities); dead is a channel t
 _SATURATION = "Glorot, Bengio 2010, section 3: the derivative of a saturated unit is near zero"
 
 
-def dead_units(case: Case) -> Finding | None:
+def dead_units(run: RunAnalysis) -> Finding | None:
     """Channels are zero for every input, step after step, so no gradient reaches what feeds them.
 
     Looks for layers of which most channels are silent in every one of the last steps; only the output of an activation can die, of a
@@ -38,31 +38,31 @@ def dead_units(case: Case) -> Finding | None:
     like sparse activity, where different channels are silent for different batches. Where the units fell silent after updates that were
     large against the weights, the learning rate is the cause.
     """
-    dead = [layer for layer in range(len(case.run.layers)) if _is_dead(case, layer)]
+    dead = [layer for layer in range(len(run.recorded.layers)) if _is_dead(run, layer)]
     if not dead:
         return None
-    worst = max(dead, key=lambda layer: case.dead_share[layer])
-    first = min(dead, key=lambda layer: (_row_of_death(case, layer), case.run.layers[layer].depth))
-    row = _row_of_death(case, first)
+    worst = max(dead, key=lambda layer: run.dead_share[layer])
+    first = min(dead, key=lambda layer: (_row_of_death(run, layer), run.recorded.layers[layer].depth))
+    row = _row_of_death(run, first)
     rest = f", as in {len(dead) - 1} more" if len(dead) > 1 else ""
-    when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
+    when = "from the first step on" if row == run.first_row else f"since step {run.step(row)}"
     cause = (
-        f"{percent(case.dead_share[worst])} of the channels of {case.place(worst)} are zero for every input{rest}; "
-        f"{case.place(first)} lost more than {percent(case.limit(thresholds.DEAD_SHARE))} {when}; {loss_fate(case)}."
+        f"{percent(run.dead_share[worst])} of the channels of {run.place(worst)} are zero for every input{rest}; "
+        f"{run.place(first)} lost more than {percent(run.threshold(thresholds.DEAD_SHARE))} {when}; {loss_summary(run)}."
     )
     return Finding(
         id="dead-units",
-        severity="error" if case.is_stuck and case.dead_share[worst] >= case.limit(thresholds.DEAD_LAYER_SHARE) else "warning",
-        confidence=0.8 if case.is_harmed else 0.6,
-        layers=tuple(dict.fromkeys([case.name(first), case.name(worst)])),
-        step=case.step(row),
+        severity="error" if run.is_stuck and run.dead_share[worst] >= run.threshold(thresholds.DEAD_LAYER_SHARE) else "warning",
+        confidence=0.8 if run.has_failed else 0.6,
+        layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
+        step=run.step(row),
         evidence=(
             Evidence(
-                f"share of dead channels in {case.name(worst)}",
-                float(case.dead_share[worst]),
-                _limit(case),
+                f"share of dead channels in {run.name(worst)}",
+                float(run.dead_share[worst]),
+                _limit(run),
                 "",
-                case.step(case.late_row),
+                run.step(run.late_row),
             ),
             Evidence("layers with as many dead channels", float(len(dead))),
         ),
@@ -72,7 +72,7 @@ def dead_units(case: Case) -> Finding | None:
     )
 
 
-def saturated_units(case: Case) -> Finding | None:
+def saturated_units(run: RunAnalysis) -> Finding | None:
     """Bounded activations (tanh, the logistic function) sit at their bounds, where their slope is next to nothing.
 
     Looks at the mean slope that is left of each, which the recorded moments give exactly, in the last measured steps. Looks like
@@ -81,77 +81,79 @@ def saturated_units(case: Case) -> Finding | None:
     pixels, and counts only where it was there before the first update; what comes to them late in a run that learns is left out as well (a
     code, a gate), and so is a single saturated layer among others that are not.
     """
-    slope = units.remaining_slope(case.run)
-    end = case.divergence.row if case.divergence is not None else case.run.steps - 1
+    slope = units.remaining_slope(run.recorded)
+    end = run.divergence.row if run.divergence is not None else run.recorded.steps - 1
     slope[end + 1 :] = np.nan
     bounded = np.flatnonzero(np.isfinite(slope).any(axis=0))
-    inner = [index for index in bounded if _feeds_a_layer(case, int(index)) or case.first_row in _saturated_rows(case, slope[:, index])]
-    saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(case, slope[:, index])).size}
-    if not case.does_poorly:
-        saturated = {index: last for index, last in saturated.items() if _saturated_rows(case, slope[:, index])[0] < case.run.steps // 2}
-    if not saturated or (2 * len(saturated) <= len(inner) and not case.does_poorly):
+    inner = [index for index in bounded if _feeds_a_layer(run, int(index)) or run.first_row in _saturated_rows(run, slope[:, index])]
+    saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(run, slope[:, index])).size}
+    if not run.underperforms:
+        saturated = {index: last for index, last in saturated.items() if _saturated_rows(run, slope[:, index])[0] < run.recorded.steps // 2}
+    if not saturated or (2 * len(saturated) <= len(inner) and not run.underperforms):
         return None
-    first = min(saturated, key=lambda index: (_saturated_rows(case, slope[:, index])[0], case.run.layers[index].depth))
-    row = int(_saturated_rows(case, slope[:, first])[0])
+    first = min(saturated, key=lambda index: (_saturated_rows(run, slope[:, index])[0], run.recorded.layers[index].depth))
+    row = int(_saturated_rows(run, slope[:, first])[0])
     worst = min(saturated, key=lambda index: float(slope[saturated[index], index]))
-    left, late = float(slope[saturated[worst], worst]), case.step(int(saturated[worst]))
-    when = "from the first step on" if row == case.first_row else f"since step {case.step(row)}"
+    left, late = float(slope[saturated[worst], worst]), run.step(int(saturated[worst]))
+    when = "from the first step on" if row == run.first_row else f"since step {run.step(row)}"
     return Finding(
         id="saturated-units",
-        severity=case.severity(),
-        confidence=0.9 if left < case.limit(thresholds.SATURATED_SLOPE) / 2 else 0.7,
-        layers=tuple(dict.fromkeys([case.name(int(first)), case.name(int(worst))])),
-        step=case.step(row),
+        severity=run.severity(),
+        confidence=0.9 if left < run.threshold(thresholds.SATURATED_SLOPE) / 2 else 0.7,
+        layers=tuple(dict.fromkeys([run.name(int(first)), run.name(int(worst))])),
+        step=run.step(row),
         evidence=(
-            Evidence(f"share of the slope left at {case.name(int(worst))}", left, case.limit(thresholds.SATURATED_SLOPE), "", late),
+            Evidence(f"share of the slope left at {run.name(int(worst))}", left, run.threshold(thresholds.SATURATED_SLOPE), "", late),
             Evidence("saturated layers", float(len(saturated)), None),
             Evidence("layers of bounded activations", float(len(inner)), None),
         ),
-        cause=f"The units of {case.place(int(first))} are at the bounds of their activation {when}: of its largest slope "
-        f"{percent(float(slope[saturated[first], first]))} is left on average, and as little of the gradient passes; {loss_fate(case)}.",
+        cause=f"The units of {run.place(int(first))} are at the bounds of their activation {when}: of its largest slope "
+        f"{percent(float(slope[saturated[first], first]))} is left on average, and as little of the gradient passes; {loss_summary(run)}.",
         fix="Initialise the layer before it smaller (`torch.nn.init.xavier_uniform_`), scale its input, normalise before the activation, "
         "or use one without bounds.",
         source=_SATURATION,
     )
 
 
-def _saturated_rows(case: Case, slope: NDArray[np.floating]) -> NDArray[np.int64]:
+def _saturated_rows(run: RunAnalysis, slope: NDArray[np.floating]) -> NDArray[np.int64]:
     """The measured rows from which on a layer stayed saturated; none where its last one was not."""
     seen = np.flatnonzero(np.isfinite(slope))
-    free = np.flatnonzero(slope[seen] >= case.limit(thresholds.SATURATED_SLOPE))
+    free = np.flatnonzero(slope[seen] >= run.threshold(thresholds.SATURATED_SLOPE))
     return seen[int(free[-1]) + 1 :] if free.size else seen
 
 
-def _feeds_a_layer(case: Case, layer: int) -> bool:
+def _feeds_a_layer(run: RunAnalysis, layer: int) -> bool:
     """Whether weights follow in its model: what was measured as the input of a layer does, the output of a network does not."""
-    described = case.run.layers[layer]
+    described = run.recorded.layers[layer]
     if described.role == "input":
         return True
-    return any(other.model == described.model and other.depth > described.depth and other.kind in TRANSFORMING for other in case.run.layers)
+    return any(
+        other.model == described.model and other.depth > described.depth and other.kind in TRANSFORMING for other in run.recorded.layers
+    )
 
 
-def _limit(case: Case) -> float:
-    """A run that trains can spare most of a layer; one that does poorly cannot."""
-    return case.limit(thresholds.DEAD_SHARE) if case.does_poorly else case.limit(thresholds.DEAD_LAYER_SHARE)
+def _limit(run: RunAnalysis) -> float:
+    """A run that trains can spare most of a layer; one that underperforms cannot."""
+    return run.threshold(thresholds.DEAD_SHARE) if run.underperforms else run.threshold(thresholds.DEAD_LAYER_SHARE)
 
 
-def _is_dead(case: Case, layer: int) -> bool:
-    described = case.run.layers[layer]
-    if not case.dead_share[layer] >= _limit(case):
+def _is_dead(run: RunAnalysis, layer: int) -> bool:
+    described = run.recorded.layers[layer]
+    if not run.dead_share[layer] >= _limit(run):
         return False
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
-        seen = case.run["activation_dead"][case.measured_rows, layer]
-        is_activation = str(case.run["layer_made_by"][layer]).removesuffix("_") in _SILENCING
+        seen = run.recorded["activation_dead"][run.measured_rows, layer]
+        is_activation = str(run.recorded["layer_made_by"][layer]).removesuffix("_") in _SILENCING
         return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
-    lowest = np.fmin.reduce(case.run["activation_min"][case.measured_rows, layer], initial=np.inf)
+    lowest = np.fmin.reduce(run.recorded["activation_min"][run.measured_rows, layer], initial=np.inf)
     is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
     return described.kind == "activation" or is_rectified
 
 
-def _row_of_death(case: Case, layer: int) -> int:
-    """The first observed row from which on as many channels stayed silent as make a dead layer in a run that does poorly."""
-    share = case.run["activation_dead"][:, layer]
-    rows = case.measured_rows[np.isfinite(share[case.measured_rows])]
-    alive = np.flatnonzero(share[rows] < case.limit(thresholds.DEAD_SHARE))
+def _row_of_death(run: RunAnalysis, layer: int) -> int:
+    """The first observed row from which on as many channels stayed silent as make a dead layer in a run that underperforms."""
+    share = run.recorded["activation_dead"][:, layer]
+    rows = run.measured_rows[np.isfinite(share[run.measured_rows])]
+    alive = np.flatnonzero(share[rows] < run.threshold(thresholds.DEAD_SHARE))
     start = int(alive[-1]) + 1 if alive.size else 0
     return int(rows[min(start, rows.size - 1)])

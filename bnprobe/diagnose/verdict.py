@@ -20,8 +20,8 @@ from bnprobe.diagnose import (
     optimisation,
     units,
 )
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.finding import Finding
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.text import verdict_line
 from bnprobe.diagnose.wording import percent
 from bnprobe.store.reader import Run
@@ -30,7 +30,7 @@ __all__ = ["CAUSES", "diagnose", "verdict_line"]
 
 #: Every cause: one function of an analysed run each. Where two showed at the same step, the one that stands first here is the
 #: cause: what is wrong with the structure comes before what the optimizer then does.
-CAUSES: dict[str, Callable[[Case], Finding | None]] = {
+CAUSES: dict[str, Callable[[RunAnalysis], Finding | None]] = {
     "missing-zero-grad": loop.missing_zero_grad,
     "eval-mode-training": loop.eval_mode_training,
     "frozen-parameters": loop.frozen_parameters,
@@ -54,7 +54,11 @@ CAUSES: dict[str, Callable[[Case], Finding | None]] = {
     "loss-spike": loss.loss_spike,
 }
 #: Asked in this order when no cause was found.
-REMAINS: tuple[Callable[[Case], Finding | None], ...] = (divergence.unexplained_divergence, divergence.rising_loss, optimisation.stuck)
+FALLBACKS: tuple[Callable[[RunAnalysis], Finding | None], ...] = (
+    divergence.unexplained_divergence,
+    divergence.rising_loss,
+    optimisation.stuck,
+)
 
 _OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.
@@ -124,9 +128,9 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
 }
 #: Confidence in a cause that less evidence speaks for than is asked for, at most.
 CANDIDATE_CONFIDENCE = 0.3
-#: By how much limits are eased, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
-EASES = (0.0, 0.25, 0.5, 0.75, 1.0)
-HEALTHY_EASES = EASES[1:-1]
+#: By how much thresholds are relaxed, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
+RELAXATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+HEALTHY_RELAXATIONS = RELAXATIONS[1:-1]
 #: Candidates behind a healthy verdict, at most.
 NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
@@ -136,42 +140,42 @@ def diagnose(run: Run) -> list[Finding]:
     """Name what the recording shows, first the verdict, then other causes, then what follows from them, then candidates.
 
     Args:
-        run: a recorded run, complete or not.
+        run: a recording, complete or not.
 
     Returns:
         At least one finding; the first of a healthy run is ``healthy``, others of it are for information.
     """
-    case = Case(run)
-    if empty := health.nothing_recorded(case):
+    analysis = RunAnalysis(run)
+    if empty := health.nothing_recorded(analysis):
         return [empty]
-    found = [finding for cause in CAUSES.values() if (finding := cause(case)) is not None]
+    found = [finding for cause in CAUSES.values() if (finding := cause(analysis)) is not None]
     if not any(finding.severity == "error" for finding in found):
-        found += [finding for remains in REMAINS if (finding := remains(case)) is not None][:1]
+        found += [finding for fallback in FALLBACKS if (finding := fallback(analysis)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
-        return [health.healthy(case), *found, *_candidates(case, found, HEALTHY_EASES)[:NEAREST]]
-    return _rank(_link(found, case)) + _candidates(case.suspected(), found, EASES)
+        return [health.healthy(analysis), *found, *_candidates(analysis, found, HEALTHY_RELAXATIONS)[:NEAREST]]
+    return _rank(_link(found, analysis)) + _candidates(analysis.suspected(), found, RELAXATIONS)
 
 
-def _candidates(case: Case, found: list[Finding], eases: tuple[float, ...]) -> list[Finding]:
+def _candidates(run: RunAnalysis, found: list[Finding], relaxations: tuple[float, ...]) -> list[Finding]:
     """Further causes for which there is less evidence: for information, those that come nearest to being named first."""
     known, candidates = {finding.id for finding in found}, dict[str, Finding]()
-    for ease in eases:
-        eased = case.eased(ease)
+    for relaxation in relaxations:
+        relaxed = run.relaxed(relaxation)
         others = [name for name in CAUSES if name not in known and name not in candidates]
-        near = {name: finding for name in others if (finding := CAUSES[name](eased)) is not None}
-        candidates |= {name: _less_certain(finding, ease) for name, finding in near.items()}
+        near = {name: finding for name in others if (finding := CAUSES[name](relaxed)) is not None}
+        candidates |= {name: _less_certain(finding, relaxation) for name, finding in near.items()}
     return list(candidates.values())
 
 
-def _less_certain(finding: Finding, ease: float) -> Finding:
-    how = f"Less certain, with limits eased by {percent(ease)}" if ease else "Less certain"
-    confidence = round(min(finding.confidence, CANDIDATE_CONFIDENCE * (1 - ease / 2)), 2)
+def _less_certain(finding: Finding, relaxation: float) -> Finding:
+    how = f"Less certain, with thresholds relaxed by {percent(relaxation)}" if relaxation else "Less certain"
+    confidence = round(min(finding.confidence, CANDIDATE_CONFIDENCE * (1 - relaxation / 2)), 2)
     return replace(finding, severity="info", confidence=confidence, cause=f"{how}: {finding.cause}", is_candidate=True)
 
 
-def _link(found: list[Finding], case: Case) -> list[Finding]:
+def _link(found: list[Finding], run: RunAnalysis) -> list[Finding]:
     """Say of each finding from which earlier one it follows: in the order in which they showed, each explains what it can bring about."""
-    first = case.step(case.first_row)
+    first = run.step(run.first_row)
     course = sorted(found, key=lambda one: (one.step if one.step is not None else -1, _place(one, first)))
     linked: list[Finding] = []
     for finding in course:

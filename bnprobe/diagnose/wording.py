@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from bnprobe.analyse.layers import module_of
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 
 _COMMANDS = Path(__file__).parent.parent / "cli"
 
@@ -79,36 +79,36 @@ def against_weights(ratio: float) -> str:
     return f"{percent(ratio)} of its weights' size" if ratio < 1 else f"{number(ratio)} times its weights' size"
 
 
-def module_place(case: Case, layer: int) -> str:
+def module_place(run: RunAnalysis, layer: int) -> str:
     """The module of a layer as it reads in a sentence."""
-    return case.place(layer).replace(case.name(layer), module_of(case.name(layer)), 1)
+    return run.place(layer).replace(run.name(layer), module_of(run.name(layer)), 1)
 
 
-def loss_fate(case: Case) -> str:
+def loss_summary(run: RunAnalysis) -> str:
     """What became of the loss, as a clause."""
-    end, course = case.divergence, case.course
+    end, course = run.divergence, run.course
     if end is not None and end.reason == "non-finite loss":
         return f"the loss was {number(end.loss)} at step {end.step}"
     if end is not None:
         return f"the loss passed 1000 times its first value at step {end.step} ({number(end.first_loss)} to {number(end.loss)})"
     if course is None:
         return "no loss was seen"
-    if case.is_at_chance:
-        return f"the loss stays at {number(course.late)}, the level of guessing among {case.classes} classes"
-    if case.has_risen:
+    if run.is_at_chance:
+        return f"the loss stays at {number(course.late)}, chance level among {run.classes} classes"
+    if run.has_risen:
         return f"the loss rose from {number(course.first)} to {number(course.late)}"
-    if case.is_stuck:
+    if run.is_stuck:
         return f"the loss has not moved ({number(course.early)} to {number(course.late)} in {course.steps} steps)"
     return f"the loss went from {number(course.early)} to {number(course.late)}"
 
 
-def first_to_leave(case: Case) -> str:
-    """Which layer left its course first, as a clause with its semicolon; empty where none did after the first step."""
-    first = case.first_departure
-    if first is None or first.row == case.first_row:
+def first_to_deviate(run: RunAnalysis) -> str:
+    """Which layer deviated from its baseline first, as a clause with its semicolon; empty where none did after the first step."""
+    first = run.first_deviation
+    if first is None or first.row == run.first_row:
         return ""
     of = "" if first.signal == "activation" else "the gradient of "
-    return f"; {of}{case.place(first.layer)} left its course first, at step {first.step}"
+    return f"; {of}{run.place(first.layer)} deviated from its baseline first, at step {first.step}"
 
 
 def each(kind: str) -> str:

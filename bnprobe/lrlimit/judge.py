@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.outcome import outcome
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.errors import RunFileError
 from bnprobe.lrlimit.trial import Assignment, RunningTrial
 from bnprobe.store.limits_file import Trial
@@ -50,7 +50,7 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
         seconds: how long it took.
         output: last lines of the script, kept where there is no outcome.
     """
-    case = Case(run)
+    case = RunAnalysis(run)
     found = outcome(case)
     ending = str(run.attributes.get("ending", ""))
     if found.word is None or (found.word != "diverges" and run.status in _ENDS):
@@ -61,7 +61,7 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
     if not known.size:
         return _failed(own, "no learning rate was seen: the script updates its weights without an optimizer", seconds, output)
     end = case.divergence
-    first = next(iter(case.activation_departures), None)
+    first = next(iter(case.activation_deviations), None)
     lost = found.word != "trains"
     return Trial(
         remedy=own.remedy,

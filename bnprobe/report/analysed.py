@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bnprobe.analyse.remedies import remedies_of
-from bnprobe.analyse.stability import Departure, Divergence, departures, divergence, first_departure
+from bnprobe.analyse.stability import Deviation, Divergence, deviations, divergence, first_deviation
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.diagnose import Finding, diagnose
@@ -23,8 +23,8 @@ class AnalysedRun:
         run: the recording.
         label: the name it goes by on the page, unique there.
         findings: the diagnosis, the verdict first.
-        divergence: the step at which the loss was lost, or None.
-        departures: layers whose activations left their baseline, first to leave first.
+        divergence: the step at which training diverged, or None.
+        departures: layers whose activations left their baseline, first to deviate first.
         gradient_departures: the same for activation gradients.
         tolerances: every estimate of the learning rate that a step tolerated.
         stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
@@ -35,21 +35,21 @@ class AnalysedRun:
     label: str
     findings: list[Finding]
     divergence: Divergence | None
-    departures: list[Departure]
-    gradient_departures: list[Departure]
+    deviations: list[Deviation]
+    gradient_deviations: list[Deviation]
     tolerances: list[Tolerance]
     stopping_rate: StoppingRate | None
     fields: dict[str, Field]
 
     @property
-    def first_departure(self) -> Departure | None:
-        """The layer that left its course first, of either signal; activations before gradients where both did at the same step.
+    def first_deviation(self) -> Deviation | None:
+        """The layer that deviated from its baseline first, of either signal; activations before gradients where both did at the same step.
 
         None for a run that the diagnosis calls healthy: training moves layers, and not every move is a departure worth a mark.
         """
         if self.findings[0].severity == "info":
             return None
-        return first_departure(self.departures, self.gradient_departures)
+        return first_deviation(self.deviations, self.gradient_deviations)
 
     @property
     def hover_names(self) -> list[str]:
@@ -68,8 +68,8 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         label=label,
         findings=diagnose(run),
         divergence=divergence(run),
-        departures=departures(run),
-        gradient_departures=departures(run, "activation_gradient"),
+        deviations=deviations(run),
+        gradient_deviations=deviations(run, "activation_gradient"),
         tolerances=_tolerances(run),
         stopping_rate=stopping_rate(run),
         fields={quantity.key: field_of(run, quantity) for quantity in QUANTITIES},

@@ -20,7 +20,7 @@ DIVERGING = _evenly(["#0b2f5e", "#1f5d9c", "#5c93c4", "#a5c4dd", "#eeeeec", "#ef
 #: What is not finite. Far from every colour of both scales, and never without its hatching.
 ALARM = "#c8102e"
 ALARM_HATCH = "#ffd6dc"
-#: The moment a run left its course.
+#: The moment a run deviated from its baseline.
 MARK = "#d55e00"
 SEAM = "rgba(255,255,255,0.45)"
 

@@ -1,4 +1,4 @@
-"""The layers of a run, worst first: those that left their course in the order in which they did, then those that changed most."""
+"""The layers of a run, worst first: those that deviated from their baseline, in that order, then those that changed most."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LayerLine:
         name: dotted name, as the file has it.
         kind: kind of layer.
         depth: its place along depth, counted from 1.
-        left: step at which it left its course.
+        left: step at which it deviated from its baseline.
         nonfinite: first step at which its activation or activation gradient was not finite.
         kappa: common-mode fraction at the first and the last step.
         rms: size of the activation at the first and the last step.
@@ -45,8 +45,8 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
     run, fields = analysed.run, analysed.fields
     layers = len(run.layers)
     left = np.full(layers, run.steps, dtype=int)
-    for departure in [*analysed.departures, *analysed.gradient_departures]:
-        left[departure.layer] = min(left[departure.layer], departure.row)
+    for deviation in [*analysed.deviations, *analysed.gradient_deviations]:
+        left[deviation.layer] = min(left[deviation.layer], deviation.row)
     broken = fields["activation-rms"].nonfinite | fields["gradient-rms"].nonfinite
     lost = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
     ends = {key: _ends(field.values) for key, field in fields.items()}

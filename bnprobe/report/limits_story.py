@@ -27,7 +27,7 @@ class RemedyStory:
         own: how that lies to the script's own rate, in words.
         factor: what the remedy buys over none, in words; "" for none itself, or where there is nothing to compare with.
         fails_by: how the trials just above the limit failed.
-        first_layer: which layer left its course first in these, in words.
+        first_layer: which layer deviated from its baseline first in these, in words.
         acts: what the remedy acted on.
         failure: why there is no outcome, or "".
     """

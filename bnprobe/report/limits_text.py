@@ -39,7 +39,7 @@ def table(limits: Limits) -> str:
         text = f"{story.remedy}: the limit lies {story.limit}"
         text += f", that is {story.factor} times that of NONE" if story.factor else ""
         text += f"; {story.own}" if story.own else f"; {story.failure}"
-        text += f". First to leave its course: {story.first_layer}" if story.first_layer else ""
+        text += f". First to deviate from its baseline: {story.first_layer}" if story.first_layer else ""
         lines += textwrap.wrap(f"{text}.", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     told = [one for one in estimates(limits.predictions, searches(limits.trials), own) if not one.is_projected]
     lines += ["", "What the recording at the script's own rate predicted:"] if told else []

@@ -171,7 +171,7 @@ def _add_kernels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
 
 
 def _add_channels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
-    """Offer the layers of the run that was lost, for every run that has them, so that the same layer stands side by side."""
+    """Offer the layers of the run that diverged, for every run that has them, so that the same layer stands side by side."""
     leading = sorted(runs, key=lambda pair: pair[1].divergence is None)
     names = next((names for _, analysed in leading if (names := channel_layers(analysed))), [])
     followed = {number: line for number, analysed in runs if (line := channel_line(analysed)) is not None}

@@ -82,12 +82,12 @@ def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
             else " was that one"
         )
         gap = f"the {plural(lost - last_one.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
-        lines.append(f"The last probe before the loss was lost at step {lost:,}{found_there}; {gap}.")
+        lines.append(f"The last probe before training diverged at step {lost:,}{found_there}; {gap}.")
     return lines
 
 
 def _before(found: Sequence[Tolerance], lost: int | None) -> list[Tolerance]:
-    """What the probes of updates as taken say, up to where the loss was lost; of a loss that is lost already they say nothing new."""
+    """What the probes of updates as taken say, up to where training diverged; after that they say nothing new."""
     return [one for one in select(found, "rises", before=lost) if one.is_known]
 
 

@@ -1,4 +1,4 @@
-"""The verdict in words: what happened, at which step, which layer left its course first, on what evidence, what to try."""
+"""The verdict in words: what happened, at which step, which layer deviated from its baseline first, on what evidence, what to try."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Verdict:
         headline: what happened, in a few words.
         cause: the finding's title, and its sentence.
         when: at which step it was lost, and when it began.
-        where: which layer left its course first.
+        where: which layer deviated from its baseline first.
         evidence: the finding's numbers.
         fix: what to try.
         ending: how the run ended.
@@ -93,7 +93,7 @@ def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
         ("Verdict", [one.headline for one in verdicts]),
         ("Cause", [one.title for one in verdicts]),
         ("Remedies", remedies),
-        ("First to leave", [_first_layer(analysed) or "–" for analysed in runs]),
+        ("First to deviate", [_first_layer(analysed) or "–" for analysed in runs]),
         ("Loss, first → last", [_loss_course(analysed) for analysed in runs]),
         ("Learning rate", [_rates(analysed) for analysed in runs]),
         ("Steps", [f"{analysed.run.steps:,}" for analysed in runs]),
@@ -119,37 +119,37 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
 
 
 def _when(analysed: AnalysedRun, finding: Finding) -> str:
-    lost, first = analysed.divergence, analysed.first_departure
+    lost, first = analysed.divergence, analysed.first_deviation
     parts = []
     if finding.step is not None and finding.severity != "info":
         parts.append(f"it shows from step {finding.step:,} on")
     if first is not None:
-        parts.append(f"the first layer left its course at step {first.step:,}")
+        parts.append(f"the first layer deviated from its baseline at step {first.step:,}")
     if lost is not None:
-        parts.append(f"the loss was lost at step {lost.step:,} of {analysed.run.steps:,}")
+        parts.append(f"training diverged at step {lost.step:,} of {analysed.run.steps:,}")
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 
 
 def _where(analysed: AnalysedRun, finding: Finding) -> str:
-    """The layers that the finding names, and the one that left its course first, which may be another one."""
+    """The layers that the finding names, and the one that deviated from its baseline first, which may be another one."""
     depth = {layer.name: f"{layer.name} (layer {i} of {len(analysed.run.layers)})" for i, layer in enumerate(analysed.run.layers, 1)}
     named = ", ".join(depth.get(name, name) for name in finding.layers[:MOST_NAMED])
     more = f" and {len(finding.layers) - MOST_NAMED} more" if len(finding.layers) > MOST_NAMED else ""
-    first = analysed.first_departure
+    first = analysed.first_deviation
     if first is None:
         return f"{named}{more}." if named else ""
     signal = "activation" if first.signal == "activation" else "activation gradient"
     change = f"{number(first.baseline_rms)} → {number(first.rms)}" if np.isfinite(first.rms) else "no longer finite"
     name = analysed.run.layers[first.layer].name
-    left = f"left its course first, at step {first.step:,} ({signal} rms {change})"
+    left = f"deviated from its baseline first, at step {first.step:,} ({signal} rms {change})"
     if name in finding.layers[:1]:
         return f"{named}{more}. The first of them {left}." if len(finding.layers) > 1 else f"{named}, which {left}."
     return f"{named}{more}. {depth[name]} {left}." if named else f"{depth[name]} {left}."
 
 
 def _first_layer(analysed: AnalysedRun) -> str:
-    first = analysed.first_departure
+    first = analysed.first_deviation
     if first is not None:
         return f"{analysed.run.layers[first.layer].name}, step {first.step:,}"
     return analysed.findings[0].layers[0] if analysed.findings[0].layers else ""

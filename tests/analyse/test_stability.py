@@ -65,7 +65,7 @@ class TestDivergence:
         assert stability.divergence(run) is not None
         run["skipped"][2] = 1
         assert stability.divergence(run) is None
-        run["loss"][2:] = np.inf  # but not if the loss is lost for good
+        run["loss"][2:] = np.inf  # but not if training diverges for good
         run["skipped"][2:] = 1
         found = stability.divergence(run)
         assert found is not None
@@ -99,8 +99,8 @@ class TestDivergence:
 class TestDepartures:
     def test_nobody_leaves_a_healthy_run(self, tmp_path: Path) -> None:
         run = read_run(healthy(tmp_path / "run.h5"))
-        assert stability.departures(run) == []
-        assert stability.departures(run, "activation_gradient") == []
+        assert stability.deviations(run) == []
+        assert stability.deviations(run, "activation_gradient") == []
 
     def test_who_left_first_in_time_then_in_depth(self) -> None:
         made = residual_recording(steps=20)
@@ -110,39 +110,39 @@ class TestDepartures:
         made.activation.rms[13:, third] *= growth[:-1]
         made.gradient.rms[12:, [first, second]] *= growth[:, None]
         run = read(made)
-        found = stability.departures(run)
+        found = stability.deviations(run)
         assert [(one.layer, one.step) for one in found] == [(first, 12), (second, 12), (third, 13)]
         assert found[0].decades == pytest.approx(1.0, abs=0.1)
         assert found[0].rms / found[0].baseline_rms == pytest.approx(10.0, rel=0.2)
         # gradients come from the loss: the deeper layer met the disturbance first
-        assert [one.layer for one in stability.departures(run, "activation_gradient")] == [second, first]
+        assert [one.layer for one in stability.deviations(run, "activation_gradient")] == [second, first]
 
     def test_a_layer_that_comes_back_has_not_left(self) -> None:
         made = residual_recording(steps=20)
         made.activation.rms[8:12, 4] *= 30
-        assert stability.departures(read(made)) == []
+        assert stability.deviations(read(made)) == []
 
     def test_a_layer_that_settles_at_a_new_level_has_a_new_course(self) -> None:
         made = residual_recording(steps=30)
         made.activation.rms[8:, 4] *= 30
-        assert stability.departures(read(made)) == []
+        assert stability.deviations(read(made)) == []
 
     def test_a_slow_drift_is_training(self) -> None:
         made = residual_recording(steps=100)
         made.activation.rms *= 10 ** (0.03 * np.arange(100))[:, None]
-        assert stability.departures(read(made)) == []
+        assert stability.deviations(read(made)) == []
 
     def test_a_value_that_is_not_finite_has_left_at_once(self) -> None:
         made = residual_recording(steps=10)
         made.activation.rms[7:, 5] = np.nan
-        found = stability.departures(read(made))
+        found = stability.deviations(read(made))
         assert [(one.layer, one.step, one.decades) for one in found] == [(5, 7, np.inf)]
 
     def test_what_was_not_measured_cannot_leave(self) -> None:
         made = exploding_recording()
         made.observed[:] = False
         run = read(made)
-        assert stability.departures(run) == []
+        assert stability.deviations(run) == []
         assert stability.baseline_rows(run).size == 0
         assert stability.measured_rows(run).size == 0
 
@@ -182,4 +182,4 @@ class TestLossCourse:
         run = read_run(zero_steps(tmp_path / "run.h5"))
         assert stability.loss_course(run) is None
         assert stability.divergence(run) is None
-        assert stability.departures(run) == []
+        assert stability.deviations(run) == []

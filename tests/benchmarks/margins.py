@@ -13,7 +13,7 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.verdict import CAUSES
 from bnprobe.errors import RunFileError
 from bnprobe.store.reader import Run, read_run
@@ -30,8 +30,8 @@ NEVER = float("inf")
 
 def named_at(run: Run, cause: str) -> float:
     """The smallest share at which a cause is named, infinite where none suffices."""
-    case = Case(run)
-    return next((share for share in SHARES if CAUSES[cause](case.eased(share)) is not None), NEVER)
+    case = RunAnalysis(run)
+    return next((share for share in SHARES if CAUSES[cause](case.relaxed(share)) is not None), NEVER)
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     programs = [program for program in PROGRAMS if program.part == "tuned"]
     takes = [Take(program, fixed) for program in programs for fixed in ((False,) if program.cause == HEALTHY else (False, True))]
     faulty: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    sound: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    healthy: dict[str, list[tuple[float, str]]] = defaultdict(list)
     server = ProgramServer()
     for take in takes:
         file, _ = record_file(server, take, options.keep / take.name / "whole")
@@ -50,20 +50,20 @@ def main() -> None:
         except RunFileError:
             continue
         for cause in CAUSES if take.expected == HEALTHY else (take.expected,):
-            shares = sound if take.expected == HEALTHY else faulty
+            shares = healthy if take.expected == HEALTHY else faulty
             shares[cause].append((named_at(run, cause), take.program.name + (" --fixed" if take.fixed else "")))
     server.close()
-    print(f"{'':<28}{'with':>7}  {'named at share':^24}  {'sound runs named at share':^40}")
-    strict, eased = (-0.5, -0.25, 0.0), (0.0, 0.25, 0.5, 0.75, 1.0)
-    heads = ["".join(f"{share:>8g}" for share in shares) for shares in (strict, eased)]
+    print(f"{'':<28}{'with':>7}  {'named at share':^24}  {'healthy runs named at share':^40}")
+    strict, relaxed = (-0.5, -0.25, 0.0), (0.0, 0.25, 0.5, 0.75, 1.0)
+    heads = ["".join(f"{share:>8g}" for share in shares) for shares in (strict, relaxed)]
     print(f"{'cause':<28}{'fault':>7}  {heads[0]}  {heads[1]}  the nearest sound run that is not named")
     for cause in CAUSES:
         within = "".join(f"{sum(share <= limit for share, _ in faulty[cause]):>8}" for limit in strict)
-        near = "".join(f"{sum(share <= limit for share, _ in sound[cause]):>8}" for limit in eased)
-        nearest = min(((share, name) for share, name in sound[cause] if 0 < share < NEVER), default=None)
+        near = "".join(f"{sum(share <= limit for share, _ in healthy[cause]):>8}" for limit in relaxed)
+        nearest = min(((share, name) for share, name in healthy[cause] if 0 < share < NEVER), default=None)
         said = f"{nearest[0]:g} {nearest[1]}" if nearest else "none"
         print(f"{cause:<28}{len(faulty[cause]):>7}  {within}  {near}  {said}")
-    print(f"\n{sum(map(len, faulty.values()))} runs with a fault, {len(sound['dead-units'])} sound ones")
+    print(f"\n{sum(map(len, faulty.values()))} runs with a fault, {len(healthy['dead-units'])} sound ones")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose.activations import exploding_activations, mean_shift
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, exploding_recording, residual_recording
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 def at_chance(made: Recording) -> Recording:
@@ -143,6 +143,6 @@ class TestMeanShift:
 def test_a_growth_that_no_sound_network_has_is_told_even_while_the_loss_falls() -> None:
     made = residual_recording(steps=40)
     made.activation.rms *= 10 ** (0.06 * np.arange(len(made.layers)))
-    assert exploding_activations(Case(made.run())) is not None
+    assert exploding_activations(RunAnalysis(made.run())) is not None
     made.activation.rms /= 10 ** (0.045 * np.arange(len(made.layers)))
-    assert exploding_activations(Case(made.run())) is None
+    assert exploding_activations(RunAnalysis(made.run())) is None

@@ -6,14 +6,14 @@ import numpy as np
 
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.arithmetic import numerical_fault
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, exploding_recording, lost_recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 class TestNumericalFault:

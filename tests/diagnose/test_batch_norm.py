@@ -7,7 +7,7 @@ import pytest
 
 from bnprobe.diagnose import Finding
 from bnprobe.diagnose.batch_norm import batch_norm_reused, batch_norm_small_batch, batch_norm_train_eval_gap
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
@@ -53,21 +53,21 @@ def test_running_statistics_that_lag_behind_are_no_other_data() -> None:
     made = with_gap(0.38)
     met = np.where(np.isfinite(made.by_step["batch_norm_gap"]), 0.74, np.nan)
     made.by_step["batch_norm_evaluation_gap"], made.by_step["evaluation_batch_size"] = met, np.full(60, 128.0)
-    assert batch_norm_train_eval_gap(Case(made.run())) is None
+    assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is None
     met *= 2
-    assert batch_norm_train_eval_gap(Case(made.run())) is not None
+    assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None
 
 
 def test_chance_is_allowed_for() -> None:
     """8 samples make a gap of sqrt(1.5 / 8) = 0.43 by themselves."""
-    assert batch_norm_train_eval_gap(Case(with_gap(0.7, 800, 8).run())) is None
-    assert batch_norm_train_eval_gap(Case(with_gap(0.7, 800, 64).run())) is not None
+    assert batch_norm_train_eval_gap(RunAnalysis(with_gap(0.7, 800, 8).run())) is None
+    assert batch_norm_train_eval_gap(RunAnalysis(with_gap(0.7, 800, 64).run())) is not None
 
 
 def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
     made = with_gap(0.9)
     made.by_step["batch_norm_gap"][30:] *= 0.2
-    assert batch_norm_train_eval_gap(Case(made.run())) is None
+    assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
     [(0.8, 4, 4, True), (0.4, 256, 4, True), (0.1, 4096, 4, False), (0.1, 4096, 2, True), (0.35, 256, 32, False)],
 )
 def test_few_values_or_few_samples(gap: float, values: float, samples: float, found: bool) -> None:
-    assert (batch_norm_small_batch(Case(with_gap(gap, values, samples).run())) is not None) == found
+    assert (batch_norm_small_batch(RunAnalysis(with_gap(gap, values, samples).run())) is not None) == found
 
 
 def test_two_forwards_of_a_model_reuse_nothing() -> None:
@@ -85,8 +85,8 @@ def test_two_forwards_of_a_model_reuse_nothing() -> None:
     place = next(layer for layer in made.layers if layer["layer_kind"] == "pooling")
     place.update(again, channels=place["channels"])
     made.by_step["batch_norm_gap"][:, -2] = 0.9
-    assert batch_norm_reused(Case(made.run())) is None
+    assert batch_norm_reused(RunAnalysis(made.run())) is None
     place["layer_repeat"] = 1
-    found = batch_norm_reused(Case(made.run()))
+    found = batch_norm_reused(RunAnalysis(made.run()))
     assert found is not None
     assert found.layers == (norm["layer"],)

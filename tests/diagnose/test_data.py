@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import diagnose
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.data import unscaled_input
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -19,7 +19,7 @@ def with_input(size: float, lost: bool = True, kind: str = "convolution", role: 
 
 
 def found(made: Recording) -> bool:
-    return unscaled_input(Case(made.run())) is not None
+    return unscaled_input(RunAnalysis(made.run())) is not None
 
 
 @pytest.mark.parametrize("role", ["input", "output"])
@@ -46,7 +46,7 @@ def test_data_that_is_joined_to_signals_of_modules() -> None:
     made = with_input(1.0, lost=False)
     made.layers[5] |= {"layer": "mix:input", "layer_role": "input", "layer_made_by": "cat"}
     made.activation.rms[:, 5] = 1e6
-    finding = unscaled_input(Case(made.run()))
+    finding = unscaled_input(RunAnalysis(made.run()))
     assert finding is not None
     assert finding.layers == ("mix:input",)
     made.layers[5]["layer_made_by"] = "relu"
@@ -61,7 +61,7 @@ def test_small_signals_that_are_joined_hide_no_unscaled_input() -> None:
 
 
 def test_in_a_run_that_trains_it_is_a_warning() -> None:
-    finding = unscaled_input(Case(with_input(130.0, lost=False).run()))
+    finding = unscaled_input(RunAnalysis(with_input(130.0, lost=False).run()))
     assert finding is not None
     assert finding.severity == "warning"
 
@@ -71,7 +71,7 @@ def test_one_batch_that_is_not_like_the_others() -> None:
     made.activation.rms[20, 0] = 1e6
     made.activation.rms[20, 1:] *= 1e5
     made.loss[20:] = 1e5
-    finding = unscaled_input(Case(made.run()))
+    finding = unscaled_input(RunAnalysis(made.run()))
     assert finding is not None
     assert (finding.step, finding.layers) == (20, ("conv1:input",))
     assert "The batch of step 20 is not like those before it" in finding.cause
@@ -83,7 +83,7 @@ def test_an_input_that_follows_the_layers_out_of_their_course_is_none() -> None:
     made.activation.rms[19:, 1:] *= 1e5  # a generator's output, for example, is another network's input
     made.activation.rms[20, 0] = 1e6
     made.loss[20:] = 1e5
-    assert unscaled_input(Case(made.run())) is None
+    assert unscaled_input(RunAnalysis(made.run())) is None
 
 
 def test_what_the_first_weights_receive_counts_where_it_was_measured_apart() -> None:

@@ -7,14 +7,14 @@ import pytest
 
 from bnprobe.analyse.stability import divergence
 from bnprobe.diagnose import diagnose
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.divergence import learning_rate_too_high
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import LineProbe, Recording, residual_recording
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 class TestLearningRateTooHigh:

@@ -5,19 +5,19 @@ from pathlib import Path
 import numpy as np
 
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.gradients import exploding_gradients, vanishing_gradients
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.store.reader import read_run
 from tests.synthetic_runs import Recording, residual_recording, vanishing
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 class TestVanishingGradients:
     def test_says_how_fast_and_what_it_does_to_the_first_layers(self, tmp_path: Path) -> None:
-        found = vanishing_gradients(Case(read_run(vanishing(tmp_path / "run.h5"))))
+        found = vanishing_gradients(RunAnalysis(read_run(vanishing(tmp_path / "run.h5"))))
         assert found is not None
         assert found.layers == ("conv1", "stage3.block3.conv2")
         assert "shrinks 0.501 decades a convolution layer" in found.cause
@@ -29,7 +29,7 @@ class TestVanishingGradients:
         made.gradient.rms *= 10 ** (0.08 * fall)
         assert vanishing_gradients(case(made)) is None  # as Adam's are, whatever the gradient's size
         made.gradient.rms *= 10 ** (0.17 * fall)
-        assert vanishing_gradients(case(made)) is not None  # beyond what any sound network has
+        assert vanishing_gradients(case(made)) is not None  # beyond what any healthy network has
 
     def test_where_nothing_moves_only_a_fall_that_no_rate_makes_up_for_is_told(self) -> None:
         made = residual_recording(steps=40)

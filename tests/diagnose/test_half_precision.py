@@ -7,7 +7,7 @@ import pytest
 
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.arithmetic import half_precision_overflow, numerical_fault
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, lost_recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
@@ -82,15 +82,15 @@ def test_a_float16_signal_whose_square_is_beyond_the_end() -> None:
 def test_a_scaler_that_refuses_most_updates() -> None:
     made = residual_recording(steps=60)
     made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale
-    assert half_precision_overflow(Case(made.run())) is None
+    assert half_precision_overflow(RunAnalysis(made.run())) is None
     made.by_step["skipped"] = (np.arange(60) % 2 == 0).astype(int)
-    found = half_precision_overflow(Case(made.run()))
+    found = half_precision_overflow(RunAnalysis(made.run()))
     assert found is not None
     assert "refused 50 % of the updates" in found.cause
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 def test_what_is_divided_to_zero_in_float16() -> None:
@@ -152,7 +152,7 @@ def test_a_float16_signal_half_of_which_is_zero_throughout() -> None:
     made = residual_recording(steps=40)
     made.layers[-1].update(layer="classifier:input", layer_role="input", layer_made_by="mul", layer_dtype="float16")
     made.by_step["activation_zeros"] = np.full((40, len(made.layers)), 0.49)
-    assert [half_precision_overflow(case(made).eased(ease)) for ease in (0.0, 0.5, 1.0)] == [None] * 3
+    assert [half_precision_overflow(case(made).relaxed(relaxation)) for relaxation in (0.0, 0.5, 1.0)] == [None] * 3
 
 
 def test_no_gradient_behind_a_loss_in_float16() -> None:

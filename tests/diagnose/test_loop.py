@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.loop import eval_mode_training, frozen_parameters, missing_zero_grad
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 @pytest.mark.parametrize("kind", ["plain", "accumulation", "train-and-eval", "frozen-norm", "frozen-backbone"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.loss import loss_spike
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import residual_recording
 
 Findings = Callable[..., list[Finding]]
@@ -44,28 +44,28 @@ class TestLossSpike:
     def test_a_lost_run_has_no_spike(self) -> None:
         made = residual_recording(steps=60)
         made.loss[40:] *= 50
-        assert loss_spike(Case(made.run())) is not None
+        assert loss_spike(RunAnalysis(made.run())) is not None
         made.loss[50:] = np.nan
         made.events.append((50, "divergence", "the loss is nan"))
-        assert loss_spike(Case(made.run())) is None
+        assert loss_spike(RunAnalysis(made.run())) is None
 
     def test_a_new_optimizer_begins_a_training_of_another_kind(self) -> None:
         made = residual_recording(steps=60)
         made.loss[40:] += 3.0 * np.exp(-np.arange(20) / 4.0)
-        assert loss_spike(Case(made.run())) is not None
+        assert loss_spike(RunAnalysis(made.run())) is not None
         made.groups = ["SGD[0]", "Adam[0]"]
         made.by_step["learning_rate"] = np.where(np.arange(60)[:, None] < [[60, 40]], [[0.1, np.nan]], [[np.nan, 1e-3]])
-        assert loss_spike(Case(made.run())) is None
+        assert loss_spike(RunAnalysis(made.run())) is None
 
     def test_a_new_group_of_the_same_optimizer_and_a_last_batch_that_is_smaller_begin_nothing(self) -> None:
         made = residual_recording(steps=60)
         made.loss[40:] += 3.0 * np.exp(-np.arange(20) / 4.0)
         made.groups = ["SGD[0]", "SGD[1]"]
         made.by_step["learning_rate"] = np.where(np.arange(60)[:, None] < [[60, 40]], [[0.1, np.nan]], [[0.1, 1e-3]])
-        assert loss_spike(Case(made.run())) is not None
+        assert loss_spike(RunAnalysis(made.run())) is not None
         made.by_step["batch_size"] = np.where(np.arange(60) < 40, 64, 32)
-        assert loss_spike(Case(made.run())) is None
+        assert loss_spike(RunAnalysis(made.run())) is None
         made.loss[:] = residual_recording(steps=60).loss
         made.loss[59] += 3.0
         made.by_step["batch_size"] = np.where(np.arange(60) < 59, 64, 10)
-        assert loss_spike(Case(made.run())) is not None
+        assert loss_spike(RunAnalysis(made.run())) is not None

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.optimisation import learning_rate_too_low, weight_decay_too_strong
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -72,7 +72,7 @@ def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
 def test_a_loss_that_falls_steadily_and_too_slowly(moved: float, found: bool) -> None:
     made = at_chance(noise=1e-4, fall=0.015)  # 40 per cent in all, as fast at the end as before
     made.update_norm[:] = moved / 60 * made.weight_norm
-    assert (learning_rate_too_low(Case(made.run())) is not None) == found
+    assert (learning_rate_too_low(RunAnalysis(made.run())) is not None) == found
 
 
 def test_a_loss_without_any_gradient() -> None:
@@ -103,11 +103,11 @@ class TestWeightDecay:
 
     @pytest.mark.parametrize(("decay", "left", "found"), [(0.5, 0.2, True), (0.5, 0.9, False)])
     def test_weights_that_shrink_at_the_pace_of_the_decay(self, decay: float, left: float, found: bool) -> None:
-        assert (weight_decay_too_strong(Case(self.decaying(decay, left).run())) is not None) == found
+        assert (weight_decay_too_strong(RunAnalysis(self.decaying(decay, left).run())) is not None) == found
 
     @pytest.mark.parametrize(("left", "found"), [(0.2, True), (0.75, False)])
     def test_weights_that_shrink_without_a_decay_are_penalised_by_the_loss(self, left: float, found: bool) -> None:
-        penalised = weight_decay_too_strong(Case(self.decaying(5e-4, left).run()))
+        penalised = weight_decay_too_strong(RunAnalysis(self.decaying(5e-4, left).run()))
         assert (penalised is not None) == found
         if penalised is not None:
             assert "penalty" in penalised.cause
@@ -118,10 +118,10 @@ class TestWeightDecay:
         made.weight_norm[:, :half] *= 50.0
         made.weight_norm[::2, half:] = np.nan
         made.weight_norm[1::2, :half] = np.nan
-        assert weight_decay_too_strong(Case(made.run())) is None
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is None
         made.weight_norm[:, half:] *= 0.2 ** (np.arange(60) / 59)[:, None]
         made.weight_norm[:, :half] *= 0.2 ** (np.arange(60) / 59)[:, None]
-        found = weight_decay_too_strong(Case(made.run()))
+        found = weight_decay_too_strong(RunAnalysis(made.run()))
         assert found is not None
         assert all(np.isfinite(one.value) for one in found.evidence)
 
@@ -135,21 +135,21 @@ class TestWeightDecay:
         others = [i for i, parameter in enumerate(made.parameters) if parameter["parameter_layer"] not in before]
         assert before and others
         made.weight_norm[:, others] = made.weight_norm[0, others]
-        assert weight_decay_too_strong(Case(made.run())) is None
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is None
 
     def test_a_penalty_draws_weights_in_front_of_a_normalisation_down_as_well(self) -> None:
         made = self.decaying(0.0, 0.5)
         for first, second in pairwise(made.layers):
             if first["layer_kind"] == "convolution" and second["layer_role"] == "output":
                 second["layer_kind"] = "normalisation"
-        assert weight_decay_too_strong(Case(made.run())) is not None
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is not None
         made.weight_norm[:, [i for i, one in enumerate(made.parameters) if "conv" in one["parameter_layer"]]] = 8.0
-        assert weight_decay_too_strong(Case(made.run())) is None  # only the last layer found its size
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is None  # only the last layer found its size
 
     def test_a_gradient_of_zero_has_no_ratio(self) -> None:
         made = self.decaying(0.5, 0.2)
         made.gradient_norm[:] = 0.0
-        found = weight_decay_too_strong(Case(made.run()))
+        found = weight_decay_too_strong(RunAnalysis(made.run()))
         assert found is not None
         assert "NaN" not in found.cause and "nan" not in found.cause
         assert all(np.isfinite(one.value) for one in found.evidence)
@@ -157,4 +157,4 @@ class TestWeightDecay:
     def test_weights_that_came_back_had_shrunk(self) -> None:
         made = self.decaying(0.5, 0.2)
         made.weight_norm[30:] = 0.85 * made.weight_norm[0]
-        assert weight_decay_too_strong(Case(made.run())) is not None
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is not None

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnprobe.diagnose.case import Case
 from bnprobe.diagnose.outcome import Outcome, outcome
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import residual_recording
 
 NOISE = 0.01 * np.sin(np.arange(60) ** 2)
@@ -15,7 +15,7 @@ def judged(loss: np.ndarray) -> Outcome:
     run = residual_recording(steps=len(loss), norm=True).run()
     run.variables["loss"] = np.asarray(loss, dtype=float)
     run.variables["update_norm"] = 2 * run.variables["update_norm"]  # far enough in sixty steps not to stand still
-    return outcome(Case(run))
+    return outcome(RunAnalysis(run))
 
 
 STEPS = np.arange(60)
@@ -29,7 +29,7 @@ STEPS = np.arange(60)
         (np.where(STEPS < 2, 2.4, 0.2) + NOISE, "trains", ""),
         # Up and down again, and well below the start.
         (np.where((STEPS > 5) & (STEPS < 30), 3.0, 0.25) + np.where(STEPS < 6, 2.1, 0.0) + NOISE, "trains", ""),
-        # From far above the level of guessing down to it: nothing was learned.
+        # From far above chance level down to it: nothing was learned.
         (2.303 + 7 * np.exp(-STEPS / 3.0) + NOISE, "stuck", "level"),
         # Up, and down again to where it began.
         (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.05 * np.exp(-STEPS / 30), "stuck", None),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units, saturated_units
 from tests.synthetic_runs import Recording, residual_recording
 
 
-def case(made: Recording) -> Case:
-    return Case(made.run())
+def case(made: Recording) -> RunAnalysis:
+    return RunAnalysis(made.run())
 
 
 def dying(share: float, since: int = 10) -> Recording:
@@ -91,16 +91,16 @@ class TestSaturated:
         made = residual_recording(steps=30)
         made.layers[-1] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:5, -1], made.activation.rms[5:, -1] = 0.5, 0.99
-        assert saturated_units(Case(made.run())) is None
+        assert saturated_units(RunAnalysis(made.run())) is None
         made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:, 4] = 0.99
-        assert saturated_units(Case(made.run())) is not None
+        assert saturated_units(RunAnalysis(made.run())) is not None
 
     def test_an_output_at_its_bounds_before_training_is_one(self) -> None:
         made = residual_recording(steps=30)
         made.layers[-1] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:, -1] = 0.99
-        found = saturated_units(Case(made.run()))
+        found = saturated_units(RunAnalysis(made.run()))
         assert found is not None
         assert found.step == 0
 
@@ -108,11 +108,11 @@ class TestSaturated:
         made = residual_recording(steps=30)
         made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:20, 4], made.activation.rms[20:, 4] = 0.5, 0.99
-        assert saturated_units(Case(made.run())) is None
-        assert saturated_units(Case(at_chance(made).run())) is not None
+        assert saturated_units(RunAnalysis(made.run())) is None
+        assert saturated_units(RunAnalysis(at_chance(made).run())) is not None
 
     def test_a_signal_that_is_not_finite_is_not_at_its_bounds(self) -> None:
         made = residual_recording(steps=30)
         made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:, 4] = np.inf
-        assert saturated_units(Case(made.run())) is None
+        assert saturated_units(RunAnalysis(made.run())) is None

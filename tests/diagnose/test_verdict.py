@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import diagnose, thresholds, verdict_line
-from bnprobe.diagnose.case import Case
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.verdict import CANDIDATE_CONFIDENCE, CAUSES, CONSEQUENCES
 from bnprobe.store.reader import read_run
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, exploding_recording, residual_recording
@@ -150,15 +150,15 @@ def test_behind_a_healthy_verdict_stands_what_came_near_and_nothing_where_nothin
     made.dead[:, made.index("stage2.block1.conv1") + 1] = 0.65
     verdict, near = diagnose(made.run())
     assert (verdict.id, near.id, near.severity, near.is_candidate) == ("healthy", "dead-units", "info", True)
-    assert near.cause.startswith("Less certain, with limits eased by 50 %: ")
+    assert near.cause.startswith("Less certain, with thresholds relaxed by 50 %: ")
 
 
-def test_a_limit_is_eased_towards_where_sound_trainings_are() -> None:
-    limit = thresholds.Limit(4.0, 1.0)
-    assert [limit.eased(share) for share in (0.0, 0.5, 1.0)] == [4.0, 2.5, 1.0]
-    eased = Case(residual_recording(steps=5).run()).eased(0.5)
-    assert eased.limit(limit) == 2.5
-    assert eased.suspected().limit(limit) == 2.5
+def test_a_threshold_is_relaxed_towards_where_healthy_trainings_are() -> None:
+    limit = thresholds.Threshold(4.0, 1.0)
+    assert [limit.relaxed(share) for share in (0.0, 0.5, 1.0)] == [4.0, 2.5, 1.0]
+    relaxed = RunAnalysis(residual_recording(steps=5).run()).relaxed(0.5)
+    assert relaxed.threshold(limit) == 2.5
+    assert relaxed.suspected().threshold(limit) == 2.5
 
 
 def test_large_inputs_do_not_explain_gradients_that_are_never_cleared() -> None:

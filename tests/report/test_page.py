@@ -143,7 +143,7 @@ def test_every_finding_stands_with_its_numbers_cause_fix_and_source(outline: Cal
 
 def test_several_runs_stand_side_by_side_under_their_comparison(outline: Callable[..., Outline]) -> None:
     page = outline("exploding", "healthy")
-    assert page.text.find("First to leave") < page.text.find("What happened")
+    assert page.text.find("First to deviate") < page.text.find("What happened")
     ids = set(page.figures)
     assert {"loss-0", "loss-1", "map-common-mode-0", "map-common-mode-1", "profile-activation-1"} <= ids
     for quantity in ("activation-rms", "gradient-rms", "update-ratio"):

@@ -63,7 +63,7 @@ def test_steps_between_the_last_probe_and_the_divergence_are_named() -> None:
     analysed = told(LineProbe(0, 0.1, (0.5, 1.0)), LineProbe(10, 0.1, (4.0, 8.0)), explodes=True)
     assert analysed.divergence is not None and analysed.divergence.step == 15
     assert story(analysed)[-1] == (
-        "The last probe before the loss was lost at step 15, at step 10, found the rate 0.12 to 0.25 times its limit; "
+        "The last probe before training diverged at step 15, at step 10, found the rate 0.12 to 0.25 times its limit; "
         "the 4 steps between were not probed, which `--line-probe 1` does."
     )
 

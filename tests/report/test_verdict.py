@@ -16,10 +16,10 @@ def test_a_diverged_run_says_what_when_where_and_what_to_try(analysed: Analysed)
     assert words.headline.startswith(f"Diverged at step {run.divergence.step}: ")
     assert words.cause == run.findings[0].cause
     assert words.fix == run.findings[0].fix
-    assert f"the loss was lost at step {run.divergence.step} of {run.run.steps}" in words.when
+    assert f"training diverged at step {run.divergence.step} of {run.run.steps}" in words.when
     for name in run.findings[0].layers:
         assert f"{name} (layer " in words.where
-    assert run.run.layers[run.first_departure.layer].name in words.where
+    assert run.run.layers[run.first_deviation.layer].name in words.where
     assert len(words.evidence) == len(run.findings[0].evidence)
 
 
@@ -27,7 +27,7 @@ def test_a_healthy_run_is_called_healthy_and_has_no_first_layer(analysed: Analys
     run = analysed("healthy")
     words = verdict(run)
     assert (words.tone, words.headline) == ("info", "Healthy over 40 steps")
-    assert run.first_departure is None
+    assert run.first_deviation is None
     assert words.where == ""
 
 

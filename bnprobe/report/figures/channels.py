@@ -55,13 +55,13 @@ class ChannelView:
 
 
 def channel_layers(analysed: AnalysedRun) -> list[str]:
-    """Choose layers to look into, by name: the first to leave its course, then some evenly spaced over depth."""
+    """Choose layers to look into, by name: the first to deviate from its baseline, then some evenly spaced over depth."""
     run = analysed.run
     recorded = np.unique(run["channel_layer"]) if len(run["snapshot"]) else np.zeros(0, dtype=int)
     seen = [layer for layer in recorded.tolist() if 0 <= layer < len(run.layers)]
     if not seen:
         return []
-    first = [analysed.departures[0].layer] if analysed.departures and analysed.departures[0].layer in seen else []
+    first = [analysed.deviations[0].layer] if analysed.deviations and analysed.deviations[0].layer in seen else []
     even = [seen[i] for i in np.linspace(0, len(seen) - 1, min(MOST_LAYERS - 1, len(seen))).astype(int)]
     return [run.layers[layer].name for layer in dict.fromkeys([*first, *even])]
 

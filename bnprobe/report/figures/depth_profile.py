@@ -92,8 +92,8 @@ def shown_frame(analysed: AnalysedRun) -> int:
     rows = profile_rows(analysed)
     sizes = np.concatenate([analysed.fields[key].values[rows] for key in ("activation-rms", "gradient-rms")], axis=1)
     lost = analysed.divergence
-    sound = (np.isfinite(sizes).mean(axis=1) >= 0.5) & (rows <= (lost.row if lost is not None else analysed.run.steps))
-    return int(np.flatnonzero(sound)[-1]) if sound.any() else len(rows) - 1
+    healthy = (np.isfinite(sizes).mean(axis=1) >= 0.5) & (rows <= (lost.row if lost is not None else analysed.run.steps))
+    return int(np.flatnonzero(healthy)[-1]) if healthy.any() else len(rows) - 1
 
 
 def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:

@@ -58,18 +58,18 @@ def step_range(analysed: AnalysedRun) -> list[float]:
 
 
 def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
-    """Return the part of a layout that marks where a layer first left its course, and where the loss was lost.
+    """Return the part of a layout that marks where a layer first deviated from its baseline, and where training diverged.
 
     Args:
         analysed: the run.
         words: also say which is which.
     """
-    first, lost = analysed.first_departure, analysed.divergence
+    first, lost = analysed.first_deviation, analysed.divergence
     found = []
     if lost is not None:
         found.append((lost.step, "diverged", "solid"))
     if first is not None and (lost is None or first.step != lost.step):
-        found.append((first.step, "first layer leaves its course", "dot"))
+        found.append((first.step, "first layer deviates from its baseline", "dot"))
     low, high = step_range(analysed)
     shapes, annotations = [], []
     for tier, (step, text, dash) in enumerate(found):

@@ -19,7 +19,7 @@ from bnprobe.store.reader import Run
 def channel_line(analysed: AnalysedRun) -> Line | None:
     """Return the line, of an update as it was taken, to look into: that of the worst step of those whose channels were measured.
 
-    Steps after the loss was lost count only where there are no others.
+    Steps after training diverged count only where there are no others.
     """
     measured = {line.step: line for line in lines(analysed.run) if line.variant == TAKEN and _measured(analysed.run, line).any()}
     lost = analysed.divergence.step if analysed.divergence is not None else None
@@ -29,7 +29,7 @@ def channel_line(analysed: AnalysedRun) -> Line | None:
 
 
 def line_channel_view(analysed: AnalysedRun, line: Line, layer: str, moment: Moment) -> ChannelView | None:
-    """Select what is drawn of a layer: its largest channels at the points of a line up to where the loss is lost."""
+    """Select what is drawn of a layer: its largest channels at the points of a line up to where training diverges."""
     run = analysed.run
     index = next((i for i, one in enumerate(run.layers) if one.name == layer), None)
     if index is None or (place := run.channel_slice(index)).stop <= place.start:

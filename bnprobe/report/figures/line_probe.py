@@ -27,7 +27,7 @@ COLOURS = (LINE, MARK, "#0f9d76")
 
 
 def chosen_lines(analysed: AnalysedRun) -> dict[str, list[Line]]:
-    """Return the lines of the first, the worst and the last probed step before the loss was lost, by what to call the step.
+    """Return the lines of the first, the worst and the last probed step before training diverged, by what to call the step.
 
     The worst is the one whose rate exceeds its limit most, or comes closest to it.
     """

@@ -1,4 +1,4 @@
-"""Loss above learning rate, over steps, with the moment marked at which the run left its course."""
+"""Loss above learning rate, over steps, with the moment marked at which the run deviated from its baseline."""
 
 from __future__ import annotations
 

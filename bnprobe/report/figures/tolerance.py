@@ -87,8 +87,8 @@ def rate_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:
     """
     values = []
     for analysed in runs:
-        sound = [one for one in analysed.tolerances if analysed.divergence is None or one.step <= analysed.divergence.step]
-        values += [value for one in sound or analysed.tolerances for value in (*_ends(one), one.rate)]
+        healthy = [one for one in analysed.tolerances if analysed.divergence is None or one.step <= analysed.divergence.step]
+        values += [value for one in healthy or analysed.tolerances for value in (*_ends(one), one.rate)]
     values += [float(rate) for analysed in runs for rate in analysed.run["learning_rate"].ravel()]
     logs = np.log10([value for value in values if math.isfinite(value) and value > 0] or [0.1, 1.0])
     room = max(0.08 * float(logs.max() - logs.min()), 0.15)

@@ -18,7 +18,7 @@ Analysed = Callable[[str], AnalysedRun]
 def test_the_layer_that_left_first_is_offered_first(analysed: Analysed) -> None:
     run = analysed("exploding")
     names = channel_layers(run)
-    assert names[0] == run.run.layers[run.departures[0].layer].name
+    assert names[0] == run.run.layers[run.deviations[0].layer].name
     assert {"conv1", "classifier"} <= set(names)
     assert len(set(names)) == len(names)
 

@@ -81,7 +81,7 @@ def test_a_colour_bar_says_when_its_end_hides_larger_values(analysed: Analysed) 
 def test_the_moments_are_marked(analysed: Analysed) -> None:
     run = analysed("exploding")
     marked = {shape.x0 for shape in heat_map(run, run.fields["common-mode"]).layout.shapes}
-    assert marked == {run.divergence.step, run.first_departure.step}
+    assert marked == {run.divergence.step, run.first_deviation.step}
     assert not heat_map(analysed("healthy"), analysed("healthy").fields["common-mode"]).layout.shapes
 
 

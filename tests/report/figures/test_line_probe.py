@@ -75,7 +75,7 @@ def test_a_run_without_lines_has_none() -> None:
 
 @pytest.fixture(scope="module")
 def measured() -> AnalysedRun:
-    """Channels that grow along the line of step 4, the worst; the last channel of all is not finite where the loss is lost."""
+    """Channels that grow along the line of step 4, the worst; the last channel of all is not finite where training diverges."""
     made = exploding_recording()
     count = sum(layer["channels"] for layer in made.layers)
     s = np.array(sorted(POINTS))[:, None]

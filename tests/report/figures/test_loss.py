@@ -34,7 +34,7 @@ def test_the_moment_is_marked_in_words(analysed: Analysed) -> None:
     run = analysed("exploding")
     words = [annotation.text for annotation in loss(run).layout.annotations]
     assert f"diverged, step {run.divergence.step}" in words
-    assert f"first layer leaves its course, step {run.first_departure.step}" in words
+    assert f"first layer deviates from its baseline, step {run.first_deviation.step}" in words
 
 
 def test_equal_learning_rates_are_drawn_once_and_different_ones_named(analysed: Analysed) -> None:

@@ -1,4 +1,4 @@
-"""The case: a run with the quantities that several causes ask for, each computed once."""
+"""A run analysed: the recording with the quantities that several causes ask for, each computed once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
 from bnprobe.analyse.layers import module_of, profile_layers
 from bnprobe.analyse.spikes import Spike
-from bnprobe.analyse.stability import Departure, Divergence, LossCourse
+from bnprobe.analyse.stability import Deviation, Divergence, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Severity
 from bnprobe.store.reader import Run
@@ -21,52 +21,52 @@ from bnprobe.store.reader import Run
 Array = NDArray[np.float64]
 
 
-class Case:
+class RunAnalysis:
     """An analysed run. Rows are places on the step axis; `step` turns a row into the optimizer step that a person counts.
 
     Attributes:
         run: the recording.
-        is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that does poorly.
-        ease: by how much limits are eased, 0 to 1.
+        is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that
+        underperforms. ease: by how much thresholds are relaxed, 0 to 1.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, recorded: Run) -> None:
+        self.recorded = recorded
         self.is_suspected = False
-        self.ease = 0.0
+        self.relaxation = 0.0
 
-    def suspected(self) -> Case:
+    def suspected(self) -> RunAnalysis:
         """The same run, known to be wrong somewhere; what was computed of it already is kept."""
         other = copy(self)
         other.is_suspected = True
         return other
 
-    def eased(self, ease: float) -> Case:
-        """The same run with limits eased; what was computed of it already is kept."""
+    def relaxed(self, relaxation: float) -> RunAnalysis:
+        """The same run with thresholds relaxed; what was computed of it already is kept."""
         other = copy(self)
-        other.ease = ease
+        other.relaxation = relaxation
         other.__dict__.pop("spikes", None)  # these depend on their limits
         return other
 
-    def limit(self, limit: thresholds.Limit) -> float:
-        """A limit as it holds for this case."""
-        return limit.eased(self.ease)
+    def threshold(self, limit: thresholds.Threshold) -> float:
+        """A threshold as it holds for this run."""
+        return limit.relaxed(self.relaxation)
 
     # -- what happened --------------------------------------------------------------------------------------------------
 
     @cached_property
     def divergence(self) -> Divergence | None:
-        """Where the loss was lost."""
-        return stability.divergence(self.run)
+        """Where training diverged."""
+        return stability.divergence(self.recorded)
 
     @cached_property
     def course(self) -> LossCourse | None:
         """Where the loss came from and went, before any divergence."""
-        return stability.loss_course(self.run)
+        return stability.loss_course(self.recorded)
 
     @cached_property
     def is_stuck(self) -> bool:
-        """Whether a run that did not diverge has gone nowhere: it sits at the level of guessing, has risen, or never moved."""
+        """Whether a run that did not diverge has gone nowhere: it sits at chance level, has risen, or never moved."""
         course = self.course
         if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
             return False
@@ -92,34 +92,34 @@ class Case:
     @cached_property
     def classes(self) -> int:
         """Outputs of the deepest layer with weights, 0 where there is none."""
-        return self.run.layers[self.last_layer].channels if self.last_layer is not None else 0
+        return self.recorded.layers[self.last_layer].channels if self.last_layer is not None else 0
 
     @property
-    def does_poorly(self) -> bool:
+    def underperforms(self) -> bool:
         """Whether the run is lost, stuck, or keeps most of its first loss: then less evidence is asked for, as something must be wrong."""
         course = self.course
-        if self.is_suspected or self.is_harmed or self.is_stuck:
+        if self.is_suspected or self.has_failed or self.is_stuck:
             return True
         return (
             course is not None
             and course.steps >= thresholds.COURSE_STEPS
-            and course.late > self.limit(thresholds.POOR_SHARE) * abs(course.first)
+            and course.late > self.threshold(thresholds.UNDERPERFORMING_SHARE) * abs(course.first)
         )
 
     @property
-    def is_harmed(self) -> bool:
-        """Whether the training is lost: diverged, risen or at the level of guessing. A loss that merely stays may be meant to (a GAN's)."""
+    def has_failed(self) -> bool:
+        """Whether the training failed: diverged, risen or at chance level. A loss that merely stays may be meant to (a GAN's)."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
 
     @cached_property
     def spikes(self) -> list[Spike]:
         """Sudden rises of the loss, in order of time."""
-        return spikes.spikes(self.run, thresholds.spike(self.ease))
+        return spikes.spikes(self.recorded, thresholds.spike(self.relaxation))
 
     @cached_property
-    def was_shaken(self) -> bool:
+    def rose_early(self) -> bool:
         """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run."""
-        loss = self.run["loss"].astype(float)
+        loss = self.recorded["loss"].astype(float)
         loss = loss[np.isfinite(loss)]
         if loss.size < thresholds.COURSE_STEPS or not (loss > 0).all():
             return False
@@ -127,9 +127,9 @@ class Case:
         return bool(smooth[: loss.size // 2].max() > thresholds.RISEN_TIMES * loss[0])
 
     @property
-    def made_no_headway(self) -> bool:
+    def made_no_progress(self) -> bool:
         """Whether the loss went well above its first value, and for half of the run and more was no better than that."""
-        return self.was_shaken and self.course is not None and self.course.middle > (1 - stability.MOVED_SHARE) * self.course.first
+        return self.rose_early and self.course is not None and self.course.middle > (1 - stability.MOVED_SHARE) * self.course.first
 
     @property
     def has_learned(self) -> bool:
@@ -139,35 +139,35 @@ class Case:
 
     def severity(self) -> Severity:
         """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""
-        return "error" if self.is_harmed or self.is_stuck else "warning"
+        return "error" if self.has_failed or self.is_stuck else "warning"
 
     # -- where to look --------------------------------------------------------------------------------------------------
 
     @cached_property
     def profile(self) -> NDArray[np.int64]:
         """Layers whose size is followed along depth."""
-        return profile_layers(self.run)
+        return profile_layers(self.recorded)
 
     @property
     def is_convolutional(self) -> bool:
         """Whether the profile is one of convolutions, which is where batch norm and mean shift rejection belong."""
-        return bool(self.profile.size) and self.run.layers[self.profile[0]].kind == "convolution"
+        return bool(self.profile.size) and self.recorded.layers[self.profile[0]].kind == "convolution"
 
     @property
     def is_normalised(self) -> bool:
         """Whether any layer normalises."""
-        return any(layer.kind == "normalisation" for layer in self.run.layers)
+        return any(layer.kind == "normalisation" for layer in self.recorded.layers)
 
     @cached_property
     def last_layer(self) -> int | None:
         """The deepest layer of the profile's model that carries weights."""
         if not self.profile.size:
             return None
-        model = self.run.layers[self.profile[0]].model
-        owned = {parameter.layer for parameter in self.run.parameters}
+        model = self.recorded.layers[self.profile[0]].model
+        owned = {parameter.layer for parameter in self.recorded.parameters}
         deepest = [
             (layer.depth, i)
-            for i, layer in enumerate(self.run.layers)
+            for i, layer in enumerate(self.recorded.layers)
             if (layer.model, layer.role) == (model, "output") and (layer.name in owned or i in self.profile)
         ]
         return max(deepest)[1] if deepest else None
@@ -175,12 +175,12 @@ class Case:
     @cached_property
     def measured_rows(self) -> NDArray[np.int64]:
         """Rows at which activations were measured."""
-        return stability.measured_rows(self.run)
+        return stability.measured_rows(self.recorded)
 
     @cached_property
     def baseline_rows(self) -> NDArray[np.int64]:
         """Early rows, the run's own baseline."""
-        return stability.baseline_rows(self.run)
+        return stability.baseline_rows(self.recorded)
 
     @cached_property
     def first_row(self) -> int | None:
@@ -190,7 +190,7 @@ class Case:
     @cached_property
     def late_row(self) -> int | None:
         """The last measured row up to a divergence, or of all, at which most of the depth profile was still finite."""
-        end = self.divergence.row if self.divergence is not None else self.run.steps - 1
+        end = self.divergence.row if self.divergence is not None else self.recorded.steps - 1
         rows = self.measured_rows[self.measured_rows <= end]
         if self.profile.size:
             finite = np.isfinite(self.size[np.ix_(rows, self.profile)])
@@ -199,15 +199,15 @@ class Case:
 
     def step(self, row: int | None) -> int | None:
         """The optimizer step of a row."""
-        return None if row is None else int(self.run["step"][row])
+        return None if row is None else int(self.recorded["step"][row])
 
     def name(self, layer: int) -> str:
         """A layer's dotted name."""
-        return self.run.layers[layer].name
+        return self.recorded.layers[layer].name
 
     def place(self, layer: int) -> str:
         """A layer's name as it reads in a sentence: with its type where it is a bare number, as in nn.Sequential."""
-        described = self.run.layers[layer]
+        described = self.recorded.layers[layer]
         return f"{described.name} ({described.type})" if not any(map(str.isalpha, module_of(described.name))) else described.name
 
     # -- quantities ---------------------------------------------------------------------------------------------------
@@ -215,12 +215,12 @@ class Case:
     @cached_property
     def kappa(self) -> Array:
         """Common-mode fraction of the activations, (S, L)."""
-        return common_mode.common_mode_fraction(self.run)
+        return common_mode.common_mode_fraction(self.recorded)
 
     @cached_property
     def growth_of_parts(self) -> tuple[Array, Array]:
         """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
-        common, dependent = common_mode.common_rms(self.run), common_mode.input_dependent_rms(self.run)
+        common, dependent = common_mode.common_rms(self.recorded), common_mode.input_dependent_rms(self.recorded)
         return (
             depth_profile.slope_of(depth_profile.log10(common), self.profile),
             depth_profile.slope_of(depth_profile.log10(dependent), self.profile),
@@ -229,48 +229,48 @@ class Case:
     @cached_property
     def size(self) -> Array:
         """log10 rms of the activations, (S, L)."""
-        return depth_profile.log10_rms(self.run)
+        return depth_profile.log10_rms(self.recorded)
 
     @cached_property
     def update_ratio(self) -> Array:
         """||dw|| / ||w|| by layer, (S, L)."""
-        return updates.layer_update_ratio(self.run)
+        return updates.layer_update_ratio(self.recorded)
 
     @cached_property
     def step_size(self) -> Array:
         """||dw|| by layer over ||w|| or, where that is smaller, over the norm of a usual initialisation, (S, L)."""
-        return updates.layer_step_size(self.run)
+        return updates.layer_step_size(self.recorded)
 
     @cached_property
     def layer_gradient(self) -> Array:
         """Norm of the gradient over the parameters of each layer's module, (S, L)."""
-        return updates.layer_gradient_norm(self.run)
+        return updates.layer_gradient_norm(self.recorded)
 
     @cached_property
     def gradient_norm(self) -> Array:
         """Norm of the gradient over all parameters, (S,)."""
-        return updates.total_norm(self.run["parameter_gradient_norm"])
+        return updates.total_norm(self.recorded["parameter_gradient_norm"])
 
     @cached_property
     def dead_share(self) -> Array:
         """Share of channels silent over the last steps, (L,)."""
-        return units.lasting_dead_share(self.run, thresholds.DEAD_STEPS)
+        return units.lasting_dead_share(self.recorded, thresholds.DEAD_STEPS)
 
     def span(self, row: int | None, signal: Signal = "activation") -> Span | None:
         """The depth profile at a row."""
-        return None if row is None else depth_profile.span(self.run, row, signal)
+        return None if row is None else depth_profile.span(self.recorded, row, signal)
 
     @cached_property
-    def activation_departures(self) -> list[Departure]:
-        """Layers whose activations left their baseline, first to leave first."""
-        return stability.departures(self.run, "activation")
+    def activation_deviations(self) -> list[Deviation]:
+        """Layers whose activations left their baseline, first to deviate first."""
+        return stability.deviations(self.recorded, "activation")
 
     @cached_property
-    def first_departure(self) -> Departure | None:
-        """The layer that left its course first: what every sentence and page means by "first"."""
-        return stability.first_departure(self.activation_departures, self.gradient_departures)
+    def first_deviation(self) -> Deviation | None:
+        """The layer that deviated from its baseline first: what every sentence and page means by "first"."""
+        return stability.first_deviation(self.activation_deviations, self.gradient_deviations)
 
     @cached_property
-    def gradient_departures(self) -> list[Departure]:
-        """Layers whose activation gradients left their baseline, first to leave first."""
-        return stability.departures(self.run, "activation_gradient")
+    def gradient_deviations(self) -> list[Deviation]:
+        """Layers whose activation gradients left their baseline, first to deviate first."""
+        return stability.deviations(self.recorded, "activation_gradient")
