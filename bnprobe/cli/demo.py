@@ -48,6 +48,9 @@ def demo(
 def sample_runs_folder() -> Path:
     """Find the scripts: inside an installed package, or beside it in a checkout.
 
+    Returns:
+        The folder that holds them.
+
     Raises:
         UsageError: They are in neither place.
     """
@@ -72,6 +75,9 @@ def _make_folder(folder: Path) -> None:
 
 def _record(script: Path, output: Path) -> Path:
     """Record one script in a process of its own, just as a user would.
+
+    Returns:
+        The run file.
 
     Raises:
         BnprobeError: The script failed.

@@ -50,7 +50,7 @@ def lr_limit(
       bnprobe lr-limit train.py --lr 0.1
       bnprobe lr-limit --remedy NONE --remedy batch-norm --seeds 3 train.py
       bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
-    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.launch.provenance import collect_provenance
     from bnprobe.launch.target import resolve
     from bnprobe.lrlimit.search import Searches

@@ -81,7 +81,7 @@ def record(
       bnprobe record --remedy msr train.py         train with mean shift rejection
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
-    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.errors import UsageError
     from bnprobe.launch.output import check_output, default_output
     from bnprobe.launch.provenance import collect_provenance
@@ -132,6 +132,9 @@ def record(
 
 def _steps_between(option: str, value: str | None) -> int | Literal["auto"] | None:
     """Read "auto" or a number of steps.
+
+    Returns:
+        The word, the number, or None where the option was not given.
 
     Raises:
         UsageError: it is neither.

@@ -87,6 +87,9 @@ class Voice:
 def status_text(progress: Progress) -> str:
     """Put a training step into one line.
 
+    Returns:
+        The line, with the overhead in per cent of the training time.
+
     >>> status_text(Progress(120, 2.25, 0.1, "blocks.3.conv", 1.5, 0.04, ""))
     'bnprobe: step 120 | loss 2.25 | rate 0.1 | worst layer blocks.3.conv (rms x 32) | overhead 4 %'
     """

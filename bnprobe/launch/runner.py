@@ -36,6 +36,8 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
     Raises:
         SystemExit: The script's own, unchanged; or status 1 after its exception was shown.
         KeyboardInterrupt: Already shown; the interpreter turns it into death by SIGINT, once exit functions have run.
+        UsageError: The target holds nothing to execute.
+        RemedyError: A remedy that was asked for cannot be applied to what the script builds.
     """
     try:
         _execute(target)

@@ -81,6 +81,9 @@ def sharpness(
         most_products: end each of the one or two searches after this many Hessian-vector products.
         tolerance: end when the residual is below this share of the value, dimensionless.
 
+    Returns:
+        The largest eigenvalue, its residual and, with an optimizer, its threshold and the largest stable learning rate.
+
     Raises:
         CurvatureError: the loss is not a finite scalar with a graph, reaches none of the parameters, or an operation in its graph
             has no second derivative (fused attention, CTC loss, a compiled graph, a recurrent layer of cuDNN).
@@ -204,6 +207,9 @@ class SharpnessTracker:
             optimizers: those that train them; none leaves threshold and limit open.
             effort: how hard to look; there are two searches where the optimizer has a metric of its own.
             factor: a gradient scaler's factor in the losses.
+
+        Returns:
+            The same as ``sharpness``.
 
         Raises:
             CurvatureError: as ``sharpness``.

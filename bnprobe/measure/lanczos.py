@@ -54,6 +54,9 @@ def lanczos(operator: Operator, start: torch.Tensor, most_products: int, toleran
         tolerance: end as soon as the largest value's residual is below this share of it, dimensionless.
         count: how many eigenvalues to return; the tolerance must hold for each. Fewer come back where the Krylov space is smaller.
 
+    Returns:
+        The eigenvalues found, the largest first, each with its residual.
+
     Raises:
         ArithmeticError: the operator gave a value that is not finite.
     """

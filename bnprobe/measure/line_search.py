@@ -58,6 +58,9 @@ def search_line(evaluate: Callable[[float], float], loss: float, forwards: int =
         loss: L(theta), finite and not zero.
         forwards: evaluations that may be spent, one of which was L(theta).
 
+    Returns:
+        Intervals for the critical and the diverging s, with every evaluation.
+
     Raises:
         ValueError: L(theta) is zero or not finite, so that there is no ratio to it.
 

@@ -97,6 +97,9 @@ def limit_of(load: float, rules: Sequence[Rule]) -> float:
 def rule_of(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: torch.Tensor) -> Rule:
     """Read how an optimizer will step a parameter, from its settings and its state as they are now.
 
+    Returns:
+        The metric of the step and its stability constant.
+
     Raises:
         NoMetricYet: the optimizer has not stepped yet.
         UnknownRule: the optimizer is none of torch's SGD, Adam, AdamW, RMSprop and Adagrad, or has a step of its own.

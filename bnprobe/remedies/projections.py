@@ -28,6 +28,9 @@ def update_projections(scope: Scope) -> dict[str, dict[int, Projection]]:
 
     A remedy that would find nothing to act on is left out.
 
+    Returns:
+        For each remedy, a projection for the ``id`` of each parameter that it acts on.
+
     >>> convolutions = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Conv2d(2, 2, 3))
     >>> {name: len(acted_on) for name, acted_on in update_projections(Scope([convolutions])).items()}
     {'msr': 1, 'gradient-centralisation': 2}

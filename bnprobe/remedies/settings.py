@@ -35,6 +35,9 @@ def setting(
         choices: the words accepted, for a text.
         names: words accepted in place of numbers.
         alone: the value when the setting is named without one (``noise`` for ``noise=0.1``); a yes-or-no setting then means yes.
+
+    Returns:
+        A dataclass field with the default, and the rest as its metadata.
     """
     metadata = {"text": text, "low": low, "high": high, "choices": choices, "names": names or {}, "alone": alone}
     return field(default=default, metadata=metadata)

@@ -51,6 +51,9 @@ def parse(text: str) -> Specification:
     Args:
         text: as typed after ``--remedy``.
 
+    Returns:
+        The remedy's entry in the catalogue and its settings.
+
     Raises:
         RemedyError: the name, a setting or a value is unknown.
 
@@ -78,6 +81,9 @@ def parse(text: str) -> Specification:
 
 def parse_all(texts: str | Iterable[str]) -> list[Specification]:
     """Read several remedies; they act in the order given.
+
+    Returns:
+        One specification each, in the order given.
 
     Raises:
         RemedyError: one of them is unknown, or one is asked for twice.

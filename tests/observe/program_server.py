@@ -165,13 +165,13 @@ class _Listener:
 
 
 def main() -> None:
-    import torch
-    import torch._dynamo  # every optimizer imports it
-    import torch.func
-    import torch.nn.utils.parametrizations
+    import torch  # noqa: F401
+    import torch._dynamo  # noqa: F401 - every optimizer imports it
+    import torch.func  # noqa: F401
+    import torch.nn.utils.parametrizations  # noqa: F401
     import torch.utils.checkpoint  # noqa: F401
 
-    import bnprobe.launch.session
+    import bnprobe.launch.session  # noqa: F401
     import bnprobe.observe.recorder  # noqa: F401
 
     gc.freeze()  # a collection in a child would copy every page it looks at
