@@ -22,7 +22,7 @@ from bnprobe.diagnose.text import to_text
 from bnprobe.report.page import write_page
 from bnprobe.store.reader import read_run
 from tests.faults.manifest import PROGRAMS
-from tests.faults.recording import Take, record_file
+from tests.faults.recording import KEPT, Take, recorded
 from tests.observe.program_server import ProgramServer
 
 PAGES = Path(__file__).parents[2] / "docs" / "causes"
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cause", nargs="*", help="ids (default: all)")
     parser.add_argument("--no-pictures", action="store_true", help="leave the pictures as they are")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of kept run files, as of tests.benchmarks.diagnosis")
+    parser.add_argument("--recordings", type=Path, default=KEPT, metavar="FOLDER", help="where they are kept (default: %(default)s)")
     options = parser.parse_args()
     programs = {program.name: program for program in PROGRAMS}
     server = ProgramServer()
@@ -87,14 +87,12 @@ def main() -> None:
             continue
         program, image = programs[found[2]], page.with_suffix(".png")
         with tempfile.TemporaryDirectory() as scratch:
-            kept = options.keep or Path(scratch)
             if not options.no_pictures:
                 pair = []
                 for take, label in ((Take(program), "with the fault"), (Take(program, fixed=True), "without it")):
-                    file, _ = record_file(server, take, kept / take.name / "whole")
-                    pair.append(shutil.copy(file, Path(scratch) / f"{label}.h5"))
+                    pair.append(shutil.copy(recorded(server, take, options.recordings).file, Path(scratch) / f"{label}.h5"))
                 draw(*pair, PANELS.get(page.stem), image)
-            file, _ = record_file(server, Take(program), kept / Take(program).name / "whole")
+            file = recorded(server, Take(program), options.recordings).file
             block = example(file, program.name, image.name if image.exists() else "")
         page.write_text(f"{text[: found.end(1)]}{block}{text[found.start(3) :]}", encoding="utf-8")
         print(page.stem, flush=True)

@@ -5,7 +5,10 @@
     python -m tests.benchmarks.diagnosis --every 5              # every fifth step measured
     python -m tests.benchmarks.diagnosis --kill                 # runs that diverge are killed (SIGKILL) one step after
     python -m tests.benchmarks.diagnosis --only tuned --cause dead-units
-    python -m tests.benchmarks.diagnosis --keep runs            # records once; diagnoses the same files anew the next time
+    python -m tests.benchmarks.diagnosis --as-recorded          # judges what is kept, whichever recorder made it
+
+What is recorded is kept in `.recordings`, so that a change of a rule is judged in seconds: only what another recorder made, or another
+version of a program, is recorded anew.
 
 The programs that were set aside are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
 for a final report.
@@ -19,9 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.judging import Diagnosed, judge_all
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY, Program
-from tests.faults.recording import NO_LIMIT, Diagnosed, Take, recorder
+from tests.faults.recording import KEPT, NO_LIMIT, Recording, Take, kept, record_missing
 from tests.faults.score import Figures, figures, gravest, is_layer_right, is_step_right, verdict
 
 PARTS = ("tuned", "set_aside")
@@ -37,6 +41,16 @@ def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         if not (faults_only and program.cause == HEALTHY)
     ]
+
+
+def gather(wanted: Sequence[Take], options: argparse.Namespace) -> list[Recording]:
+    """The recordings that are kept; unless they are to be taken as they are, what is missing is recorded first."""
+    if options.as_recorded:
+        found = [recording for take in wanted if (recording := kept(take, options.recordings, stale=True)) is not None]
+        print(f"{len(found)} of {len(wanted)} recordings are kept in {options.recordings}", file=sys.stderr)
+        return found
+    record_missing(wanted, options.jobs, options.recordings)
+    return [recording for take in wanted if (recording := kept(take, options.recordings)) is not None]
 
 
 def line(one: Diagnosed) -> str:
@@ -99,7 +113,8 @@ def main() -> int:
     parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
     parser.add_argument("--faults-only", action="store_true", help="leave out programs without their fault, and healthy ones")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep run files there, and diagnose those that are there already")
+    parser.add_argument("--recordings", type=Path, default=KEPT, metavar="FOLDER", help="where they are kept (default: %(default)s)")
+    parser.add_argument("--as-recorded", action="store_true", help="record nothing anew: judge what is kept, from whichever recorder")
     parser.add_argument("--details", action="store_true", help="show the programs that were set aside, too")
     options = parser.parse_args()
 
@@ -112,11 +127,12 @@ def main() -> int:
     ]
     started = time.monotonic()
     done: list[Diagnosed] = []
-    with recorder(options.jobs, options.keep) as record:
-        for one in record(takes(chosen, options)):
-            done.append(one)
-            if one.take.program.part == "tuned" or options.details:
-                print(line(one), flush=True)
+    recordings = gather(takes(chosen, options), options)
+    gathered = time.monotonic()
+    for one in judge_all(recordings, options.jobs):
+        done.append(one)
+        if one.take.program.part == "tuned" or options.details:
+            print(line(one), flush=True)
     for part in PARTS:
         mine = [one for one in done if one.take.program.part == part]
         if mine:
@@ -127,7 +143,8 @@ def main() -> int:
     if options.kill:
         print(f"\nkilled one step after the loss was lost: {sum(one.killed_at is not None for one in done)} of {len(done)} runs")
     broken = [one for one in done if one.error or not one.findings]
-    print(f"\n{len(done)} runs in {time.monotonic() - started:.0f} s; {len(broken)} ended badly")
+    times = f"judged in {time.monotonic() - gathered:.0f} s, recorded in {gathered - started:.0f} s"
+    print(f"\n{len(done)} runs, {times}; {len(broken)} ended badly")
     return 1 if broken else 0
 
 

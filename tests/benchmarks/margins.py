@@ -1,6 +1,6 @@
 """How far from its limits every recording of the tuned fault library is: by how much limits could be stricter, or have to be eased.
 
-    python -m tests.benchmarks.margins --keep runs        # records once; judges the same files anew the next time
+    python -m tests.benchmarks.margins                    # records once; judges the same files anew the next time
 
 Each cause is asked with all its limits moved together, by a share of the way between what they are and where one sound training in ten is
 (`bnprobe.diagnose.thresholds.Limit`): at a share of zero as they stand, below zero stricter, at one eased altogether. Of a program with the
@@ -19,7 +19,7 @@ from bnprobe.errors import RunFileError
 from bnprobe.store.reader import Run, read_run
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY
-from tests.faults.recording import Take, record_file
+from tests.faults.recording import KEPT, library, recorded
 from tests.observe.program_server import ProgramServer
 
 #: Shares of the way that are tried, from strict to eased.
@@ -36,17 +36,15 @@ def named_at(run: Run, cause: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", type=Path, required=True, metavar="FOLDER", help="keep run files there, and judge those that are there")
+    parser.add_argument("--recordings", type=Path, default=KEPT, metavar="FOLDER", help="where they are kept (default: %(default)s)")
     options = parser.parse_args()
-    programs = [program for program in PROGRAMS if program.part == "tuned"]
-    takes = [Take(program, fixed) for program in programs for fixed in ((False,) if program.cause == HEALTHY else (False, True))]
+    takes = library(program for program in PROGRAMS if program.part == "tuned")
     faulty: dict[str, list[tuple[float, str]]] = defaultdict(list)
     healthy: dict[str, list[tuple[float, str]]] = defaultdict(list)
     server = ProgramServer()
     for take in takes:
-        file, _ = record_file(server, take, options.keep / take.name / "whole")
         try:
-            run = read_run(file)
+            run = read_run(recorded(server, take, options.recordings).file)
         except RunFileError:
             continue
         for cause in CAUSES if take.expected == HEALTHY else (take.expected,):

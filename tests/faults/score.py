@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bnprobe.diagnose import Finding
+from tests.faults.judging import Diagnosed
 from tests.faults.program import HEALTHY
-from tests.faults.recording import Diagnosed
 
 GRAVE = ("error", "warning")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bnprobe.diagnose import Finding
+from tests.faults.judging import Diagnosed
 from tests.faults.program import HEALTHY, Program
-from tests.faults.recording import Diagnosed, Take
+from tests.faults.recording import Take
 from tests.faults.score import Share, figures
 
 PLACED = Program("a", "dead-units", ("fc*",), (0, 2))

@@ -1,4 +1,4 @@
-"""The verdicts on the tuned programs: one of each cause in the quick run, all of them and all without their fault in the slow one.
+"""The verdicts on the tuned programs, with their fault and without it: recorded where no recording is kept, judged by today's rules.
 
 `python -m tests.benchmarks.diagnosis` counts the same over everything, the programs that were set aside included.
 """
@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
+from tests.faults.judging import Diagnosed, judge
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY, Program
-from tests.faults.recording import Diagnosed, Take, diagnose_one
+from tests.faults.recording import Take, recorded
+from tests.faults.samples import SAMPLES, Samples, read_by_rules
 from tests.faults.score import gravest, verdict
 from tests.observe.program_server import ProgramServer
 
@@ -35,42 +40,90 @@ MISSED: dict[str, str] = {
     "healthy_second_shift": "a warning: its loss leaps, as it does, when the task changes",
     "healthy_new_symbols": "a warning: its loss leaps, as it does, when there are more classes",
 }
-#: One program of each cause, the first in the manifest that is not missed.
-QUICK = {program.cause: program.name for program in reversed(TUNED) if program.name not in MISSED}
 
 
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Take], Diagnosed]]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[ProgramServer]:
     server = ProgramServer()
-    yield lambda take: diagnose_one(server, take, tmp_path_factory.mktemp(take.program.name))
+    yield server
     server.close()
 
 
+@pytest.fixture(scope="module")
+def diagnosed(server: ProgramServer) -> Callable[[Take], Diagnosed]:
+    return lambda take: judge(recorded(server, take))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return Samples(tmp_path_factory.mktemp("samples"))
+
+
+# -- the recordings that lie in the repository ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_verdict_on_a_sample_is_its_cause(samples: Samples, name: str) -> None:
+    found = judge(samples[name])
+    assert found.error == ""
+    assert verdict(found) == found.take.expected
+
+
+def test_there_is_a_sample_of_every_cause() -> None:
+    assert {program.cause for program in TUNED} <= {Samples.take(name).expected for name in SAMPLES}
+
+
+def test_samples_hold_what_the_rules_read(samples: Samples) -> None:
+    files = samples.files()
+    held = set[str]()
+    for file in files:
+        with h5py.File(file) as opened:
+            held.update(opened)
+    assert read_by_rules(files) <= held, "python -m tests.faults.samples"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_is_what_is_recorded_today(samples: Samples, diagnosed: Callable[[Take], Diagnosed], name: str) -> None:
+    old, new = judge(samples[name]), diagnosed(Samples.take(name))
+    assert [finding.id for finding in old.findings] == [finding.id for finding in new.findings], "python -m tests.faults.samples"
+    assert old.loss == pytest.approx(new.loss, nan_ok=True)
+
+
+# -- fresh recordings -------------------------------------------------------------------------------------------------
+
+
+def test_a_program_is_recorded_and_named_as_its_sample(server: ProgramServer, tmp_path: Path) -> None:
+    take = Samples.take("numerical-fault")
+    fresh = judge(recorded(server, take, tmp_path))
+    assert fresh.error == ""
+    assert verdict(fresh) == take.program.cause
+
+
+def test_a_program_that_kills_itself_leaves_what_a_diagnosis_needs(server: ProgramServer, tmp_path: Path) -> None:
+    take = replace(Samples.take("numerical-fault"), kill=True)
+    cut = judge(recorded(server, take, tmp_path))
+    assert cut.killed_at is not None
+    assert verdict(cut) == take.program.cause
+
+
 def _parameter(program: Program) -> Any:
-    marks: list[Any] = [] if program.name == QUICK.get(program.cause) else [pytest.mark.slow]
-    if program.name in MISSED:
-        marks.append(pytest.mark.xfail(strict=True, reason=MISSED[program.name]))
-    return pytest.param(program, id=program.name, marks=marks)
+    reason = MISSED.get(program.name)
+    return pytest.param(program, id=program.name, marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [_parameter(program) for program in TUNED])
-def test_the_verdict_is_the_cause(run: Callable[[Take], Diagnosed], program: Program) -> None:
-    diagnosed = run(Take(program))
-    assert diagnosed.error == ""
-    assert verdict(diagnosed) == program.cause
+def test_the_verdict_is_the_cause(diagnosed: Callable[[Take], Diagnosed], program: Program) -> None:
+    found = diagnosed(Take(program))
+    assert found.error == ""
+    assert verdict(found) == program.cause
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", [program for program in TUNED if program.cause != HEALTHY], ids=lambda program: program.name)
-def test_without_its_fault_a_program_trains_and_no_error_is_found(run: Callable[[Take], Diagnosed], program: Program) -> None:
-    fixed = run(Take(program, fixed=True))
+def test_without_its_fault_a_program_trains_and_no_error_is_found(diagnosed: Callable[[Take], Diagnosed], program: Program) -> None:
+    fixed = diagnosed(Take(program, fixed=True))
     assert fixed.error == ""
     assert fixed.loss[1] < fixed.loss[0]
     assert gravest(fixed.findings) != "error"
-
-
-def test_a_program_that_kills_itself_leaves_what_a_diagnosis_needs(run: Callable[[Take], Diagnosed]) -> None:
-    program = next(program for program in TUNED if program.name == QUICK["numerical-fault"])
-    cut = run(Take(program, kill=True))
-    assert cut.killed_at is not None
-    assert verdict(cut) == program.cause

@@ -81,9 +81,10 @@ class ProgramServer:
         return [Outcome(**outcome) for outcome in json.loads(answer)]
 
     def close(self) -> None:
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.stdout.close()
+        self._process.wait(timeout=60)  # one that is closed at once still has torch to import
 
 
 # -- the server's side ------------------------------------------------------------------------------------------------
