@@ -357,6 +357,22 @@ def residual_recording(steps: int = 40, blocks: int = 3, norm: bool = False, see
     )
 
 
+def deep_recording(layers: int) -> Recording:
+    """A network of about that many layers, bounded activations, inputs and normalisations among them, whose loss stays at chance level."""
+    made = residual_recording(steps=30, blocks=max(1, (layers - 4) // 12))
+    for index, layer in enumerate(made.layers):
+        layer["channels"] = 8
+        if layer["layer_kind"] == "activation":
+            layer |= {"layer_type": "Tanh"} if index % 4 else {"layer_kind": "normalisation", "layer_type": "BatchNorm2d"}
+        elif index % 10 == 1:
+            layer |= {"layer_role": "input", "layer": f"{layer['layer']}:input"}
+    made.by_step["batch_norm_gap"] = np.where(
+        [layer["layer_kind"] == "normalisation" for layer in made.layers], np.full(made.activation.rms.shape, 0.1), np.nan
+    )
+    made.loss = np.log(8) + 0.01 * np.random.default_rng(1).standard_normal(made.steps)
+    return made
+
+
 # -- the builders -----------------------------------------------------------------------------------------------------
 
 

@@ -8,16 +8,14 @@ share of Luther and Seung.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
-Signal = Literal["activation", "activation_gradient"]
 
 
 def common_mode_fraction(run: Run, signal: Signal = "activation") -> Array:
@@ -68,7 +66,8 @@ def common_rms(run: Run, signal: Signal = "activation") -> Array:
 
 
 def _energies(run: Run, signal: Signal) -> tuple[Array, Array, Array]:
-    return run[f"{signal}_common_energy"], run[f"{signal}_between_energy"], run[f"{signal}_within_energy"]
+    view = RunView.of(run)
+    return view.signal(signal).common_energy, view.signal(signal).between_energy, view.signal(signal).within_energy
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -39,7 +40,8 @@ def norms_held(run: Run, parameters: list[int]) -> Array:
 
     Before its first measurement the first value holds; NaN for a weight that was never measured.
     """
-    norms = run["weight_norm"][:, parameters].astype(float)
+    view = RunView.of(run)
+    norms = view.weight_norm[:, parameters].astype(float)
     rows = np.arange(len(norms))[:, None]
     known = np.isfinite(norms)
     last = np.maximum.accumulate(np.where(known, rows, -1), axis=0)
@@ -52,6 +54,7 @@ def pull(run: Run, parameter: int, rows: NDArray[np.int64]) -> Pull:
 
     A step takes lr wd w from a weight, and lr wd w / (1 - m) in the long run where momentum m gathers it (SGD).
     """
+    view = RunView.of(run)
     group = run.parameters[parameter].group
     if group < 0 or group >= len(run.groups):
         return Pull(np.nan, np.nan, np.nan, False)
@@ -59,7 +62,7 @@ def pull(run: Run, parameter: int, rows: NDArray[np.int64]) -> Pull:
     rate, momentum, decay = (run[name][rows, group].astype(float) for name in ("learning_rate", "momentum", "weight_decay"))
     gathered = 1.0 / (1.0 - np.where(momentum < 1.0, momentum, 0.0)) if optimizer in GATHERING else 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        against = decay * run["weight_norm"][rows, parameter] / run["parameter_gradient_norm"][rows, parameter]
+        against = decay * view.weight_norm[rows, parameter] / view.parameter_gradient_norm[rows, parameter]
     known = against[np.isfinite(against)]  # a gradient of exactly zero is another fault's
     return Pull(
         decay=float(robust.median(decay)),

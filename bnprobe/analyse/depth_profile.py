@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.layers import profile_layers
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -30,7 +30,8 @@ def log10(values: NDArray[np.floating]) -> Array:
 
 def log10_rms(run: Run, signal: Signal = "activation") -> Array:
     """log10 of the root mean square, (S, L), decades. A layer whose output is exactly zero is at -inf."""
-    return log10(run[f"{signal}_rms"])
+    view = RunView.of(run)
+    return log10(view.signal(signal).rms)
 
 
 def growth_along_depth(run: Run, signal: Signal = "activation", model: int | None = None) -> Array:
@@ -76,10 +77,11 @@ class Span:
 
 def span(run: Run, row: int, signal: Signal = "activation", model: int | None = None) -> Span | None:
     """Describe the profile of one step (a row of the step axis); None where fewer than three of its layers were observed."""
+    view = RunView.of(run)
     layers = profile_layers(run, model)
     if row < 0 or row >= run.steps or len(layers) < 3:
         return None
-    rms = np.asarray(run[f"{signal}_rms"][row], dtype=float)
+    rms = np.asarray(view.signal(signal).rms[row], dtype=float)
     decades = log10(rms[None, :])
     seen = layers[np.isfinite(decades[0, layers])]
     if len(seen) < 3:

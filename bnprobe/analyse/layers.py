@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 #: Kinds that carry weights and transform the signal, so that a profile over them shows what the network does to it.
@@ -40,12 +43,38 @@ def signals_before(run: Run, layer: int) -> list[int]:
 
 def is_joined(run: Run, layer: int) -> bool:
     """Whether a measured input is others put side by side, which makes none of them larger."""
-    return str(run["layer_made_by"][layer]).startswith(_JOINING)
+    view = RunView.of(run)
+    return str(view.layer_made_by[layer]).startswith(_JOINING)
 
 
-def inputs_in_order(run: Run, model: int) -> list[int]:
-    """What modules of a model were measured to receive, in order of depth."""
-    return [i for _, i in sorted((layer.depth, i) for i, layer in enumerate(run.layers) if (layer.model, layer.role) == (model, "input"))]
+class MeasuredInput(NamedTuple):
+    """What a module was measured to receive.
+
+    Attributes:
+        layer: its index.
+        outputs: how many outputs of modules came before it, of those whose size is known.
+        largest: the largest of their sizes; 0 without one.
+    """
+
+    layer: int
+    outputs: int
+    largest: float
+
+
+def measured_inputs(run: Run, model: int, size: NDArray[np.floating]) -> Iterator[MeasuredInput]:
+    """Go through what modules of a model were measured to receive, in order of depth, in one pass over its signals.
+
+    Args:
+        run: the recording.
+        model: root module.
+        size: size of each signal, (L,).
+    """
+    outputs, largest = 0, 0.0
+    for _, index in sorted((layer.depth, i) for i, layer in enumerate(run.layers) if layer.model == model):
+        if run.layers[index].role == "input":
+            yield MeasuredInput(index, outputs, largest)
+        elif np.isfinite(size[index]):
+            outputs, largest = outputs + 1, max(largest, float(size[index]))
 
 
 def largest_model(run: Run) -> int:

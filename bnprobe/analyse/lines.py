@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse.tolerance import TAKEN
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 
@@ -39,11 +40,12 @@ class Line:
 
 def lines(run: Run) -> list[Line]:
     """Return the lines that have points, in the order in which they were probed."""
-    owners, s = run["probe_point_probe"], run["probe_point_s"].astype(float)
+    view = RunView.of(run)
+    owners, s = view.probe_point_probe, view.probe_point_s.astype(float)
     found = []
-    for probe, (step, variant) in enumerate(zip(run["probe_step"], run["probe_variant"], strict=True)):
+    for probe, (step, variant) in enumerate(zip(view.probe_step, view.probe_variant, strict=True)):
         points = np.flatnonzero((owners == probe) & np.isfinite(s))
         points = points[np.argsort(s[points], kind="stable")]
         if points.size:
-            found.append(Line(int(step), str(variant) or TAKEN, s[points], run["probe_point_ratio"][points].astype(float), points))
+            found.append(Line(int(step), str(variant) or TAKEN, s[points], view.probe_point_ratio[points].astype(float), points))
     return found

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
 from bnprobe.analyse.stability import divergence
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -70,9 +71,10 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
     highest of them, and by a good part of what the training had gained. The same must hold for the median of the losses from there on: what
     is back at once is a hard batch, unless it is further off still. All are differences, so that a loss may be negative.
     """
-    end = divergence(run)
-    rows = np.flatnonzero(np.isfinite(run["loss"][: end.row if end is not None else None]))
-    loss = run["loss"][rows].astype(float)
+    view = RunView.of(run)
+    end = RunView.of(run).once(divergence)
+    rows = np.flatnonzero(np.isfinite(view.loss[: end.row if end is not None else None]))
+    loss = view.loss[rows].astype(float)
     start = float(np.median(loss[:_START])) if loss.size else 0.0
     found: list[Spike] = []
     if loss.size <= limits.before:
@@ -98,6 +100,6 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
         lasted = int(back[0]) + limits.length // 2 if back.size else loss.size - place
         highest = float(loss[place : place + max(lasted, 1)].max())
         deviations = (highest - level) / width if width > 0 else float("inf")
-        found.append(Spike(int(rows[place]), int(run["step"][rows[place]]), highest, level, deviations, max(lasted, 1), bool(back.size)))
+        found.append(Spike(int(rows[place]), int(view.step[rows[place]]), highest, level, deviations, max(lasted, 1), bool(back.size)))
         place += max(lasted, 1) + limits.before
     return found

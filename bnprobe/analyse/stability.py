@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import log10_rms
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -76,7 +76,8 @@ def divergence(run: Run) -> Divergence | None:
     finite, where the recorder noted a divergence, or where the loss had been finite and never is again. A loss that has taken
     both signs has no ratio to its first; one that leapt and came back has spiked, not diverged.
     """
-    loss = run["loss"].astype(float)
+    view = RunView.of(run)
+    loss = view.loss.astype(float)
     finite = np.isfinite(loss)
     if not loss.size:
         return None
@@ -92,7 +93,7 @@ def divergence(run: Run) -> Divergence | None:
     row = int(rows[0])
     reason: Literal["non-finite loss", "loss above 1000 times the first"]
     reason = "non-finite loss" if lost[row] else "loss above 1000 times the first"
-    return Divergence(row, int(run["step"][row]), reason, float(loss[row]), first)
+    return Divergence(row, int(view.step[row]), reason, float(loss[row]), first)
 
 
 def _came_back(loss: Array, first: float) -> bool:
@@ -107,15 +108,17 @@ def _came_back(loss: Array, first: float) -> bool:
 
 def _survived(run: Run, healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows whose update a gradient scaler skipped, with a healthy loss after them: that is how mixed precision finds its scale."""
+    view = RunView.of(run)
     healthy_later = np.logical_or.accumulate(healthy[::-1])[::-1]
-    survived: NDArray[np.bool_] = (run["skipped"] == 1) & healthy_later
+    survived: NDArray[np.bool_] = (view.skipped == 1) & healthy_later
     return survived
 
 
 def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows at which a NaN in the place of the loss is a loss of NaN."""
+    view = RunView.of(run)
     faulty = nonfinite_signal(run)
-    noted = np.isin(run["step"], [event.step for event in run.events if event.kind == "divergence"])
+    noted = np.isin(view.step, [event.step for event in run.events if event.kind == "divergence"])
     last_finite = int(np.flatnonzero(finite)[-1]) if finite.any() else len(finite)
     real: NDArray[np.bool_] = faulty | noted | (np.arange(len(finite)) > last_finite)
     return real
@@ -123,7 +126,8 @@ def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def nonfinite_signal(run: Run) -> NDArray[np.bool_]:
     """Rows at which an activation, an activation gradient or a parameter's gradient held a value that is not finite, (S,)."""
-    signals = (run["activation_nonfinite"] > 0, run["activation_gradient_nonfinite"] > 0, np.isinf(run["parameter_gradient_norm"]))
+    view = RunView.of(run)
+    signals = (view.activation.nonfinite > 0, view.activation_gradient.nonfinite > 0, np.isinf(view.parameter_gradient_norm))
     found: NDArray[np.bool_] = np.logical_or.reduce([faulty.any(axis=1) for faulty in signals])
     return found
 
@@ -153,13 +157,14 @@ class Deviation:
 
 def measured_rows(run: Run, signal: Signal = "activation") -> NDArray[np.int64]:
     """Rows at which the signal of any layer was measured: a step may have been found worth measuring only after its forward pass."""
-    return np.flatnonzero((np.isfinite(run[f"{signal}_rms"]) | (run[f"{signal}_nonfinite"] > 0)).any(axis=1))
+    view = RunView.of(run)
+    return np.flatnonzero((np.isfinite(view.signal(signal).rms) | (view.signal(signal).nonfinite > 0)).any(axis=1))
 
 
 def baseline_rows(run: Run, signal: Signal = "activation") -> NDArray[np.int64]:
     """The early rows that are a run's own baseline: at least the first, at most ten, at most a quarter of those before a divergence."""
     rows = measured_rows(run, signal)
-    end = divergence(run)
+    end = RunView.of(run).once(divergence)
     before = rows[rows < end.row] if end is not None else rows
     before = before if before.size else rows[:1]
     return before[: max(1, min(BASELINE_STEPS, before.size // BASELINE_SHARE))]
@@ -176,14 +181,15 @@ def deviations(run: Run, signal: Signal = "activation") -> list[Deviation]:
     Layers that left at the same step are in the order in which the signal met them: activations from the input on, activation
     gradients from the output back.
     """
+    view = RunView.of(run)
     rows = measured_rows(run, signal)
-    end = divergence(run)
+    end = RunView.of(run).once(divergence)
     rows = rows[rows <= end.row] if end is not None else rows
     rows = rows[-DEVIATION_ROWS:]
     if not rows.size:
         return []
     size = log10_rms(run, signal)[rows]
-    faulty = (run[f"{signal}_nonfinite"][rows] > 0) | np.isposinf(size)
+    faulty = (view.signal(signal).nonfinite[rows] > 0) | np.isposinf(size)
     course, width = _courses(size)
     with np.errstate(invalid="ignore"):
         outside = faulty | (size > course + np.maximum(DEVIATION_SIGMAS * width, DEVIATION_DECADES))
@@ -201,14 +207,19 @@ def deviations(run: Run, signal: Signal = "activation") -> list[Deviation]:
                     layer=layer,
                     signal=signal,
                     row=int(rows[index]),
-                    step=int(run["step"][rows[index]]),
+                    step=int(view.step[rows[index]]),
                     decades=float(change) if np.isfinite(change) else float("inf"),
                     baseline_rms=float(10**usual),
-                    rms=float(run[f"{signal}_rms"][rows[index], layer]),
+                    rms=float(view.signal(signal).rms[rows[index], layer]),
                 )
             )
     forwards = 1 if signal == "activation" else -1
     return sorted(found, key=lambda one: (one.row, forwards * run.layers[one.layer].depth))
+
+
+def gradient_deviations(run: Run) -> list[Deviation]:
+    """The same for activation gradients."""
+    return deviations(run, "activation_gradient")
 
 
 def first_deviation(activation: list[Deviation], gradient: list[Deviation]) -> Deviation | None:
@@ -273,8 +284,9 @@ class LossCourse:
 
 def loss_course(run: Run) -> LossCourse | None:
     """Summarise the finite losses before a divergence; None where there are none."""
-    end = divergence(run)
-    loss = run["loss"].astype(float)[: end.row if end is not None else None]
+    view = RunView.of(run)
+    end = RunView.of(run).once(divergence)
+    loss = view.loss.astype(float)[: end.row if end is not None else None]
     loss = loss[np.isfinite(loss)]
     if not loss.size:
         return None

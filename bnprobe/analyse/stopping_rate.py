@@ -27,6 +27,7 @@ from bnprobe.analyse.lines import Line, lines
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.tolerance import TAKEN
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 Kind = Literal["growing steps", "growing steps, batch norm", "adaptive steps", "adaptive steps, batch norm"]
@@ -78,7 +79,7 @@ def stopping_rate(run: Run) -> StoppingRate | None:
     None where nothing was probed, where more than one optimizer is at work, and for optimizers and remedies of which the calibration says
     nothing.
     """
-    kind, lost = _kind(run) if _remedies(run) <= _REMEDIES else None, divergence(run)
+    kind, lost = _kind(run) if _remedies(run) <= _REMEDIES else None, RunView.of(run).once(divergence)
     end = run.steps if lost is None else lost.step
     probed = _lines_before(run, end)
     if kind is None or not probed:
@@ -122,16 +123,15 @@ def _crossing(line: Line, ratio: float) -> float:
 
 def _lines_before(run: Run, end: int) -> list[_Probed]:
     """The lines of updates as taken, up to a step, in the order of their steps."""
+    view = RunView.of(run)
     found = []
-    columns = (run[f"probe_{name}"] for name in ("step", "variant", "reason", "loss", "learning_rate"))
+    columns = (view.probe_step, view.probe_variant, view.probe_reason, view.probe_loss, view.probe_learning_rate)
     known = {
         int(step): (float(loss), float(rate))
         for step, variant, why, loss, rate in zip(*columns, strict=True)
         if variant == TAKEN and not why
     }
-    rates = {
-        int(step): float(np.nanmax(row)) for step, row in zip(run["step"], run["learning_rate"], strict=True) if np.isfinite(row).any()
-    }
+    rates = {int(step): float(np.nanmax(row)) for step, row in zip(view.step, view.learning_rate, strict=True) if np.isfinite(row).any()}
     for line in lines(run):
         if line.variant == TAKEN and line.step in known and line.step < end:
             loss, rate = known[line.step]
@@ -154,7 +154,8 @@ def _remedies(run: Run) -> set[str]:
 
 
 def _kind(run: Run) -> Kind | None:
-    optimizers = {str(name) for name in run["probe_optimizer"]}
+    view = RunView.of(run)
+    optimizers = {str(name) for name in view.probe_optimizer}
     if len(optimizers) != 1 or len({group.partition("[")[0] for group in run.groups}) > 1:
         return None
     has_batch_norm = any("BatchNorm" in layer.type for layer in run.layers)

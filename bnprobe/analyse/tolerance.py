@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 #: What was measured: where the loss begins to rise, where it is lost, where the curvature is at its threshold.
@@ -74,7 +75,8 @@ class Tolerance:
 
 def tolerances(run: Run) -> list[Tolerance]:
     """Return every estimate that a run holds, those without a number included, in the order of the steps."""
-    rates = {int(step): _largest(row) for step, row in zip(run["step"], run["learning_rate"], strict=True)}
+    view = RunView.of(run)
+    rates = {int(step): _largest(row) for step, row in zip(view.step, view.learning_rate, strict=True)}
     return sorted([*_of_line_probes(run, rates), *_of_curvature(run, rates)], key=lambda one: one.step)
 
 
@@ -94,7 +96,8 @@ def settled_limits(run: Run) -> NDArray[np.float64]:
     They are then those of the first batches: a weight that hardly had a gradient has a preconditioner near zero, and with it any curvature
     at all is beyond the threshold. Limits of a hundred-thousandth of the rate that trains were measured so.
     """
-    limits: NDArray[np.float64] = np.where(run["curvature_settled"] < SETTLED, np.nan, run["curvature_limit"].astype(float))
+    view = RunView.of(run)
+    limits: NDArray[np.float64] = np.where(view.curvature_settled < SETTLED, np.nan, view.curvature_limit.astype(float))
     return limits
 
 
@@ -104,14 +107,18 @@ def _largest(rates: NDArray[np.float64]) -> float:
 
 
 def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
+    view = RunView.of(run)
     found = []
-    for probe, (step, variant, reason) in enumerate(zip(run["probe_step"], run["probe_variant"], run["probe_reason"], strict=True)):
-        own = float(run["probe_learning_rate"][probe])
+    for probe, (step, variant, reason) in enumerate(zip(view.probe_step, view.probe_variant, view.probe_reason, strict=True)):
+        own = float(view.probe_learning_rate[probe])
         rate = rates.get(int(step), math.nan)
         rate = own if math.isnan(rate) else rate
-        kinds: tuple[tuple[Kind, str], ...] = (("rises", "critical"), ("lost", "divergence"))
-        for kind, name in kinds:
-            low, high = (float(run[f"probe_{name}_{end}"][probe]) * rate for end in ("low", "high"))
+        limits: dict[Kind, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
+            "rises": (view.probe_critical_low, view.probe_critical_high),
+            "lost": (view.probe_divergence_low, view.probe_divergence_high),
+        }
+        for kind, ends in limits.items():
+            low, high = (float(end[probe]) * rate for end in ends)
             if not (reason or math.isnan(low) or math.isnan(high)):
                 found.append(Tolerance(kind, str(variant) or TAKEN, int(step), rate, low, high))
             elif kind == "rises":  # one of the two stands for the probe
@@ -121,11 +128,12 @@ def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
 
 
 def _of_curvature(run: Run, rates: dict[int, float]) -> list[Tolerance]:
+    view = RunView.of(run)
     found = []
-    columns = ("learning_rate", "preconditioned", "preconditioned_residual")
-    limits, young = settled_limits(run), run["curvature_settled"] < SETTLED
-    for row, (step, reason) in enumerate(zip(run["curvature"], run["curvature_reason"], strict=True)):
-        own, sharpness, residual = (float(run[f"curvature_{name}"][row]) for name in columns)
+    columns = (view.curvature_learning_rate, view.curvature_preconditioned, view.curvature_preconditioned_residual)
+    limits, young = settled_limits(run), view.curvature_settled < SETTLED
+    for row, (step, reason) in enumerate(zip(view.curvature, view.curvature_reason, strict=True)):
+        own, sharpness, residual = (float(column[row]) for column in columns)
         rate = rates.get(int(step), math.nan)
         rate = own if math.isnan(rate) else rate
         high = float(limits[row]) * (rate / own if own > 0 and rate > 0 else 1.0)

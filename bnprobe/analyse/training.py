@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -21,9 +22,10 @@ def untrained_elements(run: Run) -> tuple[Array, Array]:
     optimizer moves tensors that are no module's parameters (flat buffers, copies in another precision): the modules' own ones are then
     trained behind their backs.
     """
+    view = RunView.of(run)
     if moves_copies(run):
         return np.full(len(run.layers), np.nan), np.full(len(run.layers), np.nan)
-    return _last(run["forgotten_elements"]), _last(run["frozen_elements"])
+    return _last(view.forgotten_elements), _last(view.frozen_elements)
 
 
 def moves_copies(run: Run) -> bool:
@@ -31,8 +33,9 @@ def moves_copies(run: Run) -> bool:
 
     An old layer's parameters that an optimizer still has get no gradient, and stay where they are.
     """
+    view = RunView.of(run)
     free = [index for index, parameter in enumerate(run.parameters) if not parameter.layer]
-    is_measured, update = np.isfinite(run["weight_norm"][:, free]).any(axis=0), run["update_norm"][:, free]
+    is_measured, update = np.isfinite(view.weight_norm[:, free]).any(axis=0), view.update_norm[:, free]
     stays = ((update == 0) | ~np.isfinite(update)).all(axis=0) & (update == 0).any(axis=0)
     return bool((is_measured & ~stays).any())
 
@@ -44,9 +47,10 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
     measured, and the other never. What is cut off from the loss lies before what is trained; a single layer behind most of that is an end
     that nothing uses, as the last one of a second stream.
     """
-    healthy = np.isfinite(run["loss"])  # a gradient that is not finite has no norm, either
-    stepped = np.asarray(np.isfinite(run["weight_norm"][healthy]).sum(axis=0))
-    gradient = run["parameter_gradient_norm"]
+    view = RunView.of(run)
+    healthy = np.isfinite(view.loss)  # a gradient that is not finite has no norm, either
+    stepped = np.asarray(np.isfinite(view.weight_norm[healthy]).sum(axis=0))
+    gradient = view.parameter_gradient_norm
     reached = np.asarray((np.isfinite(gradient) | np.isinf(gradient)).any(axis=0))
     owned: dict[str, list[int]] = {}
     for index, parameter in enumerate(run.parameters):

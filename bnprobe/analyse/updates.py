@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -15,7 +16,8 @@ Array = NDArray[np.float64]
 
 def update_ratio(run: Run) -> Array:
     """||dw|| / ||w||, (S, P), of the step actually taken. NaN for 0 / 0, infinite for a first step away from zero."""
-    return _ratio(run["update_norm"].astype(float), run["weight_norm"].astype(float))
+    view = RunView.of(run)
+    return _ratio(view.update_norm.astype(float), view.weight_norm.astype(float))
 
 
 def layer_update_ratio(run: Run) -> Array:
@@ -23,8 +25,9 @@ def layer_update_ratio(run: Run) -> Array:
 
     Norms add in squares, so that a bias which starts at zero does not hide the weight beside it.
     """
-    moved = _layer_norm(run, run["update_norm"])
-    return _ratio(moved, _layer_norm(run, run["weight_norm"]))
+    view = RunView.of(run)
+    moved = _layer_norm(run, view.update_norm)
+    return _ratio(moved, _layer_norm(run, view.weight_norm))
 
 
 def layer_step_size(run: Run) -> Array:
@@ -41,16 +44,18 @@ def layer_step_size(run: Run) -> Array:
 
 def module_step_size(run: Run) -> dict[str, Array]:
     """The same by module that owns parameters, (S,) each: also where no signal of the module's own was measured, as of the model itself."""
+    view = RunView.of(run)
     usual = np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]])
     return {
-        module: _ratio(total_norm(run["update_norm"][:, own]), np.fmax(total_norm(run["weight_norm"][:, own]), total_norm(usual[:, own])))
+        module: _ratio(total_norm(view.update_norm[:, own]), np.fmax(total_norm(view.weight_norm[:, own]), total_norm(usual[:, own])))
         for module, own in _owned(run).items()
     }
 
 
 def layer_gradient_norm(run: Run) -> Array:
     """Norm of the gradient over all parameters of each layer's module, (S, L); NaN for a layer whose module has none."""
-    return _layer_norm(run, run["parameter_gradient_norm"])
+    view = RunView.of(run)
+    return _layer_norm(run, view.parameter_gradient_norm)
 
 
 def total_norm(values: NDArray[np.floating]) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust
-from bnprobe.analyse.layers import inputs_in_order, is_joined, signals_before
+from bnprobe.analyse.layers import is_joined, measured_inputs
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -99,20 +99,19 @@ def _grown_unseen(run: RunAnalysis) -> Finding | None:
     row = run.first_row
     if row is None or not run.profile.size:
         return None
-    recorded, rms = run.recorded, run.recorded["activation_rms"][row]
-    for index in inputs_in_order(recorded, recorded.layers[run.profile[0]].model):
-        before = [float(rms[i]) for i in signals_before(recorded, index) if recorded.layers[i].role == "output" and np.isfinite(rms[i])]
-        is_made = recorded["layer_made_by"][index] and not is_joined(recorded, index)
-        if len(before) < thresholds.COMPOUNDING_LAYERS or not is_made or not max(before) > 0:
+    recorded, rms = run.recorded, run.recorded.activation.rms[row]
+    for index, outputs, largest in measured_inputs(recorded, recorded.layers[run.profile[0]].model, rms):
+        is_made = recorded.layer_made_by[index] and not is_joined(recorded, index)
+        if outputs < thresholds.COMPOUNDING_LAYERS or not is_made or not largest > 0:
             continue
-        grown = float(np.log10(rms[index] / max(before))) if rms[index] > 0 else -np.inf
+        grown = float(np.log10(rms[index] / largest)) if rms[index] > 0 else -np.inf
         if run.threshold(thresholds.EXPLODING_LATE_DECADES) <= grown < np.inf:
-            return _unseen_growth(run, index, grown, max(before))
+            return _unseen_growth(run, index, grown, largest)
     return None
 
 
 def _unseen_growth(run: RunAnalysis, layer: int, grown: float, before: float) -> Finding:
-    size, step = float(run.recorded["activation_rms"][run.first_row, layer]), run.step(run.first_row)
+    size, step = float(run.recorded.activation.rms[run.first_row, layer]), run.step(run.first_row)
     return Finding(
         id="exploding-activations",
         severity="error",
@@ -274,7 +273,7 @@ def _least_fraction(run: RunAnalysis) -> float:
 
 def _early_rows(run: RunAnalysis) -> NDArray[np.int64]:
     rows = run.measured_rows
-    early = np.flatnonzero(run.recorded["step"][rows] < run.recorded["step"][rows[0]] + thresholds.COMMON_EARLY_STEPS)
+    early = np.flatnonzero(run.recorded.step[rows] < run.recorded.step[rows[0]] + thresholds.COMMON_EARLY_STEPS)
     return rows[early]
 
 

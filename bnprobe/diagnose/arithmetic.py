@@ -27,7 +27,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
     if not _is_calm(run, row) or half_precision_overflow(run) is not None:
         return None
     origin, step = origin_of(run, row), run.step(row)
-    before = float(run.recorded["loss"][row - 1]) if row else float("nan")
+    before = float(run.recorded.loss[row - 1]) if row else float("nan")
     calm = f": the loss had been {number(before)}, no layer had deviated from its baseline" if np.isfinite(before) else ""
     excess = _excess(run, row)
     evidence = [Evidence("largest finite activation against its course", excess, run.threshold(thresholds.CALM_DECADES), "decades", step)]
@@ -50,7 +50,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
 
 def _is_calm(run: RunAnalysis, row: int) -> bool:
     """Whether loss and sizes were near their course up to a row. Activations that grow while the loss falls are training."""
-    loss = run.recorded["loss"][:row]
+    loss = run.recorded.loss[:row]
     loss = np.abs(loss[np.isfinite(loss)][-thresholds.CALM_STEPS :])
     if not loss.size:
         return _excess(run, row) < run.threshold(thresholds.CALM_DECADES)

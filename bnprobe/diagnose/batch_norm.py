@@ -34,11 +34,11 @@ def batch_norm_small_batch(run: RunAnalysis) -> Finding | None:
     layers = _measured(run)
     if not layers.size:
         return None
-    samples = robust.median(run.recorded["batch_size"] / np.maximum(run.recorded["micro_steps"], 1))
-    values = robust.median(run.recorded["batch_norm_values"][:, layers], axis=0)
+    samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
+    values = robust.median(run.recorded.batch_norm_values[:, layers], axis=0)
     worst = int(layers[np.argmin(values)])
     fewest = float(values.min())
-    gap = float(robust.median(_late(run.recorded["batch_norm_gap"][:, layers])).max())
+    gap = float(robust.median(_late(run.recorded.batch_norm_gap[:, layers])).max())
     by_values = fewest <= run.threshold(thresholds.FEW_VALUES)
     is_noisy = gap >= thresholds.NOISY_STATISTICS or run.underperforms
     by_samples = samples <= run.threshold(thresholds.FEW_SAMPLES) / 2 or (samples <= run.threshold(thresholds.FEW_SAMPLES) and is_noisy)
@@ -78,12 +78,12 @@ def batch_norm_train_eval_gap(run: RunAnalysis) -> Finding | None:
 
 def _stale_statistics(run: RunAnalysis) -> Finding | None:
     layers = _measured(run)
-    layers = layers[[run.recorded["layer_repeat"][layer] <= 0 for layer in layers]] if layers.size else layers
-    gap = _late(run.recorded["batch_norm_gap"][:, layers])
+    layers = layers[[run.recorded.layer_repeat[layer] <= 0 for layer in layers]] if layers.size else layers
+    gap = _late(run.recorded.batch_norm_gap[:, layers])
     if not layers.size or len(gap) < thresholds.GAP_STEPS:
         return None
     level = robust.median(gap, axis=0)
-    samples = robust.median(run.recorded["batch_size"] / np.maximum(run.recorded["micro_steps"], 1))
+    samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
     wide = np.flatnonzero(level > allowed)
     if not wide.size:
@@ -95,7 +95,7 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
         severity="warning",
         confidence=0.8,
         layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
-        step=run.step(int(np.flatnonzero(np.isfinite(run.recorded["batch_norm_gap"][:, first]))[-len(gap)])),
+        step=run.step(int(np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap[:, first]))[-len(gap)])),
         evidence=(
             Evidence(f"gap between training and evaluation at {run.name(worst)}", most, allowed, "standard deviations"),
             Evidence("batch norms with as wide a gap", float(wide.size), 0.0),
@@ -110,14 +110,14 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
 
 def _other_data(run: RunAnalysis) -> Finding | None:
     recorded = run.recorded
-    met = recorded["batch_norm_evaluation_gap"]
-    rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (recorded["evaluation_batch_size"] >= thresholds.EVALUATED_SAMPLES))
+    met = recorded.batch_norm_evaluation_gap
+    rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (recorded.evaluation_batch_size >= thresholds.EVALUATED_SAMPLES))
     layers = _measured(run)
     layers = layers[np.isfinite(met[rows[-1], layers])] if rows.size else layers[:0]
     if not layers.size:
         return None
-    row, samples = int(rows[-1]), float(recorded["evaluation_batch_size"][rows[-1]])
-    trained = _late(recorded["batch_norm_gap"][: row + 1, layers])
+    row, samples = int(rows[-1]), float(recorded.evaluation_batch_size[rows[-1]])
+    trained = _late(recorded.batch_norm_gap[: row + 1, layers])
     found = met[row, layers].astype(float)
     allowed = max(run.threshold(thresholds.EVALUATED_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
     with np.errstate(invalid="ignore"):
@@ -154,17 +154,17 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
     alike share their statistics without harm: where the gap is what chance makes, nothing is said.
     """
     recorded = run.recorded
-    repeats = [i for i in _measured(run) if recorded["layer_repeat"][i] > 0]
+    repeats = [i for i in _measured(run) if recorded.layer_repeat[i] > 0]
     modules = {module_of(run.name(i)) for i in repeats}
     layers = np.array([i for i in _measured(run) if module_of(run.name(i)) in modules], dtype=np.int64)
     if not layers.size:
         return None
-    gaps = robust.median(_late(recorded["batch_norm_gap"][:, layers]), axis=0)
+    gaps = robust.median(_late(recorded.batch_norm_gap[:, layers]), axis=0)
     worst, most = int(layers[int(np.nanargmax(gaps))]), float(np.nanmax(gaps))
     if not most > run.threshold(thresholds.REUSED_GAP):
         return None
-    module = sorted(modules, key=lambda name: min(recorded.layers[i].depth for i in layers if module_of(run.name(i)) == name))[0]
-    calls = 1 + max(int(recorded["layer_repeat"][i]) for i in layers if module_of(run.name(i)) == module)
+    module = module_of(run.name(int(layers[0])))
+    calls = 1 + max(int(recorded.layer_repeat[i]) for i in layers if module_of(run.name(i)) == module)
     return Finding(
         id="batch-norm-reused",
         severity="warning",
@@ -189,7 +189,7 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
 
 def _measured(run: RunAnalysis) -> NDArray[np.int64]:
     """Batch norms of which batch statistics were seen, in order of depth."""
-    found = np.flatnonzero(np.isfinite(run.recorded["batch_norm_gap"]).any(axis=0))
+    found = np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap).any(axis=0))
     return found[np.argsort([run.recorded.layers[i].depth for i in found], kind="stable")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.layers import inputs_in_order, is_joined, largest_model, module_of, signals_before
+from bnprobe.analyse.layers import is_joined, largest_model, measured_inputs, module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -36,19 +36,20 @@ def unscaled_input(run: RunAnalysis) -> Finding | None:
 
 def _joined_data(run: RunAnalysis) -> int | None:
     """A signal put together from others, and far larger than all that modules gave out before it: the rest of it is data."""
-    recorded, rms = run.recorded, robust.median(run.recorded["activation_rms"][run.baseline_rows], axis=0)
-    for index in inputs_in_order(recorded, largest_model(recorded)):
-        largest = np.fmax.reduce(rms[[i for i in signals_before(recorded, index) if recorded.layers[i].role == "output"]], initial=0.0)
+    recorded, rms = run.recorded, robust.median(run.recorded.activation.rms[run.baseline_rows], axis=0)
+    for index, _, largest in measured_inputs(recorded, largest_model(recorded), rms):
         if is_joined(recorded, index) and 0 < thresholds.JOINED_TIMES * largest < float(rms[index]):
             return index
     return None
 
 
 def _from_the_start(run: RunAnalysis, layer: int) -> Finding | None:
-    size = float(robust.median(run.recorded["activation_rms"][run.baseline_rows, layer]))
+    size = float(robust.median(run.recorded.activation.rms[run.baseline_rows, layer]))
     if not size > run.threshold(thresholds.UNSCALED_RMS):
         return None
-    low, high = (float(robust.median(run.recorded[f"activation_{end}"][run.baseline_rows, layer])) for end in ("min", "max"))
+    low, high = (
+        float(robust.median(end[run.baseline_rows, layer])) for end in (run.recorded.activation.smallest, run.recorded.activation.largest)
+    )
     step = run.step(run.first_row)
     return Finding(
         id="unscaled-input",

@@ -69,7 +69,7 @@ def _update_that_killed(run: RunAnalysis, largest: Array) -> int | None:
     dead = dead_units(run)
     if dead is None or dead.step is None or dead.step == run.step(run.first_row):
         return None
-    death = int(np.searchsorted(run.recorded["step"], dead.step))
+    death = int(np.searchsorted(run.recorded.step, dead.step))
     before = largest[max(0, death - thresholds.CALM_STEPS) : death]
     return death - before.size + int(before.argmax()) if before.max(initial=0.0) >= thresholds.KILLING_UPDATE else None
 
@@ -127,7 +127,7 @@ def rising_loss(run: RunAnalysis) -> Finding | None:
     Looks for a last loss well above the first, in fewer steps than a statement about the course of a loss needs. Looks like the
     first steps of many healthy trainings: it is a warning, and its confidence is low.
     """
-    course, loss = run.course, run.recorded["loss"]
+    course, loss = run.course, run.recorded.loss
     loss = loss[np.isfinite(loss)]
     if run.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
         return None
@@ -186,6 +186,6 @@ def unexplained_divergence(run: RunAnalysis) -> Finding | None:
 
 
 def _rate(run: RunAnalysis, row: int) -> str:
-    rates = run.recorded["learning_rate"][row]
+    rates = run.recorded.learning_rate[row]
     rates = rates[np.isfinite(rates)]
     return f" at a learning rate of {number(float(rates.max()))}" if rates.size else ""

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -38,7 +39,7 @@ from bnprobe.store.reader import Run
 SCHEMA = "bnprobe-diagnosis-1"
 
 
-def to_document(findings: list[Finding], run: Run) -> dict[str, Any]:
+def to_document(findings: Sequence[Finding], run: Run) -> dict[str, Any]:
     """Lay findings out as the documented tree of plain values.
 
     Args:
@@ -54,7 +55,7 @@ def to_document(findings: list[Finding], run: Run) -> dict[str, Any]:
     }
 
 
-def to_json(findings: list[Finding], run: Run) -> str:
+def to_json(findings: Sequence[Finding], run: Run) -> str:
     """The document as indented JSON, ASCII only, so that it survives any terminal and pipe."""
     return json.dumps(to_document(findings, run), indent=2, allow_nan=False)
 

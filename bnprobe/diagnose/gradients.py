@@ -121,13 +121,13 @@ def _growth_over_calls(run: RunAnalysis, row: int) -> dict[str, _OverCalls]:
     """Of the activation gradient, by module."""
     calls: dict[str, list[int]] = {}
     for index, layer in enumerate(run.recorded.layers):
-        if layer.role == "output" and np.isfinite(run.recorded["activation_gradient_rms"][row, index]):
+        if layer.role == "output" and np.isfinite(run.recorded.activation_gradient.rms[row, index]):
             calls.setdefault(module_of(layer.name), []).append(index)
     growth = {}
     for module, indices in calls.items():
         if len(indices) >= thresholds.CALLS_THROUGH_TIME:
             calls_in_order = sorted(indices, key=lambda one: run.recorded.layers[one].depth)
-            size = log10(run.recorded["activation_gradient_rms"][row, calls_in_order])
+            size = log10(run.recorded.activation_gradient.rms[row, calls_in_order])
             growth[module] = _OverCalls(float(size[0] - size[-1]), float(size[0] - size[size.size // 2]))
     return {module: value for module, value in growth.items() if np.isfinite(value).all()}
 
@@ -239,7 +239,7 @@ def _in_one_step(run: RunAnalysis, end: int) -> Finding | None:
     moved = run.update_ratio[:row]
     if before or (moved.size and np.nanmax(moved, initial=0.0, where=np.isfinite(moved)) > thresholds.LARGE_UPDATE_RATIO):
         return None
-    parameters = run.recorded["parameter_gradient_norm"][row]
+    parameters = run.recorded.parameter_gradient_norm[row]
     worst = run.recorded.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
     size = float(norm[row])
     cause = (

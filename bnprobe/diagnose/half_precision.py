@@ -36,7 +36,7 @@ def half_precision_overflow(run: RunAnalysis) -> Finding | None:
 
 def _overflow(run: RunAnalysis) -> Finding | None:
     end = run.divergence
-    types = run.recorded["layer_dtype"]
+    types = run.recorded.layer_dtype
     if end is None or not ((types == _HALF).any() or _is_half_unseen(run)):
         return None
     faulty = np.flatnonzero(stability.nonfinite_signal(run.recorded))
@@ -51,7 +51,7 @@ def _overflow(run: RunAnalysis) -> Finding | None:
     if layer is None or not (types[layer] == _HALF or _receives_half(run, layer) or is_unseen):
         return None
     reach, overflown = _reach(run, row, origin), _overflown_weight(run, row)
-    is_scaled = str(run.recorded["layer_made_by"][layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
+    is_scaled = str(run.recorded.layer_made_by[layer]).startswith(_SCALING)  # by a norm of its own, which may have overflowed unseen
     is_inside = types[layer] != _HALF  # what overflowed was cast before it was given out
     is_squared = origin.signal == "input" and _largest_before(run, row, layer) > _HALF_ROOT
     if reach < run.threshold(thresholds.NEAR_OVERFLOW) and overflown is None and not (is_scaled or is_inside or is_own or is_squared):
@@ -77,12 +77,12 @@ def _overflow(run: RunAnalysis) -> Finding | None:
 
 
 def _refused_updates(run: RunAnalysis) -> Finding | None:
-    skipped = run.recorded["skipped"] == 1
-    rows = np.flatnonzero(run.recorded["skipped"] >= 0)[thresholds.SCALE_SEARCH_STEPS :]
+    skipped = run.recorded.skipped == 1
+    rows = np.flatnonzero(run.recorded.skipped >= 0)[thresholds.SCALE_SEARCH_STEPS :]
     if rows.size < thresholds.SCALE_SEARCH_STEPS or not skipped[rows].mean() >= run.threshold(thresholds.REFUSED_SHARE):
         return None
     share, step = float(skipped[rows].mean()), run.step(int(np.flatnonzero(skipped)[0]))
-    faulty = np.flatnonzero((run.recorded["activation_gradient_nonfinite"] > 0).any(axis=0))
+    faulty = np.flatnonzero((run.recorded.activation_gradient.nonfinite > 0).any(axis=0))
     layer = max(faulty, key=lambda one: run.recorded.layers[one].depth, default=None)
     return Finding(
         id="half-precision-overflow",
@@ -100,8 +100,8 @@ def _refused_updates(run: RunAnalysis) -> Finding | None:
 
 def _divided_to_zero(run: RunAnalysis) -> Finding | None:
     """A float16 signal that was scaled, alive at first and nearly all zero to the end: what it was divided by overflowed."""
-    made_by, zeros = run.recorded["layer_made_by"], run.recorded["activation_zeros"]
-    scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (run.recorded["layer_dtype"] == _HALF)
+    made_by, zeros = run.recorded.layer_made_by, run.recorded.activation.zeros
+    scaled = np.array([str(one).startswith(_SCALING) for one in made_by], dtype=bool) & (run.recorded.layer_dtype == _HALF)
     for layer in map(int, np.flatnonzero(scaled)):
         rows = run.measured_rows[np.isfinite(zeros[run.measured_rows, layer])]
         alive = np.flatnonzero(zeros[rows, layer] < thresholds.GONE_SHARE)
@@ -128,10 +128,10 @@ def _divided_to_zero(run: RunAnalysis) -> Finding | None:
 def _divided_by_infinity(run: RunAnalysis) -> Finding | None:
     """A float16 signal that is not finite, and right behind it one that is zero throughout: a finite number over an infinite one."""
     recorded, row = run.recorded, run.first_row
-    if row is None or not (recorded["layer_dtype"] == _HALF).any():
+    if row is None or not (recorded.layer_dtype == _HALF).any():
         return None
-    infinite, zeros = recorded["activation_nonfinite"][row], recorded["activation_zeros"][row]
-    spoilt = (recorded["layer_dtype"] == _HALF) & (infinite > 0)
+    infinite, zeros = recorded.activation.nonfinite[row], recorded.activation.zeros[row]
+    spoilt = (recorded.layer_dtype == _HALF) & (infinite > 0)
     outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(recorded.layers) if layer.role == "output")
     pairs = [(one[2], other[2]) for one, other in pairwise(outputs) if one[0] == other[0]]
     # A layer that starts at zero gives zeros whatever it receives.
@@ -161,7 +161,7 @@ def _nothing_left(run: RunAnalysis) -> Finding | None:
     norm = run.gradient_norm[np.isfinite(run.gradient_norm)]
     if norm.size < thresholds.DEAD_STEPS or norm.any() or not _is_half_unseen(run):
         return None
-    step, count = run.step(run.first_row), float(run.recorded["half_results"].max())
+    step, count = run.step(run.first_row), float(run.recorded.half_results.max())
     return Finding(
         id="half-precision-overflow",
         severity="error",
@@ -181,24 +181,25 @@ def _nothing_left(run: RunAnalysis) -> Finding | None:
 
 def _is_half_unseen(run: RunAnalysis) -> bool:
     """Whether something was computed in float16 although no signal that a module received or gave out is of that type."""
-    return bool((run.recorded["half_results"] > 0).any()) and not (run.recorded["layer_dtype"] == _HALF).any()
+    return bool((run.recorded.half_results > 0).any()) and not (run.recorded.layer_dtype == _HALF).any()
 
 
 def _reach(run: RunAnalysis, row: int, origin: NonfiniteOrigin) -> float:
     """Largest finite value of the signal that was spoilt first, at that step and the one before, over the end of float16; NaN for none."""
     if origin.layer is None:
         return float("nan")
-    prefix = "activation" if origin.signal in ("input", "activations") else "activation_gradient"
+    is_forward = origin.signal in ("input", "activations")
+    signal = run.recorded.activation if is_forward else run.recorded.activation_gradient
     rows = run.measured_rows[run.measured_rows <= row][-2:]
-    ends = np.abs([run.recorded[f"{prefix}_{end}"][rows, origin.layer] for end in ("min", "max")]).astype(float)
-    scale = run.recorded["loss_scale"][rows] if prefix == "activation_gradient" else np.ones(rows.size)
+    ends = np.abs([signal.smallest[rows, origin.layer], signal.largest[rows, origin.layer]]).astype(float)
+    scale = run.recorded.loss_scale[rows] if not is_forward else np.ones(rows.size)
     ends *= np.where(np.isfinite(scale), scale, 1.0)
     return float(np.nanmax(ends) / _HALF_LIMIT) if np.isfinite(ends).any() else float("nan")
 
 
 def _receives_half(run: RunAnalysis, layer: int) -> bool:
     """Whether the signal right before another in depth is of type float16."""
-    return any(run.recorded["layer_dtype"][nearest] == _HALF for nearest in signals_before(run.recorded, layer)[-1:])
+    return any(run.recorded.layer_dtype[nearest] == _HALF for nearest in signals_before(run.recorded, layer)[-1:])
 
 
 def _largest_before(run: RunAnalysis, row: int, layer: int) -> float:
@@ -206,7 +207,7 @@ def _largest_before(run: RunAnalysis, row: int, layer: int) -> float:
     if not _receives_half(run, layer):
         return 0.0
     nearest = signals_before(run.recorded, layer)[-1]
-    ends = np.abs([run.recorded[f"activation_{end}"][row, nearest] for end in ("min", "max")])
+    ends = np.abs([run.recorded.activation.smallest[row, nearest], run.recorded.activation.largest[row, nearest]])
     return float(np.nanmax(ends, initial=0.0, where=np.isfinite(ends)))
 
 
@@ -215,6 +216,6 @@ def _overflown_weight(run: RunAnalysis, row: int) -> str | None:
     before = run.measured_rows[run.measured_rows < row][-1:]
     if not before.size:
         return None
-    spoilt = np.isfinite(run.recorded["parameter_gradient_norm"][before[0]]) & ~np.isfinite(run.recorded["update_norm"][before[0]])
-    spoilt &= run.recorded["parameter_dtype"] == _HALF
+    spoilt = np.isfinite(run.recorded.parameter_gradient_norm[before[0]]) & ~np.isfinite(run.recorded.update_norm[before[0]])
+    spoilt &= run.recorded.parameter_dtype == _HALF
     return run.recorded.parameters[int(spoilt.argmax())].name if spoilt.any() else None

@@ -23,19 +23,19 @@ def symmetric_initialisation(run: RunAnalysis) -> Finding | None:
     is too low, as the loss soon stays where few units leave it. Layers that get no gradient at all are no case of it.
     """
     recorded = run.recorded
-    rows = np.flatnonzero(np.isfinite(recorded["row_difference"]).any(axis=1))
+    rows = np.flatnonzero(np.isfinite(recorded.row_difference).any(axis=1))
     if not rows.size:
         return None
-    first, last = recorded["row_difference"][rows[0]], recorded["row_difference"][rows[-1]]
-    next_ones = recorded["row_difference"][rows[: thresholds.SYMMETRIC_SNAPSHOTS][-1]]
-    farthest = np.fmax.reduce(recorded["row_difference"][rows], axis=0)
-    start = min(int(np.searchsorted(recorded["step"], recorded["snapshot"][rows[0]])), recorded.steps - 1)
+    first, last = recorded.row_difference[rows[0]], recorded.row_difference[rows[-1]]
+    next_ones = recorded.row_difference[rows[: thresholds.SYMMETRIC_SNAPSHOTS][-1]]
+    farthest = np.fmax.reduce(recorded.row_difference[rows], axis=0)
+    start = min(int(np.searchsorted(recorded.step, recorded.snapshot[rows[0]])), recorded.steps - 1)
     # The first update of an adaptive optimizer is one of signs: rows that start at zero are alike after it, if not for good.
-    still_alike = np.where(recorded["weight_norm"][start] == 0, thresholds.EQUAL_ROWS, run.threshold(thresholds.NEARLY_EQUAL_ROWS))
-    step, late = int(recorded["snapshot"][rows[0]]), int(recorded["snapshot"][rows[-1]])
+    still_alike = np.where(recorded.weight_norm[start] == 0, thresholds.EQUAL_ROWS, run.threshold(thresholds.NEARLY_EQUAL_ROWS))
+    step, late = int(recorded.snapshot[rows[0]]), int(recorded.snapshot[rows[-1]])
     owners = {module_of(layer.name) for layer in recorded.layers if layer.kind in TRANSFORMING}
     # Behind units that are dead nothing moves rows apart; rows of zeros are what keeps them dead.
-    reached = np.asarray((recorded["parameter_gradient_norm"] > 0).any(axis=0) | (recorded["weight_norm"] == 0).any(axis=0))
+    reached = np.asarray((recorded.parameter_gradient_norm > 0).any(axis=0) | (recorded.weight_norm == 0).any(axis=0))
     equal = [
         index
         for index, parameter in enumerate(recorded.parameters)

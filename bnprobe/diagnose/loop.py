@@ -34,7 +34,7 @@ def missing_zero_grad(run: RunAnalysis) -> Finding | None:
     """
     if _trains_copies_alone(run):
         return None
-    stale = run.recorded["stale_gradient_norm"]
+    stale = run.recorded.stale_gradient_norm
     seen = np.isfinite(stale)
     if run.divergence is not None:  # what comes later is no training any more
         seen[run.divergence.row + 1 :] = False
@@ -70,13 +70,13 @@ def missing_zero_grad(run: RunAnalysis) -> Finding | None:
 def _trains_copies_alone(run: RunAnalysis) -> bool:
     """Whether optimizers have copies of the network's weights only, in another precision say: the script puts their gradients there."""
     is_own = any(parameter.layer for parameter in run.recorded.parameters if parameter.group >= 0)
-    return not is_own and training.moves_copies(run.recorded) and bool((run.recorded["forgotten_elements"] > 0).any())
+    return not is_own and training.moves_copies(run.recorded) and bool((run.recorded.forgotten_elements > 0).any())
 
 
 def _steps_of_optimizers(run: RunAnalysis) -> list[NDArray[np.bool_]]:
     """Of each optimizer, at which rows it took a step: where it had a learning rate. All rows where none ever had."""
     names = [group.partition("[")[0] for group in run.recorded.groups]
-    rates = np.isfinite(run.recorded["learning_rate"])
+    rates = np.isfinite(run.recorded.learning_rate)
     steps = [np.asarray(rates[:, [other == name for other in names]].any(axis=1)) for name in dict.fromkeys(names)]
     return [one for one in steps if one.any()] or [np.ones(run.recorded.steps, dtype=bool)]
 
@@ -90,18 +90,18 @@ def eval_mode_training(run: RunAnalysis) -> Finding | None:
     without such modules has no modes. Typical is a run that begins in training mode and never returns to it after its first validation.
     """
     recorded = run.recorded
-    rows = np.flatnonzero(recorded["modules_evaluating"] >= 0)
+    rows = np.flatnonzero(recorded.modules_evaluating >= 0)
     if not rows.size:
         return None
-    is_off = (recorded["model_training"][rows] == 0) & (recorded["modules_evaluating"][rows] > 0)
+    is_off = (recorded.model_training[rows] == 0) & (recorded.modules_evaluating[rows] > 0)
     if run.underperforms:
-        is_off |= (recorded["modules_training"][rows] == 0) & (recorded["modules_evaluating"][rows] > 0)
+        is_off |= (recorded.modules_training[rows] == 0) & (recorded.modules_evaluating[rows] > 0)
     on = np.flatnonzero(~is_off)
     since = int(on[-1]) + 1 if on.size else 0
     if rows.size - since < thresholds.EVALUATING_STEPS:
         return None
     first, last = int(rows[since]), int(rows[-1])
-    evaluating, training_mode = int(recorded["modules_evaluating"][last]), int(recorded["modules_training"][last])
+    evaluating, training_mode = int(recorded.modules_evaluating[last]), int(recorded.modules_training[last])
     when = "from the first step on" if since == 0 else f"since step {run.step(first)}, after {run.step(first)} steps in training mode"
     return Finding(
         id="eval-mode-training",

@@ -24,7 +24,7 @@ def double_softmax(run: RunAnalysis) -> Finding | None:
     gradient. Probabilities given to a loss that wants them (their logarithm, a squared error) are no fault, nor is a second log-softmax,
     which changes nothing.
     """
-    rows = np.flatnonzero(run.recorded["softmax_twice"] == 1)
+    rows = np.flatnonzero(run.recorded.softmax_twice == 1)
     if not rows.size:
         return None
     step, layer = run.step(int(rows[0])), _squashing_layer(run)
@@ -98,11 +98,11 @@ def _begins_anew(run: RunAnalysis, row: int) -> bool:
     if row + thresholds.CALM_LOSSES > run.recorded.steps:
         return False
     names = np.array([group.partition("[")[0] for group in run.recorded.groups])
-    stepping = np.isfinite(run.recorded["learning_rate"])
+    stepping = np.isfinite(run.recorded.learning_rate)
     before, now = set(names[stepping[:row].any(axis=0)]), set(names[stepping[row]])
     if before and now - before:
         return True
-    sizes = run.recorded["batch_size"]
+    sizes = run.recorded.batch_size
     earlier, later = set(sizes[:row][-thresholds.CALM_STEPS :].tolist()), set(sizes[row:][: thresholds.CALM_STEPS].tolist())
     return len(earlier) == len(later) == 1 and earlier != later and bool(np.isfinite(sizes[row]))
 
@@ -137,7 +137,7 @@ def _large_update(run: RunAnalysis, row: int) -> _Mover | None:
     layer = module_of(run.name(int(np.argmax(np.where(np.isfinite(ratio[last]), ratio[last], -1.0)))))
     value = float(largest[last])
     words = f"the update of step {run.step(last)} moved first, being {times(value / usual)} its usual size"
-    rates = run.recorded["learning_rate"]
+    rates = run.recorded.learning_rate
     before, now = (float(np.nanmax(rates[at], initial=0.0)) for at in (max(last - 1, 0), last))
     words += f" as the learning rate went from {number(before)} to {number(now)}" if now > thresholds.MOVER_TIMES * before > 0 else ""
     return _Mover("update", f"largest update ratio, of {layer}", value, usual, (layer,), last, words)
@@ -166,7 +166,7 @@ def _large_gradient(run: RunAnalysis, row: int) -> _Mover | None:
     usual = float(np.median(norm[rows]))
     if not norm[row] > thresholds.MOVER_TIMES * usual > 0:
         return None
-    parameters = run.recorded["parameter_gradient_norm"][row]
+    parameters = run.recorded.parameter_gradient_norm[row]
     worst = run.recorded.parameters[int(np.nanargmax(np.where(np.isfinite(parameters), parameters, -np.inf)))]
     rise = times(float(norm[row]) / usual)
     words = f"the gradient of the same step is {rise} its usual norm, most of it in {worst.name}, after updates of the usual size"

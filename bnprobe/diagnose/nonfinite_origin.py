@@ -22,8 +22,8 @@ class NonfiniteOrigin(NamedTuple):
 
 def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
     """Look at a row: forward first, in order of depth, then backward, from the loss on."""
-    forward = np.flatnonzero(run.recorded["activation_nonfinite"][row] > 0)
-    backward = np.flatnonzero(run.recorded["activation_gradient_nonfinite"][row] > 0)
+    forward = np.flatnonzero(run.recorded.activation.nonfinite[row] > 0)
+    backward = np.flatnonzero(run.recorded.activation_gradient.nonfinite[row] > 0)
     depth = np.array([layer.depth for layer in run.recorded.layers])
     if forward.size:
         layer = int(forward[np.argmin(depth[forward])])
@@ -48,5 +48,5 @@ def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
 
 def nonfinite_count(run: RunAnalysis, row: int, layer: int) -> float:
     """Values that are not finite in a layer's activations or, where those are, in their gradients."""
-    forward = float(run.recorded["activation_nonfinite"][row, layer])
-    return forward if forward > 0 else float(run.recorded["activation_gradient_nonfinite"][row, layer])
+    forward = float(run.recorded.activation.nonfinite[row, layer])
+    return forward if forward > 0 else float(run.recorded.activation_gradient.nonfinite[row, layer])

@@ -68,7 +68,7 @@ def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     every = [i for i, parameter in enumerate(recorded.parameters) if is_matrix(parameter.shape)]
     spared_ones = _layers_before_normalisation(run)
     weights = [i for i in every if recorded.parameters[i].layer not in spared_ones] or every
-    rows = np.flatnonzero(np.isfinite(recorded["weight_norm"][:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero(np.isfinite(recorded.weight_norm[:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < run.divergence.row] if run.divergence is not None else rows
     if rows.size < thresholds.DEAD_STEPS:
         return None

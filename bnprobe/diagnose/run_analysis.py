@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust, spikes, stability, units, updates
-from bnprobe.analyse.common_mode import Signal
 from bnprobe.analyse.depth_profile import Span
-from bnprobe.analyse.layers import module_of, profile_layers
+from bnprobe.analyse.layers import TRANSFORMING, module_of, profile_layers
 from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import Deviation, Divergence, LossCourse
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Severity
 from bnprobe.store.reader import Run
@@ -25,13 +25,14 @@ class RunAnalysis:
     """An analysed run. Rows are places on the step axis; `step` turns a row into the optimizer step that a person counts.
 
     Attributes:
-        run: the recording.
+        recorded: the recording.
         is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that
-        underperforms. ease: by how much thresholds are relaxed, 0 to 1.
+            underperforms.
+        relaxation: by how much thresholds are relaxed, 0 to 1.
     """
 
-    def __init__(self, recorded: Run) -> None:
-        self.recorded = recorded
+    def __init__(self, run: Run) -> None:
+        self.recorded = RunView.of(run)
         self.is_suspected = False
         self.relaxation = 0.0
 
@@ -57,12 +58,12 @@ class RunAnalysis:
     @cached_property
     def divergence(self) -> Divergence | None:
         """Where training diverged."""
-        return stability.divergence(self.recorded)
+        return self.recorded.once(stability.divergence)
 
     @cached_property
     def course(self) -> LossCourse | None:
         """Where the loss came from and went, before any divergence."""
-        return stability.loss_course(self.recorded)
+        return self.recorded.once(stability.loss_course)
 
     @cached_property
     def is_stuck(self) -> bool:
@@ -119,7 +120,7 @@ class RunAnalysis:
     @cached_property
     def rose_early(self) -> bool:
         """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run."""
-        loss = self.recorded["loss"].astype(float)
+        loss = self.recorded.loss.astype(float)
         loss = loss[np.isfinite(loss)]
         if loss.size < thresholds.COURSE_STEPS or not (loss > 0).all():
             return False
@@ -146,7 +147,7 @@ class RunAnalysis:
     @cached_property
     def profile(self) -> NDArray[np.int64]:
         """Layers whose size is followed along depth."""
-        return profile_layers(self.recorded)
+        return self.recorded.once(profile_layers)
 
     @property
     def is_convolutional(self) -> bool:
@@ -157,6 +158,12 @@ class RunAnalysis:
     def is_normalised(self) -> bool:
         """Whether any layer normalises."""
         return any(layer.kind == "normalisation" for layer in self.recorded.layers)
+
+    @cached_property
+    def deepest_weights(self) -> dict[int, int]:
+        """Depth of the deepest layer that carries weights, by model."""
+        weighted = [layer for layer in self.recorded.layers if layer.kind in TRANSFORMING]
+        return {layer.model: layer.depth for layer in sorted(weighted, key=lambda one: one.depth)}
 
     @cached_property
     def last_layer(self) -> int | None:
@@ -175,12 +182,12 @@ class RunAnalysis:
     @cached_property
     def measured_rows(self) -> NDArray[np.int64]:
         """Rows at which activations were measured."""
-        return stability.measured_rows(self.recorded)
+        return self.recorded.once(stability.measured_rows)
 
     @cached_property
     def baseline_rows(self) -> NDArray[np.int64]:
         """Early rows, the run's own baseline."""
-        return stability.baseline_rows(self.recorded)
+        return self.recorded.once(stability.baseline_rows)
 
     @cached_property
     def first_row(self) -> int | None:
@@ -199,7 +206,7 @@ class RunAnalysis:
 
     def step(self, row: int | None) -> int | None:
         """The optimizer step of a row."""
-        return None if row is None else int(self.recorded["step"][row])
+        return None if row is None else int(self.recorded.step[row])
 
     def name(self, layer: int) -> str:
         """A layer's dotted name."""
@@ -215,12 +222,12 @@ class RunAnalysis:
     @cached_property
     def kappa(self) -> Array:
         """Common-mode fraction of the activations, (S, L)."""
-        return common_mode.common_mode_fraction(self.recorded)
+        return self.recorded.once(common_mode.common_mode_fraction)
 
     @cached_property
     def growth_of_parts(self) -> tuple[Array, Array]:
         """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
-        common, dependent = common_mode.common_rms(self.recorded), common_mode.input_dependent_rms(self.recorded)
+        common, dependent = self.recorded.once(common_mode.common_rms), self.recorded.once(common_mode.input_dependent_rms)
         return (
             depth_profile.slope_of(depth_profile.log10(common), self.profile),
             depth_profile.slope_of(depth_profile.log10(dependent), self.profile),
@@ -229,27 +236,27 @@ class RunAnalysis:
     @cached_property
     def size(self) -> Array:
         """log10 rms of the activations, (S, L)."""
-        return depth_profile.log10_rms(self.recorded)
+        return self.recorded.once(depth_profile.log10_rms)
 
     @cached_property
     def update_ratio(self) -> Array:
         """||dw|| / ||w|| by layer, (S, L)."""
-        return updates.layer_update_ratio(self.recorded)
+        return self.recorded.once(updates.layer_update_ratio)
 
     @cached_property
     def step_size(self) -> Array:
         """||dw|| by layer over ||w|| or, where that is smaller, over the norm of a usual initialisation, (S, L)."""
-        return updates.layer_step_size(self.recorded)
+        return self.recorded.once(updates.layer_step_size)
 
     @cached_property
     def layer_gradient(self) -> Array:
         """Norm of the gradient over the parameters of each layer's module, (S, L)."""
-        return updates.layer_gradient_norm(self.recorded)
+        return self.recorded.once(updates.layer_gradient_norm)
 
     @cached_property
     def gradient_norm(self) -> Array:
         """Norm of the gradient over all parameters, (S,)."""
-        return updates.total_norm(self.recorded["parameter_gradient_norm"])
+        return updates.total_norm(self.recorded.parameter_gradient_norm)
 
     @cached_property
     def dead_share(self) -> Array:
@@ -263,7 +270,7 @@ class RunAnalysis:
     @cached_property
     def activation_deviations(self) -> list[Deviation]:
         """Layers whose activations left their baseline, first to deviate first."""
-        return stability.deviations(self.recorded, "activation")
+        return self.recorded.once(stability.deviations)
 
     @cached_property
     def first_deviation(self) -> Deviation | None:
@@ -273,4 +280,4 @@ class RunAnalysis:
     @cached_property
     def gradient_deviations(self) -> list[Deviation]:
         """Layers whose activation gradients left their baseline, first to deviate first."""
-        return stability.deviations(self.recorded, "activation_gradient")
+        return self.recorded.once(stability.gradient_deviations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.wording import measured, number
@@ -10,7 +11,7 @@ from bnprobe.diagnose.wording import measured, number
 WIDTH = 100
 
 
-def to_text(findings: list[Finding]) -> str:
+def to_text(findings: Sequence[Finding]) -> str:
     """Lay findings out for reading: the verdict, the other causes, and beneath each what follows from it; what came near in a line."""
     told = [_one(finding) for finding in findings if not finding.is_candidate]
     near = ", ".join(_place(finding) for finding in findings if finding.is_candidate)
@@ -18,7 +19,7 @@ def to_text(findings: list[Finding]) -> str:
     return "\n\n".join([*told, *(["\n".join(nearest).strip()] if nearest else [])])
 
 
-def verdict_line(findings: list[Finding]) -> str:
+def verdict_line(findings: Sequence[Finding]) -> str:
     """The verdict in one line.
 
     >>> verdict_line([Finding("healthy", "info", 0.9, (), None, (), "Nothing speaks against this training.", "", "")])

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import units
-from bnprobe.analyse.layers import TRANSFORMING
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -127,9 +126,7 @@ def _feeds_a_layer(run: RunAnalysis, layer: int) -> bool:
     described = run.recorded.layers[layer]
     if described.role == "input":
         return True
-    return any(
-        other.model == described.model and other.depth > described.depth and other.kind in TRANSFORMING for other in run.recorded.layers
-    )
+    return run.deepest_weights.get(described.model, -1) > described.depth
 
 
 def _limit(run: RunAnalysis) -> float:
@@ -142,17 +139,17 @@ def _is_dead(run: RunAnalysis, layer: int) -> bool:
     if not run.dead_share[layer] >= _limit(run):
         return False
     if described.role == "input":  # a mask or a one-hot input is silent by design, from its first step on
-        seen = run.recorded["activation_dead"][run.measured_rows, layer]
-        is_activation = str(run.recorded["layer_made_by"][layer]).removesuffix("_") in _SILENCING
+        seen = run.recorded.activation_dead[run.measured_rows, layer]
+        is_activation = str(run.recorded.layer_made_by[layer]).removesuffix("_") in _SILENCING
         return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
-    lowest = np.fmin.reduce(run.recorded["activation_min"][run.measured_rows, layer], initial=np.inf)
+    lowest = np.fmin.reduce(run.recorded.activation.smallest[run.measured_rows, layer], initial=np.inf)
     is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
     return described.kind == "activation" or is_rectified
 
 
 def _row_of_death(run: RunAnalysis, layer: int) -> int:
     """The first observed row from which on as many channels stayed silent as make a dead layer in a run that underperforms."""
-    share = run.recorded["activation_dead"][:, layer]
+    share = run.recorded.activation_dead[:, layer]
     rows = run.measured_rows[np.isfinite(share[run.measured_rows])]
     alive = np.flatnonzero(share[rows] < run.threshold(thresholds.DEAD_SHARE))
     start = int(alive[-1]) + 1 if alive.size else 0

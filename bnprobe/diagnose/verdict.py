@@ -20,6 +20,7 @@ from bnprobe.diagnose import (
     optimisation,
     units,
 )
+from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.text import verdict_line
@@ -136,24 +137,28 @@ NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
-def diagnose(run: Run) -> list[Finding]:
+def diagnose(run: Run) -> Diagnosis:
     """Name what the recording shows, first the verdict, then other causes, then what follows from them, then candidates.
 
     Args:
         run: a recording, complete or not.
 
     Returns:
-        At least one finding; the first of a healthy run is ``healthy``, others of it are for information.
+        The analysed run with at least one finding; the first of a healthy run is ``healthy``, others of it are for information.
     """
     analysis = RunAnalysis(run)
-    if empty := health.nothing_recorded(analysis):
+    return Diagnosis(analysis, tuple(_findings(analysis)))
+
+
+def _findings(run: RunAnalysis) -> list[Finding]:
+    if empty := health.nothing_recorded(run):
         return [empty]
-    found = [finding for cause in CAUSES.values() if (finding := cause(analysis)) is not None]
+    found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
     if not any(finding.severity == "error" for finding in found):
-        found += [finding for fallback in FALLBACKS if (finding := fallback(analysis)) is not None][:1]
+        found += [finding for fallback in FALLBACKS if (finding := fallback(run)) is not None][:1]
     if all(finding.severity == "info" for finding in found):
-        return [health.healthy(analysis), *found, *_candidates(analysis, found, HEALTHY_RELAXATIONS)[:NEAREST]]
-    return _rank(_link(found, analysis)) + _candidates(analysis.suspected(), found, RELAXATIONS)
+        return [health.healthy(run), *found, *_candidates(run, found, HEALTHY_RELAXATIONS)[:NEAREST]]
+    return _rank(_link(found, run)) + _candidates(run.suspected(), found, RELAXATIONS)
 
 
 def _candidates(run: RunAnalysis, found: list[Finding], relaxations: tuple[float, ...]) -> list[Finding]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bnprobe.analyse.remedies import remedies_of
-from bnprobe.analyse.stability import Deviation, Divergence, deviations, divergence, first_deviation
+from bnprobe.analyse.stability import Deviation, Divergence
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
-from bnprobe.diagnose import Finding, diagnose
+from bnprobe.analyse.views import RunView
+from bnprobe.diagnose import Diagnosis, Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
 from bnprobe.store.reader import Run
@@ -17,39 +18,54 @@ from bnprobe.store.reader import Run
 
 @dataclass(frozen=True)
 class AnalysedRun:
-    """A run and what follows from it.
+    """A diagnosed run under its name on the page, and what only the page shows of it.
 
     Attributes:
-        run: the recording.
         label: the name it goes by on the page, unique there.
-        findings: the diagnosis, the verdict first.
-        divergence: the step at which training diverged, or None.
-        departures: layers whose activations left their baseline, first to deviate first.
-        gradient_departures: the same for activation gradients.
+        diagnosis: the findings, and the analysis that they rest on.
         tolerances: every estimate of the learning rate that a step tolerated.
         stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
         fields: the quantities per step and layer, by key.
     """
 
-    run: Run
     label: str
-    findings: list[Finding]
-    divergence: Divergence | None
-    deviations: list[Deviation]
-    gradient_deviations: list[Deviation]
+    diagnosis: Diagnosis
     tolerances: list[Tolerance]
     stopping_rate: StoppingRate | None
     fields: dict[str, Field]
 
     @property
-    def first_deviation(self) -> Deviation | None:
-        """The layer that deviated from its baseline first, of either signal; activations before gradients where both did at the same step.
+    def run(self) -> RunView:
+        """The recording."""
+        return self.diagnosis.analysis.recorded
 
-        None for a run that the diagnosis calls healthy: training moves layers, and not every move is a departure worth a mark.
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings, the verdict first."""
+        return self.diagnosis.findings
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """The step at which training diverged."""
+        return self.diagnosis.analysis.divergence
+
+    @property
+    def deviations(self) -> list[Deviation]:
+        """Layers whose activations deviated from their baseline, first to deviate first."""
+        return self.diagnosis.analysis.activation_deviations
+
+    @property
+    def gradient_deviations(self) -> list[Deviation]:
+        """The same for activation gradients."""
+        return self.diagnosis.analysis.gradient_deviations
+
+    @property
+    def first_deviation(self) -> Deviation | None:
+        """The layer that deviated from its baseline first, as every sentence and table names it.
+
+        None for a run that the diagnosis calls healthy: training moves layers, and not every move is worth a mark.
         """
-        if self.findings[0].severity == "info":
-            return None
-        return first_deviation(self.deviations, self.gradient_deviations)
+        return None if self.diagnosis.verdict.severity == "info" else self.diagnosis.analysis.first_deviation
 
     @property
     def hover_names(self) -> list[str]:
@@ -63,16 +79,14 @@ def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:
 
 
 def _analyse(run: Run, label: str) -> AnalysedRun:
+    diagnosis = diagnose(run)
+    recorded = diagnosis.analysis.recorded
     return AnalysedRun(
-        run=run,
         label=label,
-        findings=diagnose(run),
-        divergence=divergence(run),
-        deviations=deviations(run),
-        gradient_deviations=deviations(run, "activation_gradient"),
-        tolerances=_tolerances(run),
-        stopping_rate=stopping_rate(run),
-        fields={quantity.key: field_of(run, quantity) for quantity in QUANTITIES},
+        diagnosis=diagnosis,
+        tolerances=_tolerances(recorded),
+        stopping_rate=stopping_rate(recorded),
+        fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from bnprobe.analyse.common_mode import Signal
+from bnprobe.analyse.views import Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import ChannelView, Moment, channel_layers, channel_scale, channel_view, channels
 from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import Signal, common_mode_fraction, spatial_common_mode_fraction
+from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10, log10_rms
 from bnprobe.analyse.units import dead_share
 from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -40,8 +41,8 @@ class Quantity:
     symbol: str
     logarithmic: bool
     limits: tuple[float, float] | None
-    values: Callable[[Run], Array]
-    nonfinite: Callable[[Run], Mask]
+    values: Callable[[RunView], Array]
+    nonfinite: Callable[[RunView], Mask]
 
 
 @dataclass(frozen=True)
@@ -60,22 +61,23 @@ class Field:
 
 def signal_nonfinite(run: Run, signal: Signal) -> Mask:
     """Where a signal held NaN or infinite values, (S, L); a layer that was not observed at a step is not among them."""
-    count = run[f"{signal}_nonfinite"]
+    recorded = RunView.of(run).signal(signal)
+    count = recorded.nonfinite
     observed = np.isfinite(count)
-    broken: Mask = (observed & (count > 0)) | np.isinf(run[f"{signal}_rms"])
-    return broken | (observed & np.isnan(run[f"{signal}_rms"]))
+    broken: Mask = (observed & (count > 0)) | np.isinf(recorded.rms)
+    return broken | (observed & np.isnan(recorded.rms))
 
 
-def _update_nonfinite(run: Run) -> Mask:
+def _update_nonfinite(run: RunView) -> Mask:
     """A norm of a parameter is never missing at a step that was observed, so a gap there is a NaN of the training itself."""
-    norm = layer_gradient_norm(run)
+    norm = run.once(layer_gradient_norm)
     known = np.logical_or.accumulate(np.isfinite(norm), axis=0)
     seen = run.observed()[:, None] & known
     return seen & ~np.isfinite(norm) | np.isinf(norm)
 
 
-def _log10_update_ratio(run: Run) -> Array:
-    return log10(layer_update_ratio(run))
+def _log10_update_ratio(run: RunView) -> Array:
+    return log10(run.once(layer_update_ratio))
 
 
 QUANTITIES = (
@@ -85,7 +87,7 @@ QUANTITIES = (
         "κ = A / (A + B + W)",
         False,
         (0.0, 1.0),
-        lambda run: common_mode_fraction(run, "activation"),
+        lambda run: run.once(common_mode_fraction),
         lambda run: signal_nonfinite(run, "activation"),
     ),
     Quantity(
@@ -103,7 +105,7 @@ QUANTITIES = (
         "rms, as the signal",
         True,
         None,
-        lambda run: log10_rms(run, "activation"),
+        lambda run: run.once(log10_rms),
         lambda run: signal_nonfinite(run, "activation"),
     ),
     Quantity(
@@ -138,8 +140,9 @@ QUANTITIES = (
 
 def field_of(run: Run, quantity: Quantity) -> Field:
     """Compute a quantity of a run. An exact zero of a logarithmic one (-inf) stays; all else that is not finite becomes NaN."""
-    values = np.asarray(quantity.values(run), dtype=float)
-    nonfinite = quantity.nonfinite(run)
+    view = RunView.of(run)
+    values = np.asarray(quantity.values(view), dtype=float)
+    nonfinite = quantity.nonfinite(view)
     kept = np.isfinite(values) | np.isneginf(values) if quantity.logarithmic else np.isfinite(values)
     return Field(quantity, np.where(kept & ~nonfinite, values, np.nan), nonfinite)
 

@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
+from bnprobe.analyse.views import RunView
 from bnprobe.report.tolerance_story import line_of
 from bnprobe.report.wording import ending, number, plural, size
 from bnprobe.store.reader import Run
@@ -62,14 +63,15 @@ def _script(run: Run) -> str:
 
 
 def _steps(run: Run) -> str:
+    view = RunView.of(run)
     if not run.steps:
         return "none: the script took no optimizer step, or ended before its first one was written"
-    observed, snapshots = int(run.observed().sum()), len(run["snapshot"])
-    steps = run["step"]
+    observed, snapshots = int(run.observed().sum()), len(view.snapshot)
+    steps = view.step
     parts = [f"{plural(run.steps, 'step')}, {steps[0]} to {steps[-1]}; layers measured at {observed if observed < run.steps else 'each'}"]
     if snapshots:
         parts.append(f"{plural(snapshots, 'snapshot')} of {plural(len(run['channel']), 'channel')}")
-    seconds, own = run["step_seconds"], run["observer_seconds"]
+    seconds, own = view.step_seconds, view.observer_seconds
     known = np.isfinite(seconds) & np.isfinite(own) & (seconds > 0)
     if known.any():
         share = float(own[known].sum() / seconds[known].sum())
@@ -78,7 +80,8 @@ def _steps(run: Run) -> str:
 
 
 def _loss(run: Run) -> str:
-    loss = run["loss"]
+    view = RunView.of(run)
+    loss = view.loss
     finite = loss[np.isfinite(loss)]
     if not run.steps:
         return ""
@@ -89,24 +92,25 @@ def _loss(run: Run) -> str:
 
 
 def _curvature(run: Run) -> str:
-    probed, limit, own = run["curvature"], settled_limits(run), run["curvature_preconditioned"]
+    view = RunView.of(run)
+    probed, limit, own = view.curvature, settled_limits(run), view.curvature_preconditioned
     # One unit a line: the optimizer's metric where it is known at all.
-    sharpness = own if np.isfinite(own).any() else run["curvature_sharpness"]
+    sharpness = own if np.isfinite(own).any() else view.curvature_sharpness
     if not len(probed):
         return ""
     known = sharpness[np.isfinite(sharpness)]
     if not known.size:
         return f"{plural(len(probed), 'probe')}, none gave a number: {run['curvature_reason'][-1]}"
     parts = [f"{plural(len(probed), 'probe')}, steps {probed[0]} to {probed[-1]}"]
-    found = int((np.isfinite(run["curvature_sharpness"]) | np.isfinite(own)).sum())
+    found = int((np.isfinite(view.curvature_sharpness) | np.isfinite(own)).sum())
     if found < len(probed):
         parts[0] += f", {found} of them with a number"
     parts.append(f"sharpness {number(known[0])} → {number(known[-1])}")
     allowed = limit[np.isfinite(limit)]
     if allowed.size:
-        rate = run["curvature_learning_rate"][np.isfinite(limit)][-1]
+        rate = view.curvature_learning_rate[np.isfinite(limit)][-1]
         parts.append(f"it allows a learning rate of {number(float(allowed[-1]))} at last, {number(float(rate))} was used")
-    elif np.isfinite(run["curvature_limit"]).any():
+    elif np.isfinite(view.curvature_limit).any():
         parts.append(f"it allows no statement about the rate: {UNSETTLED}")
     return "; ".join(parts)
 
@@ -129,11 +133,12 @@ def _parameters(run: Run) -> str:
 
 def _probes(run: Run) -> str:
     """Count the probed steps, and say what the worst of them tolerated."""
-    taken = np.flatnonzero(run["probe_variant"] == "taken")
+    view = RunView.of(run)
+    taken = np.flatnonzero(view.probe_variant == "taken")
     if not taken.size:
         return ""
     text = f"at {plural(len(set(run['probe_step'][taken].tolist())), 'step')}"
-    unknown = int((run["probe_reason"][taken] != "").sum())
+    unknown = int((view.probe_reason[taken] != "").sum())
     text += f", {unknown} without a number" if unknown else ""
     worst = line_of(run)
     return f"{text}; {worst[:1].lower()}{worst[1:]}" if worst else text

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.stopping_rate import WORTH, StoppingRate
 from bnprobe.analyse.tolerance import TAKEN, Tolerance, closest, select, tolerances
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import number, plural
 from bnprobe.store.reader import Run
@@ -54,7 +55,7 @@ def notes(analysed: AnalysedRun) -> list[str]:
 
 def line_of(run: Run) -> str:
     """Say in one line, for a terminal, how far over its limit the rate was at its worst; "" where no line probe has a number."""
-    lost = divergence(run)
+    lost = RunView.of(run).once(divergence)
     found = tolerances(run)
     worst = closest(_before(found, lost.step if lost is not None else None))
     return _worst_sentence(found, worst).replace("`", "") if worst is not None else ""

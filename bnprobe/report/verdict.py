@@ -156,7 +156,7 @@ def _first_layer(analysed: AnalysedRun) -> str:
 
 
 def _loss_course(analysed: AnalysedRun) -> str:
-    loss = analysed.run["loss"]
+    loss = analysed.run.loss
     finite = loss[np.isfinite(loss)]
     if not finite.size:
         return "–"
@@ -165,7 +165,7 @@ def _loss_course(analysed: AnalysedRun) -> str:
 
 
 def _rates(analysed: AnalysedRun) -> str:
-    rates = analysed.run["learning_rate"]
+    rates = analysed.run.learning_rate
     rates = rates[np.isfinite(rates)]
     if not rates.size:
         return "–"

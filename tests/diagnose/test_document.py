@@ -22,7 +22,7 @@ def test_there_and_back(tmp_path: Path, name: str) -> None:
     assert document["schema"] == SCHEMA == "bnprobe-diagnosis-1"
     assert document["verdict"] == findings[0].id
     assert document["run"] == {"name": "run", "status": run.status, "steps": run.steps}
-    assert from_document(document) == findings
+    assert from_document(document) == list(findings)
 
 
 def test_every_field_of_the_schema(tmp_path: Path) -> None:

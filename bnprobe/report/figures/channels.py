@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import DIVERGING, SEQUENTIAL
 from bnprobe.report.figures.frame import AXIS, new_figure
@@ -57,7 +58,7 @@ class ChannelView:
 def channel_layers(analysed: AnalysedRun) -> list[str]:
     """Choose layers to look into, by name: the first to deviate from its baseline, then some evenly spaced over depth."""
     run = analysed.run
-    recorded = np.unique(run["channel_layer"]) if len(run["snapshot"]) else np.zeros(0, dtype=int)
+    recorded = np.unique(run.channel_layer) if len(run.snapshot) else np.zeros(0, dtype=int)
     seen = [layer for layer in recorded.tolist() if 0 <= layer < len(run.layers)]
     if not seen:
         return []
@@ -72,16 +73,16 @@ def channel_view(analysed: AnalysedRun, layer: str, moment: Moment) -> ChannelVi
     index = next((i for i, one in enumerate(run.layers) if one.name == layer), None)
     if index is None or (place := run.channel_slice(index)).stop <= place.start:
         return None
-    values = run[f"channel_{moment}"][:, place].astype(float)
+    values = (run.channel_mean if moment == "mean" else run.channel_variance)[:, place].astype(float)
     broken = _broken(run, index, place) & ~np.isfinite(values)
     seen = np.flatnonzero((np.isfinite(values) | broken).any(axis=1))
     if analysed.divergence is not None:
-        seen = seen[: int(np.searchsorted(run["snapshot"][seen], analysed.divergence.step, side="right")) + 2]
+        seen = seen[: int(np.searchsorted(run.snapshot[seen], analysed.divergence.step, side="right")) + 2]
     seen = seen[-MOST_SNAPSHOTS:]
     size = np.where(broken[seen], np.inf, np.nan_to_num(np.abs(values[seen]))).max(axis=0, initial=0.0)
     kept = np.sort(np.argsort(-size, kind="stable")[:MOST_CHANNELS])
     shown = np.ix_(seen, kept)
-    return ChannelView(run["snapshot"][seen], run["channel"][place][kept], values[shown].T, broken[shown].T, len(size) - len(kept))
+    return ChannelView(run.snapshot[seen], run.channel[place][kept], values[shown].T, broken[shown].T, len(size) - len(kept))
 
 
 def _broken(run: Run, layer: int, place: slice) -> NDArray[np.bool_]:
@@ -90,9 +91,10 @@ def _broken(run: Run, layer: int, place: slice) -> NDArray[np.bool_]:
     A snapshot holds both moments of a channel or neither, so a NaN beside a number was computed; and where the layer was not finite at that
     step, so were the channels that show nothing.
     """
-    mean, variance = run["channel_mean"][:, place], run["channel_variance"][:, place]
+    view = RunView.of(run)
+    mean, variance = view.channel_mean[:, place], view.channel_variance[:, place]
     computed = np.isfinite(mean) | np.isfinite(variance) | np.isinf(mean) | np.isinf(variance)
-    lost = np.isin(run["snapshot"], run["step"][signal_nonfinite(run, "activation")[:, layer]])
+    lost = np.isin(view.snapshot, view.step[signal_nonfinite(run, "activation")[:, layer]])
     broken: NDArray[np.bool_] = computed | lost[:, None]
     return broken
 

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bnprobe.analyse.tolerance import settled_limits
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
@@ -59,18 +60,19 @@ class Limits:
 
 def probes_of(run: Run) -> Probes | None:
     """Return the probes that gave a number; None where there is none."""
-    plain, own = run["curvature_sharpness"], run["curvature_preconditioned"]
+    view = RunView.of(run)
+    plain, own = view.curvature_sharpness, view.curvature_preconditioned
     chosen = np.flatnonzero(np.isfinite(plain) | np.isfinite(own))
     if not chosen.size:
         return None
     in_metric = np.isfinite(own)
     sharpness = np.where(in_metric, own, plain)
-    residual = np.where(in_metric, run["curvature_preconditioned_residual"], run["curvature_residual"])
+    residual = np.where(in_metric, view.curvature_preconditioned_residual, view.curvature_residual)
     if in_metric.any():
         # One unit a figure: where the threshold is known at all, what lies before it is in another.
         sharpness, residual = np.where(in_metric, sharpness, np.nan), np.where(in_metric, residual, np.nan)
-    columns = (sharpness, residual, run["curvature_threshold"], run["curvature_learning_rate"], settled_limits(run), plain)
-    return Probes(run["curvature"][chosen], *(column[chosen] for column in (*columns, run["curvature_lowest"])))
+    columns = (sharpness, residual, view.curvature_threshold, view.curvature_learning_rate, settled_limits(run), plain)
+    return Probes(view.curvature[chosen], *(column[chosen] for column in (*columns, view.curvature_lowest)))
 
 
 def curvature(analysed: AnalysedRun, probes: Probes, limits: Limits | None = None) -> go.Figure:

@@ -14,8 +14,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import Signal, common_mode_fraction, spatial_common_mode_fraction
+from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10
+from bnprobe.analyse.views import RunView, Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
 from bnprobe.report.figures.frame import AXIS, new_figure
@@ -65,7 +66,7 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
         heights = [_gaps(curves[line.key][row, line.layers]) for line in lines]
         crosses = np.where(broken[row], 10 ** limits["rms"][1], np.nan)
         data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
-        frames.append(go.Frame(name=str(int(run["step"][row])), data=data))
+        frames.append(go.Frame(name=str(int(run.step[row])), data=data))
     if frames:
         for trace, moving in zip(figure.data, frames[shown_frame(analysed)].data, strict=True):
             trace.y = moving.y
@@ -114,12 +115,13 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
 
 
 def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
+    view = RunView.of(run)
     return {
-        "rms": run[f"{signal}_rms"].astype(float),
+        "rms": view.signal(signal).rms.astype(float),
         "κ": common_mode_fraction(run, signal),
         "κₛ": spatial_common_mode_fraction(run, signal),
-        "squared mean": run[f"{signal}_common_energy"],
-        "variance": run[f"{signal}_between_energy"] + run[f"{signal}_within_energy"],
+        "squared mean": view.signal(signal).common_energy,
+        "variance": view.signal(signal).between_energy + view.signal(signal).within_energy,
     }
 
 

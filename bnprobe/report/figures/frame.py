@@ -53,7 +53,7 @@ def new_figure(height: int, layout: dict[str, Any]) -> go.Figure:
 
 def step_range(analysed: AnalysedRun) -> list[float]:
     """Return the ends of the step axis, the same for every figure over steps, so that they align and zoom together."""
-    steps = analysed.run["step"]
+    steps = analysed.run.step
     return [float(steps[0]) - 0.5, float(steps[-1]) + 0.5] if len(steps) else [-0.5, 0.5]
 
 

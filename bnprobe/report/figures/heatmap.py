@@ -40,9 +40,9 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     values = largest_in_bins(field.values[rows], starts).T
     broken = any_in_bins(field.nonfinite[rows], starts).T
     zero = np.isneginf(values) & ~broken
-    steps = run["step"][rows][starts]
+    steps = run.step[rows][starts]
     # A column stands until the next measured step, so that nothing is shown before it was seen.
-    edges = np.append(steps, run["step"][-1:] + 1) - 0.5
+    edges = np.append(steps, run.step[-1:] + 1) - 0.5
     low, high = limits or shared_limits([field])
 
     height = height or map_height(len(run.layers))

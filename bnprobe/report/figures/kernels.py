@@ -14,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, TEXT, new_figure, step_range
@@ -45,14 +46,15 @@ class Kernels:
 
 def kernels_of(run: Run) -> Kernels | None:
     """Return what is known of a run's kernels; None where nothing is."""
-    slice_mean, cmrr = run["kernel_slice_mean"].astype(float), run["kernel_cmrr"].astype(float)
+    view = RunView.of(run)
+    slice_mean, cmrr = view.kernel_slice_mean.astype(float), view.kernel_cmrr.astype(float)
     known = np.isfinite(slice_mean)
     rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
     if not rows.size:
         return None
     chosen = np.ix_(rows, columns)
     names = [run.parameters[i].layer or run.parameters[i].name for i in columns]
-    return Kernels(names, run["snapshot"][rows], slice_mean[chosen], cmrr[chosen])
+    return Kernels(names, view.snapshot[rows], slice_mean[chosen], cmrr[chosen])
 
 
 def kernel_view(analysed: AnalysedRun, kernels: Kernels, limits: Limits | None = None) -> go.Figure:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse.lines import Line, lines
 from bnprobe.analyse.tolerance import TAKEN, closest, select
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import MOST_CHANNELS, ChannelView, Moment
 from bnprobe.report.figures.line_probe import LOST
@@ -34,7 +35,7 @@ def line_channel_view(analysed: AnalysedRun, line: Line, layer: str, moment: Mom
     index = next((i for i, one in enumerate(run.layers) if one.name == layer), None)
     if index is None or (place := run.channel_slice(index)).stop <= place.start:
         return None
-    mean, variance = (run[f"probe_channel_{name}"][line.points, place].astype(float) for name in ("mean", "variance"))
+    mean, variance = (moments[line.points, place].astype(float) for moments in (run.probe_channel_mean, run.probe_channel_variance))
     values = mean if moment == "mean" else variance
     stored = ~(np.isnan(mean) & np.isnan(variance))  # both moments of a channel or neither, so a NaN beside a number was computed
     if not stored.any():
@@ -45,12 +46,13 @@ def line_channel_view(analysed: AnalysedRun, line: Line, layer: str, moment: Mom
     shares = np.array([_per_cent(s) for s in line.s])
     left_out = len(size) - len(kept)
     return ChannelView(
-        shares, run["channel"][place][kept], values[:, kept].T, broken[:, kept].T, left_out, "per cent of the step applied", "%"
+        shares, run.channel[place][kept], values[:, kept].T, broken[:, kept].T, left_out, "per cent of the step applied", "%"
     )
 
 
 def _measured(run: Run, line: Line) -> NDArray[np.bool_]:
-    mean = run["probe_channel_mean"][line.points]
+    view = RunView.of(run)
+    mean = view.probe_channel_mean[line.points]
     return np.asarray(~np.isnan(mean)) if mean.ndim == 2 else np.zeros(0, dtype=bool)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
@@ -40,7 +41,7 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
     """
     limits = limits or loss_limits([analysed])
     marks = moments(analysed, words=True)
-    if not np.isfinite(analysed.run["loss"]).any():
+    if not np.isfinite(analysed.run.loss).any():
         marks["annotations"].append(
             {"text": "no finite loss was observed", "xref": "paper", "x": 0.5, "yref": "y domain", "y": 0.5, "showarrow": False}
         )
@@ -66,8 +67,8 @@ def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
     A loss that takes both signs has no logarithmic axis; there the axis follows its bulk, the 1st to 99th percentile and half as much on
     either side, and a runaway leaves the figure.
     """
-    losses = _finite([analysed.run["loss"] for analysed in runs])
-    rates = _finite([analysed.run["learning_rate"].ravel() for analysed in runs])
+    losses = _finite([analysed.run.loss for analysed in runs])
+    rates = _finite([analysed.run.learning_rate.ravel() for analysed in runs])
     low, high = float(losses.min()), float(losses.max())
     if low <= 0:
         first, last = (float(end) for end in np.percentile(losses, [1, 99]))
@@ -85,7 +86,8 @@ def _finite(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
 
 
 def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
-    values, steps = run["loss"], run["step"]
+    view = RunView.of(run)
+    values, steps = view.loss, view.step
     chosen = envelope(values)
     figure.add_scatter(
         x=steps[chosen],
@@ -108,7 +110,7 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
             name="loss not finite",
             hovertemplate="not finite",
         )
-    skipped = np.flatnonzero(run["skipped"] == 1)[:200]
+    skipped = np.flatnonzero(view.skipped == 1)[:200]
     if skipped.size:
         figure.add_scatter(
             x=steps[skipped],
@@ -122,14 +124,16 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
 
 def _lost(run: Run) -> NDArray[np.bool_]:
     """NaN losses with which the run ended: they were seen, there is no number to show for them."""
-    finite = np.flatnonzero(np.isfinite(run["loss"]))
+    view = RunView.of(run)
+    finite = np.flatnonzero(np.isfinite(view.loss))
     after = np.arange(run.steps) > (finite[-1] if finite.size else run.steps)
-    lost: NDArray[np.bool_] = after & np.isnan(run["loss"])
+    lost: NDArray[np.bool_] = after & np.isnan(view.loss)
     return lost
 
 
 def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
-    rates = run["learning_rate"]
+    view = RunView.of(run)
+    rates = view.learning_rate
     drawn: list[NDArray[Any]] = []
     for group, name in enumerate(run.groups[: rates.shape[1]]):
         rate = rates[:, group]
@@ -138,7 +142,7 @@ def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
         drawn.append(rate)
         chosen = envelope(rate)
         figure.add_scatter(
-            x=run["step"][chosen],
+            x=view.step[chosen],
             y=np.where(np.isfinite(rate[chosen]), rate[chosen], np.nan),
             yaxis="y2",
             mode="lines",

@@ -89,7 +89,7 @@ def rate_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:
     for analysed in runs:
         healthy = [one for one in analysed.tolerances if analysed.divergence is None or one.step <= analysed.divergence.step]
         values += [value for one in healthy or analysed.tolerances for value in (*_ends(one), one.rate)]
-    values += [float(rate) for analysed in runs for rate in analysed.run["learning_rate"].ravel()]
+    values += [float(rate) for analysed in runs for rate in analysed.run.learning_rate.ravel()]
     logs = np.log10([value for value in values if math.isfinite(value) and value > 0] or [0.1, 1.0])
     room = max(0.08 * float(logs.max() - logs.min()), 0.15)
     return float(logs.min()) - room, float(logs.max()) + room
@@ -101,11 +101,11 @@ def _ends(one: Tolerance) -> tuple[float, ...]:
 
 
 def _add_rate(figure: go.Figure, analysed: AnalysedRun) -> None:
-    rates = analysed.run["learning_rate"]
+    rates = analysed.run.learning_rate
     rates = np.where(np.isfinite(rates), rates, -np.inf).max(axis=1, initial=-np.inf)
     chosen = envelope(rates)
     figure.add_scatter(
-        x=analysed.run["step"][chosen],
+        x=analysed.run.step[chosen],
         y=np.where(rates[chosen] > 0, rates[chosen], np.nan),
         mode="lines",
         line={"color": SECOND_LINE, "width": 2.5, "shape": "hv"},

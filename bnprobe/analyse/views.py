@@ -1,0 +1,171 @@
+"""A run's variables as attributes: ``view.loss``, ``view.activation.rms``. A name that the schema lacks fails when this file is imported.
+
+Axes: S steps, L layers, P parameters, G parameter groups, N snapshots, C channels, K curvature probes, Q line probes, R points of these.
+What the schema says of each variable (unit, formula, source) stands there and not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.store.reader import Run
+from bnprobe.store.schema import VARIABLES
+
+Signal = Literal["activation", "activation_gradient"]
+Quantity = TypeVar("Quantity")
+
+
+class Variable:
+    """A variable of the run file under the attribute's own name, looked up once a view."""
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._attribute, self._name = attribute, self._name or attribute
+        if self._name not in VARIABLES:
+            raise KeyError(f"{owner.__name__}.{attribute} names {self._name!r}, which the schema does not have")
+
+    def __get__(self, view: RunView, owner: type) -> NDArray[Any]:
+        values = view[self._name]
+        view.__dict__[self._attribute] = values  # found before this descriptor from now on
+        return values
+
+
+class SignalView:
+    """One kind of signal, (S, L) each."""
+
+    def __init__(self, run: Run, signal: Signal) -> None:
+        self.signal = signal
+        self.common_energy = run[f"{signal}_common_energy"]
+        self.between_energy = run[f"{signal}_between_energy"]
+        self.within_energy = run[f"{signal}_within_energy"]
+        self.rms = run[f"{signal}_rms"]
+        self.smallest, self.largest = run[f"{signal}_min"], run[f"{signal}_max"]
+        self.nonfinite = run[f"{signal}_nonfinite"]
+        self.zeros = run[f"{signal}_zeros"]
+
+
+class RunView(Run):
+    """A recorded run whose variables are attributes."""
+
+    # one value a step, (S,)
+    step = Variable()
+    loss = Variable()
+    step_seconds = Variable()
+    observer_seconds = Variable()
+    batch_size = Variable()
+    micro_steps = Variable()
+    skipped = Variable()
+    evaluation_batch_size = Variable()
+    loss_scale = Variable()
+    stale_gradient_norm = Variable()
+    modules_training = Variable()
+    modules_evaluating = Variable()
+    model_training = Variable()
+    softmax_twice = Variable()
+    half_results = Variable()
+    # (S, G)
+    learning_rate = Variable()
+    momentum = Variable()
+    weight_decay = Variable()
+    # (S, L)
+    activation_dead = Variable()
+    batch_norm_values = Variable()
+    batch_norm_gap = Variable()
+    batch_norm_evaluation_gap = Variable()
+    # (S, P)
+    parameter_gradient_norm = Variable()
+    weight_norm = Variable()
+    update_norm = Variable()
+    # snapshots: (N,), (N, C), (N, P), (N, L)
+    snapshot = Variable()
+    channel_mean = Variable()
+    channel_variance = Variable()
+    kernel_slice_mean = Variable()
+    kernel_cmrr = Variable()
+    row_difference = Variable()
+    frozen_elements = Variable()
+    forgotten_elements = Variable()
+    # (L,), (P,), (C,), (G,)
+    layer_dtype = Variable()
+    layer_made_by = Variable()
+    layer_repeat = Variable()
+    parameter_dtype = Variable()
+    channel = Variable()
+    channel_layer = Variable()
+    # curvature probes, (K,)
+    curvature = Variable()
+    curvature_sharpness = Variable()
+    curvature_residual = Variable()
+    curvature_lowest = Variable()
+    curvature_preconditioned = Variable()
+    curvature_preconditioned_residual = Variable()
+    curvature_threshold = Variable()
+    curvature_learning_rate = Variable()
+    curvature_limit = Variable()
+    curvature_settled = Variable()
+    curvature_reason = Variable()
+    # line probes, (Q,), and their points, (R,) and (R, C)
+    probe_step = Variable()
+    probe_optimizer = Variable()
+    probe_variant = Variable()
+    probe_learning_rate = Variable()
+    probe_loss = Variable()
+    probe_reason = Variable()
+    probe_critical_low = Variable()
+    probe_critical_high = Variable()
+    probe_divergence_low = Variable()
+    probe_divergence_high = Variable()
+    probe_point_probe = Variable()
+    probe_point_s = Variable()
+    probe_point_ratio = Variable()
+    probe_channel_mean = Variable()
+    probe_channel_variance = Variable()
+
+    @classmethod
+    def of(cls, run: Run) -> RunView:
+        """Return a view of a run that shares its arrays; a view is its own."""
+        if isinstance(run, cls):
+            return run
+        return cls(**{name: getattr(run, name) for name in Run.__dataclass_fields__})
+
+    @cached_property
+    def _channels(self) -> dict[int, slice]:
+        found, first, count = np.unique(self.channel_layer, return_index=True, return_counts=True)
+        return {int(layer): slice(int(start), int(start + length)) for layer, start, length in zip(found, first, count, strict=True)}
+
+    def channel_slice(self, layer: int) -> slice:
+        """Return the channels of one layer, which lie end to end, as a slice of the ``channel`` axis."""
+        return self._channels.get(layer, slice(0, 0))
+
+    @cached_property
+    def activation(self) -> SignalView:
+        """What layers gave out, or received where no layer produced it."""
+        return SignalView(self, "activation")
+
+    @cached_property
+    def activation_gradient(self) -> SignalView:
+        """The gradient of the loss by that."""
+        return SignalView(self, "activation_gradient")
+
+    def once(self, quantity: Callable[[RunView], Quantity]) -> Quantity:
+        """Return a quantity of this run, computed the first time it is asked for.
+
+        Args:
+            quantity: a function of a run, which also is the key.
+        """
+        known: dict[Callable[[RunView], Any], Any] = self.__dict__.setdefault("_known", {})
+        if quantity not in known:
+            known[quantity] = quantity(self)
+        found: Quantity = known[quantity]
+        return found
+
+    def signal(self, signal: Signal) -> SignalView:
+        """Return the signal of that name."""
+        return self.activation if signal == "activation" else self.activation_gradient
