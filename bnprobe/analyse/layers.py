@@ -68,6 +68,9 @@ def measured_inputs(run: Run, model: int, size: NDArray[np.floating]) -> Iterato
         run: the recording.
         model: root module.
         size: size of each signal, (L,).
+
+    Yields:
+        Each input, with what came before it.
     """
     outputs, largest = 0, 0.0
     for _, index in sorted((layer.depth, i) for i, layer in enumerate(run.layers) if layer.model == model):
