@@ -16,7 +16,7 @@ A recorder of the common mode lives where the mean dwarfs the spread, and there 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +53,44 @@ class Moments(NamedTuple):
     def channels(self) -> int:
         """C."""
         return (self.packed.shape[0] - SUMMARY) // 3
+
+    @property
+    def size(self) -> int:
+        """N C P, the number of values."""
+        return self.samples * self.positions * self.channels
+
+    @property
+    def mean(self) -> Any:
+        """(C,) channel means m_c."""
+        return self.packed[: self.channels]
+
+    @property
+    def variance(self) -> Any:
+        """(C,) channel variances V_c."""
+        return self.packed[self.channels : 2 * self.channels]
+
+    @property
+    def between(self) -> Any:
+        """(C,) between-sample parts B_c of the variances."""
+        return self.packed[2 * self.channels : 3 * self.channels]
+
+    @property
+    def summary(self) -> Summary:
+        """What is known of all channels together."""
+        return Summary(*self.packed[-SUMMARY:])
+
+
+class Summary(NamedTuple):
+    """The last numbers of ``Moments.packed``, of all channels together."""
+
+    low: Any
+    high: Any
+    zeros: Any
+    nonfinite: Any
+    common: Any
+    between: Any
+    variance: Any
+    dead: Any
 
 
 def moments(x: torch.Tensor, layout: Layout) -> Moments:

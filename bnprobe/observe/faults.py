@@ -1,10 +1,24 @@
-"""Faults of our own inside a training that is not ours: one warning each, and the training goes on."""
+"""Faults of our own inside a training that is not ours: one warning each, and the training goes on.
+
+What the script raises is the script's, even where it arrives inside a hook of ours: the handler of an alarm may run between any two of our
+instructions, and another thread may send an exception. It goes on to whoever the script meant it for.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
 import sys
+import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+#: Where faults of ours can come from: exceptions defined here, and frames of code that lies here.
+_OURS = ("bnprobe", "torch", "numpy", "h5py")
 
 
 class Guard:
@@ -20,8 +34,8 @@ class Guard:
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        """Swallow an exception, unless it ends the program."""
-        if not isinstance(error, Exception):
+        """Swallow an exception, unless it ends the program or belongs to the script."""
+        if not isinstance(error, Exception) or is_the_scripts(error):
             return False
         self._faults.report(self._place, error)
         return True
@@ -48,9 +62,9 @@ class Faults:
         """Handle a fault at a place, which its caller no longer observes.
 
         Raises:
-            Exception: the fault itself, in strict mode.
+            Exception: the fault itself, in strict mode or where it is the script's own exception.
         """
-        if self._strict:
+        if self._strict or is_the_scripts(error):
             raise error
         if place in self._places:
             return
@@ -60,3 +74,55 @@ class Faults:
         reason = f"{type(error).__name__}: {str(error)[:300]}{at}"
         print(f"bnprobe: {place}: {reason}; no longer observed, the training goes on", file=sys.stderr, flush=True)
         self._on_fault(place, f"a fault of bnprobe: {reason}")
+
+
+def is_the_scripts(error: BaseException) -> bool:
+    """Whether an exception that was caught in a hook of ours was raised by the script for itself.
+
+    It is where a signal's handler stands in the traceback. And it is where another thread has sent it (``PyThreadState_SetAsyncExc``):
+    then no code of the script stands in the traceback, and its class is the script's, or a plain builtin that nothing has described. An
+    exception out of code of the script that we called ourselves, a property of a module, say, is a fault of ours.
+    """
+    codes = [frame.f_code for frame in _frames(error.__traceback__)]
+    if not _handlers().isdisjoint(codes):
+        return True
+    if not all(_is_library(code) for code in codes):
+        return False
+    kind = type(error)
+    if kind.__module__ == "builtins":
+        # Ours and the libraries' say what is wrong; an assertion or a lack of memory need not.
+        return not error.args and not isinstance(error, AssertionError | MemoryError | StopIteration)
+    return kind.__module__.partition(".")[0] not in (*_OURS, *sys.stdlib_module_names)
+
+
+def _frames(trace: TracebackType | None) -> Iterator[Any]:
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _handlers() -> set[CodeType]:
+    """Return the code of the signal handlers that are installed now."""
+    found: set[CodeType] = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        handler = getattr(handler, "func", handler)  # functools.partial
+        handler = getattr(handler, "__func__", handler)  # a bound method
+        if not hasattr(handler, "__code__") and callable(handler) and not isinstance(handler, type | int):
+            handler = type(handler).__call__  # an object that is called
+        code = getattr(handler, "__code__", None)
+        if code is not None:
+            found.add(code)
+    return found
+
+
+def _is_library(code: CodeType) -> bool:
+    """Whether code lies in a library or is the interpreter's own, and not in the script."""
+    return code.co_filename.startswith(("<frozen", *_library_folders()))
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    folders = [path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_path(name))]
+    modules = [sys.modules[name] for name in _OURS if name in sys.modules]  # wherever they were installed
+    return tuple(folder + os.sep for folder in (*folders, *(str(Path(module.__file__).parent) for module in modules if module.__file__)))

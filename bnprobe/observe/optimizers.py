@@ -35,6 +35,8 @@ class OptimizerTaps:
         on_skipped: Callable[[Optimizer], None],
     ) -> None:
         self.constructed: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        #: Ids of those that stepped in the recorded training.
+        self.stepped_here: set[int] = set()
         self._on_before = on_before
         self._on_after = on_after
         self._on_skipped = on_skipped

@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 
 from bnprobe.measure import fused
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
-from bnprobe.measure.moments import moments
-from bnprobe.observe.rows.layer_moments import LayerMoments, merge
+from bnprobe.measure.merge import merge
+from bnprobe.measure.moments import Moments, moments
 
 EPS = 2.0**-24
 MEAN_ROUNDINGS = 8
@@ -287,7 +287,7 @@ def test_any_small_signal(path, x, layout):
 
 def layer_moments(x):
     found = moments(x, CHANNELS_FIRST)
-    return LayerMoments(found.samples, found.positions, np.asarray(found.packed, dtype=np.float64))
+    return Moments(found.samples, found.positions, np.asarray(found.packed, dtype=np.float64))
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 1e2, 1e4])

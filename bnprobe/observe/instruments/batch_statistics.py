@@ -39,5 +39,5 @@ def batch_statistics(module: Any, measured: Moments) -> BatchStatistics | None:
         mean, variance = mean.numpy(), variance.numpy()
     elif mean.device != packed.device:
         return None
-    gap = evaluation_gap(packed[:channels], packed[channels : 2 * channels], mean, variance, module.eps)
+    gap = evaluation_gap(measured.mean, measured.variance, mean, variance, module.eps)
     return BatchStatistics(measured.samples * measured.positions, gap.reshape(1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,38 +18,59 @@ from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.moments import moments
 from bnprobe.observe.faults import Faults
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.modules.kinds import layout_of
-from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.patches import Compilation, Patches
-from bnprobe.observe.signals.records import OUTPUT, TapKey
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import OUTPUT, Tap, TapKey
 from bnprobe.observe.torch_private import holds_numbers, plain, user_modes_disabled
 
 #: Steps between two looks: a script that samples from its model at every step is not to be slowed.
 STEPS_BETWEEN = 10
 
 
-class EvaluationTaps:
+class EvaluationTaps(Instrument):
     """Looks at the batch norms of evaluations.
 
     Args:
-        tree: the modules.
+        around: what is there to look at.
         faults: where a fault inside a hook goes.
-        step: tells the step whose update came last; -1 before the first.
-        note: called with what was found: signal, samples, statistics.
     """
 
-    def __init__(
-        self, tree: ModuleTree, faults: Faults, step: Callable[[], int], note: Callable[[TapKey, int, BatchStatistics], None]
-    ) -> None:
+    every_step = True
+
+    def __init__(self, around: Surroundings, faults: Faults) -> None:
         self.seconds = 0.0
-        self._tree = tree
+        self._tree = around.tree
+        self._axes = around.axes
+        self._clock = around.clock
         self._faults = faults
-        self._step = step
-        self._note = note
+        self._samples = 0
+        self._gaps: dict[TapKey, BatchStatistics] = {}
         self._last = -STEPS_BETWEEN
         self._first = 0  # the module whose call ended first
         self._handle: Any = None
+
+    @property
+    def has_readings(self) -> bool:
+        """Whether an evaluation was looked at since the last step was closed."""
+        return bool(self._gaps)
+
+    def before_backward(self, step: OpenStep, backward: Backward) -> None:
+        """The training goes on: the evaluation is over."""
+        self.detach()
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return the gap of every batch norm that training has shown, and the evaluation's samples."""
+        gaps, self._gaps = self._gaps, {}
+        found = [(place, one) for key, one in gaps.items() if (place := self._axes.place(key)) is not None]
+        if not found:
+            return []
+        return [
+            *(("batch_norm_evaluation_gap", Reading(one.gap, [place])) for place, one in found),
+            ("evaluation_batch_size", Reading([float(self._samples)])),
+        ]
 
     @property
     def is_looking(self) -> bool:
@@ -80,7 +101,7 @@ class EvaluationTaps:
         return eval
 
     def _begin(self) -> None:
-        step = self._step()
+        step = self._clock.last_update
         # A hook would make compiled code compile anew.
         if step < 0 or step - self._last < STEPS_BETWEEN or Compilation.in_use:
             return
@@ -109,7 +130,7 @@ class EvaluationTaps:
             self.detach()  # the next batch, of a model that is called by its parts
             return
         self._first = self._first or id(module)
-        self._last = self._step()
+        self._last = self._clock.last_update
         entry = self._tree.get(module)
         if entry.has_running_statistics and not module.training and args and isinstance(args[0], torch.Tensor):
             signal = args[0]
@@ -117,6 +138,7 @@ class EvaluationTaps:
                 measured = moments(plain(signal), layout_of(module, entry.kind, signal.dim()))
                 statistics = batch_statistics(module, measured)
                 if statistics is not None:
-                    self._note(TapKey(entry.reference, 0, OUTPUT), measured.samples, statistics)
+                    self._gaps[TapKey(entry.reference, 0, OUTPUT)] = statistics
+                    self._samples = measured.samples
         if root is module:
             self.detach()

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bnprobe.observe.optimizers import Optimizer
-from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.open_step import GroupSettings
+from bnprobe.observe.instrument import Instrument, Optimizer, Surroundings, Update
+from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
 from bnprobe.observe.torch_private import at_hand, user_modes_disabled
 
 _NAMES = ("lr", "momentum", "betas", "weight_decay")
@@ -24,16 +23,24 @@ class _Known(NamedTuple):
     settings: Mapping[int, GroupSettings]
 
 
-class GroupReader:
+class ParameterGroups(Instrument):
     """Reads the groups of optimizers, anew only where a value is another object than it was: most are the same for many steps.
 
     Args:
-        axes: where groups and parameters get their places.
+        around: what is there to look at.
     """
 
-    def __init__(self, axes: Axes) -> None:
-        self._axes = axes
+    every_step = True
+
+    def __init__(self, around: Surroundings) -> None:
+        self._axes = around.axes
         self._known: weakref.WeakKeyDictionary[Optimizer, _Known] = weakref.WeakKeyDictionary()
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Note the settings with which the weights are about to be moved."""
+        if update.optimizer is not None:
+            groups = self.read(update.optimizer)
+            step.groups = {**step.groups, **groups} if step.groups else groups
 
     def read(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
         """Return the settings of an optimizer's groups by place; not to be changed."""

@@ -7,25 +7,85 @@ the script accumulates on purpose, over several backward calls of one step, the 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 
 from bnprobe.measure.norms import norms
-from bnprobe.observe.instruments.updates import trained_parameters
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update, trained_parameters
+from bnprobe.observe.instruments.updates import UpdateMeasurement
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import Tap
 
 
-class StaleGradients(NamedTuple):
+class Found(NamedTuple):
     """Gradients found, their norms still on their device.
 
     Attributes:
-        parameters: ids of the parameters that had one.
+        keys: ids of the parameters that had one.
         norms: (k,), in their order; None where there was none.
     """
 
-    parameters: list[int]
+    keys: list[int]
     norms: torch.Tensor | None
+
+
+class StaleGradients(Instrument):
+    """Looks for gradients in place before the first backward of an observed step.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    every_step = True
+
+    def __init__(self, around: Surroundings) -> None:
+        self._clock = around.clock
+        self._optimizers = around.optimizers
+        self._hand_moves = HandMoves()
+        self._found: Found | None = None
+
+    def before_backward(self, step: OpenStep, backward: Backward) -> None:
+        """Look at the gradients of all that is trained; later backwards of a step add to those of the first on purpose."""
+        if not step.observed or step.micro_steps > 1:
+            return
+        if not self._clock.counts_backwards:
+            self._found = find_stale(p for optimizer in self._optimizers() for p in trained_parameters(optimizer.param_groups))
+        elif moved := self._hand_moves.moved():
+            self._found = find_stale(moved)
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Note which weights the script is about to move by hand."""
+        if update.optimizer is not None:
+            self._hand_moves.forget()
+        elif step.observed:
+            self._hand_moves.look(update.parameters)
+        else:
+            self._hand_moves.look_again()
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return the norm of what was found, over the parameters that were then moved."""
+        found, self._found = self._found, None
+        if found is None:
+            return []
+        if found.norms is None:
+            return [("stale_gradient_norm", Reading([0.0]))]
+        return [("stale_gradient_norm", Reading(_norm_of_moved(found, step.updates)))]
+
+
+def _norm_of_moved(found: Found, updates: Sequence[UpdateMeasurement]) -> torch.Tensor:
+    assert found.norms is not None
+    place = {key: index for index, key in enumerate(found.keys)}
+    is_moved = torch.zeros(len(found.keys), dtype=torch.bool, device=found.norms.device)
+    for update in updates:
+        both = [(index, place[key]) for index, key in enumerate(update.keys) if key in place]
+        if both:
+            ours, theirs = (torch.tensor(side, device=is_moved.device) for side in zip(*both, strict=True))
+            moved = update.update if update.update is not None else torch.full_like(update.weight, torch.nan)
+            is_moved[theirs] |= moved.to(is_moved.device)[ours] != 0  # not moved by nothing: without a turn it is NaN, and counts
+    total: torch.Tensor = torch.linalg.vector_norm(found.norms.double() * is_moved)
+    return total.reshape(1)
 
 
 class HandMoves:
@@ -57,12 +117,7 @@ class HandMoves:
         return [parameter for parameter, version in present if parameter is not None and parameter._version > version]
 
 
-def find_stale(optimizers: Iterable[torch.optim.Optimizer]) -> StaleGradients:
-    """Look for gradients of the optimizers' parameters; without any, nothing is measured."""
-    return find_stale_of(p for optimizer in optimizers for p in trained_parameters(optimizer.param_groups))
-
-
-def find_stale_of(parameters: Iterable[torch.Tensor]) -> StaleGradients:
-    """Look for gradients of some parameters."""
+def find_stale(parameters: Iterable[torch.Tensor]) -> Found:
+    """Look for gradients of some parameters; without any, nothing is measured."""
     found = {id(parameter): parameter.grad for parameter in parameters if parameter.grad is not None}
-    return StaleGradients(list(found), norms(list(found.values())) if found else None)
+    return Found(list(found), norms(list(found.values())) if found else None)

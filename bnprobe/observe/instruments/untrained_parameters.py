@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from bnprobe.observe.instruments.updates import trained_parameters
+from bnprobe.observe.instrument import Instrument, Reading, Surroundings, trained_parameters
 from bnprobe.observe.modules.kinds import own_parameters
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import OUTPUT, Tap
+
+
+class UntrainedParameters(Instrument):
+    """Looks at the layers of a snapshot's step.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return how many elements of each layer are frozen, and how many were forgotten."""
+        optimizers = self._around.optimizers()
+        if not optimizers or self._around.clock.counts_backwards or not self._around.schedule.is_snapshot(step.number):
+            return []
+        layers = [tap for tap in taps if not tap.is_gradient and tap.key.role == OUTPUT and not tap.key.call]
+        modules = {place: module for tap in layers if (place := self._around.axes.layer(tap)) is not None and (module := tap.key.module())}
+        if not modules:
+            return []
+        counts = find_untrained(modules.values(), optimizers)
+        found = [counts[id(module)] for module in modules.values()]
+        return [
+            ("frozen_elements", Reading([float(one.frozen) for one in found], list(modules))),
+            ("forgotten_elements", Reading([float(one.forgotten) for one in found], list(modules))),
+        ]
 
 
 class Untrained(NamedTuple):

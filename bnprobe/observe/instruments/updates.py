@@ -1,8 +1,8 @@
-"""Parameters under training: which there are, and their norms and kernels around one update."""
+"""Norms of parameters, their gradients and the step that was really taken, and their kernels and rows after it."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +10,9 @@ import torch
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
+from bnprobe.observe.instrument import Instrument, Reading, Surroundings, Update
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.torch_private import holds_numbers, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
@@ -18,25 +21,71 @@ COPY_LIMIT_BYTES = 48 * 2**20
 
 @dataclass
 class UpdateMeasurement:
-    """Norms around one update of some parameters, still on their device.
+    """Norms around one update of some parameters, still on their device. It holds no parameter: none is to outlive its script's use of it.
 
     Attributes:
-        parameters: the parameters, in the order of the vectors.
+        keys: ids of the parameters, in the order of the vectors.
         gradient: (k,) gradient norms, NaN where there was no gradient.
         weight: (k,) norms before the update.
         update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
         kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
         rows: (k,) difference between rows after the update; None where it was not asked for.
+        places: places of the parameters in the run file.
     """
 
-    parameters: list[torch.Tensor]
+    keys: list[int]
     gradient: torch.Tensor
     weight: torch.Tensor
     update: torch.Tensor | None = None
     kernels: torch.Tensor | None = None
     rows: torch.Tensor | None = None
+    places: list[int | None] = field(default_factory=list)
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
+
+
+class Updates(Instrument):
+    """Measures every update of the steps that are observed.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._axes = around.axes
+        self._schedule = around.schedule
+        self._tree = around.tree
+        self._meter = UpdateMeter()
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Measure gradients and weights, and remember the weights."""
+        measurement = self._meter.before(update.parameters, update.gradients)
+        measurement.places = [self._axes.parameter(parameter) for parameter in update.parameters]
+        step.updates += (measurement,)
+
+    def after_update(self, step: OpenStep, update: Update) -> None:
+        """Measure how far the weights have moved."""
+        if not step.updates or step.updates[-1].update is not None:
+            return
+        measurement = step.updates[-1]
+        if measurement.keys != [id(parameter) for parameter in update.parameters]:
+            return  # parameters were added while the optimizer stepped
+        is_snapshot = self._schedule.is_snapshot(step.number)
+        kernels = self._tree.convolution_kernels() if is_snapshot else set()
+        self._meter.after(measurement, update.parameters, kernels, rows=is_snapshot)
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return norms, and at snapshots the common mode of kernels and the difference between rows."""
+        found: list[tuple[str, Reading]] = []
+        for update in step.updates:
+            columns = {"parameter_gradient_norm": update.gradient, "weight_norm": update.weight, "update_norm": update.update}
+            if step.fused_scale is not None:
+                columns["parameter_gradient_norm"] = update.gradient / step.fused_scale
+            if update.kernels is not None:
+                columns["kernel_slice_mean"], columns["kernel_cmrr"] = update.kernels
+            columns["row_difference"] = update.rows
+            found += [(name, Reading(values, update.places)) for name, values in columns.items() if values is not None]
+        return found
 
 
 class UpdateMeter:
@@ -56,7 +105,7 @@ class UpdateMeter:
         """
         kept = list(parameters)
         found = [parameter.grad if gradients is None else gradients.get(id(parameter)) for parameter in kept]
-        measurement = UpdateMeasurement(kept, norms(found), norms(kept))
+        measurement = UpdateMeasurement(list(map(id, kept)), norms(found), norms(kept))
         measurement._turns = self._take_turns(kept)
         weights = [_local(kept[index]) for index in measurement._turns]
         measurement._before = [self._buffer(id(kept[index]), weight) for index, weight in zip(measurement._turns, weights, strict=True)]
@@ -65,29 +114,32 @@ class UpdateMeter:
         return measurement
 
     @torch.no_grad()
-    def after(self, measurement: UpdateMeasurement, kernels: Container[int] = (), *, rows: bool = False) -> None:
+    def after(
+        self, measurement: UpdateMeasurement, parameters: Sequence[torch.Tensor], kernels: Container[int] = (), *, rows: bool = False
+    ) -> None:
         """Measure how far the weights have moved, just after the update, and what remained.
 
         Args:
             measurement: what ``before`` returned.
+            parameters: those it was given.
             kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
             rows: whether the rows of each weight are compared.
         """
-        olds: list[torch.Tensor | None] = [None] * len(measurement.parameters)
+        olds: list[torch.Tensor | None] = [None] * len(parameters)
         news = list(olds)
         for index, old in zip(measurement._turns, measurement._before, strict=True):
-            new = _local(measurement.parameters[index])
+            new = _local(parameters[index])
             if old.shape == new.shape and old.dtype == new.dtype:
                 olds[index], news[index] = old, new
         measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
-        found = [_local(parameter) if id(parameter) in kernels else None for parameter in measurement.parameters]
+        found = [_local(parameter) if id(parameter) in kernels else None for parameter in parameters]
         if any(kernel is not None for kernel in found):
             # A rank may hold no part of a small kernel.
             parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
             measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
         if rows:
-            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in measurement.parameters]
+            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in parameters]
             comparable = [one if one is not None and one.is_floating_point() else None for one in weights]
             measurement.rows = row_difference(comparable).to(measurement.weight.device)
 
@@ -127,13 +179,3 @@ def _local(parameter: torch.Tensor) -> torch.Tensor:
         return parameter
     detached = parameter.detach()
     return detached.to_local() if hasattr(detached, "to_local") else detached
-
-
-def trained_parameters(groups: Iterable[dict[str, object]]) -> list[torch.Tensor]:
-    """Return the tensors of an optimizer's parameter groups, each once."""
-    found: dict[int, torch.Tensor] = {}
-    for group in groups:
-        parameters = group.get("params", ())
-        if isinstance(parameters, list | tuple):
-            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
-    return list(found.values())

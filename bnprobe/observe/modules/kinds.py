@@ -61,6 +61,7 @@ class ObservedModule:
         kind: see the schema's ``layer_kind``.
         has_parameters: whether it owns parameters itself.
         forwards: complete forwards with gradient; counts for the root of a model.
+        thread: number of the thread that last ran it with gradient; counts for the root of a model.
         is_trained: whether layers of it ran with gradient; counts for the root of a model.
         depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
         has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
@@ -73,6 +74,7 @@ class ObservedModule:
     kind: str
     has_parameters: bool
     forwards: int = 0
+    thread: int = 0
     is_trained: bool = False
     depends_on_mode: bool = False
     has_running_statistics: bool = False

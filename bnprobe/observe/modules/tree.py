@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -226,9 +226,13 @@ class ModuleTree:
             owners.update((id(parameter), holder) for parameter in module._parameters.values() if parameter is not None)
         return owners
 
-    def trained_roots(self) -> list[nn.Module]:
-        """Return the models whose layers ran with gradient, in order of first call."""
-        modules = [entry.reference() for entry in self._seen.values() if entry.is_trained]
+    def trained_roots(self, without: Container[int] = ()) -> list[nn.Module]:
+        """Return the models whose layers ran with gradient, in order of first call.
+
+        Args:
+            without: numbers of threads whose models are left out.
+        """
+        modules = [entry.reference() for entry in self._seen.values() if entry.is_trained and entry.thread not in without]
         return [module for module in modules if module is not None and self.root(module) is module]
 
     def roots(self) -> list[nn.Module]:

@@ -19,7 +19,7 @@ from torch import nn
 
 from bnprobe.errors import CurvatureError
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
-from bnprobe.observe.instruments.updates import trained_parameters
+from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.graph import leaves_and_obstacle
@@ -135,13 +135,12 @@ class CurvatureProbes:
             self.seconds += self._row["curvature_seconds"]
             self._row = None if self._waits else self._row
 
-    def end_step(self, stepped: Iterable[object]) -> None:
-        """The step is over; ``stepped`` are the optimizers that moved its weights."""
+    def end_step(self, moved: frozenset[int]) -> None:
+        """The step is over; ``moved`` are the ids of the optimizers that moved its weights."""
         self.seconds = 0.0
         row, self._row = self._row, None
         if row is None:
             return
-        moved = frozenset(id(optimizer) for optimizer in stepped if isinstance(optimizer, Optimizer))
         taken = self._stepped_after.get(self._reached, self._reached)
         if moved and self._reached:
             self._stepped_after[self._reached] = moved & self._reached or self._reached

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import torch
 
 from bnprobe.measure.layout import Layout
-from bnprobe.measure.moments import moments
+from bnprobe.measure.moments import Moments, moments
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.closed_step import ChannelRow
-from bnprobe.observe.rows.layer_moments import LayerMoments
+from bnprobe.observe.rows.channel_row import ChannelRow
 from bnprobe.observe.signals.records import Tap, renumbered
 
 
@@ -45,7 +44,7 @@ class Signals:
         vectors = Transfer([tap.moments.packed for tap in taps]).result()
         places = [axes.layer(tap) for tap in taps]
         present = {
-            place: LayerMoments(tap.moments.samples, tap.moments.positions, vector)
+            place: Moments(tap.moments.samples, tap.moments.positions, vector)
             for place, tap, vector in zip(places, taps, vectors, strict=True)
             if place is not None
         }

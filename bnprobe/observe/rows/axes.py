@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnprobe.observe.instruments.updates import trained_parameters
+from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.modules.kinds import class_name
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.signals.records import INPUT, Tap, TapKey

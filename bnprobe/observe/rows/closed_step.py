@@ -1,55 +1,32 @@
 """How a step becomes a row of the run file.
 
-Measured vectors stay on their device until the step is closed; then one transfer brings them to the host, where the numbers of all
+Measured vectors stay on their device until the step is closed; then one transfer brings them to the host, where the moments of all
 micro-steps of a layer are merged and the energy split is computed in float64.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bnprobe.measure.fused import SUMMARY
+from bnprobe.measure.merge import merge
+from bnprobe.measure.moments import Moments
 from bnprobe.measure.transfer import Transfer
-from bnprobe.observe.instruments.updates import UpdateMeasurement
-from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.layer_moments import LayerMoments, Vector, merge
+from bnprobe.observe.instrument import Instrument, Reading, overriding
+from bnprobe.observe.rows.channel_row import ChannelRow
 from bnprobe.observe.rows.open_step import OpenStep, own_row
-from bnprobe.observe.signals.records import OUTPUT, Tap
+from bnprobe.observe.signals.records import Tap
+from bnprobe.store.schema import VARIABLES
+
+Vector = NDArray[np.float64]
 
 #: A step's single numbers, which may lie on an accelerator.
 _SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
-
-
-class ChannelRow(NamedTuple):
-    """Every channel of one step, taken apart only when it is written: most steps are forgotten."""
-
-    step: int
-    signals: list[tuple[str, float, dict[int, LayerMoments]]]
-    whole: dict[str, Vector]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held."""
-        return sum(moments.packed.nbytes for _, _, present in self.signals for moments in present.values())
-
-    def columns(self, axes: Axes) -> dict[str, Any]:
-        """Return the row of the run file."""
-        row: dict[str, Any] = {"snapshot": self.step, **self.whole}
-        for prefix, scale, present in self.signals:
-            mean = np.full(axes.channels, np.nan, dtype=np.float32)
-            variance = np.full(axes.channels, np.nan, dtype=np.float32)
-            with np.errstate(over="ignore", invalid="ignore"):
-                for layer, moments in present.items():
-                    where, channels = axes.channel_slice(layer), moments.channels
-                    mean[where] = moments.packed[:channels] / scale
-                    variance[where] = moments.packed[channels : 2 * channels] / scale**2
-            row[f"{prefix}_mean"], row[f"{prefix}_variance"] = mean, variance
-        return row
 
 
 class ClosedStep:
@@ -57,208 +34,154 @@ class ClosedStep:
 
     Args:
         step: the step.
-        taps: its measured signals.
+        taps: its measured signals, and the place of the layer of each; None for one that has none.
+        readings: what instruments found, by name of the schema.
+        instruments: those that look at the moments once they have arrived.
     """
 
-    def __init__(self, step: OpenStep, taps: Sequence[Tap]) -> None:
+    def __init__(
+        self,
+        step: OpenStep,
+        taps: Sequence[tuple[Tap, int | None]] = (),
+        readings: Sequence[tuple[str, Reading]] = (),
+        instruments: Sequence[Instrument] = (),
+    ) -> None:
         self.step = step
-        self._taps = taps
-        vectors: list[torch.Tensor | Vector] = [tap.moments.packed for tap in self._taps]
-        for update in step.updates:
-            vectors += [update.gradient, update.weight]
-            if update.update is not None:
-                vectors.append(update.update)
-            if update.kernels is not None:
-                vectors += list(update.kernels)
-            if update.rows is not None:
-                vectors.append(update.rows)
-        vectors += [tap.statistics.gap for tap in taps if tap.statistics is not None]
-        vectors += [statistics.gap for statistics in step.evaluation_gaps.values()]
-        if step.stale is not None and step.stale.norms is not None:
-            vectors.append(step.stale.norms)
-        self._losses = [_begin_number(loss, vectors) for loss in step.losses]
-        self._rates = [_begin_number(settings.rate, vectors) for settings in step.groups.values()]
-        self._singles = [_begin_number(getattr(step, name), vectors) for name in _SINGLES]
-        self._transfer = Transfer(vectors) if vectors else None
+        self._instruments = instruments
+        self._cargo = _Cargo()
+        self._taps = [(tap, place, self._cargo.add(tap.moments.packed)) for tap, place in taps]
+        self._readings = [(name, reading.places, self._cargo.add(reading.values)) for name, reading in readings]
+        self._losses = [self._cargo.add_number(loss) for loss in step.losses]
+        self._rates = [self._cargo.add_number(settings.rate) for settings in step.groups.values()]
+        self._singles = [self._cargo.add_number(getattr(step, name)) for name in _SINGLES]
+        self._cargo.send()
 
     @property
     def is_asynchronous(self) -> bool:
         """Whether the numbers still travel."""
-        return self._transfer is not None and self._transfer.is_asynchronous
+        return self._cargo.is_asynchronous
 
-    def row(self, axes: Axes) -> tuple[dict[str, Any], ChannelRow | None]:
+    def row(self) -> tuple[dict[str, Any], ChannelRow | None]:
         """Return the step's row and, where layers were measured, every channel."""
-        vectors = iter(self._transfer.result() if self._transfer is not None else ())
-        activations, gradients = self._merge_taps(axes, vectors)
-        updates = [self._next_update(update, vectors) for update in self.step.updates]
-        gaps = [float(next(vectors)[0]) for tap in self._taps if tap.statistics is not None]
-        evaluated = [float(next(vectors)[0]) for _ in self.step.evaluation_gaps]
-        stale = self._stale(vectors, updates)
-        self._arrive(vectors)
-        row = self._own_row(stale)
-        if evaluated:
-            self._add_evaluation(row, axes, evaluated)
-        if not self.step.observed:
-            return row, None
-        scale: Any = self.step.scale or 1.0
-        fused_scale: Any = self.step.fused_scale or 1.0
-        self._add_updates(row, axes, updates, fused_scale)
-        _add_signals(row, "activation", activations, 1.0)
-        _add_signals(row, "activation_gradient", gradients, scale)
-        self._add_batch_norms(row, axes, gaps)
-        signals = [("channel", 1.0, activations), ("channel_gradient", scale, gradients)]
-        whole = {**self._weight_columns(axes, updates), **self._untrained_columns(axes)}
-        return row, ChannelRow(self.step.number, signals, whole)
-
-    def _arrive(self, vectors: Iterator[Vector]) -> None:
-        """The step's own numbers are on the host."""
+        self._cargo.receive()
         step = self.step
-        step.losses = tuple(_end_number(loss, vectors) for loss in self._losses)
-        rates = zip(step.groups.items(), self._rates, strict=True)
-        step.groups = {place: settings._replace(rate=_end_number(rate, vectors)) for (place, settings), rate in rates}
-        for name, number in zip(_SINGLES, self._singles, strict=True):
-            setattr(step, name, _end_number(number, vectors))
-
-    def _own_row(self, stale: float | None) -> dict[str, Any]:
-        """Return what is known of the step itself."""
-        step = self.step
+        self._arrive()
         row = own_row(step)
         row["batch_size"] = step.batch_size or None
-        row["stale_gradient_norm"] = stale
-        row["half_results"] = step.half_results
-        row["softmax_twice"] = None if step.softmax_twice is None else int(step.softmax_twice)
         if step.modes is not None:
             row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
-        return row
+        columns = self._columns()
+        row.update((name, column) for name, column in columns.items() if _axis_of(name) == "step")
+        if not step.observed:
+            return row, None
+        activations, gradients = self._merged()
+        scale: Any = step.scale or 1.0
+        _add_signals(row, "activation", activations, 1.0)
+        _add_signals(row, "activation_gradient", gradients, scale)
+        for look in overriding(self._instruments, "from_moments"):
+            row.update((name, _column(values)) for name, values in look(activations).items() if values)
+        whole = {name: column for name, column in columns.items() if _axis_of(name) == "snapshot" and np.isfinite(column).any()}
+        signals = [("channel", 1.0, activations), ("channel_gradient", scale, gradients)]
+        return row, ChannelRow(step.number, signals, whole)
 
-    def _stale(self, vectors: Iterator[Vector], updates: list[_ArrivedUpdate]) -> float | None:
-        """Return the norm of the gradients that were in place, over the parameters that were then moved."""
-        found = self.step.stale
-        if found is None:
-            return None
-        lengths = next(vectors) if found.norms is not None else ()
-        moved = (
-            parameter
-            for update in updates
-            for index, parameter in enumerate(update.parameters)
-            if update.moved is None or update.moved[index] != 0
-        )
-        updated = {id(parameter) for parameter in moved}
-        return math.sqrt(sum(length**2 for key, length in zip(found.parameters, lengths, strict=True) if key in updated))
+    def _arrive(self) -> None:
+        """The step's own numbers are on the host."""
+        step, number = self.step, self._cargo.number
+        step.losses = tuple(number(loss) for loss in self._losses)
+        rates = zip(step.groups.items(), self._rates, strict=True)
+        step.groups = {place: settings._replace(rate=number(rate)) for (place, settings), rate in rates}
+        for name, single in zip(_SINGLES, self._singles, strict=True):
+            setattr(step, name, number(single))
 
-    def _add_batch_norms(self, row: dict[str, Any], axes: Axes, gaps: list[float]) -> None:
-        """Add what batch norms made of their batches; over micro-steps the last one counts, which has seen the most."""
-        found = zip((tap for tap in self._taps if tap.statistics is not None), gaps, strict=True)
-        places = {place: (tap.statistics.values, gap) for tap, gap in found if tap.statistics and (place := axes.layer(tap)) is not None}
-        if places:
-            columns = np.full((2, max(places) + 1), np.nan)
-            columns[:, list(places)] = np.array(list(places.values())).T
-            row["batch_norm_values"], row["batch_norm_gap"] = columns
+    def _columns(self) -> dict[str, Any]:
+        """Return what instruments found; several readings of one variable stand in one column, the last one where they meet."""
+        alone: dict[str, Any] = {}
+        placed: dict[str, list[tuple[NDArray[np.intp], Vector]]] = {}
+        for name, places, key in self._readings:
+            values = self._cargo.vector(key)
+            if places is None:
+                alone[name] = float(values[0])
+                continue
+            index = np.array([-1 if place is None else place for place in places], dtype=np.intp)
+            placed.setdefault(name, []).append((index[index >= 0], values[index >= 0]))
+        return {**alone, **{name: _together(parts) for name, parts in placed.items()}}
 
-    def _add_evaluation(self, row: dict[str, Any], axes: Axes, gaps: list[float]) -> None:
-        found = {place: gap for key, gap in zip(self.step.evaluation_gaps, gaps, strict=True) if (place := axes.place(key)) is not None}
-        if found:
-            column = np.full(max(found) + 1, np.nan)
-            column[list(found)] = list(found.values())
-            row["batch_norm_evaluation_gap"], row["evaluation_batch_size"] = column, self.step.evaluation_samples
-
-    def _untrained_columns(self, axes: Axes) -> dict[str, Vector]:
-        counts = self.step.untrained
-        if not counts:
-            return {}
-        modules = {axes.layer(tap): tap.key.module() for tap in self._taps if tap.key.role == OUTPUT and not tap.key.call}
-        found = {place: counts[id(module)] for place, module in modules.items() if place is not None and id(module) in counts}
-        if not found:
-            return {}
-        columns = np.full((2, max(found) + 1), np.nan)
-        columns[:, list(found)] = np.array(list(found.values())).T
-        return {"frozen_elements": columns[0], "forgotten_elements": columns[1]}
-
-    def _merge_taps(self, axes: Axes, vectors: Any) -> tuple[dict[int, LayerMoments], dict[int, LayerMoments]]:
+    def _merged(self) -> tuple[dict[int, Moments], dict[int, Moments]]:
         """Return the layers' activations and activation gradients, micro-steps merged."""
-        merged: tuple[dict[int, LayerMoments], dict[int, LayerMoments]] = ({}, {})
-        axes.introduce_layers(self._taps)
-        for tap in self._taps:
-            measured = LayerMoments(tap.moments.samples, tap.moments.positions, next(vectors))
-            layer = axes.layer(tap)
+        merged: tuple[dict[int, Moments], dict[int, Moments]] = ({}, {})
+        for tap, layer, key in self._taps:
             if layer is not None:
+                measured = tap.moments._replace(packed=self._cargo.vector(key))
                 present = merged[tap.is_gradient]
                 present[layer] = merge(present[layer], measured) if layer in present else measured
         return merged
 
-    @staticmethod
-    def _next_update(update: UpdateMeasurement, vectors: Any) -> _ArrivedUpdate:
-        gradient, weight = next(vectors), next(vectors)
-        moved = next(vectors) if update.update is not None else None
-        kernels = (next(vectors), next(vectors)) if update.kernels is not None else None
-        rows = next(vectors) if update.rows is not None else None
-        return _ArrivedUpdate(update.parameters, gradient, weight, moved, kernels, rows)
 
-    @staticmethod
-    def _add_updates(row: dict[str, Any], axes: Axes, updates: list[_ArrivedUpdate], fused_scale: float) -> None:
-        places, columns = _parameter_columns(axes, updates, "parameter_gradient_norm", "weight_norm", "update_norm")
-        for update, index, place in places:
-            columns["parameter_gradient_norm"][place] = update.gradient[index] / fused_scale
-            columns["weight_norm"][place] = update.weight[index]
-            columns["update_norm"][place] = np.nan if update.moved is None else update.moved[index]
-        row.update(columns)
+class _Cargo:
+    """Vectors that travel to the host together."""
 
-    @staticmethod
-    def _weight_columns(axes: Axes, updates: list[_ArrivedUpdate]) -> dict[str, Vector]:
-        measured = [update for update in updates if update.kernels is not None or update.rows is not None]
-        if not measured:
-            return {}
-        places, columns = _parameter_columns(axes, measured, "kernel_slice_mean", "kernel_cmrr", "row_difference")
-        for update, index, place in places:
-            if update.kernels is not None:
-                columns["kernel_slice_mean"][place], columns["kernel_cmrr"][place] = (values[index] for values in update.kernels)
-            if update.rows is not None:
-                columns["row_difference"][place] = update.rows[index]
-        return {name: column for name, column in columns.items() if np.isfinite(column).any()}
+    def __init__(self) -> None:
+        self._vectors: list[torch.Tensor | Vector] = []
+        self._transfer: Transfer | None = None
+        self._arrived: list[Vector] = []
 
+    @property
+    def is_asynchronous(self) -> bool:
+        return self._transfer is not None and self._transfer.is_asynchronous
 
-class _ArrivedUpdate(NamedTuple):
-    """An ``UpdateMeasurement`` on the host."""
+    def add(self, values: torch.Tensor | Vector | Sequence[float]) -> int:
+        """Take a vector along; return the key under which it arrives."""
+        self._vectors.append(values if isinstance(values, torch.Tensor | np.ndarray) else np.asarray(values, dtype=np.float64))
+        return len(self._vectors) - 1
 
-    parameters: list[torch.Tensor]
-    gradient: Vector
-    weight: Vector
-    moved: Vector | None
-    kernels: tuple[Vector, Vector] | None
-    rows: Vector | None
+    def add_number(self, value: Any) -> Any:
+        """Read a number that is at hand; take one along that lies on an accelerator. What is returned goes to ``number``."""
+        if not isinstance(value, torch.Tensor):
+            return (value,)
+        if value.is_cpu:
+            return (value.item(),)
+        return self.add(value.detach().reshape(1))
+
+    def send(self) -> None:
+        self._transfer = Transfer(self._vectors) if self._vectors else None
+        self._vectors = []
+
+    def receive(self) -> None:
+        self._arrived = self._transfer.result() if self._transfer is not None else []
+
+    def vector(self, key: int) -> Vector:
+        return self._arrived[key]
+
+    def number(self, key: Any) -> Any:
+        return float(self._arrived[key][0]) if isinstance(key, int) else key[0]
 
 
-def _parameter_columns(
-    axes: Axes, updates: list[_ArrivedUpdate], *names: str
-) -> tuple[list[tuple[_ArrivedUpdate, int, int]], dict[str, Vector]]:
-    """Return where each update's parameters stand on their axis, as (update, index in it, place), and empty columns that hold them."""
-    found = [(update, index, axes.parameter(one)) for update in updates for index, one in enumerate(update.parameters)]
-    places = [(update, index, place) for update, index, place in found if place is not None]
-    width = max((place for *_, place in places), default=-1) + 1
-    return places, {name: np.full(width, np.nan) for name in names}
+def _axis_of(name: str) -> str:
+    return VARIABLES[name].dims[0]
 
 
-def _begin_number(value: Any, vectors: list[torch.Tensor | Vector]) -> Any:
-    """Read a number that is at hand; send one that lies on an accelerator with the others, and return None for it."""
-    if not isinstance(value, torch.Tensor):
-        return (value,)
-    if value.is_cpu:
-        return (value.item(),)
-    vectors.append(value.detach().reshape(1))
-    return None
+def _together(parts: Sequence[tuple[NDArray[np.intp], Vector]]) -> Vector:
+    """Return one column of several parts, each with its places."""
+    column = np.full(max((int(index.max()) + 1 for index, _ in parts if index.size), default=0), np.nan)
+    for index, values in parts:
+        column[index] = values
+    return column
 
 
-def _end_number(number: Any, vectors: Iterator[Vector]) -> Any:
-    return float(next(vectors)[0]) if number is None else number[0]
+def _column(values: Mapping[int, float]) -> Vector:
+    """Return values at their places, NaN elsewhere."""
+    column = np.full(max(values) + 1, np.nan)
+    column[list(values)] = list(values.values())
+    return column
 
 
-def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, LayerMoments], scale: float) -> None:
+def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, Moments], scale: float) -> None:
     """Add a kind of signal, layer by layer; a gradient scaler's factor is taken out."""
     if not present:
         return
     places = list(present)
     low, high, zeros, nonfinite, common, between, variance, dead = np.array([one.packed[-SUMMARY:] for one in present.values()]).T
-    sizes = np.array([one.samples * one.positions * one.channels for one in present.values()])
+    sizes = np.array([one.size for one in present.values()])
     with np.errstate(over="ignore", invalid="ignore"):
         whole = nonfinite == 0
         common, between, variance = (np.where(whole, energy / scale**2, np.inf) for energy in (common, between, variance))

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from bnprobe.observe.faults import Faults
+from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.closed_step import ChannelRow, ClosedStep
+from bnprobe.observe.rows.channel_row import ChannelRow
+from bnprobe.observe.rows.closed_step import ClosedStep
 from bnprobe.observe.rows.flight_recorder import FlightRecorder
 from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
 from bnprobe.observe.schedule import Schedule
@@ -58,8 +60,21 @@ class Delivery:
         self._last_rms: Any = None
         self._diverged = False
 
-    def take(self, step: OpenStep, taps: Sequence[Tap] = ()) -> None:
-        """Take a step and its measured signals. Its numbers may still be on their way from an accelerator; they are not waited for."""
+    def take(
+        self,
+        step: OpenStep,
+        taps: Sequence[Tap] = (),
+        readings: Sequence[tuple[str, Reading]] = (),
+        instruments: Sequence[Instrument] = (),
+    ) -> None:
+        """Take a step. Its numbers may still be on their way from an accelerator; they are not waited for.
+
+        Args:
+            step: the step.
+            taps: its measured signals; their layers have places.
+            readings: what instruments found.
+            instruments: those that look at the moments once they have arrived.
+        """
         if self._travelling is not None:
             self._deliver_travelling()
         if not taps and step.is_bare:
@@ -67,7 +82,7 @@ class Delivery:
             return
         self._deliver_bare()
         with user_modes_disabled():
-            closed = self._travelling = ClosedStep(step, taps)
+            closed = self._travelling = ClosedStep(step, [(tap, self._axes.layer(tap)) for tap in taps], readings, instruments)
         if not closed.is_asynchronous:
             self._deliver_travelling()
 
@@ -124,7 +139,7 @@ class Delivery:
 
     def _row(self, closed: ClosedStep) -> tuple[dict[str, Any], ChannelRow | None] | None:
         try:
-            return closed.row(self._axes)
+            return closed.row()
         except Exception as error:
             self._faults.report(f"step {closed.step.number}", error)
             return None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from bnprobe.observe.instruments.batch_statistics import BatchStatistics
-from bnprobe.observe.instruments.stale_gradients import StaleGradients
-from bnprobe.observe.instruments.untrained_parameters import Untrained
-from bnprobe.observe.instruments.updates import UpdateMeasurement
-from bnprobe.observe.signals.records import Modes, TapKey
+from bnprobe.observe.signals.records import Modes
+
+if TYPE_CHECKING:
+    from bnprobe.observe.instruments.updates import UpdateMeasurement
 
 #: A number at hand, or one that lies on an accelerator.
 Number = torch.Tensor | float
@@ -37,41 +36,36 @@ class OpenStep:
         losses: losses of its backward calls, unscaled; None for one that started from no scalar. A closure that an optimizer runs again
             adds none: it is the same loss at other weights.
         scale: factor of the gradient scaler, if there is one.
-        stepped: what has moved the weights: optimizers, or the recorder itself where the script does it by hand.
-        returned_gradients: gradients that torch.autograd.grad returned, by id of the parameter.
-        evaluations_seen: whether evaluations after the update were counted.
+        fused_scale: the factor that an optimizer takes out of its gradients itself.
         skipped: true where a scaler refused the step.
+        micro_steps: backward calls.
         groups: place of a parameter group -> its settings. Steps at which they are the same share it: it is replaced, never changed.
-        updates: norms around the updates.
-        probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
-        stale: gradients that its first backward found in place; None where it was not looked.
-        softmax_twice: whether a loss applied softmax, or the logistic function, to its own kind of result; None where that is not known.
-        half_results: results of type float16 in the graph of its losses; None where it was not looked.
+        updates: norms around the updates, for instruments that ask which parameters have moved.
+        clip_norm: norm of the gradients that the script clipped.
+        has_readings: an instrument has found something although layers are not measured.
         modes: in which mode its forwards ran.
-        evaluation_gaps: what batch norms met in an evaluation after the step, by signal, and its samples.
-        untrained: parameters that nobody trains, by id of the module; None where it was not looked.
+        evaluations_seen: whether evaluations after the update were counted.
+        evaluations: forwards of whole models without gradient.
+        batch_size: samples of its forwards.
+        seconds: its duration.
+        observer_seconds: the recorder's part of that.
+        probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
+        wall_time: seconds from the beginning of the recording to the end of the step.
     """
 
     losses: tuple[Number | None, ...] = ()
     scale: Number | None = None
     fused_scale: Number | None = None
-    stepped: tuple[object, ...] = ()
     skipped: Number | bool = False
     micro_steps: int = 0
     groups: Mapping[int, GroupSettings] = MappingProxyType({})
     updates: tuple[UpdateMeasurement, ...] = ()
     clip_norm: Number | None = None
-    returned_gradients: dict[int, torch.Tensor] | None = None
-    stale: StaleGradients | None = None
-    softmax_twice: bool | None = None
-    half_results: int | None = None
+    has_readings: bool = False
     modes: Modes | None = None
-    untrained: dict[int, Untrained] | None = None
-    evaluation_gaps: Mapping[TapKey, BatchStatistics] = MappingProxyType({})
-    evaluation_samples: int = 0
     evaluations_seen: bool = True
-    batch_size: int = 0
     evaluations: int = 0
+    batch_size: int = 0
     seconds: float = 0.0
     observer_seconds: float = 0.0
     probe_seconds: float = 0.0
@@ -84,7 +78,7 @@ class OpenStep:
     @property
     def is_bare(self) -> bool:
         """Whether nothing was measured and nothing is on its way: its own numbers are all there is, and they are at hand."""
-        if self.observed or self.evaluation_gaps:
+        if self.observed or self.has_readings:
             return False
         for number in (*self.losses, self.scale, self.fused_scale, self.skipped, self.clip_norm):
             if type(number) not in _AT_HAND:

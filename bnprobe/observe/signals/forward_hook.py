@@ -11,6 +11,7 @@ enabled, a forward that failed) is dropped when later backwards have shown which
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,7 @@ from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.signals.outputs import first_signal
 from bnprobe.observe.signals.records import INPUT, OUTPUT, Modes, Pass, Tap, TapKey, batch_size_of, renumbered
 from bnprobe.observe.torch_private import holds_numbers, plain, user_modes_disabled
+from bnprobe.observe.training_thread import TrainingThread
 
 #: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
@@ -85,6 +87,8 @@ class ForwardTaps:
         self.missed_calls = False
         #: Told (tap, signal, layout, whether it is one sample without a batch axis) of every signal that was measured.
         self.on_signal: Callable[[Tap, torch.Tensor, Layout, bool], None] | None = None
+        #: Tells whose forwards are recorded, and keeps two from being taken in at once.
+        self.thread = TrainingThread(lambda: None, lambda: False)
         self._tree = tree
         self._faults = faults
         self._on_forward = on_forward
@@ -200,19 +204,19 @@ class ForwardTaps:
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Measure one module call. Must return None: anything else would replace the output."""
-        if self.muted or id(module) in self._unseen:
+        if self.muted or id(module) in self._unseen or not self.thread.sees():
             return
         if output is None and sys.exc_info()[1] is not None:
             self._tree.note_failed_forward(module)
             return
         started = time.perf_counter()
         try:
-            with user_modes_disabled():
+            with self.thread.lock, user_modes_disabled():
                 self._observe(module, self._tree.get(module), args, output)
         except Exception as error:
+            self._faults.report(f"layer {self._safe_name(module)}", error)
             self._unseen.add(id(module))
             self.missed_calls = True
-            self._faults.report(f"layer {self._safe_name(module)}", error)
         self.seconds += time.perf_counter() - started
 
     def _safe_name(self, module: nn.Module) -> str:
@@ -237,7 +241,7 @@ class ForwardTaps:
             self._on_forward()
         root, root_entry = self._tree.model(module, entry)
         if entry.is_layer and self._tree.has_parameters(root):
-            root_entry.is_trained = True
+            root_entry.is_trained, root_entry.thread = True, threading.get_ident()
             self._observe_layer(module, entry, args, output, order, self._pass_of(root_entry, root.training))
         if root is module:
             entry.forwards += 1  # its children's hooks have fired before

@@ -8,7 +8,7 @@ import weakref
 import torch
 from torch import nn
 
-from bnprobe.observe.instruments.stale_gradients import HandMoves, find_stale_of
+from bnprobe.observe.instruments.stale_gradients import HandMoves, find_stale
 
 
 def test_what_moves_in_place_is_seen_and_what_stays_or_moves_through_data_is_not() -> None:
@@ -52,7 +52,7 @@ def test_tensors_made_for_inference_have_no_version() -> None:
 def test_gradients_that_are_there() -> None:
     with_gradient, without = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
     with_gradient.grad = torch.tensor([3.0, 4.0])
-    found = find_stale_of([with_gradient, without])
-    assert found.parameters == [id(with_gradient)]
+    found = find_stale([with_gradient, without])
+    assert found.keys == [id(with_gradient)]
     assert found.norms is not None
     assert found.norms.tolist() == [5.0]

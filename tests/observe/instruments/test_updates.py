@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.instruments import updates as observed
-from bnprobe.observe.instruments.updates import UpdateMeter, trained_parameters
+from bnprobe.observe.instruments.updates import UpdateMeter
 
 
 def weights(*sizes: int) -> list[nn.Parameter]:
@@ -20,7 +21,7 @@ def step(meter: UpdateMeter, kept: list[nn.Parameter]) -> list[float]:
         for index, parameter in enumerate(kept):
             direction = torch.ones_like(parameter)
             parameter += (index + 1) * direction / direction.norm()
-    meter.after(measurement)
+    meter.after(measurement, kept)
     assert measurement.update is not None
     return measurement.update.tolist()
 
@@ -84,7 +85,7 @@ def test_a_parameter_reshaped_by_its_update_is_missing_alone() -> None:
     with torch.no_grad():
         kept[0].data = torch.zeros(9)
         kept[1] += 1.0
-    meter.after(measurement)
+    meter.after(measurement, kept)
     assert measurement.update is not None
     assert measurement.update.tolist() == pytest.approx([float("nan"), 6**0.5], nan_ok=True, rel=1e-5)
 
@@ -95,7 +96,7 @@ def test_measuring_changes_nothing() -> None:
     versions = (kept[0]._version, kept[0].grad._version)
     bits = kept[0].detach().clone()
     meter = UpdateMeter()
-    meter.after(meter.before(kept))
+    meter.after(meter.before(kept), kept)
     assert (kept[0]._version, kept[0].grad._version) == versions
     assert torch.equal(kept[0].detach(), bits)
 
@@ -111,13 +112,14 @@ def test_kernels_are_measured_after_the_update() -> None:
     measurement = meter.before([vector, kernel])
     with torch.no_grad():
         kernel.copy_(torch.tensor([[[1.0, -1.0]]]))
-    meter.after(measurement, {id(kernel)})
+    meter.after(measurement, [vector, kernel], {id(kernel)})
     assert measurement.kernels is not None
     torch.testing.assert_close(measurement.kernels.float(), torch.tensor([[torch.nan, 0.0], [torch.nan, torch.inf]]), equal_nan=True)
 
 
 def test_where_no_kernel_is_asked_for_none_is_measured() -> None:
     meter = UpdateMeter()
-    measurement = meter.before([nn.Parameter(torch.ones(1, 1, 3))])
-    meter.after(measurement)
+    kernel = nn.Parameter(torch.ones(1, 1, 3))
+    measurement = meter.before([kernel])
+    meter.after(measurement, [kernel])
     assert measurement.kernels is None

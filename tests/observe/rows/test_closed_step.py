@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from bnprobe.measure.layout import CHANNELS_FIRST
-from bnprobe.measure.moments import moments
-from bnprobe.observe.instruments.updates import UpdateMeasurement
+from bnprobe.measure.moments import Moments, moments
+from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.closed_step import ClosedStep
 from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
@@ -26,34 +26,21 @@ FORWARD = Pass(weakref.ref(MODULES[0]), 0, True)
 
 
 class Places:
-    """Stands for the axes: the layer of ``KEYS[n]`` is n, three channels each; parameters in order of first sight."""
+    """Stands for the axes: three channels a layer."""
 
     channels = 6
 
-    def __init__(self) -> None:
-        self.parameters: list[torch.Tensor] = []
-
-    def introduce_layers(self, taps: Iterable[Tap]) -> None:
-        pass
-
-    def layer(self, tap: Tap) -> int:
-        return KEYS.index(tap.key)
-
     def channel_slice(self, layer: int) -> slice:
         return slice(3 * layer, 3 * layer + 3)
-
-    def parameter(self, parameter: torch.Tensor) -> int:
-        if not any(known is parameter for known in self.parameters):
-            self.parameters.append(parameter)
-        return next(index for index, known in enumerate(self.parameters) if known is parameter)
 
 
 def tap(x: torch.Tensor, layer: int = 0, is_gradient: bool = False) -> Tap:
     return Tap(KEYS[layer], is_gradient, FORWARD, layer, moments(x, CHANNELS_FIRST))
 
 
-def close(step: OpenStep, *taps: Tap) -> tuple[dict[str, Any], Any]:
-    return ClosedStep(step, taps).row(cast(Axes, Places()))
+def close(step: OpenStep, *taps: Tap, readings: Sequence[tuple[str, Reading]] = (), instruments: Sequence[Instrument] = ()) -> Any:
+    """Return the row of a step and, where it is observed, its channels; the layer of ``KEYS[n]`` is n."""
+    return ClosedStep(step, [(one, KEYS.index(one.key)) for one in taps], readings, instruments).row()
 
 
 def test_a_step_without_anything() -> None:
@@ -144,18 +131,41 @@ def test_dead_channels_are_those_that_are_zero_throughout() -> None:
     assert close(OpenStep(0, observed=True), tap(x))[0]["activation_dead"][0] == pytest.approx(2 / 3)
 
 
-def test_updates_of_two_optimizers_stand_at_their_parameters() -> None:
-    one, two, three = (torch.ones(n) for n in (1, 2, 3))
-    step = OpenStep(0, observed=True)
-    step.updates = (
-        UpdateMeasurement([one, two], torch.tensor([4.0, math.nan]), torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2])),
-        UpdateMeasurement([three], torch.tensor([8.0]), torch.tensor([3.0])),
+def test_readings_of_one_variable_stand_in_one_column() -> None:
+    readings = [
+        ("weight_norm", Reading(torch.tensor([1.0, 2.0]), [2, 0])),
+        ("weight_norm", Reading([3.0, 4.0], [3, None])),
+        ("stale_gradient_norm", Reading(np.array([5.0]))),
+    ]
+    row, channels = close(OpenStep(0, observed=True), readings=readings)
+    np.testing.assert_equal(row["weight_norm"], [2.0, math.nan, 1.0, 3.0])
+    assert row["stale_gradient_norm"] == 5.0
+    assert channels.whole == {}
+
+
+def test_readings_of_a_snapshot_stand_with_its_channels() -> None:
+    readings = [("kernel_cmrr", Reading([math.nan, 4.0], [0, 1])), ("row_difference", Reading([math.nan], [0]))]
+    row, channels = close(OpenStep(0, observed=True), readings=readings)
+    assert "kernel_cmrr" not in row
+    columns = channels.columns(cast(Axes, Places()))
+    np.testing.assert_equal(columns["kernel_cmrr"], [math.nan, 4.0])
+    assert "row_difference" not in columns  # nothing was measured
+
+
+def test_what_an_instrument_finds_at_a_step_whose_layers_are_not_measured_is_written() -> None:
+    row, channels = close(OpenStep(0, observed=False), readings=[("evaluation_batch_size", Reading([7.0]))])
+    assert (row["evaluation_batch_size"], channels) == (7.0, None)
+
+
+def test_an_instrument_may_look_at_the_merged_moments() -> None:
+    class Samples(Instrument):
+        def from_moments(self, layers: Mapping[int, Moments]) -> Mapping[str, Mapping[int, float]]:
+            return {"activation_zeros": {place: float(one.samples) for place, one in layers.items()}}
+
+    row, _ = close(
+        OpenStep(0, observed=True), tap(torch.ones(2, 3)), tap(torch.ones(5, 3)), tap(torch.ones(2, 3), 1), instruments=[Samples()]
     )
-    step.fused_scale = torch.tensor(4.0)
-    row, _ = close(step)
-    np.testing.assert_allclose(row["parameter_gradient_norm"], [1.0, math.nan, 2.0])
-    np.testing.assert_allclose(row["weight_norm"], [1.0, 2.0, 3.0])
-    np.testing.assert_allclose(row["update_norm"], [0.1, 0.2, math.nan], rtol=1e-6)
+    assert list(row["activation_zeros"]) == [7.0, 2.0]
 
 
 def test_a_step_that_is_not_observed_has_no_signals() -> None:
@@ -163,24 +173,3 @@ def test_a_step_that_is_not_observed_has_no_signals() -> None:
     assert channels is None
     assert "weight_norm" not in row
     assert row["layers_observed"] == 0
-
-
-def test_kernels_stand_at_their_parameters_in_the_snapshot() -> None:
-    vector, kernel, other = torch.ones(2), torch.ones(1, 1, 3), torch.ones(1, 1, 3)
-    measured = torch.tensor([[math.nan, 0.25], [math.nan, 4.0]], dtype=torch.float64)
-    step = OpenStep(0, observed=True)
-    step.updates = (
-        UpdateMeasurement([other], torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([0.1])),
-        UpdateMeasurement([vector, kernel], torch.tensor([4.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2]), measured),
-    )
-    row, channels = close(step)
-    np.testing.assert_allclose(row["update_norm"], [0.1, 0.1, 0.2], rtol=1e-6)
-    columns = channels.columns(cast(Axes, Places()))
-    np.testing.assert_equal(columns["kernel_slice_mean"], [math.nan, math.nan, 0.25])
-    np.testing.assert_equal(columns["kernel_cmrr"], [math.nan, math.nan, 4.0])
-
-
-def test_a_step_at_which_no_kernel_was_measured_says_nothing_of_them() -> None:
-    step = OpenStep(0, observed=True)
-    step.updates = (UpdateMeasurement([torch.ones(1)], torch.tensor([4.0]), torch.tensor([1.0]), torch.tensor([0.1])),)
-    assert not {"kernel_slice_mean", "kernel_cmrr"} & close(step)[1].columns(cast(Axes, Places())).keys()

@@ -1,0 +1,190 @@
+"""What everything that measures around a step has in common.
+
+A new quantity is one file in ``instruments/`` and one entry in ``store/schema.py``: a class that overrides the methods at whose moments it
+has something to look at, and returns from ``close`` what it found, by the names of the schema. It touches no file, no clock and no other
+instrument. ``instruments/kurtosis.py`` is the shortest example.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from bnprobe.measure.moments import Moments
+    from bnprobe.observe.modules.tree import ModuleTree
+    from bnprobe.observe.rows.axes import Axes
+    from bnprobe.observe.rows.open_step import OpenStep
+    from bnprobe.observe.schedule import Schedule
+    from bnprobe.observe.signals.records import Tap
+    from bnprobe.observe.step_clock import StepClock
+    from bnprobe.store.writer import RunWriter
+
+Optimizer = torch.optim.Optimizer
+
+Vector = NDArray[np.float64]
+
+
+class Reading(NamedTuple):
+    """Values of one variable at one step, still on their device.
+
+    Attributes:
+        values: (k,), on any device, or numbers at hand.
+        places: (k,) where each stands along the variable's second axis; a place that is None has none. None for a variable that has
+            nothing but a step axis: then k is 1.
+    """
+
+    values: torch.Tensor | Vector | Sequence[float]
+    places: Sequence[int | None] | None = None
+
+
+class Backward(NamedTuple):
+    """A backward that is about to run; its graph is whole.
+
+    Attributes:
+        losses: the live tensors that it starts from.
+        is_plain: whether it starts from scalars with a gradient of 1 and goes to all leaves.
+        scale: factor of a gradient scaler in the losses, if there is one.
+    """
+
+    losses: list[torch.Tensor]
+    is_plain: bool
+    scale: torch.Tensor | None
+
+
+class Update:
+    """One update that is about to be made, or has been.
+
+    Attributes:
+        optimizer: what makes it; None where the script moves its weights by hand.
+        gradients: gradients by id of the parameter, where they are not stored in ``.grad``.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer | None, parameters: list[torch.Tensor] | None = None, gradients: Mapping[int, torch.Tensor] | None = None
+    ) -> None:
+        self.optimizer = optimizer
+        self.gradients = gradients
+        self._parameters = parameters
+
+    @property
+    def parameters(self) -> list[torch.Tensor]:
+        """What is updated, each tensor once; looked up when it is first asked for."""
+        if self._parameters is None:
+            self._parameters = trained_parameters(self.optimizer.param_groups if self.optimizer is not None else ())
+        return self._parameters
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an instrument may look at besides its step.
+
+    Attributes:
+        axes: places in the run file.
+        schedule: which steps are measured, and how.
+        tree: the modules.
+        clock: what a step is.
+        writer: the run file, for events.
+        optimizers: those of the recorded training that are alive.
+    """
+
+    axes: Axes
+    schedule: Schedule
+    tree: ModuleTree
+    clock: StepClock
+    writer: RunWriter
+    optimizers: Callable[[], list[Optimizer]]
+
+
+class Instrument:
+    """One quantity, measured around steps. Every method may be left out.
+
+    Exceptions are caught by the caller: the instrument is named in the run file's coverage, and the training goes on.
+
+    Attributes:
+        every_step: whether it looks at steps whose layers are not measured, too; then it has to be cheap.
+    """
+
+    every_step = False
+
+    def before_backward(self, step: OpenStep, backward: Backward) -> None:
+        """A backward is about to run; gradients of the one before it are still in place."""
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Gradients are as the optimizer will use them, and the weights have not moved."""
+
+    def after_update(self, step: OpenStep, update: Update) -> None:
+        """The weights have moved."""
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> Sequence[tuple[str, Reading]]:
+        """The step is over; its layers have their places.
+
+        Args:
+            step: what was seen of it.
+            taps: its measured signals.
+
+        Returns:
+            What was found, by the names of ``store.schema``; nothing is waited for.
+        """
+        return ()
+
+    def from_moments(self, layers: Mapping[int, Moments]) -> Mapping[str, Mapping[int, float]]:
+        """The activations' moments have arrived on the host, micro-steps merged.
+
+        Args:
+            layers: by place of the layer.
+
+        Returns:
+            By name of the schema: place of the layer -> value. It costs no further read of the signal.
+        """
+        return {}
+
+
+class Stopwatch:
+    """Time that the recorder takes from the training, in seconds. What is timed inside something timed counts once."""
+
+    __slots__ = ("_began", "_depth", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+        self._began = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        """Begin."""
+        if not self._depth:
+            self._began = time.perf_counter()
+        self._depth += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End."""
+        self._depth -= 1
+        if not self._depth:
+            self.seconds += time.perf_counter() - self._began
+
+    def take(self) -> float:
+        """Return what has been timed since last asked."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
+def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
+    """Return the tensors of an optimizer's parameter groups, each once."""
+    found: dict[int, torch.Tensor] = {}
+    for group in groups:
+        parameters = group.get("params", ())
+        if isinstance(parameters, list | tuple):
+            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
+    return list(found.values())
+
+
+def overriding(instruments: Sequence[Instrument], method: str) -> list[Any]:
+    """Return a method of every instrument that has one of its own: a step calls nothing that does nothing."""
+    return [getattr(one, method) for one in instruments if getattr(type(one), method) is not getattr(Instrument, method)]

@@ -1,0 +1,32 @@
+"""How far batch norms' running statistics are from the batches of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnprobe.observe.instrument import Instrument, Reading, Surroundings
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import Tap
+
+
+class BatchNorms(Instrument):
+    """Hands on what was measured with the outputs of batch norms.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._axes = around.axes
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return values of a channel and the gap; over micro-steps the last one counts, which has seen the most."""
+        found = []
+        for tap in taps:
+            if tap.statistics is not None:
+                place = [self._axes.layer(tap)]
+                found += [
+                    ("batch_norm_values", Reading([float(tap.statistics.values)], place)),
+                    ("batch_norm_gap", Reading(tap.statistics.gap, place)),
+                ]
+        return found

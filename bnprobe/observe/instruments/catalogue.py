@@ -1,0 +1,27 @@
+"""The instruments of a recording, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bnprobe.observe.instrument import Instrument, Surroundings
+from bnprobe.observe.instruments.batch_norms import BatchNorms
+from bnprobe.observe.instruments.gradient_scaling import GradientScaling
+from bnprobe.observe.instruments.gradient_watch import GradientWatch
+from bnprobe.observe.instruments.loss_checks import LossChecks
+from bnprobe.observe.instruments.parameter_groups import ParameterGroups
+from bnprobe.observe.instruments.stale_gradients import StaleGradients
+from bnprobe.observe.instruments.untrained_parameters import UntrainedParameters
+from bnprobe.observe.instruments.updates import Updates
+
+#: Settings and factors first: what is measured of an update is read with them.
+CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
+    ParameterGroups,
+    GradientScaling,
+    GradientWatch,
+    StaleGradients,
+    LossChecks,
+    Updates,
+    UntrainedParameters,
+    BatchNorms,
+)

@@ -1,0 +1,29 @@
+"""Factors that an optimizer takes out of its gradients itself, in its own kernel."""
+
+from __future__ import annotations
+
+import torch
+
+from bnprobe.observe.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.torch_private import at_hand
+
+
+class GradientScaling(Instrument):
+    """Notes what a gradient scaler leaves to a fused optimizer: unscaling, and skipping the update.
+
+    Args:
+        around: not needed.
+    """
+
+    every_step = True
+
+    def __init__(self, around: Surroundings) -> None:
+        del around
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Look at what the scaler has told the optimizer."""
+        scale, refused = getattr(update.optimizer, "grad_scale", None), getattr(update.optimizer, "found_inf", None)
+        step.fused_scale = at_hand(scale) if isinstance(scale, torch.Tensor) else None
+        if isinstance(refused, torch.Tensor):
+            step.skipped = at_hand(refused)

@@ -1,0 +1,35 @@
+"""The gradient norm of steps that are not measured: it rises a step before the loss does, and then every step is measured for a while."""
+
+from __future__ import annotations
+
+import time
+
+from bnprobe.measure.norms import total_norm
+from bnprobe.observe.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.rows.open_step import OpenStep
+
+
+class GradientWatch(Instrument):
+    """Looks at gradients where that waits for no accelerator.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    every_step = True
+
+    def __init__(self, around: Surroundings) -> None:
+        self._schedule = around.schedule
+        self._writer = around.writer
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Look, unless the step is measured anyway or its turn has not come."""
+        if step.observed or update.optimizer is None or not self._schedule.watches_gradients():
+            return
+        started, stride = time.perf_counter(), self._schedule.watch_stride
+        gradients = [gradient for parameter in update.parameters if (gradient := parameter.grad) is not None]
+        norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
+        if self._schedule.note_gradient(norm, time.perf_counter() - started):
+            self._writer.add_event(step.number, "schedule", f"the gradient rises (norm {norm:.3g}): every step is measured for a while")
+        if self._schedule.watch_stride != stride:
+            self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)
