@@ -16,6 +16,9 @@ def merge(a: Moments, b: Moments) -> Moments:
     Args:
         a: moments on the host.
         b: those of another batch with as many channels.
+
+    Returns:
+        The moments of both batches as one.
     """
     weight_a, weight_b = a.samples * a.positions, b.samples * b.positions
     share = weight_b / (weight_a + weight_b)
