@@ -10,6 +10,7 @@ import numpy as np
 
 from bnprobe.analyse.limits import TOGETHER, Estimate, Interval, Search, gains, hull, searches
 from bnprobe.analyse.stopping_rate import WORTH
+from bnprobe.numerals import number
 from bnprobe.report.wording import plural
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial
 
@@ -48,7 +49,7 @@ def rate(value: float) -> str:
     >>> rate(0.0299), rate(1.495), rate(3.2e-7), rate(1000.0)
     ('0.0299', '1.5', '3.2e-07', '1000')
     """
-    return f"{value:.0f}" if 1000 <= value < 1e5 else f"{value:.3g}"
+    return number(value)
 
 
 def interval_text(interval: Interval | None) -> str:

@@ -6,6 +6,7 @@ import math
 import os
 import re
 
+from bnprobe.numerals import is_ordinary, mantissa, significant
 from bnprobe.store.reader import Run
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -21,14 +22,13 @@ def number(value: float | None) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        digits = 3 if abs(value) < 1000 else 0
-        text = f"{value:.{digits}g}" if digits else f"{value:.0f}"
-        if text == "1" != f"{value:.5g}":  # a share of nearly all is not all
-            text = f"{value:.5g}"
+    if is_ordinary(value):
+        text = significant(value)
+        if text == "1":  # a share of nearly all is not all
+            text = significant(value, 5)
         return text.replace("-", "−")
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+    digits, exponent = mantissa(value, 2)
+    return f"{digits}×10{str(exponent).translate(_SUPERSCRIPT)}".replace("-", "−")
 
 
 def elide(text: str, longest: int = 100) -> str:

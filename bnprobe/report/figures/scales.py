@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from bnprobe.numerals import is_ordinary, mantissa, significant
+
 #: A colour bar beside its figure.
 BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y": 0.5, "xpad": 6, "ticks": ""}
 #: An axis is logarithmic from this ratio of its largest to its smallest value on.
@@ -35,11 +37,11 @@ def shown_value(value: float) -> str:
     """
     if not np.isfinite(value):
         return "not finite"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return (f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
-    mantissa, exponent = f"{value:.1e}".replace(".0e", "e").split("e")
-    times = "" if mantissa == "1" else "−" if mantissa == "-1" else f"{mantissa}×"
-    return f"{times}10<sup>{int(exponent)}</sup>".replace("-", "−")
+    if is_ordinary(value):
+        return significant(value).replace("-", "−")
+    digits, exponent = mantissa(value, 2)
+    times = "" if digits == "1" else "−" if digits == "-1" else f"{digits}×"
+    return f"{times}10<sup>{exponent}</sup>".replace("-", "−")
 
 
 def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[str]]:
