@@ -16,7 +16,7 @@ DIGITS = 3
 
 
 def significant(value: float, digits: int = DIGITS) -> str:
-    """Write a finite number without a power of ten, with so many significant digits, and all those before the point.
+    """Return a finite number without a power of ten, with so many significant digits, and all those before the point.
 
     >>> significant(0.12345), significant(999.7), significant(1234.5), significant(0.00005), significant(1.0), significant(-0.0)
     ('0.123', '1000', '1234', '0.00005', '1', '0')
@@ -28,7 +28,7 @@ def significant(value: float, digits: int = DIGITS) -> str:
 
 
 def exponent_of(value: float, digits: int = DIGITS) -> int:
-    """The power of ten of a finite number's first digit, once it is rounded to so many; 0 for zero.
+    """Return the power of ten of a finite number's first digit, once it is rounded to so many; 0 for zero.
 
     >>> exponent_of(999.4), exponent_of(999.7), exponent_of(0.02)
     (2, 3, -2)
@@ -43,7 +43,7 @@ def is_ordinary(value: float, digits: int = DIGITS) -> bool:
 
 
 def mantissa(value: float, digits: int = DIGITS) -> tuple[str, int]:
-    """Split a finite number into the digits and the power of ten that it is written with.
+    """Return the digits that a finite number is written with, and the power of ten behind.
 
     >>> mantissa(-3.1e8), mantissa(9.996e9)
     (('-3.1', 8), ('1', 10))
@@ -53,7 +53,7 @@ def mantissa(value: float, digits: int = DIGITS) -> tuple[str, int]:
 
 
 def number(value: float, digits: int = DIGITS) -> str:
-    """Write a number for a terminal.
+    """Return a number as a terminal shows it.
 
     >>> number(0.1234), number(3.2e8), number(999.7), number(4980.0), number(float("nan")), number(float("inf"))
     ('0.123', '3.2e+08', '1000', '4980', 'NaN', 'infinite')

@@ -37,8 +37,6 @@ WAYS: dict[str, tuple[Callable[[float], str], int, int]] = {
 }
 floats = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
 normal = floats.filter(lambda value: abs(value) > 1e-300 or value == 0)
-    lambda value: abs(value) > 1e-300 or value == 0
-)
 ordinary = st.floats(min_value=ORDINARY[0], max_value=0.99 * ORDINARY[1])
 
 

@@ -1,7 +1,7 @@
 """Stability in time: when a run diverged, whether it is stuck, and which layer deviated from its own baseline first.
 
-Outcomes are those of the learning-rate trials: *trains*, *diverges* (a loss that is not finite, or above 1000 times the first for good),
-*stuck* (the loss stays where it started or at chance level).
+Outcomes are those of the learning-rate trials: *trains*, *diverges* (see ``bnprobe.divergence``), *stuck* (the loss stays where it
+started or at chance level).
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ from numpy.typing import NDArray
 from bnprobe.analyse import robust
 from bnprobe.analyse.depth_profile import log10_rms
 from bnprobe.analyse.views import RunView, Signal
+from bnprobe.divergence import first_divergence
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
 
-#: A loss this many times the first is a divergence, as for the relative losses of Bjorck et al. 2018 (1806.02375, Figure 3).
-DIVERGED_TIMES = 1000.0
-#: A rise beyond that is no divergence, but a spike, where as many losses had been seen before it, and the loss came back to this share of
-#: its first. Practice: a network that was lost does not learn on; one at chance level is back at about its first loss.
-SURVIVED_AFTER = 20
-SURVIVED_SHARE = 0.75
-#: Losses that have to be seen after the rise.
-SURVIVED_FOR = 3
 #: Early steps that make a run's baseline: at most this many, and at most a quarter of what was observed.
 BASELINE_STEPS = 10
 BASELINE_SHARE = 4
@@ -59,59 +52,34 @@ class Divergence:
         step: optimizer step.
         reason: which criterion it met.
         loss: the loss there.
-        first_loss: the first finite loss, NaN where there was none.
+        scale: the scale that the loss was compared with, see ``bnprobe.divergence``; NaN where there was none.
+        scale_name: what that scale is, in words.
     """
 
     row: int
     step: int
-    reason: Literal["non-finite loss", "loss above 1000 times the first"]
+    reason: Literal["non-finite loss", "risen loss"]
     loss: float
-    first_loss: float
+    scale: float
+    scale_name: str
 
 
 def divergence(run: Run) -> Divergence | None:
-    """Find the first step whose loss is not finite, or above 1000 times the first loss; None where the run has none.
+    """Find the step at which a run diverged; None where it did not.
 
     NaN also stands for a loss that was not observed. It is taken as a loss of NaN where something else at that step was not
-    finite, where the recorder noted a divergence, or where the loss had been finite and never is again. A loss that has taken
-    both signs has no ratio to its first; one that leapt and came back has spiked, not diverged.
+    finite, where the recorder noted a divergence, or where the loss had been finite and never is again.
     """
     view = RunView.of(run)
     loss = view.loss.astype(float)
     finite = np.isfinite(loss)
-    if not loss.size:
+    seen = np.flatnonzero(~np.isnan(loss) | _nan_is_real(run, finite))
+    found = first_divergence(loss[seen].tolist(), (view.skipped[seen] == 1).tolist())
+    if found is None:
         return None
-    first = float(loss[finite][0]) if finite.any() else float("nan")
-    lost = np.isinf(loss) | (np.isnan(loss) & _nan_is_real(run, finite))
-    with np.errstate(invalid="ignore", over="ignore"):
-        positive = np.logical_and.accumulate(~(loss <= 0))
-        risen = positive & finite & (loss > DIVERGED_TIMES * first)
-    risen &= not _came_back(loss[finite], first)
-    rows = np.flatnonzero((lost | risen) & ~_survived(run, finite & ~risen))
-    if not rows.size:
-        return None
-    row = int(rows[0])
-    reason: Literal["non-finite loss", "loss above 1000 times the first"]
-    reason = "non-finite loss" if lost[row] else "loss above 1000 times the first"
-    return Divergence(row, int(view.step[row]), reason, float(loss[row]), first)
-
-
-def _came_back(loss: Array, first: float) -> bool:
-    """Whether losses that rose far above the first, late enough, ended well below it."""
-    with np.errstate(invalid="ignore"):
-        high = np.flatnonzero(loss > DIVERGED_TIMES * first)
-    if not high.size or high[0] < SURVIVED_AFTER or high[-1] + SURVIVED_FOR >= loss.size:
-        return False
-    after = loss[high[-1] + 1 :]
-    return float(robust.median(after[-max(1, int(after.size * LATE_SHARE)) :])) < SURVIVED_SHARE * first
-
-
-def _survived(run: Run, healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows whose update a gradient scaler skipped, with a healthy loss after them: that is how mixed precision finds its scale."""
-    view = RunView.of(run)
-    healthy_later = np.logical_or.accumulate(healthy[::-1])[::-1]
-    survived: NDArray[np.bool_] = (view.skipped == 1) & healthy_later
-    return survived
+    row = int(seen[found.step])
+    reason: Literal["non-finite loss", "risen loss"] = "risen loss" if found.is_finite else "non-finite loss"
+    return Divergence(row, int(view.step[row]), reason, found.loss, found.scale, found.scale_name)
 
 
 def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:

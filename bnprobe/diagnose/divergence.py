@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.tolerance import closest, select, tolerances
 from bnprobe.diagnose import thresholds
@@ -13,6 +12,7 @@ from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units
 from bnprobe.diagnose.wording import against_weights, every_step, loss_summary, module_place, number, times, with_rate_search
+from bnprobe.divergence import DIVERGENCE_RATIO
 
 Array = NDArray[np.float64]
 
@@ -178,10 +178,10 @@ def unexplained_divergence(run: RunAnalysis) -> Finding | None:
         confidence=0.3,
         layers=(run.name(first.layer),) if first is not None else (),
         step=end.step,
-        evidence=(Evidence("loss", end.loss, stability.DIVERGED_TIMES * end.first_loss, "as the loss", end.step),),
+        evidence=(Evidence("loss", end.loss, DIVERGENCE_RATIO * end.scale if np.isfinite(end.scale) else None, "as the loss", end.step),),
         cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
         fix=every_step("Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
-        source="loss not finite, or above 1000 times the first",
+        source=f"loss not finite, or above {DIVERGENCE_RATIO:g} times {end.scale_name}",
     )
 
 

@@ -30,7 +30,7 @@ class Outcome:
 def outcome(run: RunAnalysis) -> Outcome:
     """Judge a run.
 
-    *Diverges*: the loss is not finite, or above 1000 times the first for good (``divergence``).
+    *Diverges*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
 
     *Stuck*: at its end the loss lies at chance level, or has risen, or has not moved (``RunAnalysis.is_stuck``), unless it is far below
     both its first value and chance level, to which it may have leapt. Also stuck is a loss that falls, but only back to about

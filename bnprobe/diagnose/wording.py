@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
+from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.divergence import DIVERGENCE_RATIO
 
 _COMMANDS = Path(__file__).parent.parent / "cli"
 
@@ -17,9 +18,7 @@ def number(value: float) -> str:
     >>> number(0.1234), number(3.2e8), number(float("nan")), number(1.0)
     ('0.123', '3.2e+08', 'NaN', '1')
     """
-    if math.isnan(value):
-        return "NaN"
-    return "infinite" if math.isinf(value) else f"{value:.3g}"
+    return numerals.number(value)
 
 
 def percent(share: float) -> str:
@@ -90,7 +89,7 @@ def loss_summary(run: RunAnalysis) -> str:
     if end is not None and end.reason == "non-finite loss":
         return f"the loss was {number(end.loss)} at step {end.step}"
     if end is not None:
-        return f"the loss passed 1000 times its first value at step {end.step} ({number(end.first_loss)} to {number(end.loss)})"
+        return f"the loss passed {DIVERGENCE_RATIO:g} times {end.scale_name} at step {end.step} ({number(end.scale)} to {number(end.loss)})"
     if course is None:
         return "no loss was seen"
     if run.is_at_chance:

@@ -84,7 +84,9 @@ def main() -> None:
         "trial_protection": protection.words,
     }
     probed = max(1, order.steps // PROBES) if order.probes else None
-    options = RecordOptions(max_steps=order.steps, stop_when_lost=True, remedies=tuple(order.remedies), line_probe=probed, curvature=probed)
+    options = RecordOptions(
+        max_steps=order.steps, stop_when_diverged=True, remedies=tuple(order.remedies), line_probe=probed, curvature=probed
+    )
 
     def make_recording() -> Recording:
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now

@@ -18,10 +18,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bnprobe.divergence import DIVERGENCE_RATIO
+
 #: Forwards that one search may take, the one at s = 0 included.
 MOST_FORWARDS = 10
-#: r(s) beyond this is a divergence.
-DIVERGENCE_RATIO = 1e3
 #: The search looks between these multiples of the step.
 SMALLEST, LARGEST = 2.0**-15, 2.0**15
 #: Brackets whose ends are this close are not bisected further.

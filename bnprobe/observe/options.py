@@ -16,7 +16,7 @@ class RecordOptions:
     Attributes:
         every: Measure every n-th optimizer step; 1 measures each.
         max_steps: End the run cleanly after this many optimizer steps; None lets the script decide.
-        stop_when_lost: End the run as soon as its loss is not finite or a thousand times the first.
+        stop_when_diverged: End the run as soon as it has diverged, see ``bnprobe.divergence``.
         strict: Raise a fault inside a hook instead of switching that layer off with a warning.
         budget: Share of the training time that the recorder may take, dimensionless (0.05 is 5 %); what it does at steps that it does not
             measure comes first, and half is for measuring in any case.
@@ -31,7 +31,7 @@ class RecordOptions:
 
     every: int = 1
     max_steps: int | None = None
-    stop_when_lost: bool = False
+    stop_when_diverged: bool = False
     strict: bool = False
     budget: float = 0.05
     free_seconds: float = 2.0

@@ -376,9 +376,9 @@ class Recorder:
         if options.max_steps is not None and self._step.number + 1 >= options.max_steps:
             self.settle()
             raise StopTraining(f"--max-steps {options.max_steps}")
-        if options.stop_when_lost and self._delivery.is_lost:
+        if options.stop_when_diverged and self._delivery.has_diverged:
             self.settle()
-            raise StopTraining("the loss is lost")
+            raise StopTraining("training diverged")
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""

@@ -11,6 +11,7 @@ import numpy as np
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.diagnose import Evidence, Finding
 from bnprobe.diagnose.wording import with_unit
+from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import ending, number, plural
 
@@ -109,7 +110,11 @@ def _evidence_line(one: Evidence) -> EvidenceLine:
 def _headline(analysed: AnalysedRun, finding: Finding) -> str:
     lost = analysed.divergence
     if lost is not None:
-        reason = "the loss was not finite" if lost.reason == "non-finite loss" else "the loss passed 1000 times its first value"
+        reason = (
+            "the loss was not finite"
+            if lost.reason == "non-finite loss"
+            else f"the loss passed {DIVERGENCE_RATIO:g} times {lost.scale_name}"
+        )
         return f"Diverged at step {lost.step:,}: {reason}"
     if not analysed.run.steps:
         return "Nothing was recorded"

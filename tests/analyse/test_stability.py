@@ -22,7 +22,7 @@ class TestDivergence:
         made = residual_recording(steps=10)
         made.loss[:] = [2.0, 1.0, 3.0, 1999.0, 2000.0, 2000.1, 5.0, 1e9, 1.0, 1.0]
         found = stability.divergence(read(made))
-        assert found == stability.Divergence(5, 5, "loss above 1000 times the first", 2000.1, 2.0)
+        assert found == stability.Divergence(5, 5, "risen loss", 2000.1, 2.0, "its first value")
 
     @pytest.mark.parametrize("lost", [np.inf, np.nan])
     def test_a_loss_that_is_not_finite(self, lost: float) -> None:
@@ -53,7 +53,7 @@ class TestDivergence:
         made.events.append((2, "divergence", "the loss is nan"))
         assert stability.divergence(read(made)) is not None
 
-    def test_a_loss_of_both_signs_has_no_ratio(self) -> None:
+    def test_a_loss_of_both_signs_has_no_ratio_to_its_first(self) -> None:
         made = residual_recording(steps=6)
         made.loss[:] = [-0.001, 0.002, -3.0, 4.0, 50.0, 100.0]
         assert stability.divergence(read(made)) is None

@@ -5,7 +5,7 @@
     python tests/benchmarks/remedies.py -r none -r msr:gain=he -r msr+clip-norm --rates 0.1 0.3
 
 Every trial ends in one of three ways. It *trains* when the mean loss of its last ten steps is below three quarters of chance, ln 10; it
-*diverges* when the loss is no finite number or above a thousand times the first; everything else is *stuck*.
+*diverges* as `bnprobe.divergence` says; everything else is *stuck*.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from bnprobe.divergence import Divergence
 from bnprobe.remedies import apply
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_runs"))
@@ -40,13 +41,14 @@ def trial(remedy: str, rate: float, seed: int, depth: int, steps: int) -> str:
         apply(remedy.split("+"), model)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     losses: list[float] = []
+    watched = Divergence()
     for batch, target in digits.batches(images, labels, 128, steps):
         loss = F.cross_entropy(model(batch), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-        if not math.isfinite(losses[-1]) or losses[-1] > 1e3 * losses[0]:
+        if watched.take(len(losses), losses[-1]) is not None:
             return "d"
     return "t" if sum(losses[-10:]) / 10 < 0.75 * CHANCE else "s"
 

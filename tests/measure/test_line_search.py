@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnprobe.measure.line_search import DIVERGENCE_RATIO, LARGEST, SMALLEST, search_line
+from bnprobe.divergence import DIVERGENCE_RATIO
+from bnprobe.measure.line_search import LARGEST, SMALLEST, search_line
 
 LIMITS = st.floats(-7.0, 14.0).map(lambda exponent: 2.0**exponent)
 

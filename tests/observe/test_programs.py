@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.store.reader import Run
 from tests.observe.conftest import PROGRAMS, Comparison
 from tests.observe.programs import CASES, Case
@@ -239,6 +240,18 @@ def test_the_steps_before_a_divergence_are_kept_whole(compare: Compare) -> None:
     last = run["channel_mean"][kept.index(24)]
     assert np.isfinite(last).all()
     assert not np.isfinite(run["channel_mean"][kept.index(25)]).any()
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("likelihood", 40), ("critic", 40), ("explodes", 32)])
+def test_only_a_training_that_diverged_is_stopped_for_it(compare: Compare, kind: str, steps: int) -> None:
+    run = compare(f"signed_loss {kind}", stop_when_diverged=True).run
+    assert run.steps == steps
+    assert run["loss"][0] == pytest.approx(0.003, abs=0.0065)  # of either sign
+    assert np.abs(run["loss"][:30]).max() > DIVERGENCE_RATIO * abs(run["loss"][0]), "by its first value alone it would have diverged"
+    assert [event.step for event in run.events if event.kind == "divergence"] == [30] * (kind == "explodes")
+    assert (run.attributes["status"], run.attributes["ending"]) == (
+        ("stopped", "training diverged") if kind == "explodes" else ("finished", "")
+    )
 
 
 def test_an_exception_keeps_the_steps_before_it(compare: Compare) -> None:

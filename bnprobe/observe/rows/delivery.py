@@ -7,10 +7,10 @@ written down channel by channel.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import Any
 
+from bnprobe.divergence import Divergence
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
@@ -23,8 +23,6 @@ from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.torch_private import user_modes_disabled
 from bnprobe.store.writer import RunWriter
 
-#: A loss this many times the first one is a divergence even while it is finite.
-DIVERGENCE_RATIO = 1e3
 #: Steps of which nothing was measured that wait to become rows together, and the seconds they wait at most.
 BARE_STEPS = 32
 BARE_SECONDS = 0.2
@@ -41,12 +39,12 @@ class Delivery:
 
     Attributes:
         last_step: the step that was delivered last.
-        is_lost: whether a step was taken from a loss that is not finite or a thousand times the first.
+        has_diverged: whether the loss says so, see ``bnprobe.divergence``.
     """
 
     def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults) -> None:
         self.last_step: OpenStep | None = None
-        self.is_lost = False
+        self.has_diverged = False
         self._writer = writer
         self._axes = axes
         self._schedule = schedule
@@ -54,11 +52,10 @@ class Delivery:
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
         self._bare: list[OpenStep] = []
-        self._first_loss = 0.0  # the first that is not zero
-        self._largest_loss = sys.float_info.max
+        self._divergence = Divergence()
         self._first_rms: Any = None
         self._last_rms: Any = None
-        self._diverged = False
+        self._is_kept = self._is_noted = False
 
     def take(
         self,
@@ -164,23 +161,29 @@ class Delivery:
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
         if self._schedule.note_loss(loss):
             self._writer.add_event(step, "schedule", "the loss rises: every step is measured for a while")
-        if not abs(loss) <= self._largest_loss:
-            # A gradient scaler that looks for its scale skips such steps, and the training survives them.
-            self.is_lost = self.is_lost or not was_skipped
-            times = f", {loss / self._first_loss:.3g} times the first" if math.isfinite(loss) else ""
-            self.note_divergence(step, f"the loss is {loss:.3g}{times}")
-        elif loss and not self._first_loss:
-            self._first_loss = loss
-            self._largest_loss = min(DIVERGENCE_RATIO * abs(loss), sys.float_info.max)
+        diverged = self._divergence.take(step, loss, was_skipped)
+        if diverged is not None:
+            self.has_diverged = True
+            self.note_divergence(step, str(diverged))
+        elif not math.isfinite(loss):
+            self._keep_flight()  # a gradient scaler that looks for its scale skips such steps; where it finds none, this is what led there
 
     def note_divergence(self, step: int, text: str) -> None:
-        """The training has left its course, for the first time: write that down, and the last steps channel by channel."""
-        if not self._diverged:
-            self._diverged = True
+        """The training has diverged, for the first time: write that down, and the last steps channel by channel."""
+        if not self._is_noted:
+            self._is_noted = True
             self._deliver_bare()
             self._writer.add_event(step, "divergence", text)
+            self._is_kept = False
+            self._keep_flight()
+
+    def _keep_flight(self) -> None:
+        """Write the last steps channel by channel, now: whoever kills the script then finds what led here."""
+        if not self._is_kept:
+            self._is_kept = True
+            self._deliver_bare()
             self._dump_flight()
-            self._writer.burst()  # whoever kills the script now finds what led here
+            self._writer.burst()
 
     def _dump_flight(self) -> None:
         for row in self._flight.dump():

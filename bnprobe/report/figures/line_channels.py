@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bnprobe.analyse.lines import Line, lines
 from bnprobe.analyse.tolerance import TAKEN, closest, select
 from bnprobe.analyse.views import RunView
+from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import MOST_CHANNELS, ChannelView, Moment
-from bnprobe.report.figures.line_probe import LOST
 from bnprobe.store.reader import Run
 
 
@@ -26,7 +26,7 @@ def channel_line(analysed: AnalysedRun) -> Line | None:
     lost = analysed.divergence.step if analysed.divergence is not None else None
     taken = [one for one in select(analysed.tolerances, "rises") if one.step in measured]
     worst = closest(select(taken, "rises", before=lost)) or closest(taken)
-    return measured[worst.step].until(LOST) if worst is not None else None
+    return measured[worst.step].until(DIVERGENCE_RATIO) if worst is not None else None
 
 
 def line_channel_view(analysed: AnalysedRun, line: Line, layer: str, moment: Moment) -> ChannelView | None:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from bnprobe.analyse.lines import Line, lines
 from bnprobe.analyse.tolerance import TAKEN, closest, select
+from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, MARK
 from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
@@ -20,8 +21,6 @@ from bnprobe.report.figures.scales import shown_value
 from bnprobe.report.figures.tolerance import variant_styles
 from bnprobe.report.names import figure_text
 
-#: A step that multiplies the loss by this has lost it.
-LOST = 1e3
 #: Colours of the steps.
 COLOURS = (LINE, MARK, "#0f9d76")
 
@@ -44,7 +43,7 @@ def chosen_lines(analysed: AnalysedRun) -> dict[str, list[Line]]:
     ):
         roles.setdefault(step, []).append(role)
     named = {f"step {step:,}, {' and '.join(words)}": step for step, words in roles.items()}
-    chosen = {name: [line.until(LOST) for line in found if line.step == step] for name, step in named.items()}
+    chosen = {name: [line.until(DIVERGENCE_RATIO) for line in found if line.step == step] for name, step in named.items()}
     return {name: kept for name, kept in chosen.items() if kept}
 
 
@@ -60,10 +59,10 @@ def line_probe(chosen: dict[str, list[Line]], limits: tuple[list[float], list[fl
         "margin": {"t": 64},
         "xaxis": {**AXIS, "title_text": "s, in steps as taken", **_decades(across)},
         "yaxis": {**AXIS, "title_text": "r(s), loss over the loss before", **_decades(up)},
-        "shapes": [_rule(y=1.0), _rule(y=LOST), _rule(x=1.0)],
+        "shapes": [_rule(y=1.0), _rule(y=DIVERGENCE_RATIO), _rule(x=1.0)],
         "annotations": [
             _word("as before the step", y=1.0, yanchor="top"),
-            _word("lost", y=LOST, yanchor="bottom"),
+            _word("diverged", y=DIVERGENCE_RATIO, yanchor="bottom"),
             {**_word("the step taken", yanchor="bottom"), "xref": "x", "x": 0.0, "xanchor": "left", "yref": "paper", "y": 0.0},
         ],
     }
@@ -83,8 +82,8 @@ def line_limits(runs: Sequence[dict[str, list[Line]]]) -> tuple[list[float], lis
     """Return the ends of both axes over all runs, as powers of ten; r = 1, r = 1000 and s = 1 are always in sight."""
     kept = [line for chosen in runs for found in chosen.values() for line in found]
     s = np.concatenate([[0.5, 2.0], *(line.s for line in kept)])
-    ratio = np.concatenate([[0.9, LOST], *(line.ratio for line in kept)])
-    return _ends(s[s > 0], None), _ends(ratio[ratio > 0], 3 * LOST)
+    ratio = np.concatenate([[0.9, DIVERGENCE_RATIO], *(line.ratio for line in kept)])
+    return _ends(s[s > 0], None), _ends(ratio[ratio > 0], 3 * DIVERGENCE_RATIO)
 
 
 def _ends(values: np.typing.NDArray[np.float64], most: float | None) -> list[float]:
