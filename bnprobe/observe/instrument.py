@@ -119,6 +119,9 @@ class Instrument:
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Gradients are as the optimizer will use them, and the weights have not moved."""
 
+    def skipped_update(self, step: OpenStep, update: Update) -> None:
+        """A gradient scaler has kept the optimizer from moving the weights: their gradients are not finite."""
+
     def after_update(self, step: OpenStep, update: Update) -> None:
         """The weights have moved."""
 

@@ -13,7 +13,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -23,16 +22,13 @@ from bnprobe import __version__
 from bnprobe.observe.autograd_patch import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Backward, Instrument, Stopwatch, Surroundings, Update, overriding
-from bnprobe.observe.instruments.catalogue import CATALOGUE
-from bnprobe.observe.instruments.evaluations import EvaluationTaps
-from bnprobe.observe.instruments.parameter_groups import ParameterGroups
+from bnprobe.observe.instrument import Backward, Stopwatch, Surroundings, Update
+from bnprobe.observe.instruments.panel import Panel
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.probes.curvature import CurvatureProbes
-from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.probes.probes import Probes
 from bnprobe.observe.progress import ProgressReport
 from bnprobe.observe.remedy_injector import RemedyInjector
 from bnprobe.observe.rows.axes import Axes
@@ -44,6 +40,7 @@ from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepClosed, WeightsMoved
 from bnprobe.observe.torch_private import at_hand, user_modes_disabled
 from bnprobe.observe.training_thread import TrainingThread
+from bnprobe.observe.unseen import Unseen
 from bnprobe.store.writer import RunWriter
 
 _Arguments = ParamSpec("_Arguments")
@@ -82,19 +79,18 @@ class Recorder:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._options = options
-        self._looks_further = options.line_probe is not None or options.curvature is not None
         #: False while nothing is measured, nothing that was waits for a backward, and nothing is asked for beyond: most steps.
         self._is_measuring = True
         self._over = False
-        self._processes = 0
         self._observer_total = self._closing_seconds = 0.0
         self._began = self._step_began = time.perf_counter()
         self._watch = Stopwatch()
         self._clock = StepClock()
         self._step = OpenStep(0, observed=True)
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
-        self._thread = TrainingThread(self._note_other_thread, _is_inside_backward)
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
+        self._unseen = Unseen(self._writer)
+        self._thread = TrainingThread(self._unseen.note_other_thread, _is_inside_backward)
         self._patches = Patches()
         self._injector = RemedyInjector(options.remedies, self._on_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
@@ -106,12 +102,22 @@ class Recorder:
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
         self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
         self._progress = ProgressReport(on_progress, self._delivery, self._began)
-        self._wire_instruments()
-        self._line = LineProbing(self._writer, self._tree, self._faults, self.settle, self._say, options.line_probe_channels)
+        around = Surroundings(self._axes, self._schedule, self._tree, self._clock, self._writer, self._own_optimizers)
+        self._panel = Panel(around, self._faults, self._watch)
+        self._probes = Probes(
+            options,
+            self._writer,
+            self._schedule,
+            self._tree,
+            self._faults,
+            self._own_optimizers,
+            self.settle,
+            self._muted,
+            self._say,
+        )
         if options.line_probe_channels:
-            self._forward.on_signal = self._line.note_signal
-        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._line)
-        self._curvature = self._curvature_probes() if options.curvature else None
+            self._forward.on_signal = self._probes.line.note_signal
+        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._probes.line)
         self._backward = BackwardTaps(
             self._on_backward,
             self._after_backward,
@@ -131,14 +137,12 @@ class Recorder:
 
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
-        for part in (self._tree, self._compiled, self._backward, self._evaluations, self._optimizers, self._curvature):
-            if part is not None:
-                part.attach(self._patches)
+        for part in (self._tree, self._compiled, self._backward, self._panel.evaluations, self._optimizers, self._probes, self._unseen):
+            part.attach(self._patches)
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
-        self._patches.replace(BaseProcess, "start", self._counting_processes)
         self._prepare_step(self._step.number)
-        self._line.begin_step()
+        self._probes.line.begin_step()
         self._step_began = time.perf_counter()
 
     def pause(self) -> None:
@@ -172,7 +176,7 @@ class Recorder:
             self._over = True
             with self._faults.guard("the last, unfinished step"):
                 self._close_unfinished_step()
-            self._note_what_was_not_seen()
+            self._unseen.write(self._step.number, self._tree, self._forward, self._compiled, self._axes)
             self._delivery.finish(whole=ending.status in ("finished", "stopped"))
             exit_status = ending.exit_status if ending.exit_status is not None else -1
             self._writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)
@@ -181,35 +185,13 @@ class Recorder:
         """Forget everything without touching the file: this is a forked child."""
         self._over = True
         # The lock may have been held by a thread that is not here.
-        self._thread = TrainingThread(self._note_other_thread, _is_inside_backward)
+        self._thread = TrainingThread(self._unseen.note_other_thread, _is_inside_backward)
         self._detach()
 
     @property
     def steps(self) -> int:
         """Number of the open step: how many have been closed."""
         return self._step.number
-
-    def _wire_instruments(self) -> None:
-        """Sort the instruments by the moments at which they have something to do; most steps ask few of them."""
-        around = Surroundings(self._axes, self._schedule, self._tree, self._clock, self._writer, self._own_optimizers)
-        self._evaluations = EvaluationTaps(around, self._faults)
-        self._instruments: list[Instrument] = [self._evaluations, *(make(around) for make in CATALOGUE)]
-        self._groups = next(one for one in self._instruments if isinstance(one, ParameterGroups))
-        cheap = [one for one in self._instruments if one.every_step]
-        moments = ("before_backward", "before_update", "after_update", "close")
-        self._asked = {moment: {True: overriding(self._instruments, moment), False: overriding(cheap, moment)} for moment in moments}
-
-    def _curvature_probes(self) -> CurvatureProbes:
-        return CurvatureProbes(
-            every=self._options.curvature or 1,
-            kernels=self._options.curvature_kernels,
-            muted=self._muted,
-            roots=self._tree.roots,
-            optimizers=self._own_optimizers,
-            on_row=self._writer.append_curvature,
-            on_gap=self._writer.add_coverage,
-            on_event=self._writer.add_event,
-        )
 
     @contextmanager
     def _muted(self) -> Iterator[None]:
@@ -224,9 +206,8 @@ class Recorder:
         self._forward.gradients_muted += change
 
     def _detach(self) -> None:
-        for part in (self._line, self._forward, self._evaluations, self._optimizers, self._tree, self._curvature):
-            if part is not None:
-                part.detach()
+        for part in (self._probes, self._forward, self._panel.evaluations, self._optimizers, self._tree):
+            part.detach()
         self._patches.undo()
 
     def _own_optimizers(self) -> list[Optimizer]:
@@ -268,12 +249,9 @@ class Recorder:
     @_in_turn
     def _before_backward(self, losses: list[torch.Tensor], is_plain: bool, scale: torch.Tensor | None) -> None:
         """The script goes backward now; its graph is whole."""
-        self._ask("before_backward", Backward(losses, is_plain, scale))
-        if self._looks_further:
-            self._line.before_backward(losses, scale)
-            if self._curvature is not None:
-                with self._faults.guard("curvature"):
-                    self._curvature.before_backward(self._step.number, losses, is_plain, scale)
+        backward = Backward(losses, is_plain, scale)
+        self._panel.ask("before_backward", self._step, backward)
+        self._probes.before_backward(self._step.number, backward)
 
     @_in_turn
     def _on_failed_backward(self) -> None:
@@ -300,39 +278,23 @@ class Recorder:
         """An optimizer is about to move its weights."""
         self._optimizers.stepped_here.add(id(optimizer))
         self._follow(self._clock.update_began(id(optimizer), inside_backward=_is_inside_backward()))
-        self._ask("before_update", Update(optimizer))
-        if self._looks_further:
-            self._line.before_update(optimizer)
+        self._panel.ask("before_update", self._step, Update(optimizer))
+        self._probes.before_update(optimizer)
 
     @_in_turn
     def _after_update(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights."""
-        self._ask("after_update", Update(optimizer))
-        if self._looks_further:
-            self._line.after_update(optimizer, self._step.number)
+        self._panel.ask("after_update", self._step, Update(optimizer))
+        self._probes.after_update(optimizer, self._step.number)
         self._follow(self._clock.update_ended(id(optimizer)))
 
     @_in_turn
     def _on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
-        with self._faults.guard(f"optimizer {type(optimizer).__name__}"):
-            self._groups.before_update(self._step, Update(optimizer))
+        self._panel.ask("skipped_update", self._step, Update(optimizer))
         self._step.skipped = True
-        self._line.no_update(self._step.number, type(optimizer).__name__, "a gradient scaler skipped the update")
+        self._probes.no_update(self._step.number, optimizer, "a gradient scaler skipped the update")
         self._follow(self._clock.update_ended(id(optimizer)))
-
-    def _ask(self, moment: str, *args: Any) -> None:
-        """Ask the instruments that have something to do at this moment of the open step."""
-        step = self._step
-        calls = self._asked[moment][step.observed]
-        if not calls:
-            return
-        with self._watch, user_modes_disabled():
-            for call in calls:
-                try:
-                    call(step, *args)
-                except Exception as error:
-                    self._faults.report(_name_of(call), error)
 
     # -- what the clock says ------------------------------------------------------------------------------------------
 
@@ -357,8 +319,8 @@ class Recorder:
                 parameters = [parameter for root in models for parameter in root.parameters()]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
                 self._moved_by_hand = [weakref.ref(parameter) for parameter in parameters]
-        self._ask("before_update", Update(None, parameters, gradients))
-        self._line.no_update(step.number, "", "the script moves its weights without an optimizer")
+        self._panel.ask("before_update", self._step, Update(None, parameters, gradients))
+        self._probes.no_update(step.number, None, "the script moves its weights without an optimizer")
 
     def _end_step(self) -> None:
         """An update has happened; the step is closed when the next one begins."""
@@ -382,18 +344,14 @@ class Recorder:
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
-        is_probed = self._looks_further and self._schedule.is_probed(number, self._options.line_probe)
+        is_probed = self._probes.wants(number)
         self._step.evaluations_seen = is_probed or self._schedule.is_observed(number)
         if self._step.evaluations_seen:
             self._is_measuring = True
             self._forward.attach()
         elif self._forward.attached:
             self._forward.detach()
-        if self._looks_further:
-            if self._curvature is not None:
-                with self._faults.guard("kernels for the curvature"):
-                    self._curvature.prepare(number)
-            self._line.prepare(is_probed)
+        self._probes.prepare(number, is_probed)
 
     # -- the end of a step --------------------------------------------------------------------------------------------
 
@@ -411,49 +369,31 @@ class Recorder:
         if self._moved_by_hand:
             parameters = [parameter for reference in self._moved_by_hand if (parameter := reference()) is not None]
             self._moved_by_hand = []
-            self._ask("after_update", Update(None, parameters))
+            self._panel.ask("after_update", self._step, Update(None, parameters))
         taps: Sequence[Tap] = ()
         if self._is_measuring:
             with user_modes_disabled():
                 taps = self._end_measuring(step)
-        readings = self._readings(step, taps) if step.observed or self._evaluations.has_readings else ()
+        readings = self._panel.close(step, taps)
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
         self._step = OpenStep(self._clock.number, observed=self._forward.attached)
         self._backward.end_step()
-        step.observer_seconds += self._watch.take() + self._evaluations.seconds
-        self._evaluations.seconds = 0.0
+        step.observer_seconds += self._watch.take()
         self._observer_total += step.observer_seconds
-        self._delivery.take(step, taps, readings, self._instruments)
-        if self._looks_further:
-            self._line.deliver(self._axes)
+        self._delivery.take(step, taps, readings, self._panel.instruments)
+        self._probes.deliver(self._axes)
         self._adapt(step)
         self._progress.show(self._observer_total)
-
-    def _readings(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Any]]:
-        step.has_readings = True
-        found: list[tuple[str, Any]] = []
-        with user_modes_disabled():
-            self._axes.introduce_layers(taps)
-            for call in self._asked["close"][step.observed]:
-                try:
-                    found += call(step, taps)
-                except Exception as error:
-                    self._faults.report(_name_of(call), error)
-        return found
 
     def _end_measuring(self, step: OpenStep) -> Sequence[Tap]:
         """Bring in what was measured in a step, or asked for beyond; a step under a budget has nothing of it."""
         taps, step.batch_size, step.evaluations = self._forward.take()
         step.modes = self._forward.take_modes(taps, self._axes.trains)
         self._compiled.forget()
-        self._line.begin_step()
-        step.probe_seconds = self._line.seconds
-        if self._curvature is not None:
-            step.probe_seconds += self._curvature.seconds
-            self._curvature.end_step(self._clock.moved_before)
+        step.probe_seconds = self._probes.end_step(self._clock.moved_before)
         step.observer_seconds = self._forward.seconds + self._compiled.seconds + step.probe_seconds
-        self._forward.seconds = self._compiled.seconds = self._line.seconds = 0.0
-        self._is_measuring = self._looks_further or self._forward.attached or self._forward.holds_signals
+        self._forward.seconds = self._compiled.seconds = 0.0
+        self._is_measuring = self._probes.is_wanted or self._forward.attached or self._forward.holds_signals
         return taps
 
     def _adapt(self, step: OpenStep) -> None:
@@ -464,39 +404,13 @@ class Recorder:
 
     def _close_unfinished_step(self) -> None:
         """A script that checks its loss and leaves has run the forward that went wrong: it is kept as a row without an update."""
-        if self._curvature is not None:
-            self._curvature.end_step(frozenset())
+        self._probes.end_step(frozenset())
         taps = self._forward.take_unfinished()
         if any(bool(tap.moments.summary.nonfinite > 0) for tap in taps):
-            self._delivery.take(self._step, taps, self._readings(self._step, taps), self._instruments)
+            self._delivery.take(self._step, taps, self._panel.close(self._step, taps), self._panel.instruments)
             self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
 
-    def _note_what_was_not_seen(self) -> None:
-        note = self._writer.add_coverage
-        for name in sorted(self._tree.parts_without_gradient):
-            note(name, "it runs without gradient inside forwards that train (torch.no_grad), and is not measured")
-        if self._compiled.count:
-            text = f"compiled modules were repeated eagerly {self._compiled.count} times to be measured; they round as eager code does"
-            self._writer.add_event(self._step.number, "schedule", text)
-        for name in () if self._forward.missed_calls else self._axes.never_called():
-            note(name, "its parameters are trained, but it is never called as a module: by .forward(), through its weight, or not at all")
-        if self._processes and self._step.number == 0:
-            why = "the script started processes of its own and did not train in this one; ranks started by torchrun are recorded"
-            note("training inside child processes", why, self._processes)
-
-    def _note_other_thread(self) -> None:
-        why = "the script trains in several threads at once; the one that went backward first is recorded"
-        self._writer.add_coverage("training in another thread", why)
-
     # -- other things that the script does ----------------------------------------------------------------------------
-
-    def _counting_processes(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def start(process: BaseProcess) -> Any:
-            self._processes += 1
-            return original(process)
-
-        return start
 
     def _seeing_clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -512,11 +426,6 @@ class Recorder:
 
 def _is_inside_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
-
-
-def _name_of(call: Any) -> str:
-    """Return what a fault of an instrument's method is reported under."""
-    return f"{type(call.__self__).__name__}.{call.__name__}"
 
 
 def _environment() -> dict[str, str]:

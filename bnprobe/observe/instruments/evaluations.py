@@ -8,7 +8,6 @@ show there and nowhere else. A hook exists only between that call and the end of
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.moments import moments
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Stopwatch, Surroundings
 from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.modules.kinds import layout_of
 from bnprobe.observe.patches import Compilation, Patches
@@ -36,12 +35,13 @@ class EvaluationTaps(Instrument):
     Args:
         around: what is there to look at.
         faults: where a fault inside a hook goes.
+        watch: takes the time.
     """
 
     every_step = True
 
-    def __init__(self, around: Surroundings, faults: Faults) -> None:
-        self.seconds = 0.0
+    def __init__(self, around: Surroundings, faults: Faults, watch: Stopwatch) -> None:
+        self._watch = watch
         self._tree = around.tree
         self._axes = around.axes
         self._clock = around.clock
@@ -112,15 +112,13 @@ class EvaluationTaps(Instrument):
         """Look at one call. Must return None: anything else would replace the output."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return
-        started = time.perf_counter()
         try:
-            with user_modes_disabled():
+            with self._watch, user_modes_disabled():
                 self._look(module, args)
         except Exception as error:
             self.detach()
             self._last = 2**62  # not again
             self._faults.report("batch norm in evaluations", error)
-        self.seconds += time.perf_counter() - started
 
     def _look(self, module: Any, args: tuple[Any, ...]) -> None:
         root = self._tree.root(module)

@@ -42,6 +42,10 @@ class ParameterGroups(Instrument):
             groups = self.read(update.optimizer)
             step.groups = {**step.groups, **groups} if step.groups else groups
 
+    def skipped_update(self, step: OpenStep, update: Update) -> None:
+        """Note the settings all the same."""
+        self.before_update(step, update)
+
     def read(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
         """Return the settings of an optimizer's groups by place; not to be changed."""
         groups, known = optimizer.param_groups, self._known.get(optimizer)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from bnprobe.observe.faults import Faults
+from bnprobe.observe.instrument import Stopwatch
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.patches import Patches
@@ -23,7 +24,7 @@ def taps() -> Iterator[EvaluationTaps]:
     """Watch evaluations after step 0."""
     patches, tree = Patches(), ModuleTree()
     around: Any = SimpleNamespace(tree=tree, axes=SimpleNamespace(place=lambda key: 0), clock=SimpleNamespace(last_update=0))
-    taps = EvaluationTaps(around, Faults(True, lambda place, reason: None))
+    taps = EvaluationTaps(around, Faults(True, lambda place, reason: None), Stopwatch())
     tree.attach(patches)
     taps.attach(patches)
     yield taps

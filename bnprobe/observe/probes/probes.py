@@ -1,0 +1,139 @@
+"""The looks beyond a step that were asked for: line probes and curvature. Without any, nothing here costs a step anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from bnprobe.observe.faults import Faults
+from bnprobe.observe.instrument import Backward
+from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.options import RecordOptions
+from bnprobe.observe.patches import Patches
+from bnprobe.observe.probes.curvature import CurvatureProbes
+from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.schedule import Schedule
+from bnprobe.store.writer import RunWriter
+
+
+class Probes:
+    """Probes the steps it is told to.
+
+    Args:
+        options: which probes, and how often.
+        writer: where they go.
+        schedule: which steps a line probe chooses by itself.
+        tree: the modules.
+        faults: where a fault goes.
+        optimizers: those of the recorded training.
+        on_forward: called when a forward with gradient begins: the step before it is over.
+        muted: a context in which nothing that runs is measured.
+        say: told what a probe costs.
+
+    Attributes:
+        line: the line probes, which compiled modules and the forward taps know.
+        is_wanted: whether any probe was asked for.
+    """
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        writer: RunWriter,
+        schedule: Schedule,
+        tree: ModuleTree,
+        faults: Faults,
+        optimizers: Callable[[], list[Optimizer]],
+        on_forward: Callable[[], None],
+        muted: Callable[[], AbstractContextManager[None]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.line = LineProbing(writer, tree, faults, on_forward, say, options.line_probe_channels)
+        self.is_wanted = options.line_probe is not None or options.curvature is not None
+        self._faults = faults
+        self._schedule = schedule
+        self._stride = options.line_probe
+        self._curvature: CurvatureProbes | None = None
+        if options.curvature:
+            self._curvature = CurvatureProbes(
+                every=options.curvature,
+                kernels=options.curvature_kernels,
+                muted=muted,
+                roots=tree.roots,
+                optimizers=optimizers,
+                on_row=writer.append_curvature,
+                on_gap=writer.add_coverage,
+                on_event=writer.add_event,
+            )
+
+    def attach(self, patches: Patches) -> None:
+        """Watch what a probe has to keep out of the script's sight."""
+        if self._curvature is not None:
+            self._curvature.attach(patches)
+
+    def detach(self) -> None:
+        """Leave torch alone."""
+        self.line.detach()
+        if self._curvature is not None:
+            self._curvature.detach()
+
+    def wants(self, step: int) -> bool:
+        """Whether a step's forward has to be seen for a line probe."""
+        return self.is_wanted and self._schedule.is_probed(step, self._stride)
+
+    def prepare(self, step: int, is_probed: bool) -> None:
+        """A step comes next."""
+        if not self.is_wanted:
+            return
+        if self._curvature is not None:
+            with self._faults.guard("kernels for the curvature"):
+                self._curvature.prepare(step)
+        self.line.prepare(is_probed)
+
+    def before_backward(self, step: int, backward: Backward) -> None:
+        """The script goes backward now; its graph is whole."""
+        if not self.is_wanted:
+            return
+        self.line.before_backward(backward.losses, backward.scale)
+        if self._curvature is not None:
+            with self._faults.guard("curvature"):
+                self._curvature.before_backward(step, backward.losses, backward.is_plain, backward.scale)
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        """Gradients are ready and weights have not moved."""
+        if self.is_wanted:
+            self.line.before_update(optimizer)
+
+    def after_update(self, optimizer: Optimizer, step: int) -> None:
+        """The weights have moved."""
+        if self.is_wanted:
+            self.line.after_update(optimizer, step)
+
+    def no_update(self, step: int, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
+        """The step ends without an update that could be followed."""
+        self.line.no_update(step, type(optimizer).__name__ if optimizer is not None else "", reason)
+
+    def end_step(self, moved: frozenset[int]) -> float:
+        """The step is over.
+
+        Args:
+            moved: ids of the optimizers that moved its weights.
+
+        Returns:
+            Seconds that its probes have taken.
+        """
+        self.line.begin_step()
+        seconds, self.line.seconds = self.line.seconds, 0.0
+        if self._curvature is not None:
+            seconds += self._curvature.seconds
+            self._curvature.end_step(moved)
+        return seconds
+
+    def deliver(self, axes: Axes) -> Any:
+        """Write what was found at the step that has been closed: its layers have their places now."""
+        if self.is_wanted:
+            self.line.deliver(axes)
