@@ -183,6 +183,23 @@ _STEP_LAYER = [
         "share of channels that are zero for the whole batch",
         "mean_c [x = 0 for all n, p]",
     ),
+    Variable(
+        "activation_kurtosis",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "kurtosis of the channels' root mean squares: 1 where all are of one size, C where one carries everything",
+        "mean_c s_c^4 / (mean_c s_c^2)^2 with s_c^2 = m_c^2 + V_c",
+        "He et al. 2024 (2405.19279)",
+    ),
+    Variable(
+        "activation_outlier_channel",
+        ("step", "layer"),
+        "f4",
+        "1",
+        "the channel of largest root mean square, counted from 0",
+        "argmax_c s_c",
+    ),
     *_signal_variables("activation_gradient", "activation gradient"),
     Variable(
         "batch_norm_values",

@@ -8,6 +8,7 @@ from bnprobe.observe.instrument import Instrument, Surroundings
 from bnprobe.observe.instruments.batch_norms import BatchNorms
 from bnprobe.observe.instruments.gradient_scaling import GradientScaling
 from bnprobe.observe.instruments.gradient_watch import GradientWatch
+from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.observe.instruments.loss_checks import LossChecks
 from bnprobe.observe.instruments.parameter_groups import ParameterGroups
 from bnprobe.observe.instruments.stale_gradients import StaleGradients
@@ -24,4 +25,5 @@ CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
     Updates,
     UntrainedParameters,
     BatchNorms,
+    Kurtosis,
 )
