@@ -12,7 +12,7 @@ survive steps that undo everything once.
 
 The constants are medians over the calibration of ``tests/benchmarks/agreement.py``: 54 trainings of 60 steps, whose limits trials found, at
 rates of up to a seven-thousandth of them. Rules with more constants fitted these no better once whole networks were left out, and a first
-one that did fit its own 36 trainings failed on fresh ones; both are told, with what this one is worth, in docs/learning_rate_limits.md.
+one that did fit its own 36 trainings failed on fresh ones; both are told, with what this one is worth, in docs/learning_rate_figures.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CONSTANTS: dict[Kind, float] = {
 }
 #: Within this factor of the estimate, either way, lay the limit in nine of ten of the calibration's trainings, each left out in turn.
 SPREAD = 4.3
-#: What the estimate has been worth; docs/learning_rate_limits.md has the table.
+#: What the estimate has been worth; docs/learning_rate_figures.md has the table.
 WORTH = (
     "Of 13 trainings that this estimate had not seen, its interval reached the one that trials found in 13; "
     "its middle was within a factor of two of theirs in 4."

@@ -1,4 +1,4 @@
-"""``bnprobe demo``: record a network that dies and its twin that lives, and lay them side by side."""
+"""``bnprobe demo``: record a network that diverges and its twin that trains, and compare them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _RUNS = {
 
 
 def demo(
-    output_dir: Annotated[Path, typer.Option("--output-dir", help="Folder for two run files and the page.")] = Path("bnprobe-demo"),
+    output_dir: Annotated[Path, typer.Option("--output-dir", metavar="FOLDER", help="Where the two run files and the page go.")] = Path(
+        "bnprobe-demo"
+    ),
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Train two small networks on real digits, record both, and write a page that compares them. About a minute.

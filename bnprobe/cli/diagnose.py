@@ -23,7 +23,9 @@ class FailOn(str, Enum):
 def diagnose(
     run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-diagnosis-1).")] = False,
-    fail_on: Annotated[FailOn | None, typer.Option("--fail-on", help="End with status 3 when a finding is at least this severe.")] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", metavar="error|warning", help="End with status 3 when a finding is at least this severe.")
+    ] = None,
 ) -> None:
     """Name what went wrong in a run: the cause first, what follows from it, where, when, and what to do.
 

@@ -1,4 +1,4 @@
-"""``bnprobe lr-limit``: how large a learning rate an unedited script stands, found by short trials."""
+"""``bnprobe lr-limit``: the largest learning rate at which an unedited script still trains, found by short trials."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def lr_limit(
         typer.Option(
             "--remedy",
             metavar="NONE|NAME[:SETTINGS]",
-            help="What to compare; repeatable; several that act together joined by + (default: NONE and msr).",
+            help="What to compare; repeatable; join remedies that act together with + (default: NONE and msr).",
             show_default=False,
         ),
     ] = None,
     rates: Annotated[str | None, typer.Option("--rates", metavar="A:B", help="Try rates from A to B only.", show_default=False)] = None,
     steps: Annotated[int, typer.Option("--steps", min=20, metavar="N", help="Optimizer steps of each trial.")] = 100,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="K", help="Seeds; the first is the script as it is.")] = 2,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="K", help="Number of seeds; the first is the script as it is.")] = 2,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trials at a time (default: one for two cores).", show_default=False)
+        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trials at a time (default: one per two cores).", show_default=False)
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file of trials (default: bnprobe-limits-<script>.h5 here).")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The file of trials (default: bnprobe-limits-<script>.h5 here).")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Make all trials anew, even if the file holds some.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run all trials again, even if the file holds some.")] = False,
 ) -> None:
-    """Find the largest learning rate that a script stands, with and without remedies, by short trials of the script itself.
+    """Find the largest learning rate at which a script still trains, with and without remedies, by short trials of the script itself.
 
     Each trial runs the script in a process of its own, all its learning rates multiplied by one factor, on a copy-on-write view of the
-    file system: checkpoints and logs that it writes go nowhere. Typed again, the command goes on where it was interrupted.
+    file system: checkpoints and logs that it writes are discarded. Typed again, the command resumes where it was interrupted.
 
     \b
       bnprobe lr-limit train.py --lr 0.1

@@ -24,15 +24,15 @@ def record(
     module: script.Module = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The run file (default: bnprobe-<script>.<pid>.h5 here)."),
+        typer.Option("-o", "--output", metavar="FILE", help="The run file (default: bnprobe-<script>.<pid>.h5 here)."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing run file.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Speak of faults only.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Report errors only.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, metavar="N", help="Measure every N-th step.")] = 1,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, metavar="N", help="End the run cleanly after N optimizer steps.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Raise a fault in a hook instead of giving that layer up.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Raise an error in a hook instead of giving up on that layer.")] = False,
     budget: Annotated[
         float,
         typer.Option("--budget", min=0.0, metavar="SHARE", help="Share of the training time that the recorder may take."),
@@ -55,7 +55,7 @@ def record(
         typer.Option(
             "--line-probe",
             metavar="N|auto",
-            help="At every N-th step, and when trouble begins, see how far the update could have gone; up to 10 forwards for each remedy.",
+            help="At every N-th step, and when trouble begins, measure how far the update could have gone; up to 10 forwards per remedy.",
         ),
     ] = None,
     line_probe_channels: Annotated[
@@ -69,7 +69,9 @@ def record(
             help="Change the training, not the script; repeatable, in order (bnprobe remedies lists them).",
         ),
     ] = None,
-    ranks: Annotated[str, typer.Option("--ranks", metavar="0|all", help="Processes of a distributed run to record, a file each.")] = "0",
+    ranks: Annotated[
+        str, typer.Option("--ranks", metavar="0|all", help="Which processes of a distributed run to record, one file each.")
+    ] = "0",
 ) -> Callable[[], None]:
     """Run a script as python would and record its training. The script needs no edit.
 

@@ -12,12 +12,12 @@ def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Run files; several are laid side by side. Or one file of learning-rate trials.", metavar="RUNS...", show_default=False
+            help="Run files; several are compared side by side. Or one file of learning-rate trials.", metavar="RUNS...", show_default=False
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page (default: the first run's name with .html in place of .h5)."),
+        typer.Option("-o", "--output", metavar="FILE", help="The page (default: the first run's name with .html in place of .h5)."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:

@@ -1,6 +1,6 @@
 """How far the limit that one recording predicts lies from the one that trials find.
 
-    python -m tests.benchmarks.agreement                                   # sixteen trainings: the tables in docs/learning_rate_limits.md
+    python -m tests.benchmarks.agreement                                   # sixteen trainings: the tables in docs/learning_rate_figures.md
     python -m tests.benchmarks.agreement --calibration                     # these and 38 more: the constants of the one estimate
     python -m tests.benchmarks.agreement --fresh                           # thirteen that the estimate was not made on: its table
     python -m tests.benchmarks.agreement --combination lstm-momentum

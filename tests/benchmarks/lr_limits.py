@@ -1,6 +1,6 @@
 """The learning rates that the digits residual network stands, with and without mean shift rejection and batch norm, by trials.
 
-    python tests/benchmarks/lr_limits.py                      # the table in docs/learning_rate_limits.md
+    python tests/benchmarks/lr_limits.py                      # the table in docs/learning_rate_figures.md
     python tests/benchmarks/lr_limits.py --depths 8 --seeds 1
     python tests/benchmarks/lr_limits.py --jobs-compared      # wall time of one job against two
 
