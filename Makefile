@@ -8,8 +8,8 @@ WORKERS ?= 2
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-install:  ## bnprobe from this folder, with what its tests and checks need
-	$(PYTHON) -m pip install -q -e '.[test]' -c constraints.txt
+install:  ## bnprobe from this folder, with what its tests, checks and documentation need
+	$(PYTHON) -m pip install -q -e '.[dev]' -c constraints.txt
 
 test:  ## the short suite, as in the README: about three minutes on two cores
 	$(PYTHON) -m pytest -q -n $(WORKERS)

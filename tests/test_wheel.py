@@ -1,0 +1,76 @@
+"""The wheel installs into an empty environment and works there, away from the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+SCRIPT = """
+import torch
+
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=50.0)
+for _ in range(30):
+    inputs = torch.randn(32, 4)
+    loss = (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def run(*command: str | Path, cwd: Path, status: int = 0) -> str:
+    """Run a program without what this environment knows of the checkout; return what it printed."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    tools = folder / "tools"
+    run(sys.executable, "-m", "venv", tools, cwd=folder)
+    run(tools / "bin" / "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT, cwd=folder)
+    [built] = folder.glob("bnprobe-*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"bnprobe"}
+    for needed in ("py.typed", "report/templates/page.html", "sample_runs/deep_residual_plain.py", "sample_runs/digits.csv.gz"):
+        assert f"bnprobe/{needed}" in names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    run(sys.executable, "-m", "venv", empty, cwd=tmp_path)
+    run(empty / "bin" / "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    run(empty / "bin" / "pip", "check", cwd=tmp_path)
+    bnprobe = empty / "bin" / "bnprobe"
+    assert run(bnprobe, "--version", cwd=tmp_path).startswith("bnprobe ")
+    where = run(empty / "bin" / "python", "-c", "import bnprobe; print(bnprobe.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(empty)
+    (tmp_path / "train.py").write_text(SCRIPT, encoding="utf-8")
+    run(bnprobe, "record", "-o", "run.h5", "train.py", cwd=tmp_path)
+    assert "learning-rate-too-high" in run(bnprobe, "diagnose", "run.h5", "--fail-on", "error", cwd=tmp_path, status=3)
+    run(bnprobe, "report", "run.h5", cwd=tmp_path)
+    assert (tmp_path / "run.html").stat().st_size > 100_000
+    # What the demo trains is in the wheel.
+    shipped = Path(where.strip()).parent / "sample_runs" / "deep_residual_plain.py"
+    run(bnprobe, "record", "-o", "demo.h5", "--max-steps", "3", shipped, cwd=tmp_path)
+    assert "3 steps" in run(bnprobe, "inspect", "demo.h5", cwd=tmp_path)
