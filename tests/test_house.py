@@ -17,11 +17,11 @@ ALLOWED = {
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies"},
     "measure": {"measure"},
     "store": {"store"},
-    "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file"},
+    "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
     "diagnose": {"diagnose", "analyse", "store.reader", "store.schema"},
     "remedies": {"remedies", "measure"},
     "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
-    "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
+    "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
 }
 TORCH_FOLDERS = {"observe", "measure", "remedies"}
 

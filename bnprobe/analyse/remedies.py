@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bnprobe.remedies.specification import name_of
 from bnprobe.store.reader import Run
 
 #: Names of one remedy that are written out.
@@ -23,6 +24,11 @@ class AppliedRemedy:
 
     specification: str
     touched: str
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return name_of(self.specification)
 
 
 def remedies_of(run: Run) -> list[AppliedRemedy]:

@@ -150,7 +150,7 @@ def _median(values: list[float], weights: list[int]) -> float:
 
 
 def _remedies(run: Run) -> set[str]:
-    return {one.specification.partition(":")[0] for one in remedies_of(run)}
+    return {one.name for one in remedies_of(run)}
 
 
 def _kind(run: Run) -> Kind | None:

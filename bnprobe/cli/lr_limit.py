@@ -99,13 +99,9 @@ def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: in
 
 
 def _remedies(texts: list[str]) -> tuple[str, ...]:
-    from bnprobe.lrlimit.search import split_remedies
-    from bnprobe.remedies.specification import parse_all
+    from bnprobe.remedies.specification import parse_all, split
 
-    found = [
-        "NONE" if text.strip().upper() == "NONE" else "+".join(one.text for one in parse_all(split_remedies(text.strip())))
-        for text in texts
-    ]
+    found = ["NONE" if text.strip().upper() == "NONE" else "+".join(one.text for one in parse_all(split(text.strip()))) for text in texts]
     return tuple(dict.fromkeys(found))
 
 

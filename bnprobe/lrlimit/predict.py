@@ -10,6 +10,7 @@ import math
 from bnprobe.analyse.limits import PROJECTED, TOGETHER
 from bnprobe.analyse.stopping_rate import stopping_rate
 from bnprobe.analyse.tolerance import TAKEN, tolerances
+from bnprobe.remedies.specification import name_of, split
 from bnprobe.store.limits_file import Prediction
 from bnprobe.store.reader import Run
 
@@ -24,7 +25,7 @@ def predictions_of(run: Run, remedy: str) -> list[Prediction]:
         run: the recording.
         remedy: remedies at work in it.
     """
-    applied = remedy.partition(":")[0].split("+")  # what they would project is so projected already
+    applied = [name_of(one) for one in split(remedy)]  # what they would project is so projected already
     found = [one for one in tolerances(run) if one.is_known and one.variant not in applied and math.isfinite(one.rate)]
     stops = stopping_rate(run)
     together = [] if stops is None or math.isinf(stops.rate) else [Prediction(remedy, TOGETHER, stops.step, *stops.interval)]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bnprobe.analyse.limits import bracket, tried, verdict_of
-from bnprobe.errors import BnprobeError, UsageError
+from bnprobe.errors import BnprobeError
 from bnprobe.lrlimit.judge import judge, recording_of
+from bnprobe.lrlimit.lock import owned_folder
 from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_notch
 from bnprobe.lrlimit.predict import predictions_of
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
+from bnprobe.remedies.specification import split
 from bnprobe.store.limits_file import NOTCH, Prediction, Trial, own_rate, write_limits
 
 _POLL_SECONDS = 0.05
@@ -166,7 +166,7 @@ class Searches:
 
     def _start(self, assignment: Assignment) -> None:
         self._started += 1
-        remedies = [] if assignment.remedy == "NONE" else split_remedies(assignment.remedy)
+        remedies = [] if assignment.remedy == "NONE" else split(assignment.remedy)
         plan = self._plan
         folder = self._folder / f"trial-{self._started}"
         probes = assignment.seed == 0 and assignment.notch == 0
@@ -232,21 +232,9 @@ class Searches:
     def _save(self, status: str) -> None:
         write_limits(self._path, {**self._attributes, "status": status}, self.trials, self.predictions)
 
-    @contextlib.contextmanager
-    def _owning_the_folder(self) -> Iterator[None]:
-        """Keep a second command off the same file; one that was killed has left its folder, which nobody owns."""
-        owner = self._folder / "owner"
-        with contextlib.suppress(OSError, ValueError):
-            number = int(owner.read_text())
-            os.kill(number, 0)
-            raise UsageError(f"process {number} is at work on {self._path}", "wait for it, or choose another file with -o")
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        owner.write_text(str(os.getpid()))
-        try:
-            yield
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def _owning_the_folder(self) -> AbstractContextManager[None]:
+        """Keep a second command off the same file."""
+        return owned_folder(self._folder, str(self._path))
 
 
 class ScriptFailed(BnprobeError):
@@ -255,14 +243,3 @@ class ScriptFailed(BnprobeError):
     def __init__(self, trial: Trial) -> None:
         lines = "".join(f"\n    {line}" for line in trial.output.splitlines())
         super().__init__(f"the script gives no outcome at its own rate: {trial.reason}{lines}", None)
-
-
-def split_remedies(text: str) -> list[str]:
-    """Split remedies that act together.
-
-    >>> split_remedies("msr:w=0.99+clip-norm:max=1e+2")
-    ['msr:w=0.99', 'clip-norm:max=1e+2']
-    """
-    import re
-
-    return re.split(r"\+(?=[a-z])", text)

@@ -1,8 +1,9 @@
-"""The text a remedy is asked for with: ``NAME[:key=value,key,...]``.
+"""The text a remedy is asked for with: ``NAME[:key=value,key,...]``, and of several that act together, joined by ``+``.
 
     msr                         the defaults
     msr:w=0.99,noise            a value, and a setting that means something on its own
     weight-norm:linear=no       yes and no
+    clip-norm:max=2+msr         two
 
 Words are matched exactly; what is unknown is refused with the nearest word that is known.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +79,24 @@ def parse(text: str) -> Specification:
             raise RemedyError(f"remedy {name}: '{key}' is given twice", "give each setting once")
         chosen[fields[key].name] = _alone(entry, fields[key]) if not equals else _value(entry, fields[key], value)
     return Specification(entry, entry.settings(**chosen))
+
+
+def split(text: str) -> list[str]:
+    """Return the texts of remedies that act together; a name begins with a letter, and so a ``+`` before a digit is part of a number.
+
+    >>> split("msr:w=0.99+clip-norm:max=1e+2+no-norm")
+    ['msr:w=0.99', 'clip-norm:max=1e+2', 'no-norm']
+    """
+    return re.split(r"\+(?=[a-z])", text)
+
+
+def name_of(text: str) -> str:
+    """Return the name of one remedy, without its settings.
+
+    >>> name_of("msr:w=0.99")
+    'msr'
+    """
+    return text.partition(":")[0].strip()
 
 
 def parse_all(texts: str | Iterable[str]) -> list[Specification]:

@@ -92,5 +92,5 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
 
 def _tolerances(run: Run) -> list[Tolerance]:
     """Without projections by a remedy that was at work: the update was so projected already."""
-    applied = {remedy.specification.partition(":")[0] for remedy in remedies_of(run)}
+    applied = {remedy.name for remedy in remedies_of(run)}
     return [one for one in tolerances(run) if one.variant not in applied]

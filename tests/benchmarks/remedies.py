@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 from bnprobe.divergence import Divergence
 from bnprobe.remedies import apply
+from bnprobe.remedies.specification import split
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_runs"))
 
@@ -38,7 +39,7 @@ def trial(remedy: str, rate: float, seed: int, depth: int, steps: int) -> str:
     (images, labels), _ = DATA
     model = ResidualNetwork(depth)
     if remedy != "none":
-        apply(remedy.split("+"), model)
+        apply(split(remedy), model)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     losses: list[float] = []
     watched = Divergence()

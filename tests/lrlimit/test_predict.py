@@ -11,6 +11,7 @@ from bnprobe.lrlimit.predict import CURVATURE, DIVERGES, RISES, predictions_of
 from bnprobe.store.limits_file import Prediction
 from bnprobe.store.reader import read_run
 from tests.lrlimit.conftest import QUADRATIC
+from tests.synthetic_runs import LineProbe, residual_recording
 
 
 @pytest.mark.slow
@@ -46,3 +47,13 @@ def test_an_estimate_is_laid_beside_the_limit_of_its_own_remedy() -> None:
     assert (plain.ratio.trains_at, plain.ratio.fails_at) == (pytest.approx(0.1 / 0.15), pytest.approx(0.2 / 0.1))
     assert with_msr.is_projected
     assert with_msr.ratio is None
+
+
+@pytest.mark.parametrize("remedy", ["msr", "msr:w=0.99", "clip-norm:max=2+msr", "clip-norm:max=1e+2+msr:noise", "msr+no-norm"])
+def test_what_a_remedy_at_work_would_do_is_not_projected_once_more(remedy: str) -> None:
+    made = residual_recording(steps=10)
+    made.line_probes = [LineProbe(step, 0.1, (1.0, 2.0), variant=variant) for step in (3, 6) for variant in ("taken", "msr")]
+    found = predictions_of(made.run(), remedy)
+    assert {one.estimate for one in found} == {RISES}
+    plain = predictions_of(made.run(), "clip-norm:max=2")
+    assert {one.estimate for one in plain} == {RISES, f"{RISES} with msr"}

@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bnprobe.errors import RemedyError
 from bnprobe.remedies import settings
 from bnprobe.remedies.catalogue import ENTRIES, names
-from bnprobe.remedies.specification import parse, parse_all
+from bnprobe.remedies.specification import name_of, parse, parse_all, split
 
 
 class TestReading:
@@ -29,6 +31,26 @@ class TestReading:
 
     def test_order_is_kept(self) -> None:
         assert [one.entry.name for one in parse_all(["clip-norm", "agc", "msr"])] == ["clip-norm", "agc", "msr"]
+
+
+ONE = st.one_of(
+    st.sampled_from(["msr", "msr:w=0.99,noise", "no-norm", "batch-norm", "weight-norm:linear=no", "dropout:p=0.3,after=blocks"]),
+    st.floats(min_value=1e-30, max_value=1e30).map(lambda value: f"clip-norm:max={value!r}"),
+    st.floats(min_value=1e-30, max_value=1e30).map(lambda value: f"agc:clipping={value:.17e}"),
+)
+
+
+class TestCombinations:
+    @given(st.lists(ONE, min_size=1, max_size=4))
+    def test_what_was_joined_is_split_again(self, texts: list[str]) -> None:
+        assert split("+".join(texts)) == texts
+        for text in texts:
+            assert name_of(text) == parse(text).entry.name
+
+    @given(st.lists(ONE, min_size=1, max_size=4))
+    def test_also_as_a_combination_is_stored(self, texts: list[str]) -> None:
+        stored = [parse(text).text for text in texts]
+        assert split("+".join(stored)) == stored
 
 
 class TestRefusal:
