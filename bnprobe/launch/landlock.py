@@ -1,7 +1,7 @@
-"""Ask the kernel to refuse this process, and all that it starts, every write outside some folders (Landlock, Linux 5.13).
+"""Ask the kernel to refuse this process, and all that it starts, every write outside some folders (Landlock, Linux 6.2).
 
 Any process may restrict itself so, in most containers too. What the kernel refuses fails with a PermissionError, in python and in C alike.
-Truncating a file by its name is refused from Linux 6.2 on.
+Landlock is older, but before Linux 6.2 it let a file be truncated by its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH, _NO_NEW_PRIVILEGES = 1, 1, 38
-_WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
+_WRITE_FILE, _LINK_ELSEWHERE, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
+#: The first version that knows all of these.
+_VERSION = 3
 #: Writing, removing files and folders, making anything.
 _WRITES = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))
 
@@ -28,9 +30,9 @@ def refuse_writes_outside(folders: Sequence[Path]) -> bool:
     """
     call = ctypes.CDLL(None, use_errno=True).syscall
     version = call(_CREATE_RULESET, None, 0, _VERSION_FLAG)
-    if version < 1:
+    if version < _VERSION:
         return False
-    handled = _WRITES | (1 << 13 if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
+    handled = _WRITES | _LINK_ELSEWHERE | _TRUNCATE
     attributes = struct.pack("Q", handled)
     rules = call(_CREATE_RULESET, attributes, len(attributes), 0)
     if rules < 0:
@@ -38,7 +40,7 @@ def refuse_writes_outside(folders: Sequence[Path]) -> bool:
     try:
         for place, access in [*((folder, handled) for folder in folders), (Path("/dev"), _WRITE_FILE), (Path("/proc"), _WRITE_FILE)]:
             with contextlib.suppress(FileNotFoundError):
-                _allow(call, rules, place, (access | (_TRUNCATE & handled)) & handled)
+                _allow(call, rules, place, access | _TRUNCATE)
         return bool(ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0 and call(_RESTRICT_SELF, rules, 0) == 0)
     finally:
         os.close(rules)

@@ -5,8 +5,8 @@ does it: python, a C++ library, a process that the script starts. So the process
 system is covered by an overlay that keeps changes in memory (overlayfs on tmpfs): the script finds its files where they were, finds its
 own changes, and leaves nothing behind. What lies under /dev, /proc, /sys and /run is as ever. One folder is handed through for results.
 
-An ordinary user may do that since Linux 5.11, unless the machine or a container forbids it. Then python's own writes are redirected, and
-the kernel refuses all others.
+An ordinary user may do that since Linux 5.11, unless the machine or a container forbids it. Then the kernel refuses every write elsewhere
+(``landlock``, ``seccomp``): a script that needs to write fails, and no file is touched. Where there is neither, no trial is made.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
 
 from bnprobe.errors import UsageError
 from bnprobe.launch.landlock import refuse_writes_outside
-from bnprobe.launch.redirected_writes import redirect_writes
+from bnprobe.launch.seccomp import ignore_changes_of_modes
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
 READ_ONLY, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -32,20 +31,11 @@ KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 AS_THEY_ARE = frozenset({"dev", "proc", "sys", "run"})
 
 
-@dataclass(frozen=True)
-class Protection:
-    """How files are kept from being written.
-
-    Attributes:
-        words: for the file of trials.
-        after_torch: to be called once torch has been imported.
-    """
-
-    words: str
-    after_torch: Callable[[], None]
+#: What the file of trials says of how files are kept from being written.
+COVERED, REFUSED = "copy-on-write view of the file system", "writes refused by the kernel"
 
 
-def protect_files(folder: Path) -> Protection:
+def protect_files(folder: Path) -> str:
     """Make this process, and those that it starts, unable to change any file outside ``folder``.
 
     To be called before the process has a second thread.
@@ -53,33 +43,38 @@ def protect_files(folder: Path) -> Protection:
     Args:
         folder: an existing folder that stays writable; what is written there is kept.
 
+    Returns:
+        How files are kept from being written: ``COVERED`` or ``REFUSED``.
+
     Raises:
         UsageError: it cannot be done on this machine.
     """
     folder = folder.resolve()
     if sys.platform == "linux" and _can_be_covered(folder):
         _cover(folder)
-        return Protection("copy-on-write view of the file system", _nothing)
-    return refuse_files(folder)
+        return COVERED
+    return refuse_writes(folder)
 
 
-def refuse_files(folder: Path) -> Protection:
-    """Do the same the second best way: python's writes are led into ``folder``, and the kernel refuses the others.
+def refuse_writes(folder: Path) -> str:
+    """Do the same the second best way: the kernel refuses to write elsewhere, and temporary files go into ``folder``.
+
+    Returns:
+        ``REFUSED``.
 
     Raises:
         UsageError: the kernel does not.
     """
-    after_torch = redirect_writes(folder)
-    if sys.platform != "linux" or not refuse_writes_outside([folder, Path("/dev/shm")]):
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    if sys.platform != "linux" or not refuse_writes_outside([folder, Path("/dev/shm")]) or not ignore_changes_of_modes():
         raise UsageError(
-            "trials could overwrite your files: this machine gives a process neither a view of the file system of its own nor Landlock",
-            "use Linux 5.13 or later, or a container that allows Landlock or user namespaces",
+            "trials could overwrite your files: this machine gives a process neither a view of the file system of its own nor, from "
+            "Linux 6.2 on, Landlock and seccomp",
+            "use a machine or a container that allows user namespaces, or Landlock on Linux 6.2 or later",
         )
-    return Protection("python's writes redirected, all others refused by the kernel", after_torch)
-
-
-def _nothing() -> None:
-    pass
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+    return REFUSED
 
 
 def _can_be_covered(folder: Path) -> bool:

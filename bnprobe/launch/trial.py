@@ -16,7 +16,7 @@ from pathlib import Path
 from bnprobe.errors import UsageError
 from bnprobe.launch.ending import Ending, describe
 from bnprobe.launch.lifecycle import Lifecycle, Recording
-from bnprobe.launch.private_files import protect_files
+from bnprobe.launch.private_files import REFUSED, protect_files
 from bnprobe.launch.provenance import collect_provenance
 from bnprobe.launch.runner import run
 from bnprobe.launch.target import Target
@@ -25,6 +25,10 @@ from bnprobe.observe.options import RecordOptions
 #: Times that a trial which predicts a limit is probed, if it lives to its end.
 PROBES = 5
 _PARENT_DEATH_SIGNAL = 1
+WRITES_REFUSED = (
+    "bnprobe: this machine gives a trial no view of the file system of its own, so it may write below $TMPDIR alone\n"
+    "hint: make trials where user namespaces are allowed (podman; docker run --security-opt seccomp=unconfined), or write to $TMPDIR"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,14 @@ class Order:
 
 
 class _Faults:
-    """Passes on what fails in the recording; the process that waits reads it among the last lines."""
+    """Passes on what fails in the recording; the process that waits reads it among the last lines.
+
+    Args:
+        protection: how files are kept from being written.
+    """
+
+    def __init__(self, protection: str) -> None:
+        self.protection = protection
 
     def fault(self, error: Exception) -> None:
         print(f"bnprobe: the recording failed: {describe(error)}", file=sys.stderr)
@@ -65,6 +76,8 @@ class _Faults:
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if not recorded:
             print("bnprobe: the script never imported torch", file=sys.stderr)
+        if self.protection == REFUSED and ending.detail.startswith(PermissionError.__name__):
+            print(WRITES_REFUSED, file=sys.stderr)
 
 
 def main() -> None:
@@ -81,7 +94,7 @@ def main() -> None:
         **collect_provenance(target, ["bnprobe", "lr-limit", order.target, *order.arguments]),
         "trial_factor": repr(order.factor),
         "trial_seed": str(order.seed),
-        "trial_protection": protection.words,
+        "trial_protection": protection,
     }
     probed = max(1, order.steps // PROBES) if order.probes else None
     options = RecordOptions(
@@ -92,12 +105,11 @@ def main() -> None:
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now
         from bnprobe.observe.trial import Trial
 
-        protection.after_torch()
         recorder = Recorder(folder / "run.h5", options, provenance)
         return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent)
 
     # Strict: a trial whose rates could not be scaled must not pass for one.
-    lifecycle = Lifecycle(make_recording, _Faults(), strict=True)
+    lifecycle = Lifecycle(make_recording, _Faults(protection), strict=True)
     lifecycle.arm()
 
     def ended(ending: Ending) -> None:
