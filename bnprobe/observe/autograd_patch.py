@@ -1,30 +1,46 @@
 """Backward passes and the loss they start from.
 
-``Tensor.backward`` calls ``torch.autograd.backward`` through its module, so one replacement sees both. A gradient scaler multiplies the
-loss first; what it was given is remembered, so that the recorded loss is the script's own.
+``torch.autograd.backward``, ``torch.autograd.grad`` and ``Tensor.backward`` end in one private function, which gets tuples from all of
+them. That one is replaced: the public functions stay what they are, so that iterators are read once, by torch, TorchScript knows them, and
+they can be pickled. A gradient scaler multiplies the loss first; what it was given is remembered, so that the recorded loss is the script's
+own.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from bnprobe.observe.patches import Patches, untraced
-from bnprobe.observe.torch_private import at_hand, user_modes_disabled
+from bnprobe.observe.patches import Patches
+from bnprobe.observe.torch_private import (
+    BACKWARD_OWNERS,
+    NO_BACKWARD,
+    RUN_BACKWARD,
+    BackwardCall,
+    at_hand,
+    backward_call,
+    current_backward,
+    is_batched,
+    is_imaginary,
+    set_frame_compiler,
+    user_modes_disabled,
+)
 
 
 class BackwardTaps:
     """Tells of every backward the script starts (not of those inside another).
 
     Args:
-        on_backward: called with (loss, scale, node) before the backward: numbers or detached tensors, the loss unscaled;
-            scale is None without a scaler; the node of the graph that made the loss.
+        on_backward: called with (loss, scale, tensors) before the backward: numbers or detached tensors, the loss unscaled;
+            scale is None without a scaler; the tensors whose graph it goes through.
         before_backward: called after it, with (losses, is plain, scale): the live tensors the backward starts from, as they will be used;
-            plain is one that starts from scalars with a gradient of 1 and goes to all leaves. None where nobody looks at the graph.
+            plain, when asked, is one that starts from scalars with a gradient of 1 and goes to all leaves. None where nobody looks at the
+            graph.
         after_backward: called when it has run, with the gradients of parameters where they are returned rather than stored.
         on_failed: called when it has raised.
         on_gap: called with (subject, reason) for a backward whose loss cannot be told.
@@ -35,7 +51,7 @@ class BackwardTaps:
         self,
         on_backward: Callable[[torch.Tensor | float | None, torch.Tensor | None, Any], None],
         after_backward: Callable[[dict[int, torch.Tensor] | None], None],
-        before_backward: Callable[[list[torch.Tensor], bool, torch.Tensor | None], None] | None,
+        before_backward: Callable[[list[torch.Tensor], Callable[[], bool], torch.Tensor | None], None] | None,
         on_failed: Callable[[], None],
         on_gap: Callable[[str, str], None],
         mute: Callable[[int], None],
@@ -46,14 +62,16 @@ class BackwardTaps:
         self._on_failed = on_failed
         self._on_gap = on_gap
         self._mute = mute
+        # Gradients that the recorder itself asks for, in this thread, are none of the script's.
+        self._own = threading.local()
         # id(scaled loss) -> (scaled loss, loss), for the open step, and the factor last used in it.
         self._scaled: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
         self._scale: torch.Tensor | None = None
 
     def attach(self, patches: Patches) -> None:
         """Watch backward passes."""
-        patches.replace(torch.autograd, "backward", self._seeing_backward)
-        patches.replace(torch.autograd, "grad", self._seeing_grad)
+        for owner in BACKWARD_OWNERS:
+            patches.replace(owner, RUN_BACKWARD, self._seeing_backward, stays=True)
         patches.replace(torch.amp.GradScaler, "scale", self._seeing_scale)
 
     def end_step(self) -> None:
@@ -63,53 +81,55 @@ class BackwardTaps:
 
     def _seeing_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-            if torch._C._current_graph_task_id() != -1:
-                return original(tensors, *args, **kwargs)  # reentrant checkpointing, inside a backward that was seen
-            with user_modes_disabled():
-                self._on_backward(self._loss(tensors), self._scale, tensors)
-            if self._before_backward is not None:
-                losses = _sequence(tensors)
-                self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
+        def run_backward(*args: Any, **kwargs: Any) -> Any:
+            # Called from compiled code, too: from here on no frame of ours is the compiler's to see.
+            compiler = set_frame_compiler(None)
             try:
-                result = original(tensors, *args, **kwargs)
-            except BaseException:
-                self._on_failed()
-                raise
-            self._after_backward(None)
-            return result
-
-        return untraced(backward)
-
-    def _seeing_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Training by ``torch.autograd.grad(loss, parameters)`` is a backward; any other gradient is somebody else's."""
-
-        @functools.wraps(original)
-        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if torch._C._current_graph_task_id() != -1:
-                return original(outputs, inputs, *args, **kwargs)
-            leaves = _trained_leaves(outputs, inputs, args, kwargs)
-            if leaves is None:
-                self._mute(1)
+                ended, failed = self._begin(args, kwargs)
+                set_frame_compiler(compiler)
                 try:
-                    return original(outputs, inputs, *args, **kwargs)
-                finally:
-                    self._mute(-1)
-            with user_modes_disabled():
-                self._on_backward(self._loss(outputs), self._scale, outputs)
-            if self._before_backward is not None:
-                losses = _sequence(outputs)
-                self._before_backward(losses, _is_plain(losses) and _is_undirected(args, kwargs), self._scale)
-            try:
-                result = original(outputs, inputs, *args, **kwargs)
-            except BaseException:
-                self._on_failed()
-                raise
-            pairs = zip(leaves, result, strict=True)
-            self._after_backward({id(leaf): gradient.detach() for leaf, gradient in pairs if gradient is not None})
-            return result
+                    result = original(*args, **kwargs)
+                except BaseException:
+                    set_frame_compiler(None)
+                    failed()
+                    raise
+                set_frame_compiler(None)
+                ended(result)
+                return result
+            finally:
+                set_frame_compiler(compiler)
 
-        return untraced(grad)
+        return run_backward
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Callable[[Any], None], Callable[[], None]]:
+        """Tell of a backward; return what is to be called with its result, and what if it fails."""
+        if current_backward() != NO_BACKWARD or getattr(self._own, "is_running", False):
+            return _ignore, _ignore  # reentrant checkpointing, inside a backward that was seen; or a question of ours
+        call = backward_call(args, kwargs)
+        with user_modes_disabled():
+            leaves = _trained_leaves(call)
+        if leaves is None:
+            self._mute(1)
+            return lambda result: self._mute(-1), lambda: self._mute(-1)
+        with user_modes_disabled():
+            self._aside(self._on_backward, self._loss(call.outputs), self._scale, call.outputs)
+        if self._before_backward is not None:
+            self._aside(self._before_backward, _tensors(call.outputs), functools.partial(_is_plain, call), self._scale)
+
+        def ended(result: Any) -> None:
+            with user_modes_disabled():
+                gradients = None if call.accumulates else _returned(leaves, result)
+            self._aside(self._after_backward, gradients)
+
+        return ended, functools.partial(self._aside, self._on_failed)
+
+    def _aside(self, tell: Callable[..., None], *arguments: Any) -> None:
+        """Tell the recorder, who may ask for gradients of its own."""
+        self._own.is_running = True
+        try:
+            tell(*arguments)
+        finally:
+            self._own.is_running = False
 
     def _seeing_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -117,25 +137,23 @@ class BackwardTaps:
             result = original(scaler, outputs)
             factor = getattr(scaler, "_scale", None)
             if scaler.is_enabled() and isinstance(factor, torch.Tensor):
-                self._scale = factor.detach().clone()
-                given, got = ([value] if isinstance(value, torch.Tensor) else value for value in (outputs, result))
-                if isinstance(given, list | tuple) and isinstance(got, list | tuple):
-                    for before, after in zip(given, got, strict=False):
+                with user_modes_disabled():
+                    self._scale = factor.detach().clone()
+                    for before, after in zip(_sequence(outputs), _sequence(result), strict=False):
                         if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
                             self._scaled[id(after)] = (weakref.ref(after), before.detach().clone())
             return result
 
         return scale
 
-    def _loss(self, tensors: Any) -> torch.Tensor | float | None:
+    def _loss(self, outputs: Sequence[Any]) -> torch.Tensor | float | None:
         """Return the scalar that is descended, unscaled: the sum where there are several. A copy: some scripts change it in place."""
-        if self._scale is None and type(tensors) is torch.Tensor and tensors.numel() == 1:
-            return at_hand(tensors)
-        sequence = _sequence(tensors)
-        if not sequence or any(tensor.numel() != 1 for tensor in sequence):
+        if self._scale is None and len(outputs) == 1 and type(outputs[0]) is torch.Tensor and outputs[0].numel() == 1:
+            return at_hand(outputs[0])
+        if not outputs or any(not isinstance(output, torch.Tensor) or output.numel() != 1 for output in outputs):
             self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")
             return None
-        parts = [self._unscaled(tensor) for tensor in sequence]
+        parts = [self._unscaled(tensor) for tensor in outputs]
         return parts[0] if len(parts) == 1 else torch.stack([part.reshape(()) for part in parts]).sum()
 
     def _unscaled(self, loss: torch.Tensor) -> torch.Tensor:
@@ -147,28 +165,52 @@ class BackwardTaps:
         return copy if self._scale is None else copy / self._scale
 
 
-def _sequence(tensors: Any) -> list[torch.Tensor]:
-    return [tensors] if isinstance(tensors, torch.Tensor) else [tensor for tensor in tensors if isinstance(tensor, torch.Tensor)]
+def _ignore(*result: Any) -> None:
+    pass
 
 
-def _is_plain(losses: list[torch.Tensor]) -> bool:
-    return bool(losses) and all(loss.numel() == 1 and loss.requires_grad for loss in losses)
+def _sequence(tensors: Any) -> Sequence[Any]:
+    """Return losses that were scaled together; an iterator is the script's to read."""
+    return tensors if isinstance(tensors, list | tuple) else (tensors,)
 
 
-def _is_undirected(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a backward starts with a gradient of 1 and goes to every leaf; the first of ``args`` would be the gradient."""
-    own = ("grad_tensors", "grad_variables", "grad_outputs", "inputs")
-    return all(value is None for value in (*args[:1], *(kwargs.get(name) for name in own)))
+def _tensors(outputs: Sequence[Any]) -> list[torch.Tensor]:
+    return [output for output in outputs if isinstance(output, torch.Tensor)]
 
 
-def _trained_leaves(outputs: Any, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor] | None:
-    """Return the inputs if this is one gradient of a scalar with respect to leaves, after which the graph is gone."""
-    keeps_graph = kwargs.get("create_graph") or kwargs.get("retain_graph") or any(args[1:3])
-    sequence = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
-    leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    if keeps_graph or kwargs.get("is_grads_batched") or len(sequence) != 1 or not isinstance(sequence[0], torch.Tensor):
-        return None
-    is_training = sequence[0].numel() == 1 and all(
-        isinstance(leaf, torch.nn.Parameter) and leaf.is_leaf and leaf.requires_grad for leaf in leaves
+def _is_plain(call: BackwardCall) -> bool:
+    """Whether a backward starts from scalars with a gradient of 1 and goes to every leaf."""
+    starts = zip(call.outputs, call.gradients, strict=True)
+    return (
+        bool(call.outputs)
+        and not (call.inputs and call.accumulates)
+        and all(
+            isinstance(loss, torch.Tensor)
+            and loss.numel() == 1
+            and loss.requires_grad
+            and (gradient is None or bool((gradient.detach() == 1).all()))
+            for loss, gradient in starts
+        )
     )
-    return leaves if is_training else None
+
+
+def _trained_leaves(call: BackwardCall) -> Sequence[Any] | None:
+    """Return what a training's backward goes to, nothing for all leaves; None where it is somebody else's gradient.
+
+    Training by ``torch.autograd.grad(loss, parameters)`` is one gradient of a scalar with respect to leaves, after which the graph is gone.
+    What has no numbers (shapes that are tried out on the meta device, a compiler that traces) is no training.
+    """
+    outputs = _tensors(call.outputs)
+    if any(map(is_imaginary, outputs)):
+        return None
+    if call.accumulates:
+        return call.inputs
+    is_one = len(call.outputs) == len(outputs) == 1 and outputs[0].numel() == 1
+    if call.keeps_graph or not is_one or any(map(is_batched, call.gradients)):
+        return None
+    is_training = all(isinstance(leaf, torch.nn.Parameter) and leaf.is_leaf and leaf.requires_grad for leaf in call.inputs)
+    return call.inputs if is_training else None
+
+
+def _returned(leaves: Sequence[Any], gradients: Sequence[torch.Tensor | None]) -> dict[int, torch.Tensor]:
+    return {id(leaf): gradient.detach() for leaf, gradient in zip(leaves, gradients, strict=True) if gradient is not None}

@@ -23,13 +23,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd import grad  # before the recorder watches it
+from torch.autograd import grad
 from torch.utils._pytree import tree_leaves
 
+from bnprobe.observe.compiled_steps import CompiledSteps, Habit
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.signals.forward_hook import ForwardTaps
+from bnprobe.observe.torch_private import skip_when_compiling, user_modes_disabled
 
 
 @dataclass
@@ -61,6 +63,7 @@ class CompiledModules:
         is_observed: whether the open step is measured; asked when a compiled module is called.
         on_gap: called with (subject, reason) for compiled code that has no module to shadow.
         line: the line probes, which step aside while compiled code runs and tape the shadow instead.
+        steps: optimizer steps inside compiled functions.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class CompiledModules:
         is_observed: Callable[[], bool],
         on_gap: Callable[[str, str], None],
         line: LineProbing,
+        steps: CompiledSteps,
     ) -> None:
         self.seconds = 0.0
         self.count = 0
@@ -78,8 +82,12 @@ class CompiledModules:
         self._is_observed = is_observed
         self._on_gap = on_gap
         self._line = line
+        self._steps = steps
         self._shadows: list[_Shadow] = []
         self._is_shadowing = False
+        #: Compiled code is running, and the taps have been taken off for it.
+        self.has_taps = False
+        self._is_running = False
         self._is_broken = False
         self._patches: Patches | None = None
         self._patched_class: Any = None
@@ -125,8 +133,6 @@ class CompiledModules:
                 self._patch_wrapper_class(type(result))
                 return result
             owner = getattr(model, "__self__", None)
-            if isinstance(owner, torch.optim.Optimizer):
-                return result
             if isinstance(owner, nn.Module) and getattr(model, "__name__", "") in ("_call_impl", "forward"):
                 return self._calling(result, model, owner)  # nn.Module.compile()
             return self._calling(result, model, None)
@@ -142,54 +148,73 @@ class CompiledModules:
         def seeing_calls(original: Callable[..., Any]) -> Callable[..., Any]:
             @functools.wraps(original)
             def __call__(optimized: Any, *args: Any, **kwargs: Any) -> Any:
-                if torch.compiler.is_compiling():
+                if torch.compiler.is_compiling() or self._is_running:
                     return original(optimized, *args, **kwargs)
                 module = optimized._orig_mod
-                return self._call(functools.partial(original, optimized), module, module, args, kwargs)
+                return self._call(functools.partial(original, optimized), module, module, Habit(), args, kwargs)
 
+            skip_when_compiling(__call__)
             return __call__
 
         self._patches.replace(wrapper, "__call__", seeing_calls)
 
     def _calling(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None) -> Callable[..., Any]:
+        habit = Habit()
+
         @functools.wraps(compiled)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling():
+            if torch.compiler.is_compiling() or self._is_running:
                 return compiled(*args, **kwargs)
-            return self._call(compiled, eager, module, args, kwargs)
+            return self._call(compiled, eager, module, habit, args, kwargs)
 
+        skip_when_compiling(call)
         return call
 
     # -- a call of it -------------------------------------------------------------------------------------------------
 
-    def _call(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
+    def _call(
+        self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, habit: Habit, args: Any, kwargs: Any
+    ) -> Any:
         if self._is_shadowing:
             return eager(*args, **kwargs)  # a compiled part of a module that is being shadowed
         with self._line.aside():
-            return self._call_aside(compiled, eager, module, args, kwargs)
+            if module is None:
+                return self._call_function(compiled, eager, habit, args, kwargs)
+            return self._call_module(compiled, module, args, kwargs)
 
-    def _call_aside(self, compiled: Callable[..., Any], eager: Callable[..., Any], module: nn.Module | None, args: Any, kwargs: Any) -> Any:
-        measured = torch.is_grad_enabled() and not self._forward.muted and self._is_observed()
-        if measured and module is None:
+    def _call_function(self, compiled: Callable[..., Any], eager: Callable[..., Any], habit: Habit, args: Any, kwargs: Any) -> Any:
+        if self._patches is None:
+            return compiled(*args, **kwargs)
+        with self._steps.around(habit, self._patches) as call, self._unhooked():
+            output = compiled(*args, **kwargs)
+        with user_modes_disabled():
+            ran_layers = torch.is_grad_enabled() and not self._forward.muted and any(tensor.requires_grad for tensor in _tensors(output))
+        if call.went_backward or (ran_layers and self._is_observed()):
             self._forward.missed_calls = True
             name = getattr(eager, "__qualname__", type(eager).__name__)
             self._on_gap(
                 f"layers called inside the compiled function {name}", "only compiled modules can be shadowed: compile the model instead"
             )
-        state = _State(module) if measured and module is not None and not self._is_broken else None
+        return output
+
+    def _call_module(self, compiled: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        measured = torch.is_grad_enabled() and not self._forward.muted and self._is_observed()
+        state = _State(module) if measured and not self._is_broken else None
         with self._unhooked():
             output = compiled(*args, **kwargs)
-        if state is not None and module is not None:
+        if state is not None:
             self._shadow(state, module, args, kwargs, output)
         return output
 
     @contextmanager
     def _unhooked(self) -> Iterator[None]:
-        was_attached = self._forward.attached
+        was_attached = self.has_taps = self._forward.attached
+        self._is_running = True
         self._forward.detach()
         try:
             yield
         finally:
+            self._is_running = self.has_taps = False
             if was_attached:
                 self._forward.attach()
 
@@ -235,8 +260,7 @@ class _State:
         module: the compiled module, before the call.
     """
 
-    def __init__(self, module: nn.Module | None) -> None:
-        assert module is not None
+    def __init__(self, module: nn.Module) -> None:
         # Two backward passes through one DistributedDataParallel confuse its reducer; the model inside is what has layers.
         is_parallel = type(module).__name__ == "DistributedDataParallel"
         self.module: nn.Module = module.get_submodule("module") if is_parallel else module

@@ -49,12 +49,12 @@ class Backward(NamedTuple):
 
     Attributes:
         losses: the live tensors that it starts from.
-        is_plain: whether it starts from scalars with a gradient of 1 and goes to all leaves.
+        is_plain: tells whether it starts from scalars with a gradient of 1 and goes to all leaves.
         scale: factor of a gradient scaler in the losses, if there is one.
     """
 
     losses: list[torch.Tensor]
-    is_plain: bool
+    is_plain: Callable[[], bool]
     scale: torch.Tensor | None
 
 

@@ -1,20 +1,25 @@
 """Optimizer steps, as torch's own step hooks show them: one place for every optimizer, after accumulation, unscaling and clipping.
 
-A step may hide another (``super().step()``), take a closure that runs forward and backward inside it (LBFGS, Lightning), or be skipped by
-a gradient scaler without ever starting.
+A step may hide another (``super().step()``), take a closure that runs forward and backward inside it (LBFGS, Lightning), be left by an
+exception, or be skipped by a gradient scaler without ever starting.
 """
 
 from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.optim import optimizer as torch_optimizer
 
+from bnprobe.identity import IdentitySet
 from bnprobe.observe.patches import Patches
+from bnprobe.observe.torch_private import is_imaginary
+from bnprobe.remedies.closures import closure_of, like_closure, with_closure
+from bnprobe.torch_private import is_inner_step
 
 Optimizer = torch_optimizer.Optimizer
 
@@ -34,13 +39,13 @@ class OptimizerTaps:
         on_after: Callable[[Optimizer], None],
         on_skipped: Callable[[Optimizer], None],
     ) -> None:
-        self.constructed: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        #: Ids of those that stepped in the recorded training.
-        self.stepped_here: set[int] = set()
+        self.constructed: IdentitySet[Optimizer] = IdentitySet()
+        #: Those that stepped in the recorded training.
+        self.stepped_here: IdentitySet[Optimizer] = IdentitySet()
         self._on_before = on_before
         self._on_after = on_after
         self._on_skipped = on_skipped
-        #: An optimizer stands here once for every step of its own that it is in.
+        #: The optimizers that are in a step.
         self.stepping: list[Optimizer] = []
         self._steps = 0
         self._latest: Callable[[], Optimizer | None] = lambda: None
@@ -51,10 +56,7 @@ class OptimizerTaps:
 
     def attach(self, patches: Patches) -> None:
         """Watch all optimizers, those that exist already included."""
-        self._handles = [
-            torch_optimizer.register_optimizer_step_pre_hook(self._before),
-            torch_optimizer.register_optimizer_step_post_hook(self._after),
-        ]
+        self._hook()
         patches.replace(Optimizer, "add_param_group", self._seeing_construction)
         patches.replace(torch.amp.GradScaler, "step", self._seeing_skips)
 
@@ -69,36 +71,51 @@ class OptimizerTaps:
         if not self._closures:
             self.stepping.clear()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Have no hook meanwhile: compiled code runs, and the compiler would trace it."""
+        was_hooked = bool(self._handles)
+        self.detach()
+        try:
+            yield
+        finally:
+            if was_hooked:
+                self._hook()
+
+    def _hook(self) -> None:
+        self._handles = [
+            torch_optimizer.register_optimizer_step_pre_hook(self._before),
+            torch_optimizer.register_optimizer_step_post_hook(self._after),
+        ]
+
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        is_inner = optimizer in self.stepping
-        self.stepping.append(optimizer)
-        if is_inner:
+        if trains_nothing(optimizer):
             return None
+        if is_inner_step(optimizer):
+            return None
+        self._leave(optimizer)  # its last step may have ended by an exception
+        self.stepping.append(optimizer)
         if self._latest() is not optimizer:
             self.constructed.add(optimizer)
             self._latest = weakref.ref(optimizer)
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        closure = closure_of(args, kwargs)
         if closure is None:
             self._on_before(optimizer)
             return None
-        wrapped = self._around_closure(optimizer, closure)
-        if "closure" in kwargs:
-            return args, {**kwargs, "closure": wrapped}
-        return (args[0], wrapped, *args[2:]), kwargs
+        return with_closure(args, kwargs, self._around_closure(optimizer, closure))
 
-    def _around_closure(self, optimizer: Optimizer, closure: Callable[[], Any]) -> Callable[[], Any]:
+    def _around_closure(self, optimizer: Optimizer, closure: Callable[..., Any]) -> Callable[..., Any]:
         """Gradients exist once the closure has run, and only its first run sees the weights unmoved."""
         first = True
 
-        @functools.wraps(closure)
-        def wrapped() -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
             nonlocal first
             self._closures += 1
             self.is_repeating = not first
             try:
-                result = closure()
+                result = closure(*args, **kwargs)
             except BaseException:
-                self.stepping = [other for other in self.stepping if other is not optimizer]  # the step will not reach its end
+                self._leave(optimizer)  # the step will most likely not reach its end
                 raise
             finally:
                 self._closures -= 1
@@ -108,20 +125,23 @@ class OptimizerTaps:
                 self._on_before(optimizer)
             return result
 
-        return wrapped
+        return like_closure(run, closure)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if optimizer in self.stepping:
-            self.stepping.remove(optimizer)
-        if optimizer not in self.stepping:
+        if not trains_nothing(optimizer) and not is_inner_step(optimizer):
+            self._leave(optimizer)
             self._steps += 1
             self._on_after(optimizer)
+
+    def _leave(self, optimizer: Optimizer) -> None:
+        self.stepping = [other for other in self.stepping if other is not optimizer]
 
     def _seeing_construction(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def add_param_group(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
             result = original(optimizer, *args, **kwargs)
-            self.constructed.add(optimizer)
+            if not trains_nothing(optimizer):
+                self.constructed.add(optimizer)
             return result
 
         return add_param_group
@@ -136,3 +156,11 @@ class OptimizerTaps:
             return result
 
         return step
+
+
+def trains_nothing(optimizer: Optimizer) -> bool:
+    """Whether an optimizer's first parameter has no numbers: the script tries out shapes, to estimate memory, say."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            return isinstance(parameter, torch.Tensor) and is_imaginary(parameter)
+    return False

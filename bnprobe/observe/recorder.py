@@ -21,8 +21,10 @@ import torch
 from bnprobe import __version__
 from bnprobe.observe.autograd_patch import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
+from bnprobe.observe.compiled_steps import CompiledSteps
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Backward, Stopwatch, Surroundings, Update
+from bnprobe.observe.instruments.clipping import Clipping
 from bnprobe.observe.instruments.panel import Panel
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
@@ -38,7 +40,7 @@ from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepClosed, WeightsMoved
-from bnprobe.observe.torch_private import at_hand, user_modes_disabled
+from bnprobe.observe.torch_private import user_modes_disabled
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
 from bnprobe.store.writer import RunWriter
@@ -117,7 +119,11 @@ class Recorder:
         )
         if options.line_probe_channels:
             self._forward.on_signal = self._probes.line.note_signal
-        self._compiled = CompiledModules(self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._probes.line)
+        self._compiled_steps = CompiledSteps(self._optimizers, self._before_update, self._after_update, self._on_unmeasured)
+        self._compiled = CompiledModules(
+            self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._probes.line, self._compiled_steps
+        )
+        self._clipping = Clipping(self._on_clip, self._writer.add_coverage)
         self._backward = BackwardTaps(
             self._on_backward,
             self._after_backward,
@@ -137,10 +143,9 @@ class Recorder:
 
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
-        for part in (self._tree, self._compiled, self._backward, self._panel.evaluations, self._optimizers, self._probes, self._unseen):
+        watching = (self._tree, self._compiled, self._backward, self._clipping, self._panel.evaluations, self._optimizers)
+        for part in (*watching, self._probes, self._unseen):
             part.attach(self._patches)
-        for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
-            self._patches.replace(owner, "clip_grad_norm_", self._seeing_clipping)
         self._prepare_step(self._step.number)
         self._probes.line.begin_step()
         self._step_began = time.perf_counter()
@@ -212,7 +217,7 @@ class Recorder:
 
     def _own_optimizers(self) -> list[Optimizer]:
         """Return the optimizers whose weights are ours to read: another thread's may be in the middle of its backward."""
-        return [one for one in self._optimizers.constructed if self._thread.is_alone or id(one) in self._optimizers.stepped_here]
+        return [one for one in self._optimizers.constructed if self._thread.is_alone or one in self._optimizers.stepped_here]
 
     def _on_remedies(self, record: list[dict[str, Any]]) -> None:
         """Remedies have been applied to a model of the script."""
@@ -247,7 +252,7 @@ class Recorder:
             step.scale = scale
 
     @_in_turn
-    def _before_backward(self, losses: list[torch.Tensor], is_plain: bool, scale: torch.Tensor | None) -> None:
+    def _before_backward(self, losses: list[torch.Tensor], is_plain: Callable[[], bool], scale: torch.Tensor | None) -> None:
         """The script goes backward now; its graph is whole."""
         backward = Backward(losses, is_plain, scale)
         self._panel.ask("before_backward", self._step, backward)
@@ -268,6 +273,7 @@ class Recorder:
             with self._faults.guard("the end of a backward"):
                 self._compiled.end_micro_step()
                 self._forward.end_micro_step()
+        self._compiled_steps.backward_ended()
         events = self._clock.backward_ended(has_optimizer=bool(self._optimizers.constructed))
         if not events and self._clock.is_moved:  # optimizers stepped inside the backward
             self._check_limit()
@@ -276,7 +282,7 @@ class Recorder:
     @_in_turn
     def _before_update(self, optimizer: Optimizer) -> None:
         """An optimizer is about to move its weights."""
-        self._optimizers.stepped_here.add(id(optimizer))
+        self._optimizers.stepped_here.add(optimizer)
         self._follow(self._clock.update_began(id(optimizer), inside_backward=_is_inside_backward()))
         self._panel.ask("before_update", self._step, Update(optimizer))
         self._probes.before_update(optimizer)
@@ -295,6 +301,22 @@ class Recorder:
         self._step.skipped = True
         self._probes.no_update(self._step.number, optimizer, "a gradient scaler skipped the update")
         self._follow(self._clock.update_ended(id(optimizer)))
+
+    @_in_turn
+    def _on_unmeasured(self, optimizer: Optimizer) -> None:
+        """An optimizer has moved its weights inside compiled code, and that was not expected: how far is not known."""
+        self._optimizers.stepped_here.add(optimizer)
+        self._follow(self._clock.update_began(id(optimizer), inside_backward=False))
+        self._panel.ask("skipped_update", self._step, Update(optimizer))
+        why = "the optimizer stepped inside compiled code"
+        self._writer.add_coverage("how far the weights moved", f"{why}, where nothing had measured them before")
+        self._probes.no_update(self._step.number, optimizer, why)
+        self._follow(self._clock.update_ended(id(optimizer)))
+
+    @_in_turn
+    def _on_clip(self, norm: torch.Tensor | float) -> None:
+        """Gradients are clipped by their norm."""
+        self._step.clip_norm = norm
 
     # -- what the clock says ------------------------------------------------------------------------------------------
 
@@ -376,7 +398,7 @@ class Recorder:
                 taps = self._end_measuring(step)
         readings = self._panel.close(step, taps)
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
-        self._step = OpenStep(self._clock.number, observed=self._forward.attached)
+        self._step = OpenStep(self._clock.number, observed=self._forward.attached or self._compiled.has_taps)
         self._backward.end_step()
         step.observer_seconds += self._watch.take()
         self._observer_total += step.observer_seconds
@@ -409,19 +431,6 @@ class Recorder:
         if any(bool(tap.moments.summary.nonfinite > 0) for tap in taps):
             self._delivery.take(self._step, taps, self._panel.close(self._step, taps), self._panel.instruments)
             self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
-
-    # -- other things that the script does ----------------------------------------------------------------------------
-
-    def _seeing_clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
-            total = original(*args, **kwargs)
-            if isinstance(total, torch.Tensor) and not self._over:
-                with user_modes_disabled():
-                    self._step.clip_norm = at_hand(total)
-            return total
-
-        return clip_grad_norm_
 
 
 def _is_inside_backward() -> bool:

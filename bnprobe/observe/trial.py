@@ -11,7 +11,6 @@ import functools
 import os
 import random
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -20,8 +19,9 @@ from typing import Any
 import torch
 from torch.optim.optimizer import Optimizer
 
+from bnprobe.identity import IdentitySet
 from bnprobe.observe.options import StopTraining
-from bnprobe.observe.patches import Patches, untraced
+from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.recorder import Recorder
 
 #: Seeds of neighbouring trials are this far apart: far enough that a script that seeds epochs with seed + epoch does not meet them.
@@ -45,7 +45,7 @@ class Trial:
         self._seed = seed
         self._is_orphaned = is_orphaned
         self._patches = Patches()
-        self._inside: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._inside: IdentitySet[Optimizer] = IdentitySet()
         self._refused = False
 
     def install(self) -> None:
@@ -89,7 +89,7 @@ class Trial:
                         self._refused = True
                         raise
 
-            return functools.wraps(hooked)(untraced(step))
+            return functools.wraps(hooked)(_untraced(step))
 
         return profile_hook_step
 
@@ -106,7 +106,7 @@ class Trial:
             yield
             self.scaled_steps += any(rate is not None for rate in during)
         finally:
-            self._inside.discard(optimizer)
+            self._inside.pop(optimizer)
             for (group, rate), scaled in zip(before, during, strict=True):
                 if group.get("lr") is scaled:
                     group["lr"] = rate
@@ -141,6 +141,21 @@ class Trial:
             owners.append((numpy.random, "seed"))
         for owner, name in owners:
             self._patches.replace(owner, name, lambda original: _moved(original, offset))
+
+
+def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep torch.compile from tracing into a function of ours, at no cost to a script that does not use it."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (disabled() if Compilation.in_use else function)(*args, **kwargs)
+
+    @functools.cache
+    def disabled() -> Callable[..., Any]:
+        wrapped: Callable[..., Any] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+        return wrapped
+
+    return call
 
 
 def _moved(original: Callable[..., Any], offset: int) -> Callable[..., Any]:

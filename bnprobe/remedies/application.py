@@ -21,9 +21,12 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bnprobe.errors import RemedyError
+from bnprobe.identity import IdentitySet
+from bnprobe.remedies.closures import closure_of, like_closure, with_closure
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope, wrapping_of
 from bnprobe.remedies.specification import Specification, parse_all
+from bnprobe.torch_private import gradient_of, is_inner_step
 
 #: A record names this many modules of each remedy; an attribute of the run file holds 64 KiB.
 NAMES_LIMIT = 100
@@ -49,8 +52,7 @@ class Applied:
         self._specifications = list(specifications)
         self._scope = scope
         self._handles: list[Any] = []
-        self._attached: weakref.WeakSet[torch.optim.Optimizer] = weakref.WeakSet()
-        self._depth: weakref.WeakKeyDictionary[torch.optim.Optimizer, int] = weakref.WeakKeyDictionary()
+        self._attached: IdentitySet[torch.optim.Optimizer] = IdentitySet()
         try:
             self._prepare(optimizer)
         except Exception:
@@ -131,21 +133,20 @@ class Applied:
                 self.attach(optimizer)
 
     def _before(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        depth = self._depth.get(optimizer, 0)
-        self._depth[optimizer] = depth + 1
-        if depth:  # a step that calls the step it inherits
+        if is_inner_step(optimizer):  # a step that calls the step it inherits
             return None
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        closure = closure_of(args, kwargs)
         if closure is None:
             self._edit_gradients(optimizer)
             return None
-        wrapped = partial(self._run_closure, closure, optimizer)
-        return (args, {**kwargs, "closure": wrapped}) if "closure" in kwargs else ((args[0], wrapped, *args[2:]), kwargs)
+        return with_closure(args, kwargs, like_closure(partial(self._run_closure, closure, optimizer), closure))
 
-    def _run_closure(self, closure: Callable[[], Any], optimizer: torch.optim.Optimizer) -> Any:
-        """The gradients of such a step exist only once its closure has run."""
-        result = closure()
-        self._edit_gradients(optimizer)
+    def _run_closure(self, closure: Callable[..., Any], optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:
+        """The gradients of such a step exist only once its closure has run; a closure may also be asked for a loss alone."""
+        before = _Gradients(optimizer)
+        result = closure(*args, **kwargs)
+        if before.have_changed():
+            self._edit_gradients(optimizer)
         return result
 
     @torch.no_grad()
@@ -156,9 +157,7 @@ class Applied:
 
     @torch.no_grad()
     def _after(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        depth = self._depth.get(optimizer, 1) - 1
-        self._depth[optimizer] = depth
-        if depth == 0:
+        if not is_inner_step(optimizer):
             step = Step(optimizer)
             for remedy in self.remedies:
                 remedy.after_step(step)
@@ -226,6 +225,30 @@ def _check_wrapping(remedy: Remedy[Any], model: nn.Module) -> None:
         raise RemedyError(
             f"remedy {remedy.name} changes the model, and {wrapping} has fixed it already",
             f'in the script, ahead of {wrapping}: bnprobe.remedies.apply("{remedy.name}", model)',
+        )
+
+
+class _Gradients:
+    """Remembers which gradients an optimizer finds, and how often each has been written to, without keeping one alive.
+
+    Args:
+        optimizer: whose parameters are looked at.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        self._known = [(weakref.ref(gradient), gradient._version) for gradient in self._now()]
+
+    def _now(self) -> list[torch.Tensor]:
+        parameters = (p for group in self._optimizer.param_groups for p in group["params"])
+        return [gradient for p in parameters if (gradient := gradient_of(p)) is not None]
+
+    def have_changed(self) -> bool:
+        """Return whether any of them is new or another."""
+        now = self._now()
+        return len(now) != len(self._known) or any(
+            reference() is not gradient or gradient._version != version
+            for gradient, (reference, version) in zip(now, self._known, strict=True)
         )
 
 

@@ -24,6 +24,7 @@ from bnprobe.errors import RemedyError
 from bnprobe.remedies.catalogue import ENTRIES, Entry
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import Settings
+from bnprobe.torch_private import gradient_of
 
 S = TypeVar("S", bound=Settings)
 
@@ -83,7 +84,7 @@ class Step:
 
     def with_gradient(self) -> list[torch.Tensor]:
         """Return all that this optimizer is about to move."""
-        return [parameter for parameter in self._held.values() if parameter.grad is not None]
+        return [parameter for parameter in self._held.values() if gradient_of(parameter) is not None]
 
 
 class Remedy(Generic[S]):

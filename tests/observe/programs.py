@@ -49,6 +49,7 @@ class Case:
 
 
 _RESIDUAL = ("0:input", "0", "1", "2", *(f"{block}.{part}" for block in (3, 4) for part in ("bn", "act", "conv", "norm", "out")), "5", "7")
+_THREE_FOLDS = (*SMALL, *(f"{name}~{n}" for n in (2, 3) for name in SMALL))
 _CHECKPOINTED = (
     *("stem:input", "stem", "blocks.0.fc", "blocks.0.norm", "blocks.0.act"),
     *(f"blocks.{block}.{part}" for block in (1, 2) for part in ("fc:input", "fc", "norm", "act")),
@@ -198,6 +199,15 @@ CASES = [
     Case("autograd_grad_with_optimizer", 4),
     Case("functional_training", 0, (), gaps=("torch.func",)),
     Case("functional_with_optimizer", 4, (), micro_steps=0, batch_size=None, gaps=("torch.func",)),
+    *(Case(f"iterators {what}", 4) for what in ("losses", "leaves", "gradients")),
+    Case("iterators inner", 4, (*SMALL, "0:2", "1:2", "2:2")),
+    Case("scripted_forces", 3, ("RecursiveScriptModule:input", "RecursiveScriptModule"), gaps=("net.0", "net.2")),
+    Case("public_functions", 3),
+    *(Case(f"odd_steps {form}", 4) for form in ("loss", "rate", "model", "refuses", "unhashable", "object", "function")),
+    Case("not_a_leaf", 3, (), batch_size=None, gaps=("parameters of SGD",)),
+    *(Case(f"short_lives {form}", 6, _THREE_FOLDS) for form in ("plain", "scaled")),
+    Case("short_lives closure", 6, _THREE_FOLDS, micro_steps=20, batch_size=None),
+    Case("short_lives hand", 6, _THREE_FOLDS, events=CLOCK),
     Case("sparse_embedding", 4, ("embedding", "bag", "head:input", "head"), batch_size=4),
     Case("optimizer_in_backward", 4),
     Case("late_optimizer", 4, events=CLOCK),
@@ -227,6 +237,8 @@ CASES = [
     Case("scripting", 5, evaluations=6),
     Case("scripted_training", 6, ("RecursiveScriptModule:input", "RecursiveScriptModule", "compiled:input", "compiled"), evaluations=1),
     Case("meta_shapes", 4),
+    Case("fake_training fake", 4),
+    Case("fake_training meta", 4),
     # evaluation
     Case("evaluation", 6, evaluations=16),
     Case(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.observe.conftest import Comparison
+from tests.observe.test_programs import own_words
 
 Compare = Callable[..., Comparison]
 
@@ -28,6 +29,32 @@ def test_a_compiled_module_is_seen_as_eager_code_is(compare: Compare, form: str)
         np.testing.assert_allclose(compiled[name], eager[name], rtol=1e-5, err_msg=name)
     assert compiled.gaps == []
     assert any("repeated eagerly" in event.text for event in compiled.events)
+
+
+@pytest.mark.parametrize("form", ["optimizer", "method", "whole", "clipping"])
+def test_compiled_steps_are_untouched(compare: Compare, form: str) -> None:
+    ran = compare(f"compiled_steps {form}")
+    assert ran.plain.status == ran.recorded.status == 0, ran.recorded.stderr
+    assert "graphs 0" not in ran.plain.stdout
+    assert ran.recorded.stdout == ran.plain.stdout  # losses, digest, number of graphs, breaks, frames and recompilations
+    assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
+
+
+@pytest.mark.parametrize("form", ["optimizer", "method", "whole"])
+def test_steps_inside_compiled_functions_are_told_by_the_weights_that_moved(compare: Compare, form: str) -> None:
+    ran = compare(f"compiled_steps {form}")
+    run = ran.run
+    assert run.steps == 6
+    assert run["micro_steps"].tolist() == [1] * 6
+    losses, moved = (
+        [float(line.split()[1]) for line in ran.plain.stdout.splitlines() if line.startswith(what)] for what in ("loss", "moved")
+    )
+    np.testing.assert_allclose(run["loss"], losses, rtol=1e-6)
+    np.testing.assert_allclose(run["learning_rate"][:, 0], 0.01)
+    place = [parameter.name for parameter in run.parameters].index("0.weight")
+    assert np.isnan(run["update_norm"][0, place]), "nobody expected the first one"
+    np.testing.assert_allclose(run["update_norm"][1:, place], moved[1:], rtol=1e-5)
+    assert "how far the weights moved" in [gap.subject for gap in run.gaps]
 
 
 def test_layers_inside_a_compiled_function_are_named_as_unseen(compare: Compare) -> None:

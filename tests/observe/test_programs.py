@@ -34,7 +34,7 @@ def test_training_is_untouched(compare: Compare, case: Case) -> None:
     ran = compare(case.program)
     assert ran.recorded.stdout == ran.plain.stdout
     assert "digest" in ran.plain.stdout
-    assert _own_words(ran.recorded.stderr) == _own_words(ran.plain.stderr)
+    assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
     assert ran.recorded.status == ran.plain.status
 
 
@@ -89,6 +89,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "trained_elsewhere",
         "compiled",
         "compiled_outputs",
+        "compiled_steps",
         "counting_hooks",
         "max_steps",
         "no_second_derivative",
@@ -208,6 +209,17 @@ def test_momentum_follows_its_schedule(compare: Compare) -> None:
 def test_the_norm_before_clipping_is_kept(compare: Compare) -> None:
     ran = compare("grad_scaler")
     np.testing.assert_allclose(np.delete(ran.run["clip_norm"], 2), _said(ran.plain.stdout, "clip"), rtol=1e-5)
+
+
+def test_the_norm_before_clipping_is_kept_where_the_function_was_imported_by_name(compare: Compare) -> None:
+    ran = compare("public_functions")
+    np.testing.assert_allclose(ran.run["clip_norm"], _said(ran.plain.stdout, "clip"), rtol=1e-6)
+
+
+def test_what_a_script_has_let_go_is_gone(compare: Compare) -> None:
+    for form in ("plain", "closure", "scaled", "hand"):
+        alive = [line for line in compare(f"short_lives {form}").recorded.stdout.splitlines() if line.startswith("alive")]
+        assert [line.split(" ", 4)[4] for line in alive] == ["[]"] * 3
 
 
 def test_closure_evaluations_are_counted(compare: Compare) -> None:
@@ -412,9 +424,13 @@ def _check_rates(run: Run, stdout: str) -> None:
         np.testing.assert_allclose(recorded[np.isfinite(recorded)], rates, rtol=1e-6, err_msg=f"step {step}")
 
 
-def _own_words(stderr: str) -> list[str]:
+#: Level, date, time, process and thread at the head of a line that torch logs.
+_TORCH_LOG = re.compile(r"^[WEI]\d{4} [\d:.]+ \d+ ", re.MULTILINE)
+
+
+def own_words(stderr: str) -> list[str]:
     """What a program wrote, its tracebacks cut down to the program's own frames."""
-    return list(_without_library_frames(stderr.splitlines()))
+    return list(_without_library_frames(_TORCH_LOG.sub("", stderr).splitlines()))
 
 
 def _without_library_frames(lines: list[str]) -> Iterator[str]:

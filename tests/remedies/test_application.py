@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ import bnprobe.remedies
 from bnprobe.errors import RemedyError
 from bnprobe.remedies import apply
 from bnprobe.remedies.catalogue import names
+from bnprobe.remedies.remedy import Step
 from tests.remedies.networks import Network, batch, network, state, train
 
 #: All but the one that needs a network with normalisation.
@@ -75,6 +76,68 @@ class TestOptimizer:
         train(model, Twice(model.parameters(), lr=0.1), 2)
         train(reference, torch.optim.SGD(reference.parameters(), lr=0.1), 2)
         assert torch.equal(model.block.conv1.weight, reference.block.conv1.weight)
+
+    @pytest.mark.parametrize("inherits", [True, False])
+    def test_a_step_that_raised_leaves_the_next_one_its_remedies(self, inherits: bool) -> None:
+        class Flaky(torch.optim.SGD):
+            refuses = True
+
+            def step(self, closure: object = None) -> None:  # type: ignore[override]
+                if self.refuses:
+                    raise RuntimeError("refused")
+                super().step(closure) if inherits else None
+
+        model = network()
+        apply("clip-value:max=0.001", model)
+        optimizer = Flaky(model.parameters(), lr=0.01)
+        for refuses in (True, False, True, False):
+            optimizer.refuses = refuses
+            optimizer.zero_grad()
+            images, labels = batch()
+            F.cross_entropy(model(images), labels).backward()
+            try:
+                optimizer.step()
+            except RuntimeError:
+                assert refuses
+            assert model.first.weight.grad is not None
+            assert model.first.weight.grad.abs().max() <= 0.001
+
+    def test_an_optimizer_without_a_hash_is_edited(self) -> None:
+        class Equal(torch.optim.SGD):
+            __hash__ = None  # type: ignore[assignment]
+
+            def __eq__(self, other: object) -> bool:
+                raise AssertionError("compared by value")
+
+        model = network()
+        apply("clip-value:max=0.001", model)
+        train(model, Equal(model.parameters(), lr=0.01), 2)
+        assert model.first.weight.grad is not None
+        assert model.first.weight.grad.abs().max() <= 0.001
+
+    def test_a_closure_that_is_asked_for_a_loss_alone_has_its_gradients_edited_once(self) -> None:
+        class Search(torch.optim.SGD):
+            def step(self, closure: Callable[..., object]) -> None:  # type: ignore[override]
+                closure()
+                closure(backward=False)
+
+        model = network(dtype=torch.float64)
+        applied = apply("clip-value", model)
+        edits: list[Step] = []
+        applied.remedies[0].before_step = edits.append  # type: ignore[method-assign]
+        optimizer = Search(model.parameters(), lr=0.01)
+
+        def closure(backward: bool = True) -> torch.Tensor:
+            images, labels = batch(dtype=torch.float64)
+            loss = F.cross_entropy(model(images), labels)
+            if backward:
+                optimizer.zero_grad()
+                loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        optimizer.step(closure)
+        assert len(edits) == 2
 
     def test_gradients_of_a_closure_are_edited_inside_it(self) -> None:
         model = network(dtype=torch.float64)

@@ -7,6 +7,7 @@ import time
 from bnprobe.measure.norms import total_norm
 from bnprobe.observe.instrument import Instrument, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.torch_private import gradient_of
 
 
 class GradientWatch(Instrument):
@@ -27,7 +28,7 @@ class GradientWatch(Instrument):
         if step.observed or update.optimizer is None or not self._schedule.watches_gradients():
             return
         started, stride = time.perf_counter(), self._schedule.watch_stride
-        gradients = [gradient for parameter in update.parameters if (gradient := parameter.grad) is not None]
+        gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
         norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
         if self._schedule.note_gradient(norm, time.perf_counter() - started):
             self._writer.add_event(step.number, "schedule", f"the gradient rises (norm {norm:.3g}): every step is measured for a while")

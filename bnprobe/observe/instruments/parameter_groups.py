@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 
+from bnprobe.identity import IdentityMap
 from bnprobe.observe.instrument import Instrument, Optimizer, Surroundings, Update
 from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
 from bnprobe.observe.torch_private import at_hand, user_modes_disabled
@@ -34,7 +34,7 @@ class ParameterGroups(Instrument):
 
     def __init__(self, around: Surroundings) -> None:
         self._axes = around.axes
-        self._known: weakref.WeakKeyDictionary[Optimizer, _Known] = weakref.WeakKeyDictionary()
+        self._known: IdentityMap[Optimizer, _Known] = IdentityMap()
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Note the settings with which the weights are about to be moved."""
@@ -61,7 +61,7 @@ class ParameterGroups(Instrument):
         if all(map(_is_fixed, itertools.chain(*values))):
             self._known[optimizer] = _Known(values, settings)
         else:
-            self._known.pop(optimizer, None)
+            self._known.pop(optimizer)
         return settings
 
 

@@ -17,6 +17,7 @@ from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundin
 from bnprobe.observe.instruments.updates import UpdateMeasurement
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
+from bnprobe.torch_private import gradient_of
 
 
 class Found(NamedTuple):
@@ -119,5 +120,5 @@ class HandMoves:
 
 def find_stale(parameters: Iterable[torch.Tensor]) -> Found:
     """Look for gradients of some parameters; without any, nothing is measured."""
-    found = {id(parameter): parameter.grad for parameter in parameters if parameter.grad is not None}
+    found = {id(parameter): gradient for parameter in parameters if (gradient := gradient_of(parameter)) is not None}
     return Found(list(found), norms(list(found.values())) if found else None)

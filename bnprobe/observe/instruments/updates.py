@@ -14,6 +14,7 @@ from bnprobe.observe.instrument import Instrument, Reading, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.torch_private import holds_numbers, plain
+from bnprobe.torch_private import gradient_of
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -104,7 +105,7 @@ class UpdateMeter:
             gradients: by id of the parameter, where they are not stored in ``.grad``.
         """
         kept = list(parameters)
-        found = [parameter.grad if gradients is None else gradients.get(id(parameter)) for parameter in kept]
+        found = [gradient_of(parameter) if gradients is None else gradients.get(id(parameter)) for parameter in kept]
         measurement = UpdateMeasurement(list(map(id, kept)), norms(found), norms(kept))
         measurement._turns = self._take_turns(kept)
         weights = [_local(kept[index]) for index in measurement._turns]

@@ -99,13 +99,13 @@ class CurvatureProbes:
                 text = "at the steps of a probe attention, recurrent layers and compiled code run on kernels that round differently"
                 self._on_event(step, "curvature", text)
 
-    def before_backward(self, step: int, losses: list[torch.Tensor], is_plain: bool, scale: torch.Tensor | None) -> None:
+    def before_backward(self, step: int, losses: list[torch.Tensor], is_plain: Callable[[], bool], scale: torch.Tensor | None) -> None:
         """The script is about to go backward.
 
         Args:
             step: the open step.
             losses: where it starts from, live.
-            is_plain: whether it starts with a gradient of 1 and goes to all leaves.
+            is_plain: tells whether it starts with a gradient of 1 and goes to all leaves.
             scale: factor of a gradient scaler in the losses, if there is one.
         """
         if self._row is not None and self._row["curvature"] == step:
@@ -159,8 +159,8 @@ class CurvatureProbes:
         self._row["curvature_reason"] = reason
         self._on_gap(SUBJECT, reason)
 
-    def _probe(self, losses: list[torch.Tensor], is_plain: bool, factor: float, may_wait: bool) -> Sharpness:
-        if not is_plain:
+    def _probe(self, losses: list[torch.Tensor], is_plain: Callable[[], bool], factor: float, may_wait: bool) -> Sharpness:
+        if not is_plain():
             raise CurvatureError("backward started from something else than losses of one number each")
         with user_modes_disabled():
             leaves, obstacle = leaves_and_obstacle(losses)

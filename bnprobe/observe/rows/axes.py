@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnprobe.identity import IdentityMap
 from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.modules.kinds import class_name
 from bnprobe.observe.modules.tree import ModuleTree
@@ -40,7 +41,7 @@ class Axes:
         self._parameters: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._owners: dict[str, weakref.ref[nn.Module]] = {}
         self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
-        self._optimizers: weakref.WeakKeyDictionary[torch.optim.Optimizer, _KnownOptimizer] = weakref.WeakKeyDictionary()
+        self._optimizers: IdentityMap[torch.optim.Optimizer, _KnownOptimizer] = IdentityMap()
         self._optimizer_names: list[str] = []
 
     @property
