@@ -26,7 +26,7 @@ from bnprobe.measure import fused
 from bnprobe.measure.fused import GRAIN, SUMMARY
 from bnprobe.measure.layout import Layout, by_samples
 
-#: Above this m_c^2 / V_c (any channel average) one-pass second moments lose more than about 1e-5 and the two-pass kernel is used.
+#: Above this m_c^2 / V_c one-pass second moments of a channel lose more than about 1e-5 and the two-pass kernel is used for it.
 ONE_PASS_LIMIT = 10.0
 #: Above this in any channel the approximate means are subtracted first: a difference of near numbers is exact.
 SHIFT_LIMIT = 1e6
@@ -154,9 +154,9 @@ def _on_cpu(view: torch.Tensor, channels_last: bool) -> tuple[torch.Tensor, torc
         return mean, torch.maximum(_two_pass(view.flatten(0, 1), channel_axis=1)[1], between), between
     norms = torch.linalg.vector_norm(view, dim=2, dtype=_precision(view))
     variance = norms.square_().sum(0).div_(samples * positions).sub_(mean * mean)
-    common, spread = float(mean.dot(mean)), float(variance.sum())
-    if not spread * ONE_PASS_LIMIT > common:
-        variance = _two_pass(view, channel_axis=1)[1]
+    uncertain = ~(variance * ONE_PASS_LIMIT >= mean * mean)  # NaN is
+    if bool(uncertain.any()):
+        variance[uncertain] = _two_pass(view[:, uncertain], channel_axis=1)[1].to(variance.dtype)
     # B and V are two roundings of nearby sums: where nothing varies within a sample, V must not fall below B.
     return mean, torch.maximum(variance, between), between
 

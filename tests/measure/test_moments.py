@@ -179,6 +179,13 @@ def test_a_signal_that_is_the_same_in_every_sample_has_no_energy_between(path):
     assert found["between_energy"] <= (MEAN_ROUNDINGS * EPS * 8) ** 2
 
 
+def test_a_quiet_channel_beside_a_loud_one(path):
+    """How a channel is measured depends on its own mean and variance, not on those of the others."""
+    x = torch.full((2, 2, 3, 5), -1397.0)
+    x[0, 0, 0, 0], x[0, 1, 0, 0] = 1894.0, -914.0
+    agree(x, CHANNELS_FIRST)
+
+
 @pytest.mark.parametrize("constant", [0.0, 1.0, -3e4, 1e-20, 0.1])
 def test_a_constant(path, constant):
     found = measured(torch.full((5, 4, 6, 6), constant), CHANNELS_FIRST)

@@ -72,7 +72,7 @@ def test_mixed_kinds_keep_their_places():
         None,
         dense.float(),
         dense.bfloat16(),
-        torch.sparse_coo_tensor(indices, rows, (10, 5)),  # row 3 twice: it counts as the sum
+        torch.sparse_coo_tensor(indices, rows, (10, 5), check_invariants=True),  # row 3 twice: it counts as the sum
         None,
         dense.double(),
         dense.half(),
@@ -116,7 +116,7 @@ def test_a_sharded_tensor_counts_with_its_local_part():
 
 
 def test_tensors_are_left_as_they_are():
-    sparse = torch.sparse_coo_tensor(torch.tensor([[1, 1]]), torch.tensor([2.0, 3.0]), (4,))
+    sparse = torch.sparse_coo_tensor(torch.tensor([[1, 1]]), torch.tensor([2.0, 3.0]), (4,), check_invariants=True)
     dense = torch.tensor([1.0, -2.0])
     assert norms([sparse, dense]).tolist() == pytest.approx([5.0, math.sqrt(5.0)])
     assert not sparse.is_coalesced() and dense.tolist() == [1.0, -2.0]
@@ -130,7 +130,7 @@ def test_tensors_are_left_as_they_are():
         [torch.ones(7), torch.full((2,), 3.0, dtype=torch.float64)],
         [torch.full((9,), 0.5, dtype=torch.bfloat16), torch.ones(2)],
         [torch.tensor([3.0 + 4.0j]), torch.ones(2)],
-        [torch.sparse_coo_tensor(torch.tensor([[0, 2]]), torch.tensor([3.0, 4.0]), (5,)), torch.ones(2)],
+        [torch.sparse_coo_tensor(torch.tensor([[0, 2]]), torch.tensor([3.0, 4.0]), (5,), check_invariants=True), torch.ones(2)],
     ],
     ids=["nothing", "shapes", "dtypes", "half precision", "complex", "sparse"],
 )

@@ -140,12 +140,10 @@ def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
         if any(np.array_equal(rate, other, equal_nan=True) for other in drawn):
             continue
         drawn.append(rate)
-        # Where optimizers take turns, a group has a rate at its own steps alone, and it holds until the next of them.
-        known = np.flatnonzero(np.isfinite(rate))
-        chosen = known[envelope(rate[known])]
+        chosen = envelope(rate)
         figure.add_scatter(
             x=view.step[chosen],
-            y=rate[chosen],
+            y=np.where(np.isfinite(rate[chosen]), rate[chosen], np.nan),
             yaxis="y2",
             mode="lines",
             line={"color": SECOND_LINE, "width": 1.5, "shape": "hv", "dash": ("solid", "dash", "dot", "dashdot")[(len(drawn) - 1) % 4]},
