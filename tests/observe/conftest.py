@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +40,41 @@ def server() -> Iterator[ProgramServer]:
 
 @pytest.fixture(scope="session")
 def compare(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Comparison]:
-    """Run a program both ways, once a session for the same arguments: ``compare("checkpoint plain", strict=True)``."""
-    known: dict[Any, Comparison] = {}
+    """Run a program both ways, once a session for the same arguments: ``compare("checkpoint plain", strict=True)``.
+
+    What one worker ran the others read: a program is run plainly once, whatever it is compared with, and recorded once in each way.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "programs"
 
     def run(program: str, *, compiled: bool = True, **options: Any) -> Comparison:
-        key = (program, compiled, *sorted(options.items()))
-        if key not in known:
-            name, *arguments = program.split()
-            folder = tmp_path_factory.mktemp(name)
-            plain, recorded = folder / "plain", folder / "recorded"
-            plain.mkdir()
-            recorded.mkdir()
-            script, file = str(PROGRAMS / f"{name}.py"), folder / "run.h5"
-            outcomes = server.run(
-                Job(script, str(plain), arguments=arguments),
-                Job(
-                    script, str(recorded), str(file), {"budget": NO_LIMIT, **options}, arguments, {} if compiled else {"BNPROBE_FUSED": "0"}
-                ),
-            )
-            known[key] = Comparison(*outcomes, file)
-        return known[key]
+        name, *arguments = program.split()
+        script, way = str(PROGRAMS / f"{name}.py"), [f"{option} {value}" for option, value in sorted(options.items())]
+        folder = shared / program.replace(" ", "-")
+        unlike = folder / "-".join([*way, "compiled" if compiled else "torch"]).replace(" ", "-")
+        plain = _once(server, folder / "plain", Job(script, "", arguments=arguments))
+        environment = {} if compiled else {"BNPROBE_FUSED": "0"}
+        recorded = _once(server, unlike, Job(script, "", "run.h5", {"budget": NO_LIMIT, **options}, arguments, environment))
+        return Comparison(plain, recorded, unlike / "run.h5")
 
     return run
+
+
+def _once(server: ProgramServer, folder: Path, job: Job) -> Outcome:
+    """Run a job with its files in a folder, if no worker has done so yet.
+
+    Args:
+        server: runs it.
+        folder: the run file comes to lie there; below it, the working directory of the program.
+        job: what to run, its output named within the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    noted = folder / "outcome.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not noted.exists():
+            (folder / "work").mkdir()
+            output = None if job.output is None else str(folder / job.output)
+            [outcome] = server.run(replace(job, folder=str(folder / "work"), output=output))
+            noted.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    return Outcome(**json.loads(noted.read_text(encoding="utf-8")))
