@@ -13,6 +13,8 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "sample_runs"
 MODULES = {"digits.py", "residual_network.py"}
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in MODULES)
+#: One that shares a module with another, and one that does not: the others' first steps are part of the long suite.
+SHORT = ("deep_residual_plain.py", "mlp_mean_shift.py")
 
 
 def run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -35,14 +37,16 @@ def commands(script: str) -> list[list[str]]:
     return [shlex.split(line[line.index("$") + 1 :], comments=True) for line in docstring.splitlines() if "$ " in line]
 
 
+@pytest.mark.parametrize("script", [pytest.param(script, marks=[] if script in SHORT else [pytest.mark.slow]) for script in SCRIPTS])
+def test_a_script_runs_for_three_steps_and_does_the_same_again(script):
+    once, again = (run(script, "--steps", "3", "--seed", "1") for _ in range(2))
+    assert (once.returncode, once.stderr) == (0, "")
+    assert losses(once.stdout)
+    assert once.stdout == again.stdout
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 class TestEveryScript:
-    def test_runs_for_three_steps_and_does_the_same_again(self, script):
-        once, again = (run(script, "--steps", "3", "--seed", "1") for _ in range(2))
-        assert (once.returncode, once.stderr) == (0, "")
-        assert losses(once.stdout)
-        assert once.stdout == again.stdout
-
     def test_docstring_gives_the_commands(self, script):
         first, *others = commands(script)
         assert first == ["python", f"sample_runs/{script}"]
@@ -101,6 +105,7 @@ class TestDeepResidual:
         assert result.stderr.endswith("ValueError: depth 10 is not 6n + 2, such as 8\n")
 
 
+@pytest.mark.slow
 def test_unscaled_pixels_stay_at_chance_and_scaled_ones_train():
     assert final_accuracy(run("mlp_mean_shift.py").stdout) < 0.2
     assert final_accuracy(run("mlp_mean_shift.py", "--scaled").stdout) > 0.95
@@ -118,6 +123,7 @@ def test_transformer_learns_its_text():
     assert first > 2.5 and last < 0.7
 
 
+@pytest.mark.slow
 def test_players_of_the_gan_stay_in_balance():
     discriminator_losses = losses(run("gan.py").stdout)[::2]
     assert all(0.5 < value < 2.5 for value in discriminator_losses)

@@ -5,23 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from bnprobe.report.analysed import AnalysedRun, analyse_runs
+from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.loss import loss, loss_limits
-from bnprobe.store.reader import Run
 
 Analysed = Callable[[str], AnalysedRun]
 
 
 def with_variables(run: AnalysedRun, **changed: np.ndarray) -> AnalysedRun:
-    return analysed_again(replace(run.run, variables={**run.run.variables, **changed}))
-
-
-def with_groups(run: AnalysedRun, groups: list[str], rates: np.ndarray) -> AnalysedRun:
-    return analysed_again(replace(run.run, groups=groups, variables={**run.run.variables, "learning_rate": rates}))
-
-
-def analysed_again(run: Run) -> AnalysedRun:
-    return analyse_runs([run])[0]
+    return replace(run, run=replace(run.run, variables={**run.run.variables, **changed}))
 
 
 def test_loss_and_learning_rate_share_the_steps(analysed: Analysed) -> None:
@@ -50,18 +41,10 @@ def test_equal_learning_rates_are_drawn_once_and_different_ones_named(analysed: 
     run = analysed("healthy")
     rates = np.tile([0.1, 0.1, 0.2], (40, 1))
     groups = ["SGD[0]", "SGD[1]", "<b>SGD</b>[2]"]
-    figure = loss(with_groups(run, groups, rates))
+    figure = loss(with_variables(replace(run, run=replace(run.run, groups=groups)), learning_rate=rates))
     drawn = [trace for trace in figure.data if trace.yaxis == "y2"]
     assert [trace.name for trace in drawn] == ["learning rate, SGD[0]", "learning rate, &lt;b&gt;SGD&lt;/b&gt;[2]"]
     assert all(trace.showlegend for trace in drawn)
-
-
-def test_the_rate_of_an_optimizer_that_takes_turns_is_a_line(analysed: Analysed) -> None:
-    run = analysed("healthy")
-    rates = np.where(np.arange(40)[:, None] % 2 == [0, 1], [0.1, 0.2], np.nan)
-    figure = loss(with_groups(run, ["Adam[0]", "Adam#2[0]"], rates))
-    for trace, rate, first in zip((trace for trace in figure.data if trace.yaxis == "y2"), (0.1, 0.2), (0, 1), strict=True):
-        assert list(trace.y) == [rate] * 20 and list(trace.x) == list(range(first, 40, 2))
 
 
 def test_runs_side_by_side_share_both_axes(analysed: Analysed) -> None:
