@@ -26,16 +26,16 @@ RUN_FILE = [
     "",
     "One HDF5 file per run (and rank), readable by every HDF5 tool;",
     '`xarray.open_dataset(run, engine="h5netcdf")` opens it with named coordinates. A value that was not observed is NaN (or -1 in',
-    "an integer), never 0. A signal with a non-finite value has infinite energies. Channels of different layers lie end to end along",
+    "an integer), never 0. A signal with a non-finite value has infinite energies. Channels of all layers are stored end to end along",
     "`channel`, with `channel_layer` as the index. This page is generated from `bnprobe/store/schema.py`.",
 ]
 LIMITS_FILE = [
     "# The file of learning-rate trials",
     "",
-    "What `bnprobe lr-limit` writes: one HDF5 file, replaced as a whole after every trial, that opens in xarray like a run file. What was",
-    "not seen is NaN (or -1 in an integer). The losses of all trials lie end to end along `sample`, with `sample_trial` as the index. Root",
-    "attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`, `script_digest` (SHA-256), `status`. This page",
-    "is generated from `bnprobe/store/limits_schema.py`.",
+    "What `bnprobe lr-limit` writes: one HDF5 file, replaced as a whole after every trial, that opens in xarray like a run file. A",
+    "value that was not observed is NaN (or -1 in an integer). The losses of all trials are stored end to end along `sample`, with",
+    "`sample_trial` as the index. Root attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`,",
+    "`script_digest` (SHA-256), `status`. This page is generated from `bnprobe/store/limits_schema.py`.",
 ]
 
 

@@ -14,16 +14,16 @@ CONVENTIONS = f"{SCHEMA_NAME}-{SCHEMA_VERSION}"
 
 DIMENSIONS = {
     "trial": "one run of the script at a scaled learning rate",
-    "sample": "one step of one trial; trials lie end to end",
+    "sample": "one step of one trial; trials are stored end to end",
     "prediction": "a limit that a trial's own recording predicts",
 }
 
 _TRIAL = [
     Variable("trial", ("trial",), "i4", "1", "index of the trial, in the order in which they ended"),
-    Variable("trial_remedy", ("trial",), TEXT, "", "remedies at work, joined by '+'; NONE without any"),
+    Variable("trial_remedy", ("trial",), TEXT, "", "active remedies, joined by '+'; NONE without any"),
     Variable("trial_seed", ("trial",), "i4", "1", "seed; 0 is the script as it is"),
-    Variable("trial_notch", ("trial",), "i4", "1", "place on the grid of factors", "factor = 5^(notch / 4)"),
-    Variable("trial_factor", ("trial",), "f8", "1", "factor on every learning rate of the script", "5^(notch / 4)"),
+    Variable("trial_notch", ("trial",), "i4", "1", "grid index of the factor", "factor = 5^(trial_notch / 4)"),
+    Variable("trial_factor", ("trial",), "f8", "1", "factor on every learning rate of the script", "5^(trial_notch / 4)"),
     Variable(
         "trial_rate",
         ("trial",),
@@ -35,18 +35,18 @@ _TRIAL = [
     Variable("trial_outcome", ("trial",), TEXT, "", "trains, stuck, diverges, or failed where the script ended for another reason"),
     Variable("trial_stuck_by", ("trial",), TEXT, "", "of a stuck trial: slow (its weights hardly moved), risen (its loss rose) or level"),
     Variable("trial_reason", ("trial",), TEXT, "", "why, in one sentence"),
-    Variable("trial_layer", ("trial",), TEXT, "", "the first layer that left its course"),
+    Variable("trial_layer", ("trial",), TEXT, "", "the first layer that deviated from its baseline"),
     Variable("trial_layer_step", ("trial",), "i8", "1", "the step at which it did"),
-    Variable("trial_end_step", ("trial",), "i8", "1", "the step at which the loss was lost"),
-    Variable("trial_end_rate", ("trial",), "f8", "1", "the largest learning rate at work at that step"),
+    Variable("trial_end_step", ("trial",), "i8", "1", "the step at which training diverged"),
+    Variable("trial_end_rate", ("trial",), "f8", "1", "the largest learning rate in use at that step"),
     Variable("trial_steps", ("trial",), "i4", "1", "steps taken"),
     Variable("trial_first_loss", ("trial",), "f8", "as the loss", "first finite loss"),
     Variable("trial_final_loss", ("trial",), "f8", "as the loss", "median of the last quarter of the losses before a divergence"),
     Variable("trial_peak_rate", ("trial",), "f8", "1", "largest learning rate that any group had at any step"),
     Variable("trial_remedy_acts", ("trial",), TEXT, "", "what the remedies acted on"),
-    Variable("trial_protection", ("trial",), TEXT, "", "how the files of the user were kept from being written"),
-    Variable("trial_seconds", ("trial",), "f8", "s", "duration of the trial, start of python included"),
-    Variable("trial_output", ("trial",), TEXT, "", "last lines the script wrote, where it failed"),
+    Variable("trial_protection", ("trial",), TEXT, "", "how the user's files were protected"),
+    Variable("trial_seconds", ("trial",), "f8", "s", "duration of the trial, including the start of python"),
+    Variable("trial_output", ("trial",), TEXT, "", "last lines that the script wrote, where it failed"),
 ]
 
 _SAMPLE = [
@@ -69,8 +69,8 @@ _PREDICTION = [
         "all line probes, training stops: one for the recording, at its last probe",
     ),
     Variable("prediction_step", ("prediction",), "i8", "1", "step at which it was made"),
-    Variable("prediction_low", ("prediction",), "f8", "1", "learning rate that is predicted to hold at that step", "s_low x rate"),
-    Variable("prediction_high", ("prediction",), "f8", "1", "learning rate that is predicted to fail at that step", "s_high x rate"),
+    Variable("prediction_low", ("prediction",), "f8", "1", "learning rate predicted to hold at that step", "s_low x rate"),
+    Variable("prediction_high", ("prediction",), "f8", "1", "learning rate predicted to fail at that step", "s_high x rate"),
 ]
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for variable in [*_TRIAL, *_SAMPLE, *_PREDICTION]}

@@ -15,8 +15,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageChops
-
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.text import to_text
 from bnprobe.report.page import write_page
@@ -53,6 +51,8 @@ def example(file: Path, program: str, picture: str) -> str:
 
 def draw(fault: Path, fixed: Path, panel: str | None, target: Path) -> None:
     """Cut the loss and one kind of panel out of the report that lays both runs side by side."""
+    from PIL import Image, ImageChops  # not needed with --no-pictures
+
     page, shot = fault.with_suffix(".html"), fault.with_suffix(".png")
     write_page([fault, fixed], page)
     panels = f"[id^=loss-]{f', [id^={panel}-]' if panel else ''}"
