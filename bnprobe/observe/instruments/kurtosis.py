@@ -31,12 +31,23 @@ class Kurtosis(Instrument):
         Args:
             layers: moments by place of the layer.
         """
-        kurtosis, outlier = {}, {}
-        for place, moments in layers.items():
-            energy = moments.mean**2 + moments.variance
-            largest = energy.max()
-            if moments.channels > 1 and 0.0 < largest < np.inf:
-                energy = energy / largest  # squares of tiny energies would be zero
-                kurtosis[place] = float(np.mean(energy**2) / np.mean(energy) ** 2)
-                outlier[place] = float(energy.argmax())
-        return {"activation_kurtosis": kurtosis, "activation_outlier_channel": outlier}
+        measured = {place: moments for place, moments in layers.items() if moments.channels > 1}
+        if not measured:
+            return {}
+        # All layers at once: their channels lie end to end.
+        channels = np.array([moments.channels for moments in measured.values()])
+        starts = np.concatenate([[0], np.cumsum(channels)[:-1]])
+        with np.errstate(all="ignore"):
+            energy = np.concatenate([moments.mean for moments in measured.values()]) ** 2
+            energy += np.concatenate([moments.variance for moments in measured.values()])
+            largest = np.maximum.reduceat(energy, starts)
+            energy /= np.repeat(largest, channels)  # squares of tiny energies would be zero
+            kurtosis = channels * np.add.reduceat(energy**2, starts) / np.add.reduceat(energy, starts) ** 2
+        tops = np.flatnonzero(energy == 1.0)
+        outlier = tops[np.minimum(np.searchsorted(tops, starts), max(len(tops) - 1, 0))] - starts if len(tops) else starts
+        known = (largest > 0.0) & np.isfinite(largest)
+        places = [place for place, is_known in zip(measured, known, strict=True) if is_known]
+        return {
+            "activation_kurtosis": dict(zip(places, kurtosis[known].tolist(), strict=True)),
+            "activation_outlier_channel": dict(zip(places, outlier[known].tolist(), strict=True)),
+        }

@@ -19,7 +19,7 @@ def found(x: torch.Tensor) -> tuple[float | None, float | None]:
     measured = moments(x, CHANNELS_FIRST)
     host: Any = np.asarray(measured.packed, dtype=np.float64)
     columns = Kurtosis(cast(Surroundings, None)).from_moments({4: Moments(measured.samples, measured.positions, host)})
-    return columns["activation_kurtosis"].get(4), columns["activation_outlier_channel"].get(4)
+    return columns.get("activation_kurtosis", {}).get(4), columns.get("activation_outlier_channel", {}).get(4)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-20, 1e15])
@@ -42,3 +42,15 @@ def test_channels_of_one_size_have_1_and_one_that_carries_everything_has_their_n
 @pytest.mark.parametrize("x", [torch.zeros(3, 8), torch.ones(3, 1), torch.full((3, 8), math.nan)])
 def test_where_there_is_nothing_to_compare_it_is_missing(x: torch.Tensor) -> None:
     assert found(x) == (None, None)
+
+
+def test_layers_do_not_mix() -> None:
+    generator = torch.Generator().manual_seed(0)
+    signals = [torch.randn(6, width, generator=generator) for width in (5, 1, 3, 8)]
+    signals[2] = torch.zeros(6, 3)
+    alone = [found(x) for x in signals]
+    host = [Moments(6, 1, np.asarray(moments(x, CHANNELS_FIRST).packed, dtype=np.float64)) for x in signals]
+    columns = Kurtosis(cast(Surroundings, None)).from_moments(dict(enumerate(host)))
+    assert list(columns["activation_kurtosis"]) == [0, 3]
+    for place in (0, 3):
+        assert (columns["activation_kurtosis"][place], columns["activation_outlier_channel"][place]) == pytest.approx(alone[place])
