@@ -22,7 +22,7 @@ class Alarm:
         self._deviation = 0.0
         self._worst = -math.inf
 
-    def sounds(self, value: float) -> bool:
+    def goes_off(self, value: float) -> bool:
         """Take note of a value; return whether it is high, and higher than it was while high: what stays high is no news."""
         if math.isnan(value) and not self._count:
             return False

@@ -50,8 +50,8 @@ class Progress:
         step: Number of the step, counted from 0.
         loss: Loss of the step, in the script's own unit; NaN if it was not seen.
         learning_rate: Learning rate of the first parameter group; NaN if there is none.
-        worst_layer: Name of the layer that is furthest off course, or "" as long as there is none.
-        worst_value: How far that layer is off course: log10 of its activation rms over that of its first step.
+        worst_layer: Name of the layer that has deviated furthest from its first step, or "" as long as there is none.
+        worst_value: How far it has deviated: log10 of its activation rms over that of its first step.
         overhead: Share of the time so far that measuring took, dimensionless.
         message: A sentence that deserves a line of its own ("loss is not finite at step 12"), or "".
     """

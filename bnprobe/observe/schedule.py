@@ -110,9 +110,9 @@ class Schedule:
 
     def note_loss(self, loss: float) -> bool:
         """Take note of a loss; return whether it is a first sign of trouble."""
-        sounds = self._loss_alarm.sounds(loss)
-        begins = sounds and self._trouble_left == 0
-        self._trouble_left = TROUBLE_STEPS if sounds else max(0, self._trouble_left - 1)
+        goes_off = self._loss_alarm.goes_off(loss)
+        begins = goes_off and self._trouble_left == 0
+        self._trouble_left = TROUBLE_STEPS if goes_off else max(0, self._trouble_left - 1)
         return begins
 
     def watches_gradients(self) -> bool:
@@ -129,7 +129,7 @@ class Schedule:
         if self._looks >= BASELINE_STEPS:
             share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
             self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
-        begins = norm is not None and self._gradient_alarm.sounds(norm) and self._trouble_left == 0
+        begins = norm is not None and self._gradient_alarm.goes_off(norm) and self._trouble_left == 0
         if begins:
             self._trouble_left = TROUBLE_STEPS
         return begins

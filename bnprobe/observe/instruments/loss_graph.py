@@ -1,4 +1,4 @@
-"""The loss as autograd sees it: is something squashed that the loss squashes itself, and is anything of it computed in float16?
+"""The loss as autograd sees it: is softmax applied twice, and is anything of it computed in float16?
 
 ``F.cross_entropy`` applies log-softmax to what it is given, and ``binary_cross_entropy_with_logits`` the logistic function. Whoever gives
 them probabilities trains all the same, slowly and never to the end. The graph behind the loss says so exactly, whatever module or function
@@ -16,7 +16,7 @@ NODE_LIMIT = 64
 #: Nodes of the whole graph that are looked at for their type: more than any network of some hundred layers has.
 GRAPH_LIMIT = 20_000
 #: What a loss does itself -> what must not have been done to its input before.
-_SQUASHED = {
+_APPLIED_BY = {
     "LogSoftmaxBackward0": ("SoftmaxBackward0", "SigmoidBackward0"),
     "BinaryCrossEntropyWithLogitsBackward0": ("SigmoidBackward0", "SoftmaxBackward0"),
 }
@@ -58,7 +58,7 @@ def applies_softmax_twice(losses: Any) -> bool | None:
     while pending and seen < NODE_LIMIT:
         node = pending.pop(0)
         seen += 1
-        forbidden = _SQUASHED.get(type(node).__name__)
+        forbidden = _APPLIED_BY.get(type(node).__name__)
         if forbidden is not None:
             found = bool(found) or _is_made_of(node, forbidden)
         else:
@@ -94,20 +94,20 @@ def _roots(losses: Any) -> list[Any]:
     return [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
 
 
-def _is_made_of(node: Any, squashing: tuple[str, ...]) -> bool:
+def _is_made_of(node: Any, normalising: tuple[str, ...]) -> bool:
     """Whether the numbers that a node received are results of some operations, or averages of such results weighed by such results."""
     pending, seen = _sources(node)[:1], 0
     while pending and seen < NODE_LIMIT:
         source = pending.pop()
         seen += 1
         name, following = type(source).__name__, _sources(source)
-        if name in squashing:
+        if name in normalising:
             continue
         if name.startswith(_PASSING):
             following = following[:1]
         elif name.startswith(_WEIGHING):
             is_summing = not name.startswith("Mul")  # a product of matrices sums, and only softmax makes shares that sum to one
-            squashing = ("SoftmaxBackward0",) if is_summing else squashing
+            normalising = ("SoftmaxBackward0",) if is_summing else normalising
             following = following if len(following) == 2 else []  # shares times a constant are no shares
         elif name.startswith("Sum"):
             following = following if following and type(following[0]).__name__.startswith(_WEIGHING) else []

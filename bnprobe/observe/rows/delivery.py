@@ -1,4 +1,4 @@
-"""From closed steps to rows of the run file, with a first judgement on the way: has the training left its course?
+"""From closed steps to rows of the run file, with a first judgement on the way: has the training diverged?
 
 The full diagnosis is made from the file. Here it is only decided what must not be lost: the moment a loss diverges, the last steps are
 written down channel by channel.

@@ -1,4 +1,4 @@
-"""The flight recorder proper: the last steps, channel by channel, kept in memory and written when the training leaves its course."""
+"""The flight recorder proper: the last steps, channel by channel, kept in memory and written when the training diverges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FlightRecorder:
         return False
 
     def dump(self) -> list[ChannelRow]:
-        """Return all that is held, because the training has left its course, and keep the next few steps whole."""
+        """Return all that is held, because the training has diverged, and keep the next few steps whole."""
         rows = list(self._rows)
         self._rows.clear()
         self._bytes = 0
