@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -109,3 +110,23 @@ def test_a_page_answers_the_questions_of_who_has_the_cause(page: Path) -> None:
     [program] = re.findall(r"<!-- example: (\w+) -->", text)
     assert next(one for one in PROGRAMS if one.name == program).cause == page.stem
     assert f"tests/faults/tuned/{program}.py" in text and (ROOT / "tests/faults/tuned" / f"{program}.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("Kurtosis", "observe/instruments/kurtosis.py"), ("ClipValue", "remedies/clip_value.py")],
+    ids=["quantity", "remedy"],
+)
+def test_a_worked_example_is_the_code(name: str, source: str) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [shown] = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if block.startswith(f"class {name}(")]
+    assert without_docstrings(shown, name) == without_docstrings((ROOT / "bnprobe" / source).read_text(encoding="utf-8"), name)
+
+
+def without_docstrings(source: str, name: str) -> str:
+    """The class of that name as it would be executed."""
+    [found] = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name]
+    for node in ast.walk(found):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.unparse(found)
