@@ -35,6 +35,8 @@ DEVIATION_ROWS = 300
 LATE_SHARE = 0.25
 #: A loss has moved when its late median is below the early one by this share, and not by chance.
 MOVED_SHARE = 0.05
+#: Standard error of a median over that of a mean, for Gaussian noise: sqrt(pi / 2).
+MEDIAN_ERROR = float(np.sqrt(np.pi / 2))
 #: A loss still falls when the Mann-Kendall test over the second half of the run finds a fall at this level of significance.
 #: Measured on trainings of 60 to 300 steps: slow ones are below 0.002, those at chance level above 0.2.
 FALLING_P = 0.01
@@ -215,26 +217,36 @@ def _courses(size: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class LossCourse:
-    """Where the loss came from and where it went.
+    """Where the loss came from and where it went. In words and tables, its first and last value are `early` and `late`.
 
     Attributes:
         first: first finite loss.
+        start: where it began, the larger of the median of the first three and `early`: a training may learn much in its first steps.
+        trough: lowest running median of as many losses as make `early`, and three at least.
         early: median of the first tenth of the finite losses, at least one and at most ten.
         middle: median of all.
         third: median of the quarter before the last.
         late: median of the last quarter.
         noise: deviation of the losses of the last quarter.
+        uncertainty: standard error of the difference between the medians of the first and the last quarter, from that noise.
+        early_steps: losses that make `early`.
+        late_steps: losses that make `late`.
         fallen_p: significance of a fall over the whole run, from the Mann-Kendall test.
         falling_p: the same over the second half.
         steps: number of finite losses.
     """
 
     first: float
+    start: float
     early: float
+    trough: float
     middle: float
     third: float
     late: float
     noise: float
+    uncertainty: float
+    early_steps: int
+    late_steps: int
     fallen_p: float
     falling_p: float
     steps: int
@@ -259,15 +271,21 @@ def loss_course(run: Run) -> LossCourse | None:
     if not loss.size:
         return None
     early = loss[: max(1, min(BASELINE_STEPS, loss.size // BASELINE_STEPS))]
+    smooth = robust.median(np.lib.stride_tricks.sliding_window_view(loss, min(loss.size, max(len(early), 3))))
     quarter = max(1, int(loss.size * LATE_SHARE))
     third, late = loss[-2 * quarter : -quarter], loss[-quarter:]
     return LossCourse(
         first=float(loss[0]),
+        start=float(max(robust.median(loss[:3]), robust.median(early))),
         early=float(robust.median(early)),
+        trough=float(smooth.min()),
         middle=float(robust.median(loss)),
         third=float(robust.median(third if third.size else late)),
         late=float(robust.median(late)),
         noise=float(robust.spread(late)),
+        uncertainty=float(MEDIAN_ERROR * np.hypot(robust.spread(loss[:quarter]), robust.spread(late)) / np.sqrt(quarter)),
+        early_steps=len(early),
+        late_steps=len(late),
         fallen_p=robust.significance_of_fall(loss),
         falling_p=robust.significance_of_fall(loss[loss.size // 2 :]),
         steps=int(loss.size),

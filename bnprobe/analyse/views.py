@@ -61,6 +61,7 @@ class RunView(Run):
     observer_seconds = Variable()
     batch_size = Variable()
     micro_steps = Variable()
+    evaluations = Variable()
     skipped = Variable()
     evaluation_batch_size = Variable()
     loss_scale = Variable()

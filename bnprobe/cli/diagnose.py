@@ -34,18 +34,18 @@ def diagnose(
       bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the the training failed
       bnprobe diagnose run.h5 --json | jq .verdict
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
-    from bnprobe.diagnose import diagnose as findings_of
+    from bnprobe.diagnose import diagnose as diagnose_run
     from bnprobe.diagnose.document import to_json
     from bnprobe.diagnose.text import WIDTH, printable, to_text
     from bnprobe.report.tolerance_story import line_of
     from bnprobe.store.reader import read_run
 
     recorded = read_run(run)
-    findings = findings_of(recorded)
-    print(to_json(findings, recorded) if as_json else to_text(findings))
+    diagnosis = diagnose_run(recorded)
+    print(to_json(diagnosis) if as_json else to_text(diagnosis))
     if not as_json and (limit := line_of(recorded)):
         sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."
         print(f"\n{textwrap.fill(sentence, WIDTH, subsequent_indent='  ', break_on_hyphens=False)}")
     grave = {FailOn.ERROR: {"error"}, FailOn.WARNING: {"error", "warning"}}[fail_on] if fail_on else set()
-    if any(finding.severity in grave for finding in findings):
+    if any(finding.severity in grave for finding in diagnosis):
         raise typer.Exit(FOUND)

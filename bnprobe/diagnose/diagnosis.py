@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from bnprobe.diagnose.finding import Finding
+from bnprobe.diagnose.outcome import Outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 
 
@@ -16,10 +17,12 @@ class Diagnosis(Sequence[Finding]):
 
     Attributes:
         analysis: the run and the quantities that were computed of it.
+        outcome: what became of the training, before any cause.
         findings: at least one.
     """
 
     analysis: RunAnalysis
+    outcome: Outcome
     findings: tuple[Finding, ...]
 
     @property

@@ -11,8 +11,7 @@ from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units
-from bnprobe.diagnose.wording import against_weights, every_step, loss_summary, module_place, number, times, with_rate_search
-from bnprobe.divergence import DIVERGENCE_RATIO
+from bnprobe.diagnose.wording import against_weights, loss_summary, module_place, number, with_rate_search
 
 Array = NDArray[np.float64]
 
@@ -119,70 +118,6 @@ def _first_large_update(run: RunAnalysis, largest: Array) -> int | None:
     while start and largest[rows[start - 1]] >= run.threshold(thresholds.LARGE_UPDATE_RATIO) / thresholds.RAMP:
         start -= 1
     return int(rows[start])
-
-
-def rising_loss(run: RunAnalysis) -> Finding | None:
-    """The loss has gone up in a recording that is too short to say why, or whether it will come back.
-
-    Looks for a last loss well above the first, in fewer steps than a statement about the course of a loss needs. Looks like the
-    first steps of many healthy trainings: it is a warning, and its confidence is low.
-    """
-    course, loss = run.course, run.recorded.loss
-    loss = loss[np.isfinite(loss)]
-    if run.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
-        return None
-    if not (loss > 0).all() or not min(loss[-2:]) > thresholds.ROSE_TIMES * loss[0]:
-        return None
-    sizes = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
-    evidence = [
-        Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", run.step(run.recorded.steps - 1))
-    ]
-    suspect, layers = "", tuple[str, ...]()
-    if sizes.size and sizes.max() >= run.threshold(thresholds.LARGE_UPDATE_RATIO):
-        row, layer = np.unravel_index(int(sizes.argmax()), sizes.shape)
-        layers = (module_of(run.name(int(layer))),)
-        suspect = f"; the largest update moved {module_place(run, int(layer))} by {against_weights(float(sizes.max()))}, at step "
-        suspect += f"{run.step(int(row))}, which speaks for a learning rate that is too high"
-        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), run.threshold(thresholds.LARGE_UPDATE_RATIO)))
-    return Finding(
-        id="rising-loss",
-        severity="warning",
-        confidence=0.4,
-        layers=layers,
-        step=run.step(0),
-        evidence=tuple(evidence),
-        cause=f"The loss has risen from {number(float(loss[0]))} to {number(float(loss[-1]))} in {course.steps} steps, too few to say "
-        f"whether it will come back{suspect}.",
-        fix=with_rate_search(
-            f"Record at least {thresholds.COURSE_STEPS} steps; if the loss stays up, lower the learning rate or warm it up"
-        ),
-        source="the first and the last loss",
-    )
-
-
-def unexplained_divergence(run: RunAnalysis) -> Finding | None:
-    """Training diverged, whatever the reason: what remains when no cause is found."""
-    end = run.divergence
-    if end is None:
-        return None
-    first = run.first_deviation
-    left = ""
-    if first is not None:
-        what = "activations" if first.signal == "activation" else "gradients"
-        left = f"; the {what} of {run.place(first.layer)} deviated from their baseline first, at step {first.step}"
-        left += f", by {times(10**first.decades)}" if np.isfinite(first.decades) else ", with values that are not finite"
-    unseen = "" if run.measured_rows.size else "; no layer was measured"
-    return Finding(
-        id="unexplained-divergence",
-        severity="error",
-        confidence=0.3,
-        layers=(run.name(first.layer),) if first is not None else (),
-        step=end.step,
-        evidence=(Evidence("loss", end.loss, DIVERGENCE_RATIO * end.scale if np.isfinite(end.scale) else None, "as the loss", end.step),),
-        cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
-        fix=every_step("Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
-        source=f"loss not finite, or above {DIVERGENCE_RATIO:g} times {end.scale_name}",
-    )
 
 
 def _rate(run: RunAnalysis, row: int) -> str:

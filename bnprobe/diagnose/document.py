@@ -5,6 +5,11 @@
   "schema": "bnprobe-diagnosis-1",
   "run": {"name": text, "status": text, "steps": whole number},
   "verdict": the first finding's id,
+  "outcome": {
+    "word": "diverged" | "learns" | "learns-poorly" | "no-progress" | "collapsed-output" | "unclear",
+    "reason": text,
+    "loss": {"first": number, "first_steps": whole number, "last": number, "last_steps": whole number} or null: medians of so many steps
+  },
   "findings": [
     {
       "id": text, stable,
@@ -29,35 +34,35 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
+from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.errors import BnprobeError
-from bnprobe.store.reader import Run
 
 SCHEMA = "bnprobe-diagnosis-1"
 
 
-def to_document(findings: Sequence[Finding], run: Run) -> dict[str, Any]:
+def to_document(diagnosis: Diagnosis) -> dict[str, Any]:
     """Lay findings out as the documented tree of plain values.
 
     Args:
-        findings: what `diagnose` returned for this run.
-        run: the run, for its name and the depth of its layers.
+        diagnosis: what `diagnose` returned.
     """
+    run = diagnosis.analysis.recorded
     depth = {layer.name: int(layer.depth) for layer in run.layers}
     return {
         "schema": SCHEMA,
         "run": {"name": run.name, "status": run.status, "steps": run.steps},
-        "verdict": findings[0].id,
-        "findings": [_finding_to_document(finding, depth) for finding in findings],
+        "verdict": diagnosis.verdict.id,
+        "outcome": _outcome_to_document(diagnosis),
+        "findings": [_finding_to_document(finding, depth) for finding in diagnosis],
     }
 
 
-def to_json(findings: Sequence[Finding], run: Run) -> str:
+def to_json(diagnosis: Diagnosis) -> str:
     """The document as indented JSON, ASCII only, so that it survives any terminal and pipe."""
-    return json.dumps(to_document(findings, run), indent=2, allow_nan=False)
+    return json.dumps(to_document(diagnosis), indent=2, allow_nan=False)
 
 
 def from_document(document: dict[str, Any]) -> list[Finding]:
@@ -74,6 +79,19 @@ def from_document(document: dict[str, Any]) -> list[Finding]:
         return [_finding_from_document(entry) for entry in document["findings"]]
     except (KeyError, TypeError, ValueError) as error:
         raise BnprobeError(f"the diagnosis is damaged ({error!r})", "write it anew: bnprobe diagnose --json") from None
+
+
+def _outcome_to_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    found, course = diagnosis.outcome, diagnosis.analysis.course
+    ends = None
+    if course is not None:
+        ends = {
+            "first": _number_to_document(course.early),
+            "first_steps": course.early_steps,
+            "last": _number_to_document(course.late),
+            "last_steps": course.late_steps,
+        }
+    return {"word": found.word, "reason": found.reason, "loss": ends}
 
 
 def _finding_to_document(finding: Finding, depth: dict[str, int]) -> dict[str, Any]:

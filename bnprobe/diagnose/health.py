@@ -6,6 +6,7 @@ import numpy as np
 
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.outcome import Outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import decades, number
 
@@ -28,41 +29,71 @@ def nothing_recorded(run: RunAnalysis) -> Finding | None:
     )
 
 
-def healthy(run: RunAnalysis) -> Finding:
-    """Nothing speaks against the training, as far as it was recorded."""
-    steps = f"{run.recorded.steps} step{'s' if run.recorded.steps != 1 else ''}"
-    loss = f"the loss went from {number(run.course.early)} to {number(run.course.late)}" if run.course else "no loss was seen"
-    parts = [f"Nothing speaks against this training: {loss} in {steps}"]
-    evidence = []
-    span = run.span(run.late_row)
-    if span is not None:
-        growth, step = "growth of the activations along depth", run.step(span.step)
-        parts.append(f"the activations grow {decades(round(span.slope, 3) + 0.0)} a layer along depth")
-        evidence.append(Evidence(growth, span.slope, None, "decades per layer", step))
-    ratio = run.update_ratio[np.isfinite(run.update_ratio)]
-    if ratio.size:
-        parts.append(f"a step moves a layer by {number(100 * float(np.median(ratio)))} % of its weights")
-        evidence.append(Evidence("median update ratio", float(np.median(ratio))))
-    is_short = run.recorded.steps < thresholds.COURSE_STEPS
-    if is_short:
-        parts.append(f"but {steps} are too few to say much: {thresholds.COURSE_STEPS} and more would")
+def no_cause(run: RunAnalysis, found: Outcome) -> Finding:
+    """No cause was found: the training is healthy if it learns, as far as its loss tells, and else nothing is claimed."""
+    is_partial = not run.measured_rows.size or bool(run.recorded.problems)
+    is_healthy = found.word == "learns"
+    parts = [_judgement(run, found), *_quantities(run)]
     if not run.measured_rows.size:
-        parts.append("but no layer was measured, so only the loss was judged")
+        parts.append("no layer was measured, so only the loss was judged")
     if run.recorded.problems:
-        parts.append(f"but a part of the file could not be read ({run.recorded.problems[0]})")
+        parts.append(f"a part of the file could not be read ({run.recorded.problems[0]})")
     if run.recorded.status == "crashed":
         parts.append("the script ended with an error of its own")
     return Finding(
-        id="healthy",
+        id="healthy" if is_healthy else "inconclusive",
         severity="info",
-        confidence=0.5 if not run.measured_rows.size or run.recorded.problems or is_short else 0.9,
+        confidence=0.5 if is_partial or not is_healthy else 0.9,
         layers=(),
         step=None,
-        evidence=tuple(evidence),
+        evidence=_evidence(run),
         cause="; ".join(parts) + ".",
-        fix="Nothing needs to be done.",
+        fix="Nothing needs to be done. Wrong labels and scrambled inputs do not show in a training loss: validation tells."
+        if is_healthy
+        else _next_step(run, found),
         source="no cause of this list was found",
     )
+
+
+def _judgement(run: RunAnalysis, found: Outcome) -> str:
+    steps = f"{run.recorded.steps} step{'s' if run.recorded.steps != 1 else ''}"
+    if found.word == "learns":
+        return f"It learns, as far as the training loss tells: {found.reason} in {steps}"
+    excluded = "none of the causes of the list shows" if run.measured_rows.size else "nothing can be excluded"
+    if found.word == "learns-poorly":
+        return f"It learns little so far, and {excluded}: {found.reason}, after {steps}"
+    return f"Whether it learns cannot be told, and {excluded}: {found.reason}"
+
+
+def _next_step(run: RunAnalysis, found: Outcome) -> str:
+    if run.recorded.steps < thresholds.COURSE_STEPS:
+        return f"Record at least {thresholds.COURSE_STEPS} steps."
+    if found.word == "learns-poorly":
+        return "Compare with a baseline: what a constant prediction scores, or a smaller model; and record for longer."
+    return "Judge it by a measure of its own: a return, a validation score, samples; the loss says little here."
+
+
+def _quantities(run: RunAnalysis) -> list[str]:
+    parts = []
+    span, ratio = run.span(run.late_row), run.update_ratio[np.isfinite(run.update_ratio)]
+    if span is not None:
+        parts.append(f"the activations grow {decades(round(span.slope, 3) + 0.0)} a layer along depth")
+    if ratio.size:
+        parts.append(f"a step moves a layer by {number(100 * float(np.median(ratio)))} % of its weights")
+    return parts
+
+
+def _evidence(run: RunAnalysis) -> tuple[Evidence, ...]:
+    course, span, ratio = run.course, run.span(run.late_row), run.update_ratio[np.isfinite(run.update_ratio)]
+    evidence = []
+    if course is not None:
+        evidence.append(Evidence(f"loss, median of the first {course.early_steps} steps", course.early, None, "as the loss"))
+        evidence.append(Evidence(f"loss, median of the last {course.late_steps} steps", course.late, None, "as the loss"))
+    if span is not None:
+        evidence.append(Evidence("growth of the activations along depth", span.slope, None, "decades per layer", run.step(span.step)))
+    if ratio.size:
+        evidence.append(Evidence("median update ratio", float(np.median(ratio))))
+    return tuple(evidence)
 
 
 def _ending(run: RunAnalysis) -> str:

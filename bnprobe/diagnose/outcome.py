@@ -1,15 +1,32 @@
-"""How a training ended up, in one word: it trains, is stuck or diverges. The one definition, for trials as for recordings."""
+"""What became of a training, before any cause: it diverged, learns, learns poorly, makes no progress, its output has collapsed, or unclear.
+
+The one definition, for recordings as for the trials of a learning-rate search. It rests on the loss of every step and on what that can be
+compared with: its own start, its noise, and chance level where the number of classes is known.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from bnprobe.analyse.stability import MOVED_SHARE, LossCourse, chance_level
+from bnprobe.analyse.stability import MOVED_SHARE, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.optimisation import learning_rate_too_low
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import loss_summary, number
+from bnprobe.diagnose.wording import loss_summary, loss_way, number, percent
+
+Word = Literal["diverged", "learns", "learns-poorly", "no-progress", "collapsed-output", "unclear"]
+TrialWord = Literal["trains", "stuck", "diverges"]
+
+#: What a headline says of each.
+HEADLINES: dict[Word, str] = {
+    "diverged": "Diverged",
+    "learns": "Learns",
+    "learns-poorly": "Learns poorly",
+    "no-progress": "No progress",
+    "collapsed-output": "Its output has collapsed",
+    "unclear": "Outcome unclear",
+}
 
 
 @dataclass(frozen=True)
@@ -17,49 +34,95 @@ class Outcome:
     """What became of a training.
 
     Attributes:
-        word: trains, stuck or diverges; None where the run is too short to tell.
+        word: what became of it.
         reason: one clause with the numbers that decided.
-        stuck_by: of a stuck training: slow (its weights hardly moved), risen (its loss rose) or level (neither).
+        trial: the same for a trial of a learning rate, which has to train or fail; None where it says nothing.
+        stuck_by: of a trial that is stuck: slow (its weights hardly moved), risen (its loss rose) or level (neither).
     """
 
-    word: Literal["trains", "stuck", "diverges"] | None
+    word: Word
     reason: str
+    trial: TrialWord | None
     stuck_by: Literal["", "slow", "risen", "level"] = ""
+
+    @property
+    def headline(self) -> str:
+        """The word as a headline says it."""
+        return HEADLINES[self.word]
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether nothing of use was learned."""
+        return self.word in ("diverged", "no-progress", "collapsed-output")
 
 
 def outcome(run: RunAnalysis) -> Outcome:
     """Judge a run.
 
-    *Diverges*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
+    *Diverged*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
 
-    *Stuck*: at its end the loss lies at chance level, or has risen, or has not moved (``RunAnalysis.is_stuck``), unless it is far below
-    both its first value and chance level, to which it may have leapt. Also stuck is a loss that falls, but only back to about
-    its first value.
+    *Unclear*: no loss, or too few; a loss that may stand although the training is right (``RunAnalysis.loss_may_stand``) and has not
+    fallen; or noise that would hide a fall.
 
-    *Trains*: neither, after at least as many steps as a statement about the course of the loss needs.
+    *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise. *Collapsed output*: the same, or
+    little better, and the last layer gives one output for all samples.
+
+    *Learns poorly*: the loss has lost most of what it had gained, or keeps most of its first value. *Learns*: the rest.
     """
+    if not run.recorded.steps:
+        return Outcome("unclear", "no training step was recorded", None)
     course = run.course
     if run.divergence is not None:
-        return Outcome("diverges", loss_summary(run))
-    if course is None or course.steps < thresholds.COURSE_STEPS:
-        seen = course.steps if course is not None else 0
-        return Outcome(None, f"only {seen} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell")
-    if _has_learned(run, course):
-        return Outcome("trains", _way(course))
+        return Outcome("diverged", loss_summary(run), "diverges")
+    if course is None:
+        return Outcome("unclear", "no loss was seen", None)
+    if course.steps < thresholds.COURSE_STEPS:
+        return Outcome("unclear", f"only {course.steps} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell", None)
+    return _of_comparable(run, course) if not run.loss_may_stand else _of_standing(run, course)
+
+
+def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
+    """Of a loss that may stand or rise: that it fell says something, all else does not."""
+    if course.moved and course.late < course.start - MOVED_SHARE * abs(course.start):
+        return Outcome("learns", loss_way(course), "trains")
+    return Outcome("unclear", f"{loss_way(course)}, and {run.loss_may_stand}", "trains")
+
+
+def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
+    has_learned = _has_come_down(run, course)
+    if run.output_has_collapsed and course.late > thresholds.FALLEN_SHARE * course.start:
+        reason = f"the last layer, {run.place(run.last_layer or 0)}, gives nearly the same output for every sample; {loss_summary(run)}"
+        return Outcome("collapsed-output", reason, *_trial(run, course))
+    if run.has_relapsed:
+        reason = f"the loss came down to {number(course.trough)} and is back at {number(course.late)}"
+        return Outcome("learns-poorly", reason, *_trial(run, course))
+    if run.has_risen or (run.is_at_chance and not has_learned):
+        return Outcome("no-progress", loss_summary(run), *_trial(run, course))
+    if run.is_stuck and not has_learned:
+        if run.is_too_noisy:
+            reason = (
+                f"{loss_way(course)}, and single losses differ by so much (deviation {number(course.noise)}) that a fall would not show"
+            )
+            return Outcome("unclear", reason, *_trial(run, course))
+        return Outcome("no-progress", loss_summary(run), *_trial(run, course))
+    if course.late > thresholds.UNDERPERFORMING_SHARE * course.start:
+        kept = percent(round(course.late / course.start, 3))
+        return Outcome("learns-poorly", f"{loss_way(course)}, which is still {kept} of where it began", *_trial(run, course))
+    return Outcome("learns", loss_way(course), *_trial(run, course))
+
+
+def _trial(run: RunAnalysis, course: LossCourse) -> tuple[TrialWord, Literal["", "slow", "risen", "level"]]:
+    """As a trial, which has to be one or the other: stuck also is a loss that falls, but only back to about its first value."""
     is_back = course.late > course.first - MOVED_SHARE * abs(course.first)
-    if not run.is_stuck and not is_back:
-        return Outcome("trains", _way(course))
-    reason = loss_summary(run) if run.is_stuck else f"{_way(course)}, about where it began"
-    slow = learning_rate_too_low(run) is not None
-    return Outcome("stuck", reason, "risen" if run.has_risen or course.late > course.first else "slow" if slow else "level")
+    if _has_come_down(run, course) or not (run.is_stuck or is_back):
+        return "trains", ""
+    if run.has_risen or course.late > course.first:
+        return "stuck", "risen"
+    return "stuck", "slow" if learning_rate_too_low(run) is not None else "level"
 
 
-def _has_learned(run: RunAnalysis, course: LossCourse) -> bool:
-    """Whether the loss has come so far down that no test for a trend is needed."""
-    if not course.late < thresholds.FALLEN_SHARE * course.first:
+def _has_come_down(run: RunAnalysis, course: LossCourse) -> bool:
+    """Whether the loss has come so far down, from its start and from chance level, that no test for a trend is needed."""
+    if run.has_relapsed or not course.late < thresholds.FALLEN_SHARE * course.start:
         return False
-    return run.classes < 2 or course.late < thresholds.LEARNED_SHARE * chance_level(run.classes)
-
-
-def _way(course: LossCourse) -> str:
-    return f"the loss went from {number(course.first)} to {number(course.late)}"
+    return run.classes < 2 or not run.is_at_chance

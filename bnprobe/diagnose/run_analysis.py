@@ -68,24 +68,89 @@ class RunAnalysis:
     @cached_property
     def is_stuck(self) -> bool:
         """Whether a run that did not diverge has gone nowhere: it sits at chance level, has risen, or never moved."""
-        course = self.course
-        if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+        course = self._full_course
+        if course is None or self.loss_may_stand:
             return False
         return self.is_at_chance or self.has_risen or not (course.moved or course.is_falling)
 
     @cached_property
-    def has_risen(self) -> bool:
-        """Whether the loss of a run that did not diverge went well above its first value for most of the run, and never came back."""
+    def _full_course(self) -> LossCourse | None:
+        """The course of the loss, of a run that did not diverge and is long enough for a statement about it."""
         course = self.course
-        if self.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
+        return course if self.divergence is None and course is not None and course.steps >= thresholds.COURSE_STEPS else None
+
+    @cached_property
+    def loss_may_stand(self) -> str:
+        """Why the loss may stand or rise although the training is right, as a clause; empty where it says by itself how the training goes.
+
+        A policy's or a critic's loss and a log-likelihood have no lower bound at zero; of adversaries each undoes what the other gains; and
+        a network that is also evaluated in every step may chase targets that it, or a copy of it, makes.
+        """
+        loss = self.recorded.loss
+        if (loss[np.isfinite(loss)] < 0).any():
+            return "the loss takes negative values, so that it is no distance from a goal"
+        optimizers = {group.partition("[")[0] for group in self.recorded.groups}
+        if len(optimizers) > 1:
+            return f"{len(optimizers)} optimizers train parts of it, whose losses may work against each other"
+        evaluations = self.recorded.evaluations
+        if (known := evaluations[evaluations >= 0]).size and np.median(known) >= 1 and not self.is_at_chance:
+            return "the network is also evaluated without gradients in most steps, so that its targets may move with it"
+        return ""
+
+    @cached_property
+    def has_risen(self) -> bool:
+        """Whether the loss of a run that did not diverge ended above where it began, or lost again most of what it had gained."""
+        return self._full_course is not None and not self.loss_may_stand and (self._ends_above_its_start or self.has_relapsed)
+
+    @property
+    def _ends_above_its_start(self) -> bool:
+        course = self._full_course
+        if course is None or not course.start > 0:
             return False
-        return 0 < course.first < course.late and course.middle > thresholds.RISEN_TIMES * course.first
+        return course.late - course.start > max(stability.MOVED_SHARE * course.start, thresholds.BEYOND_NOISE * course.uncertainty)
+
+    @property
+    def has_relapsed(self) -> bool:
+        """Whether the loss ended at ten times its lowest level and more, and half way up, in decades, to where it began."""
+        course = self._full_course
+        if course is None or self.loss_may_stand or not 0 < course.trough < course.late:
+            return False
+        lost = course.late / course.trough
+        return bool(lost >= thresholds.RELAPSED_TIMES and lost**2 >= course.start / course.trough)
+
+    @property
+    def is_too_noisy(self) -> bool:
+        """Whether the losses of single batches differ so much that a fall worth the name would not show."""
+        course = self._full_course
+        return course is not None and thresholds.BEYOND_NOISE * course.uncertainty > thresholds.VISIBLE_FALL * abs(course.start)
+
+    @cached_property
+    def output_has_collapsed(self) -> bool:
+        """Whether the last layer gives nearly the same output for every sample, and that is not on its way to change."""
+        signal, layer, course = self.recorded.activation, self.last_layer, self._full_course
+        if layer is None or course is None or course.is_falling or not self.has_batches:
+            return False
+        energy = (signal.between_energy + signal.within_energy)[self.measured_rows, layer]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = energy / (energy + signal.common_energy[self.measured_rows, layer])
+        known = np.flatnonzero(np.isfinite(share))
+        if known.size < thresholds.DEAD_STEPS:
+            return False
+        late = known[-max(thresholds.DEAD_STEPS, known.size // 4) :]
+        has_grown = robust.median(energy[late]) > thresholds.OUTPUT_GROWTH * energy[known[0]]
+        return bool(robust.median(share[late]) < thresholds.COLLAPSED_SHARE and not has_grown)
+
+    @cached_property
+    def has_batches(self) -> bool:
+        """Whether most forwards see several samples: of a single one everything is common by definition."""
+        samples, micro_steps = robust.median(self.recorded.batch_size), robust.median(self.recorded.micro_steps)
+        return not samples <= max(float(micro_steps), 1.0)
 
     @cached_property
     def is_at_chance(self) -> bool:
         """Whether the loss lies where guessing among the outputs of the last layer would put it, or a little above, and no longer falls."""
-        course, classes = self.course, self.classes
-        if self.divergence is not None or course is None or classes < 2 or course.steps < thresholds.COURSE_STEPS:
+        course, classes = self._full_course, self.classes
+        if course is None or classes < 2 or len({group.partition("[")[0] for group in self.recorded.groups}) > 1:
             return False
         chance = stability.chance_level(classes)
         return 1 - thresholds.BELOW_CHANCE < course.late / chance < 1 + thresholds.ABOVE_CHANCE and not course.is_falling
@@ -101,15 +166,12 @@ class RunAnalysis:
         course = self.course
         if self.is_suspected or self.has_failed or self.is_stuck:
             return True
-        return (
-            course is not None
-            and course.steps >= thresholds.COURSE_STEPS
-            and course.late > self.threshold(thresholds.UNDERPERFORMING_SHARE) * abs(course.first)
-        )
+        share = self.threshold(thresholds.UNDERPERFORMING_SHARE)
+        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > share * abs(course.first)
 
     @property
     def has_failed(self) -> bool:
-        """Whether the training failed: diverged, risen or at chance level. A loss that merely stays may be meant to (a GAN's)."""
+        """Whether the training failed: diverged, risen or at chance level. A loss that merely stays may have reached what can be had."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
 
     @cached_property

@@ -5,18 +5,30 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.outcome import Outcome
 from bnprobe.diagnose.wording import measured, number
 
 WIDTH = 100
 
 
-def to_text(findings: Sequence[Finding]) -> str:
-    """Lay findings out for reading: the verdict, the other causes, and beneath each what follows from it; what came near in a line."""
-    told = [_one(finding) for finding in findings if not finding.is_candidate]
-    near = ", ".join(_place(finding) for finding in findings if finding.is_candidate)
+def to_text(diagnosis: Diagnosis) -> str:
+    """Lay a diagnosis out for reading.
+
+    First the outcome, the verdict, the other causes, and beneath each what follows from it; what came near in a line.
+    """
+    told = [_one(finding) for finding in diagnosis if not finding.is_candidate]
+    near = ", ".join(_place(finding) for finding in diagnosis if finding.is_candidate)
     nearest = [*_paragraph(f"Less evidence than is asked for, the nearest first: {near} (--json has the numbers).")] if near else []
-    return "\n\n".join([*told, *(["\n".join(nearest).strip()] if nearest else [])])
+    return "\n\n".join([outcome_text(diagnosis.outcome), *told, *(["\n".join(nearest).strip()] if nearest else [])])
+
+
+def outcome_text(found: Outcome) -> str:
+    """The outcome as a paragraph."""
+    return textwrap.fill(
+        printable(f"outcome: {found.headline.lower()}: {found.reason}."), WIDTH, subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def verdict_line(findings: Sequence[Finding]) -> str:

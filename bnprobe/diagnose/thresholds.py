@@ -44,6 +44,17 @@ ABOVE_CHANCE = 0.1
 NOISY_SHARE = 0.1
 #: A loss of which the median is this many times its first has risen. Practice: noise and a warm-up stay below.
 RISEN_TIMES = 2.0
+#: Standard errors beyond which a difference of two medians is none of the noise. Convention.
+BEYOND_NOISE = 3.0
+#: Share of its start by which the loss of a training that makes progress falls at least, and which noise must not hide. Practice.
+VISIBLE_FALL = 0.2
+#: A loss that is so many times its lowest level, and half of the decades up again, has lost what it had gained. Convention.
+RELAPSED_TIMES = 10.0
+#: Share of the last layer's energy that differs between inputs, below which its output is one and the same. Measured: 0.01 and more in
+#: healthy trainings, whatever their loss; 1e-8 and less in collapsed ones.
+COLLAPSED_SHARE = 1e-3
+#: Growth of that energy since the first step from which an output is not collapsed but small beside its mean. Practice.
+OUTPUT_GROWTH = 10.0
 #: A loss that has come down to this share of its first has been learned from, even if it leapt there or on the way: practice.
 FALLEN_SHARE = 0.5
 #: A loss that keeps this share of its first underperforms. Practice: networks that learn come below within tens of steps; noisy labels do

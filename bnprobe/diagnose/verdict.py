@@ -18,10 +18,12 @@ from bnprobe.diagnose import (
     loop,
     loss,
     optimisation,
+    unexplained,
     units,
 )
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Finding
+from bnprobe.diagnose.outcome import Outcome, outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.text import verdict_line
 from bnprobe.diagnose.wording import percent
@@ -56,9 +58,9 @@ CAUSES: dict[str, Callable[[RunAnalysis], Finding | None]] = {
 }
 #: Asked in this order when no cause was found.
 FALLBACKS: tuple[Callable[[RunAnalysis], Finding | None], ...] = (
-    divergence.unexplained_divergence,
-    divergence.rising_loss,
-    optimisation.stuck,
+    unexplained.unexplained_divergence,
+    unexplained.rising_loss,
+    unexplained.stuck,
 )
 
 _OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
@@ -147,17 +149,20 @@ def diagnose(run: Run) -> Diagnosis:
         The analysed run with at least one finding; the first of a healthy run is ``healthy``, others of it are for information.
     """
     analysis = RunAnalysis(run)
-    return Diagnosis(analysis, tuple(_findings(analysis)))
+    became = outcome(analysis)
+    return Diagnosis(analysis, became, tuple(_findings(analysis, became)))
 
 
-def _findings(run: RunAnalysis) -> list[Finding]:
+def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     if empty := health.nothing_recorded(run):
         return [empty]
     found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
     if not any(finding.severity == "error" for finding in found):
-        found += [finding for fallback in FALLBACKS if (finding := fallback(run)) is not None][:1]
+        remaining = [finding for fallback in FALLBACKS if (finding := fallback(run)) is not None][:1]
+        is_explained = any(finding.severity == "warning" for finding in found)
+        found += [finding for finding in remaining if finding.severity == "error" or not is_explained]
     if all(finding.severity == "info" for finding in found):
-        return [health.healthy(run), *found, *_candidates(run, found, HEALTHY_RELAXATIONS)[:NEAREST]]
+        return [health.no_cause(run, became), *found, *_candidates(run, found, HEALTHY_RELAXATIONS)[:NEAREST]]
     return _rank(_link(found, run)) + _candidates(run.suspected(), found, RELAXATIONS)
 
 

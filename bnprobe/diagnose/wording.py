@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.stability import LossCourse
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.divergence import DIVERGENCE_RATIO
 
@@ -94,10 +95,17 @@ def loss_summary(run: RunAnalysis) -> str:
         return "no loss was seen"
     if run.is_at_chance:
         return f"the loss stays at {number(course.late)}, chance level among {run.classes} classes"
+    if run.has_relapsed:
+        return f"the loss came down to {number(course.trough)} and rose again to {number(course.late)}"
     if run.has_risen:
-        return f"the loss rose from {number(course.first)} to {number(course.late)}"
+        return f"the loss rose from {number(course.early)} to {number(course.late)}"
     if run.is_stuck:
         return f"the loss has not moved ({number(course.early)} to {number(course.late)} in {course.steps} steps)"
+    return loss_way(course)
+
+
+def loss_way(course: LossCourse) -> str:
+    """Where the loss came from and where it went, as a clause: medians, as everywhere."""
     return f"the loss went from {number(course.early)} to {number(course.late)}"
 
 

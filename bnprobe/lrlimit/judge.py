@@ -50,33 +50,33 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
         seconds: how long it took.
         output: last lines of the script, kept where there is no outcome.
     """
-    case = RunAnalysis(run)
-    found = outcome(case)
+    analysis = RunAnalysis(run)
+    found = outcome(analysis)
     ending = str(run.attributes.get("ending", ""))
-    if found.word is None or (found.word != "diverges" and run.status in _ENDS):
+    if found.trial is None or (found.trial != "diverges" and run.status in _ENDS):
         why = f"{_ENDS[run.status]} at step {run.steps}" if run.status in _ENDS else found.reason
         return _failed(own, f"{why}: {ending}" if ending and run.status in _ENDS else why, seconds, output)
     rates = largest_rates(run)
     known = rates[np.isfinite(rates)]
     if not known.size:
         return _failed(own, "no learning rate was seen: the script updates its weights without an optimizer", seconds, output)
-    end = case.divergence
-    first = next(iter(case.activation_deviations), None)
-    lost = found.word != "trains"
+    end = analysis.divergence
+    first = next(iter(analysis.activation_deviations), None)
+    lost = found.trial != "trains"
     return Trial(
         remedy=own.remedy,
         seed=own.seed,
         notch=own.notch,
-        outcome=found.word,
+        outcome=found.trial,
         stuck_by=found.stuck_by,
         reason=found.reason,
-        layer=case.name(first.layer) if first is not None and lost else "",
+        layer=analysis.name(first.layer) if first is not None and lost else "",
         layer_step=first.step if first is not None and lost else -1,
         end_step=end.step if end is not None else -1,
         end_rate=float(rates[end.row]) if end is not None else float("nan"),
         steps=run.steps,
-        first_loss=case.course.first if case.course is not None else float("nan"),
-        final_loss=case.course.late if case.course is not None else float("nan"),
+        first_loss=analysis.course.first if analysis.course is not None else float("nan"),
+        final_loss=analysis.course.late if analysis.course is not None else float("nan"),
         peak_rate=float(known.max()),
         remedy_acts=_acts(run),
         protection=str(run.attributes.get("trial_protection", "")),

@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from bnprobe.analyse.stability import loss_course
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.analyse.views import RunView
 from bnprobe.report.tolerance_story import line_of
@@ -81,14 +82,14 @@ def _steps(run: Run) -> str:
 
 def _loss(run: Run) -> str:
     view = RunView.of(run)
-    loss = view.loss
-    finite = loss[np.isfinite(loss)]
+    course, missing = view.once(loss_course), int((~np.isfinite(view.loss)).sum())
     if not run.steps:
         return ""
-    if not finite.size:
+    if course is None:
         return "no finite loss was seen"
-    lost = int((~np.isfinite(loss)).sum())
-    return f"{number(finite[0])} → {number(finite[-1])}" + (f"; missing or not finite at {plural(lost, 'step')}" if lost else "")
+    medians = f"medians of the first {course.early_steps} and the last {course.late_steps} that were finite"
+    broken = f"; missing or not finite at {plural(missing, 'step')}" if missing else ""
+    return f"{number(course.early)} → {number(course.late)} ({medians}){broken}"
 
 
 def _curvature(run: Run) -> str:

@@ -95,7 +95,7 @@ def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
         ("Cause", [one.title for one in verdicts]),
         ("Remedies", remedies),
         ("First to deviate", [_first_layer(analysed) or "–" for analysed in runs]),
-        ("Loss, first → last", [_loss_course(analysed) for analysed in runs]),
+        ("Loss, first → last, medians", [_loss_course(analysed) for analysed in runs]),
         ("Learning rate", [_rates(analysed) for analysed in runs]),
         ("Steps", [f"{analysed.run.steps:,}" for analysed in runs]),
         ("What to try", [one.fix for one in verdicts]),
@@ -118,9 +118,11 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
         return f"Diverged at step {lost.step:,}: {reason}"
     if not analysed.run.steps:
         return "Nothing was recorded"
+    became = analysed.diagnosis.outcome
+    over = f"over {plural(analysed.run.steps, 'step')}"
     if finding.severity == "info":
-        return f"Healthy over {plural(analysed.run.steps, 'step')}"
-    return title(finding)
+        return f"Healthy {over}: it learns, as far as the training loss tells" if became.word == "learns" else f"{became.headline} {over}"
+    return f"{became.headline}{', with a fault' if became.word == 'learns' else ''}: {title(finding).lower()}"
 
 
 def _when(analysed: AnalysedRun, finding: Finding) -> str:
@@ -161,12 +163,11 @@ def _first_layer(analysed: AnalysedRun) -> str:
 
 
 def _loss_course(analysed: AnalysedRun) -> str:
-    loss = analysed.run.loss
-    finite = loss[np.isfinite(loss)]
-    if not finite.size:
-        return "–"
-    end = "not finite" if analysed.divergence is not None and not np.isfinite(loss[-1]) else number(float(finite[-1]))
-    return f"{number(float(finite[0]))} → {end}"
+    course, end = analysed.diagnosis.analysis.course, analysed.divergence
+    if end is not None:
+        last = number(end.loss) if np.isfinite(end.loss) and np.isfinite(analysed.run.loss[-1]) else "not finite"
+        return f"{number(course.early) if course is not None else '–'} → {last}"
+    return f"{number(course.early)} → {number(course.late)}" if course is not None else "–"
 
 
 def _rates(analysed: AnalysedRun) -> str:

@@ -32,7 +32,8 @@ def test_a_person_reads_the_verdict_first(tmp_path: Path, diagnose: Diagnose, ca
     assert diagnose(exploding(tmp_path / "run.h5")) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    assert shown.out.startswith("error: exploding-activations in ")
+    assert shown.out.startswith("outcome: diverged: the loss passed 1000 times its first value at step ")
+    assert "\n\nerror: exploding-activations in " in shown.out
     assert "follows from exploding-activations" in shown.out
 
 
@@ -89,4 +90,4 @@ def test_no_torch_is_needed(tmp_path: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; sys.argv = ['bnprobe', 'diagnose', sys.argv[1]];from bnprobe.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("info: healthy")
+    assert done.stdout.startswith("outcome: learns: the loss went from ")

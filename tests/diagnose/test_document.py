@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,18 +17,19 @@ from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES
 def test_there_and_back(tmp_path: Path, name: str) -> None:
     run = read_run(BUILDERS[name](tmp_path / "run.h5"))
     findings = diagnose(run)
-    text = to_json(findings, run)
+    text = to_json(findings)
     assert text.isascii()
     document = json.loads(text)
     assert document["schema"] == SCHEMA == "bnprobe-diagnosis-1"
     assert document["verdict"] == findings[0].id
     assert document["run"] == {"name": "run", "status": run.status, "steps": run.steps}
     assert from_document(document) == list(findings)
+    assert document["outcome"]["word"] == findings.outcome.word
 
 
 def test_every_field_of_the_schema(tmp_path: Path) -> None:
     run = read_run(BUILDERS["hostile_names"](tmp_path / "run.h5"))
-    entry = to_document(diagnose(run), run)["findings"][0]
+    entry = to_document(diagnose(run))["findings"][0]
     assert list(entry) == [
         "id",
         "severity",
@@ -49,7 +51,8 @@ def test_every_field_of_the_schema(tmp_path: Path) -> None:
 def test_numbers_that_are_not_finite_are_texts(tmp_path: Path) -> None:
     run = read_run(BUILDERS["healthy"](tmp_path / "run.h5"))
     evidence = (Evidence("a", float("inf"), float("-inf")), Evidence("b", float("nan")))
-    document = json.loads(to_json([Finding("x", "error", 1.0, ("gone",), 3, evidence, "", "", "")], run))
+    finding = Finding("x", "error", 1.0, ("gone",), 3, evidence, "", "", "")
+    document = json.loads(to_json(dataclasses.replace(diagnose(run), findings=(finding,))))
     entry = document["findings"][0]
     assert [one["value"] for one in entry["evidence"]] == ["inf", "nan"]
     assert entry["evidence"][0]["threshold"] == "-inf"

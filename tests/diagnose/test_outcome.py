@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.outcome import Outcome, outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import residual_recording
@@ -38,13 +41,67 @@ STEPS = np.arange(60)
         (np.where(STEPS < 30, 2.0, np.inf), "diverges", ""),
     ],
 )
-def test_outcomes(loss: np.ndarray, word: str, stuck_by: str | None) -> None:
+def test_outcomes_of_trials(loss: np.ndarray, word: str, stuck_by: str | None) -> None:
     found = judged(loss)
-    assert found.word == word, found
+    assert found.trial == word, found
     assert stuck_by is None or found.stuck_by == stuck_by
 
 
 def test_a_short_run_has_no_outcome() -> None:
     found = judged(np.linspace(2, 1, 12))
-    assert found.word is None
+    assert (found.word, found.trial) == ("unclear", None)
     assert "only 12 losses were seen, and 20 are needed" in found.reason
+
+
+WAVE = np.sin(np.arange(200) ** 2)
+LONG = np.arange(200)
+
+
+@pytest.mark.parametrize(
+    ("loss", "word"),
+    [
+        (4.0 * np.exp(-LONG / 40) + 0.02 * WAVE + 0.1, "learns"),
+        (np.where(LONG < 30, 2.0, 1.6) + 0.02 * WAVE, "learns-poorly"),
+        (2.0 + 0.1 * WAVE, "no-progress"),
+        # Twice the noise hides nothing of a fall of a fifth, ten times as much would.
+        (2.0 + 8.0 * np.abs(WAVE), "unclear"),
+        (2.0 + 0.002 * LONG + 0.02 * WAVE, "no-progress"),
+        (np.where(LONG < 120, 3.0 * np.exp(-LONG / 20) + 0.01, 1.0) + 0.002 * WAVE, "learns-poorly"),
+        # Up and down by ten at a ten-thousandth of the start: the noise of a training that is done.
+        (3.0 * np.exp(-LONG / 10) + 1e-5 * (2 + WAVE) * np.where(LONG > 150, 20, 1), "learns"),
+        (np.where(LONG < 120, 2.0, np.nan), "diverged"),
+        (2.0 * np.exp(-LONG / 40) - 5.0, "learns"),
+        (0.5 * WAVE - 0.1, "unclear"),
+    ],
+)
+def test_what_became_of_a_training(loss: np.ndarray, word: str) -> None:
+    found = judged(loss)
+    assert found.word == word, found
+
+
+def test_a_loss_that_rises_or_relapses_is_an_error() -> None:
+    for loss in (2.0 + 0.005 * LONG, np.where(LONG < 120, 3.0 * np.exp(-LONG / 20) + 0.01, 1.0)):
+        made = residual_recording(steps=200)
+        made.loss = loss + 0.002 * WAVE
+        (first, *_) = diagnose(made.run())
+        assert first.severity == "error", first
+
+
+def test_several_optimizers_or_targets_that_move_are_never_called_stuck() -> None:
+    for change in ({"groups": ["Adam[0]", "SGD[0]"]}, {"by_step": {"evaluations": np.full(200, 2)}}):
+        made = dataclasses.replace(residual_recording(steps=200), **change)
+        made.loss = 0.7 + 0.01 * WAVE + 0.001 * LONG
+        found = diagnose(made.run())
+        assert (found.outcome.word, found.outcome.trial, found.verdict.id) == ("unclear", "trains", "inconclusive"), found
+
+
+def test_an_output_that_is_the_same_for_all_samples_has_collapsed() -> None:
+    made = residual_recording(steps=200)
+    made.loss = np.where(LONG < 5, 3.2, 2.6) + 0.05 * WAVE
+    made.activation.kappa[5:, -1] = 1 - 1e-9
+    found = diagnose(made.run())
+    assert found.outcome.word == "collapsed-output"
+    assert "classifier" in found.outcome.reason
+    # A single sample is common to itself.
+    made.by_step["batch_size"] = np.ones(200)
+    assert diagnose(made.run()).outcome.word != "collapsed-output"

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnprobe.diagnose import diagnose
+from bnprobe.diagnose import Diagnosis, diagnose
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.outcome import Outcome
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.text import printable, to_text
 from bnprobe.store.reader import read_run
-from tests.synthetic_runs import exploding
+from tests.synthetic_runs import exploding, residual_recording
 
 
 def test_a_finding_as_text() -> None:
@@ -22,8 +24,11 @@ def test_a_finding_as_text() -> None:
         "",
         ("exploding-activations",),
     )
-    assert to_text([finding]) == "\n".join(
+    text = to_text(Diagnosis(RunAnalysis(residual_recording(steps=5).run()), Outcome("unclear", "too short", None), (finding,)))
+    assert text == "\n".join(
         [
+            "outcome: outcome unclear: too short.",
+            "",
             "error: mean-shift in a and b at step 3 (confidence 0.75, follows from exploding-activations)",
             "  It shifted.",
             "  To do: Shift it back.",

@@ -43,7 +43,9 @@ def test_a_summary_says_everything_in_order(tmp_path: Path) -> None:
     path = made.write(tmp_path / "run.h5")
     size = path.stat().st_size
     share = f"{size / 160 / 1024:.1f} KiB"
-    expected = EXPECTED.format(path=path, size=round(size / 1024), share=share, loss="2.5 → 1.75")
+    expected = EXPECTED.format(
+        path=path, size=round(size / 1024), share=share, loss="2.5 → 1.75 (medians of the first 1 and the last 1 that were finite)"
+    )
     assert words(summary(read_run(path))) == words(expected)
 
 

@@ -26,7 +26,7 @@ def test_a_diverged_run_says_what_when_where_and_what_to_try(analysed: Analysed)
 def test_a_healthy_run_is_called_healthy_and_has_no_first_layer(analysed: Analysed) -> None:
     run = analysed("healthy")
     words = verdict(run)
-    assert (words.tone, words.headline) == ("info", "Healthy over 40 steps")
+    assert (words.tone, words.headline) == ("info", "Healthy over 40 steps: it learns, as far as the training loss tells")
     assert run.first_deviation is None
     assert words.where == ""
 
@@ -49,10 +49,10 @@ def test_numbers_of_the_evidence_carry_their_units_and_thresholds(analysed: Anal
 def test_many_layers_are_counted_not_listed(analysed: Analysed) -> None:
     run = analysed("exploding")
     many = replace(run.findings[0], layers=tuple(f"layer{i}" for i in range(30)))
-    assert "and 27 more" in verdict(replace(run, findings=[many])).where
+    assert "and 27 more" in verdict(replace(run, diagnosis=replace(run.diagnosis, findings=(many,)))).where
 
 
 def test_a_comparison_has_one_cell_a_run(analysed: Analysed) -> None:
     rows = comparison([analysed("exploding"), analysed("healthy"), analysed("zero_steps")])
     assert all(len(cells) == 3 for _, cells in rows)
-    assert dict(rows)["Loss, first → last"][0].endswith("→ not finite")
+    assert dict(rows)["Loss, first → last, medians"][0].endswith("→ not finite")

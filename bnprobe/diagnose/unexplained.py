@@ -1,0 +1,159 @@
+"""What remains when no cause is found: a divergence, a loss that rises, or no progress, and the recording does not show why."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.analyse.layers import module_of
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.outcome import Outcome, outcome
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import against_weights, every_step, loss_summary, module_place, number, times, with_rate_search
+from bnprobe.divergence import DIVERGENCE_RATIO
+
+
+def unexplained_divergence(run: RunAnalysis) -> Finding | None:
+    """Training diverged, whatever the reason: what remains when no cause is found."""
+    end = run.divergence
+    if end is None:
+        return None
+    first = run.first_deviation
+    left = ""
+    if first is not None:
+        what = "activations" if first.signal == "activation" else "gradients"
+        left = f"; the {what} of {run.place(first.layer)} deviated from their baseline first, at step {first.step}"
+        left += f", by {times(10**first.decades)}" if np.isfinite(first.decades) else ", with values that are not finite"
+    unseen = "" if run.measured_rows.size else "; no layer was measured"
+    return Finding(
+        id="unexplained-divergence",
+        severity="error",
+        confidence=0.3,
+        layers=(run.name(first.layer),) if first is not None else (),
+        step=end.step,
+        evidence=(Evidence("loss", end.loss, DIVERGENCE_RATIO * end.scale if np.isfinite(end.scale) else None, "as the loss", end.step),),
+        cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
+        fix=every_step("Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
+        source=f"loss not finite, or above {DIVERGENCE_RATIO:g} times {end.scale_name}",
+    )
+
+
+def rising_loss(run: RunAnalysis) -> Finding | None:
+    """The loss has gone up: for good, or in a recording that is too short to say whether it will come back.
+
+    Looks for a loss that ends above its start or has lost most of what it had gained, and, in fewer steps than a statement about the course
+    of a loss needs, for a last loss well above the first. That looks like the first steps of many healthy trainings: it is a warning, and
+    its confidence is low.
+    """
+    if run.has_risen:
+        return _risen(run)
+    course, loss = run.course, run.recorded.loss
+    loss = loss[np.isfinite(loss)]
+    if run.divergence is not None or course is None or course.steps >= thresholds.COURSE_STEPS or loss.size < thresholds.CALM_LOSSES:
+        return None
+    if not (loss > 0).all() or not min(loss[-2:]) > thresholds.ROSE_TIMES * loss[0]:
+        return None
+    sizes = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
+    evidence = [
+        Evidence("last loss", float(loss[-1]), thresholds.ROSE_TIMES * float(loss[0]), "as the loss", run.step(run.recorded.steps - 1))
+    ]
+    suspect, layers = "", tuple[str, ...]()
+    if sizes.size and sizes.max() >= run.threshold(thresholds.LARGE_UPDATE_RATIO):
+        row, layer = np.unravel_index(int(sizes.argmax()), sizes.shape)
+        layers = (module_of(run.name(int(layer))),)
+        suspect = f"; the largest update moved {module_place(run, int(layer))} by {against_weights(float(sizes.max()))}, at step "
+        suspect += f"{run.step(int(row))}, which speaks for a learning rate that is too high"
+        evidence.append(Evidence(f"largest update ratio, of {layers[0]}", float(sizes.max()), run.threshold(thresholds.LARGE_UPDATE_RATIO)))
+    return Finding(
+        id="rising-loss",
+        severity="warning",
+        confidence=0.4,
+        layers=layers,
+        step=run.step(0),
+        evidence=tuple(evidence),
+        cause=f"The loss has risen from {number(float(loss[0]))} to {number(float(loss[-1]))} in {course.steps} steps, too few to say "
+        f"whether it will come back{suspect}.",
+        fix=with_rate_search(
+            f"Record at least {thresholds.COURSE_STEPS} steps; if the loss stays up, lower the learning rate or warm it up"
+        ),
+        source="the first and the last loss",
+    )
+
+
+def _risen(run: RunAnalysis) -> Finding | None:
+    course = run.course
+    if course is None:
+        return None
+    below = course.trough if run.has_relapsed else course.start
+    limit = thresholds.RELAPSED_TIMES * course.trough if run.has_relapsed else course.start
+    return Finding(
+        id="rising-loss",
+        severity="error",
+        confidence=0.5,
+        layers=(),
+        step=run.step(_turning_point(run, below)),
+        evidence=(
+            Evidence(f"loss, median of the last {course.late_steps} steps", course.late, limit, "as the loss"),
+            Evidence(f"loss, median of the first {course.early_steps} steps", course.early, None, "as the loss"),
+            Evidence("lowest loss, smoothed", course.trough, None, "as the loss"),
+        ),
+        cause=f"The training got worse, and the recording does not show why: {loss_summary(run)} in {course.steps} steps.",
+        fix=with_rate_search(
+            "Look at what changes at that step: the learning rate, the data, a term of the loss; and lower the learning rate"
+        ),
+        source="the loss at its end against its start and its lowest level",
+    )
+
+
+def _turning_point(run: RunAnalysis, level: float) -> int:
+    """The row after which the loss stayed above a level."""
+    loss = run.recorded.loss.astype(float)
+    below = np.flatnonzero(loss <= level)
+    return int(below[-1]) if below.size else 0
+
+
+def stuck(run: RunAnalysis) -> Finding | None:
+    """The training makes no progress, or its loss has no gradient, whatever the reason."""
+    found = outcome(run)
+    return _without_gradient(run) or (_no_progress(run, found) if found.word in ("no-progress", "collapsed-output") else None)
+
+
+def _without_gradient(run: RunAnalysis) -> Finding | None:
+    norm = run.gradient_norm[np.isfinite(run.gradient_norm)]
+    if norm.size < thresholds.DEAD_STEPS or norm.any():
+        return None
+    return Finding(
+        id="stuck",
+        severity="error",
+        confidence=0.4,
+        layers=(),
+        step=run.step(run.first_row),
+        evidence=(Evidence("largest gradient norm of the run", 0.0, 0.0, "as the gradient"),),
+        cause=f"No gradient reaches any weight: every one was exactly zero in all {norm.size} measured steps; {loss_summary(run)}.",
+        fix="Look at how the loss is computed from the output: a rounding, a comparison, an argmax, an infinite divisor or a sum beyond "
+        "the end of float16 leaves no gradient.",
+        source="gradient norms of all parameters",
+    )
+
+
+def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
+    course = run.course
+    if course is None or (run.is_at_chance and course.noise > thresholds.NOISY_SHARE * course.late):
+        return None
+    limit = float(np.log(run.classes)) if run.is_at_chance else (1 - thresholds.VISIBLE_FALL) * course.start
+    excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the causes of the list."
+    return Finding(
+        id="stuck",
+        severity="error" if found.word == "collapsed-output" else "warning",
+        confidence=0.4,
+        layers=(run.name(run.last_layer),) if found.word == "collapsed-output" and run.last_layer is not None else (),
+        step=None,
+        evidence=(
+            Evidence(f"loss, median of the last {course.late_steps} steps", course.late, limit, "as the loss"),
+            Evidence("standard error of its fall", course.uncertainty, None, "as the loss"),
+        ),
+        cause=f"The training does not learn, and the recording does not show why: {found.reason}.{excluded}",
+        fix="Check that labels belong to their inputs and that output and target have the same shape, and overfit one small batch first: "
+        "a network that cannot do that has a fault in its code.",
+        source="the fall of the loss against its noise; cross-entropy of a constant prediction, ln C",
+    )
