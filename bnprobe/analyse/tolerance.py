@@ -130,6 +130,8 @@ def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
 def _of_curvature(run: Run, rates: dict[int, float]) -> list[Tolerance]:
     view = RunView.of(run)
     found = []
+    if not view.curvature.size:
+        return found
     columns = (view.curvature_learning_rate, view.curvature_preconditioned, view.curvature_preconditioned_residual)
     limits, young = settled_limits(run), view.curvature_settled < SETTLED
     for row, (step, reason) in enumerate(zip(view.curvature, view.curvature_reason, strict=True)):

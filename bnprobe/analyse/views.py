@@ -17,23 +17,39 @@ from bnprobe.store.reader import Run
 from bnprobe.store.schema import VARIABLES
 
 Signal = Literal["activation", "activation_gradient"]
+SIGNALS: tuple[Signal, ...] = ("activation", "activation_gradient")
 Quantity = TypeVar("Quantity")
 
 
 class Variable:
     """A variable of the run file under the attribute's own name, looked up once a view."""
 
-    def __init__(self, name: str = "") -> None:
-        self._name = name
-
     def __set_name__(self, owner: type, attribute: str) -> None:
-        self._attribute, self._name = attribute, self._name or attribute
-        if self._name not in VARIABLES:
-            raise KeyError(f"{owner.__name__}.{attribute} names {self._name!r}, which the schema does not have")
+        self._attribute = attribute
+        if attribute not in VARIABLES:
+            raise KeyError(f"{owner.__name__}.{attribute} is no variable of the schema")
 
     def __get__(self, view: RunView, owner: type) -> NDArray[Any]:
-        values = view[self._name]
+        values = view[self._attribute]
         view.__dict__[self._attribute] = values  # found before this descriptor from now on
+        return values
+
+
+class SignalVariable:
+    """A variable that the schema has of every kind of signal, by the last part of its name."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._attribute = attribute
+        for signal in SIGNALS:
+            if f"{signal}_{self._part}" not in VARIABLES:
+                raise KeyError(f"{owner.__name__}.{attribute}: the schema has no {signal}_{self._part}")
+
+    def __get__(self, view: SignalView, owner: type) -> NDArray[Any]:
+        values = view.run[f"{view.signal}_{self._part}"]
+        view.__dict__[self._attribute] = values
         return values
 
 
@@ -41,14 +57,16 @@ class SignalView:
     """One kind of signal, (S, L) each."""
 
     def __init__(self, run: Run, signal: Signal) -> None:
-        self.signal = signal
-        self.common_energy = run[f"{signal}_common_energy"]
-        self.between_energy = run[f"{signal}_between_energy"]
-        self.within_energy = run[f"{signal}_within_energy"]
-        self.rms = run[f"{signal}_rms"]
-        self.smallest, self.largest = run[f"{signal}_min"], run[f"{signal}_max"]
-        self.nonfinite = run[f"{signal}_nonfinite"]
-        self.zeros = run[f"{signal}_zeros"]
+        self.run, self.signal = run, signal
+
+    common_energy = SignalVariable("common_energy")
+    between_energy = SignalVariable("between_energy")
+    within_energy = SignalVariable("within_energy")
+    rms = SignalVariable("rms")
+    smallest = SignalVariable("min")
+    largest = SignalVariable("max")
+    nonfinite = SignalVariable("nonfinite")
+    zeros = SignalVariable("zeros")
 
 
 class RunView(Run):
