@@ -13,6 +13,15 @@ from tests.observe.program_server import Job, ProgramServer
 TRAININGS = Path(__file__).with_name("trainings.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is slow is left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A training is judged at its first seed in the short suite, at the others in the long one."""
+    for item in items:
+        if item.path.parent == TRAININGS.parent and isinstance(item, pytest.Function) and "recorded" in item.fixturenames:
+            if hasattr(item, "callspec") and item.callspec.params.get("seed", 0):
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[ProgramServer]:
     server = ProgramServer()

@@ -188,6 +188,7 @@ for _ in range(4):
 """
 
 
+@pytest.mark.slow
 def test_a_recording_with_and_one_without_a_remedy_show_their_kernels_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     for name, options in (("msr", ["--remedy", "msr"]), ("bare", [])):
