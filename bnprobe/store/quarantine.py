@@ -10,6 +10,13 @@ the process that started it. The reading process needs no h5py of its own: what 
 
 A reply is a sequence of frames (length, bytes; an empty one ends it), relayed by the server so that a reader that dies can be told
 from one that is done. Inside lie records: a line of JSON, followed by as many bytes as it says.
+
+A reader in pure python needs no such process, and pyfive 1.3 was tried (``tests/benchmarks/pyfive_reader.py``). It reads all our numbers
+as h5py does, in twice the time (0.2 s of processor time for 144 MB), and of 1,000 damaged files none kept it longer than a second, where
+HDF5 never came back from one. But it reads no text of ours whose chunk is not full, which is all of them: it follows the references behind
+the last element, too. It also wants Python 3.11, numpy 2 and compiled codecs; pyfive 1.0, which wants none of these, fails on 20 of the 53
+numeric variables of the sample run. And 16 of the 1,000 files made it ask for more than 700 MiB: a limit on memory, which holds for a whole
+process, would still be needed.
 """
 
 from __future__ import annotations
