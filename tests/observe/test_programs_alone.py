@@ -78,11 +78,11 @@ def test_a_recorded_process_says_and_trains_the_same(terminal: Terminal) -> None
 @pytest.mark.parametrize(
     ("how", "status", "ending"),
     [
-        ("exit", 3, ("exited", "sys.exit(3)")),
+        pytest.param("exit", 3, ("exited", "sys.exit(3)"), marks=pytest.mark.slow),
         ("quick_exit", 7, ("exited", "os._exit(7)")),
-        ("raise", 1, ("crashed", "KeyError: 'größe'")),
+        pytest.param("raise", 1, ("crashed", "KeyError: 'größe'"), marks=pytest.mark.slow),
         ("interrupt", -signal.SIGINT, ("interrupted", "KeyboardInterrupt")),
-        ("terminate", -signal.SIGTERM, ("interrupted", "SIGTERM")),
+        pytest.param("terminate", -signal.SIGTERM, ("interrupted", "SIGTERM"), marks=pytest.mark.slow),
     ],
 )
 def test_every_end_keeps_its_status_and_its_steps(terminal: Terminal, how: str, status: int, ending: tuple[str, str]) -> None:
@@ -104,8 +104,8 @@ def test_what_led_to_a_lost_loss_is_in_the_file_before_the_process_is_killed(ter
     assert "divergence" in [event.kind for event in run.events]
 
 
-@pytest.mark.parametrize("threads", ["many", "one", "one, tiny numbers"])
-@pytest.mark.parametrize("compiled", ["1", "0"])
+@pytest.mark.parametrize("threads", ["many", "one", pytest.param("one, tiny numbers", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compiled", ["1", pytest.param("0", marks=pytest.mark.slow)])
 def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, compiled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With many, every weight is the same to the last bit; where torch starts none, none are started, for a forked child has them not."""
     plain = terminal.plain("threads_of_torch", threads)
@@ -119,7 +119,7 @@ def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, c
     assert np.isfinite(run["activation_rms"][:, 1:]).all()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_data_workers_leave_the_recording_alone(terminal: Terminal, method: str) -> None:
     plain, recorded = terminal.plain("data_workers", method), terminal.record("data_workers", method)
     assert recorded == plain
