@@ -7,11 +7,11 @@ import numpy as np
 from bnprobe.store.limits_file import Outcome, Trial, factor_of
 
 
-def trial(notch: int, outcome: Outcome, remedy: str = "NONE", seed: int = 0, own_rate: float = 0.1, **more: object) -> Trial:
+def trial(grid_index: int, outcome: Outcome, remedy: str = "NONE", seed: int = 0, own_rate: float = 0.1, **more: object) -> Trial:
     """One trial of 20 steps at a constant rate."""
     steps = np.arange(20)
     loss = 2.0 * np.exp({"trains": -0.1, "stuck": 0.0, "diverges": 0.5, "failed": 0.0}[outcome] * steps)
-    rate = np.full(20, own_rate * factor_of(notch))
+    rate = np.full(20, own_rate * factor_of(grid_index))
     known: dict[str, object] = {
         "reason": f"it {outcome}",
         "layer": "conv1" if outcome == "diverges" else "",
@@ -23,11 +23,11 @@ def trial(notch: int, outcome: Outcome, remedy: str = "NONE", seed: int = 0, own
         "seconds": 3.5,
         **({} if outcome == "failed" else {"step": steps, "loss": loss, "rate": rate}),
     }
-    return Trial(remedy, seed, notch, outcome, **{**known, **more})  # type: ignore[arg-type]
+    return Trial(remedy, seed, grid_index, outcome, **{**known, **more})  # type: ignore[arg-type]
 
 
 def trials() -> list[Trial]:
-    """NONE has its limit between notches 0 and 1 at both seeds, msr between 8 and 9 at seed 0 and 9 and 10 at seed 1."""
+    """NONE has its limit between grid indices 0 and 1 at both seeds, msr between 8 and 9 at seed 0 and 9 and 10 at seed 1."""
     return [
         trial(0, "trains"),
         trial(4, "diverges"),

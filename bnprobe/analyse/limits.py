@@ -78,7 +78,7 @@ def verdict_of(trial: Trial) -> Verdict:
 
 def tried(trials: Sequence[Trial], remedy: str, seed: int) -> dict[int, Trial]:
     """Return the trials of one search that have an outcome, by their place on the grid."""
-    return {one.notch: one for one in trials if (one.remedy, one.seed) == (remedy, seed) and one.outcome != "failed"}
+    return {one.grid_index: one for one in trials if (one.remedy, one.seed) == (remedy, seed) and one.outcome != "failed"}
 
 
 def bracket(tried: Mapping[int, Verdict]) -> tuple[int | None, int | None]:
@@ -89,23 +89,23 @@ def bracket(tried: Mapping[int, Verdict]) -> tuple[int | None, int | None]:
     >>> bracket({0: "trains", 4: "stuck", 2: "trains"}), bracket({0: "fails"}), bracket({-4: "stuck", 0: "slow", 4: "fails"})
     ((2, 4), (None, 0), (0, 4))
     """
-    trained = [notch for notch, verdict in tried.items() if verdict == "trains"]
-    failed = [notch for notch, verdict in tried.items() if verdict == "fails"]
+    trained = [grid_index for grid_index, verdict in tried.items() if verdict == "trains"]
+    failed = [grid_index for grid_index, verdict in tried.items() if verdict == "fails"]
     if trained:
         low = max(trained)
-        return low, min((notch for notch in tried if notch > low), default=None)
+        return low, min((grid_index for grid_index in tried if grid_index > low), default=None)
     high = min(failed, default=None)
-    return max((notch for notch in tried if high is None or notch < high), default=None), high
+    return max((grid_index for grid_index in tried if high is None or grid_index < high), default=None), high
 
 
 def search_result(trials: Sequence[Trial], remedy: str, seed: int) -> Search:
     """Sum up the trials of one remedy and seed."""
     found = tried(trials, remedy, seed)
     failed = [one for one in trials if (one.remedy, one.seed, one.outcome) == (remedy, seed, "failed")]
-    verdicts = {notch: verdict_of(one) for notch, one in found.items()}
+    verdicts = {grid_index: verdict_of(one) for grid_index, one in found.items()}
     low, high = bracket(verdicts)
-    trains = [notch for notch, verdict in verdicts.items() if verdict == "trains"]
-    odd = sum(verdict == "fails" and notch < max(trains, default=notch) for notch, verdict in verdicts.items())
+    trains = [grid_index for grid_index, verdict in verdicts.items() if verdict == "trains"]
+    odd = sum(verdict == "fails" and grid_index < max(trains, default=grid_index) for grid_index, verdict in verdicts.items())
     trains_at = factor_of(low) if low is not None and verdicts[low] == "trains" else 0.0
     return Search(
         remedy=remedy,

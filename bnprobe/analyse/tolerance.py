@@ -1,6 +1,6 @@
 """How fast the steps of one recorded run could have gone: what its line probes and its curvature say, told as learning rates.
 
-    line probe   s x rate, with s where the loss of the step's own batch begins to rise (critical), or is lost (divergence)
+    line probe   s x rate, with s where the loss of the step's own batch begins to rise (critical), or diverges (divergence)
     curvature    rate x lr* / lr, with lr* the rate at which the sharpness would be at the optimizer's threshold
 
 The rate of a step is the largest of any parameter group, all groups scaled together. Definitions and sources are those of the variables
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
-#: What was measured: where the loss begins to rise, where it is lost, where the curvature is at its threshold.
-Kind = Literal["rises", "lost", "curvature"]
+#: What was measured: where the loss begins to rise, where it diverges, where the curvature is at its threshold.
+Kind = Literal["rises", "diverges", "curvature"]
 #: The update as the optimizer took it.
 TAKEN = "taken"
 #: Share of their memory from which second moments can be held against a curvature.
@@ -115,7 +115,7 @@ def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
         rate = own if math.isnan(rate) else rate
         limits: dict[Kind, tuple[NDArray[np.float64], NDArray[np.float64]]] = {
             "rises": (view.probe_critical_low, view.probe_critical_high),
-            "lost": (view.probe_divergence_low, view.probe_divergence_high),
+            "diverges": (view.probe_divergence_low, view.probe_divergence_high),
         }
         for kind, ends in limits.items():
             low, high = (float(end[probe]) * rate for end in ends)

@@ -62,16 +62,16 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
         return _failed(own, "no learning rate was seen: the script updates its weights without an optimizer", seconds, output)
     end = analysis.divergence
     first = next(iter(analysis.activation_deviations), None)
-    lost = found.trial != "trains"
+    fails = found.trial != "trains"
     return Trial(
         remedy=own.remedy,
         seed=own.seed,
-        notch=own.notch,
+        grid_index=own.grid_index,
         outcome=found.trial,
         stuck_by=found.stuck_by,
         reason=found.reason,
-        layer=analysis.name(first.layer) if first is not None and lost else "",
-        layer_step=first.step if first is not None and lost else -1,
+        layer=analysis.name(first.layer) if first is not None and fails else "",
+        layer_step=first.step if first is not None and fails else -1,
         end_step=end.step if end is not None else -1,
         end_rate=float(rates[end.row]) if end is not None else float("nan"),
         steps=run.steps,
@@ -96,7 +96,7 @@ def recording_of(trial: RunningTrial) -> Run | None:
 
 
 def _failed(own: Assignment, reason: str, seconds: float, output: str) -> Trial:
-    return Trial(own.remedy, own.seed, own.notch, "failed", reason=reason, seconds=seconds, output=output)
+    return Trial(own.remedy, own.seed, own.grid_index, "failed", reason=reason, seconds=seconds, output=output)
 
 
 def largest_rates(run: Run) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Which rate to try next: out from the script's own rate by factors until one trains and a faster one does not, then halve the gap.
 
-Rates lie on a grid of four notches to a factor of five, so a bracket of one notch is an interval of ratio 1.495. Everything here is
+Rates lie on a grid of four steps to a factor of five, so a bracket of one step is an interval of ratio 1.495. Everything here is
 whole numbers: a place on the grid and what became of the trial there.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bnprobe.analyse.limits import Verdict, bracket
 
-#: Strides of the search for a bracket, in notches: factors of 5, 5, 25, 25, ... from the script's own rate, where nothing is known.
+#: Strides of the search for a bracket, in steps of the grid: factors of 5, 5, 25, 25, ... from the script's own rate.
 STRIDES = (4, 4, 8)
 #: The same from the limit of another seed: it will be near.
 NEAR_STRIDES = (1, 2, 4, 8)
@@ -25,13 +25,13 @@ class Range:
     low: int | None = None
     high: int | None = None
 
-    def clamp(self, notch: int) -> int:
+    def clamp(self, grid_index: int) -> int:
         """Return the nearest place that may be tried."""
-        notch = notch if self.low is None else max(notch, self.low)
-        return notch if self.high is None else min(notch, self.high)
+        grid_index = grid_index if self.low is None else max(grid_index, self.low)
+        return grid_index if self.high is None else min(grid_index, self.high)
 
 
-def next_notch(
+def next_index(
     tried: Mapping[int, Verdict],
     start: int = 0,
     strides: tuple[int, ...] = STRIDES,
@@ -50,9 +50,9 @@ def next_notch(
         allowed: places that may be tried.
         most_trials: trials that may be made.
 
-    >>> next_notch({}), next_notch({0: "trains"}), next_notch({0: "trains", 4: "fails"}), next_notch({0: "trains", 1: "fails"})
+    >>> next_index({}), next_index({0: "trains"}), next_index({0: "trains", 4: "fails"}), next_index({0: "trains", 1: "fails"})
     (0, 4, 2, None)
-    >>> next_notch({0: "stuck"}), next_notch({0: "stuck", -4: "stuck"}), next_notch({0: "slow"})
+    >>> next_index({0: "stuck"}), next_index({0: "stuck", -4: "stuck"}), next_index({0: "slow"})
     (-4, 4, 4)
     """
     allowed = allowed or Range()
@@ -63,8 +63,8 @@ def next_notch(
     # Where it is stuck on both sides, what trains may be a narrow window: no wide strides.
     is_sure_of_the_way = "stuck" not in tried.values() or "trains" in tried.values()
     stride = strides[min(len(tried) - 1, len(strides) - 1)] if is_sure_of_the_way else STRIDES[0]
-    for notch in _candidates(tried, start, stride):
-        if (place := allowed.clamp(notch)) not in tried:
+    for grid_index in _candidates(tried, start, stride):
+        if (place := allowed.clamp(grid_index)) not in tried:
             return place
     return None
 
@@ -78,8 +78,8 @@ def _candidates(tried: Mapping[int, Verdict], start: int, stride: int) -> Iterat
     has_trained = "trains" in tried.values()
     may_lie_above = low is not None and high is None
     may_lie_below = not has_trained and tried[min(tried)] != "slow"
-    downs = sum(notch < start for notch in tried)
+    downs = sum(grid_index < start for grid_index in tried)
     ways = [(may_lie_above, max(tried) + stride), (may_lie_below, min(tried) - stride)]
-    if downs <= sum(notch > start for notch in tried):
+    if downs <= sum(grid_index > start for grid_index in tried):
         ways.reverse()
-    yield from (notch for is_open, notch in ways if is_open)
+    yield from (grid_index for is_open, grid_index in ways if is_open)

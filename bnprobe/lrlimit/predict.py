@@ -15,7 +15,7 @@ from bnprobe.store.limits_file import Prediction
 from bnprobe.store.reader import Run
 
 CURVATURE, RISES, DIVERGES = "curvature", "line probe, loss rises", "line probe, diverges"
-_NAMES = {"curvature": CURVATURE, "rises": RISES, "lost": DIVERGES}
+_NAMES = {"curvature": CURVATURE, "rises": RISES, "diverges": DIVERGES}
 
 
 def predictions_of(run: Run, remedy: str) -> list[Prediction]:

@@ -13,11 +13,11 @@ from bnprobe.analyse.limits import bracket, tried, verdict_of
 from bnprobe.errors import BnprobeError
 from bnprobe.lrlimit.judge import judge, recording_of
 from bnprobe.lrlimit.lock import owned_folder
-from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_notch
+from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_index
 from bnprobe.lrlimit.predict import predictions_of
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
 from bnprobe.remedies.specification import split
-from bnprobe.store.limits_file import NOTCH, Prediction, Trial, own_rate, write_limits
+from bnprobe.store.limits_file import GRID_RATIO, Prediction, Trial, own_rate, write_limits
 
 _POLL_SECONDS = 0.05
 #: Trials that a search takes as a rule, from the script's own rate and from the limit of another seed.
@@ -133,26 +133,26 @@ class Searches:
         for remedy, seed in self._chains:
             if (remedy, seed) in busy:
                 continue
-            notch = self._next_notch(remedy, seed)
-            if notch is not None:
-                return Assignment(remedy, seed, notch)
+            grid_index = self._next_index(remedy, seed)
+            if grid_index is not None:
+                return Assignment(remedy, seed, grid_index)
         return None
 
-    def _next_notch(self, remedy: str, seed: int) -> int | None:
+    def _next_index(self, remedy: str, seed: int) -> int | None:
         if any((one.remedy, one.seed, one.outcome) == (remedy, seed, "failed") for one in self.trials):
             return None
         own = own_rate(self.trials)
         if self._plan.rates is not None and math.isnan(own):
             # The first trial shows what the script's own rate is; only then can others be told theirs.
             return None if self._running else 0
-        verdicts = {notch: verdict_of(trial) for notch, trial in tried(self.trials, remedy, seed).items()}
+        verdicts = {grid_index: verdict_of(trial) for grid_index, trial in tried(self.trials, remedy, seed).items()}
         start, strides = self._start_of(remedy, seed)
-        return next_notch(verdicts, start, strides, self._range(own))
+        return next_index(verdicts, start, strides, self._range(own))
 
     def _start_of(self, remedy: str, seed: int) -> tuple[int, tuple[int, ...]]:
         """Begin where the first seed has ended, if it has; else at the script's own rate."""
-        if seed and self._next_notch(remedy, 0) is None:
-            low, high = bracket({notch: verdict_of(trial) for notch, trial in tried(self.trials, remedy, 0).items()})
+        if seed and self._next_index(remedy, 0) is None:
+            low, high = bracket({grid_index: verdict_of(trial) for grid_index, trial in tried(self.trials, remedy, 0).items()})
             if low is not None and high is not None:
                 return low, NEAR_STRIDES
         return 0, STRIDES
@@ -160,7 +160,7 @@ class Searches:
     def _range(self, own: float) -> Range:
         if self._plan.rates is None:
             return Range()
-        slowest, fastest = (math.log(rate / own, NOTCH) for rate in self._plan.rates)
+        slowest, fastest = (math.log(rate / own, GRID_RATIO) for rate in self._plan.rates)
         low = math.ceil(slowest - 1e-6)
         return Range(low, max(low, math.floor(fastest + 1e-6)))
 
@@ -169,7 +169,7 @@ class Searches:
         remedies = [] if assignment.remedy == "NONE" else split(assignment.remedy)
         plan = self._plan
         folder = self._folder / f"trial-{self._started}"
-        probes = assignment.seed == 0 and assignment.notch == 0
+        probes = assignment.seed == 0 and assignment.grid_index == 0
         self._running.append(RunningTrial(plan.script, assignment, remedies, plan.steps, folder, plan.threads, probes=probes))
 
     def _wait(self) -> None:
@@ -191,7 +191,7 @@ class Searches:
             if (
                 trial.outcome == "failed"
                 and trial.remedy == "NONE"
-                and trial.notch == 0
+                and trial.grid_index == 0
                 and all(t.outcome == "failed" for t in self.trials)
             ):
                 raise ScriptFailed(trial)
@@ -216,12 +216,12 @@ class Searches:
 
     def _expected(self, remedy: str, seed: int) -> int:
         """Trials that a search will still take."""
-        if self._next_notch(remedy, seed) is None and not any(
+        if self._next_index(remedy, seed) is None and not any(
             (one.assignment.remedy, one.assignment.seed) == (remedy, seed) for one in self._running
         ):
             return 0
         found = tried(self.trials, remedy, seed)
-        low, high = bracket({notch: verdict_of(trial) for notch, trial in found.items()})
+        low, high = bracket({grid_index: verdict_of(trial) for grid_index, trial in found.items()})
         if low is not None and high is not None:
             return max(1, math.ceil(math.log2(high - low)))
         usual = USUAL_TRIALS_NEAR if seed else USUAL_TRIALS

@@ -37,12 +37,12 @@ class Assignment:
     Attributes:
         remedy: specifications joined by '+', or NONE.
         seed: 0 is the script as it is.
-        notch: place on the grid of factors.
+        grid_index: place on the grid of factors.
     """
 
     remedy: str
     seed: int
-    notch: int
+    grid_index: int
 
 
 class RunningTrial:
@@ -71,7 +71,7 @@ class RunningTrial:
             "is_module": script.is_module,
             "arguments": list(script.arguments),
             "remedies": remedies,
-            "factor": factor_of(assignment.notch),
+            "factor": factor_of(assignment.grid_index),
             "seed": assignment.seed,
             "steps": steps,
             "folder": str(folder.absolute()),

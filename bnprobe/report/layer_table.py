@@ -48,11 +48,11 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
     for deviation in [*analysed.deviations, *analysed.gradient_deviations]:
         left[deviation.layer] = min(left[deviation.layer], deviation.row)
     broken = fields["activation-rms"].nonfinite | fields["gradient-rms"].nonfinite
-    lost = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
+    first_nonfinite = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
     ends = {key: _ends(field.values) for key, field in fields.items()}
     change = np.nan_to_num(np.abs(ends["activation-rms"][1] - ends["activation-rms"][0]), nan=-1.0)
-    # Among layers that left at the same step, the one that was lost first, then the one whose size changed most.
-    order = np.lexsort((-change, lost, left))
+    # Among layers that left at the same step, the one that was not finite first, then the one whose size changed most.
+    order = np.lexsort((-change, first_nonfinite, left))
     lines = []
     for i in order:
         first, last = {key: end[0][i] for key, end in ends.items()}, {key: end[1][i] for key, end in ends.items()}
@@ -63,7 +63,7 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
                 kind=run.layers[i].kind,
                 depth=int(i) + 1,
                 left=_step(analysed, left[i]),
-                nonfinite=_step(analysed, lost[i]),
+                nonfinite=_step(analysed, first_nonfinite[i]),
                 kappa=_course(first["common-mode"], last["common-mode"], "{:.2f}"),
                 rms=_course(10 ** first["activation-rms"], 10 ** last["activation-rms"]),
                 gradient=_course(10 ** first["gradient-rms"], 10 ** last["gradient-rms"]),

@@ -1,4 +1,4 @@
-"""One self-contained page about the learning rates that a script stands: in the manner of the page about a run."""
+"""One self-contained page about the learning rates up to which a script trains: in the manner of the page about a run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def render_limits(limits: Limits) -> str:
         stories=told,
         found=found,
         own=limits.own_rate,
-        trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.notch)),
+        trials=sorted(limits.trials, key=lambda one: (one.remedy != NO_REMEDY, one.remedy, one.seed, one.grid_index)),
         trial_rate=_trial_rate,
         caveats=caveats(limits),
         heights={name: int(figure.layout.height) for name, figure in figures.items()},
@@ -70,7 +70,7 @@ def _headline(limits: Limits) -> str:
     if first.failure:
         return f"No limit was found: {first.failure}"
     name = "The script" if first.remedy == NO_REMEDY else f"With {first.remedy} the script"
-    return f"{name} stands a learning rate up to somewhere {first.limit}"
+    return f"{name} trains up to a learning rate somewhere {first.limit}"
 
 
 def _trial_rate(trial: Trial, own: float) -> str:

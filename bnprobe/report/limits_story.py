@@ -166,8 +166,12 @@ def _rising(limits: Limits) -> list[str]:
 
 
 def _same_seeds(limits: Limits) -> list[str]:
-    first = {(trial.remedy, trial.notch): trial for trial in limits.trials if trial.seed == 0}
-    pairs = [(trial, first[trial.remedy, trial.notch]) for trial in limits.trials if trial.seed and (trial.remedy, trial.notch) in first]
+    first = {(trial.remedy, trial.grid_index): trial for trial in limits.trials if trial.seed == 0}
+    pairs = [
+        (trial, first[trial.remedy, trial.grid_index])
+        for trial in limits.trials
+        if trial.seed and (trial.remedy, trial.grid_index) in first
+    ]
     same = [one for one, other in pairs if len(one.loss) and np.array_equal(one.loss, other.loss, equal_nan=True)]
     if pairs and len(same) == len(pairs):
         return ["The seeds made no difference: the script draws nothing from the global random generators. They count as one."]

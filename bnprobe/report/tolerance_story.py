@@ -17,9 +17,9 @@ from bnprobe.store.reader import Run
 
 def story(analysed: AnalysedRun) -> list[str]:
     """Answer, from the numbers, whether the rate was too high, by how much, and whether a projection would have helped."""
-    lost = analysed.divergence.step if analysed.divergence is not None else None
+    diverged = analysed.divergence.step if analysed.divergence is not None else None
     found = analysed.tolerances
-    return [*_of_line_probes(found, lost), *_of_curvature(found, lost), *_of_stopping(analysed.stopping_rate)]
+    return [*_of_line_probes(found, diverged), *_of_curvature(found, diverged), *_of_stopping(analysed.stopping_rate)]
 
 
 def over_text(one: Tolerance) -> str:
@@ -55,14 +55,14 @@ def notes(analysed: AnalysedRun) -> list[str]:
 
 def line_of(run: Run) -> str:
     """Say in one line, for a terminal, how far over its limit the rate was at its worst; "" where no line probe has a number."""
-    lost = RunView.of(run).once(divergence)
+    diverged = RunView.of(run).once(divergence)
     found = tolerances(run)
-    worst = closest(_before(found, lost.step if lost is not None else None))
+    worst = closest(_before(found, diverged.step if diverged is not None else None))
     return _worst_sentence(found, worst).replace("`", "") if worst is not None else ""
 
 
-def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
-    taken = _before(found, lost)
+def _of_line_probes(found: Sequence[Tolerance], diverged: int | None) -> list[str]:
+    taken = _before(found, diverged)
     worst = closest(taken)
     if worst is None:
         return []
@@ -70,26 +70,26 @@ def _of_line_probes(found: Sequence[Tolerance], lost: int | None) -> list[str]:
     lines = [f"{_worst_sentence(found, worst)}."]
     if raised:
         where = f"{len(raised)} of {plural(len(taken), 'probed step')}" if len(taken) > 1 else "the one step that was probed"
-        onset = _onset(taken)
-        last = f", from step {onset.step:,} on at each" if lost is not None and onset is not None and 1 < len(raised) < len(taken) else ""
+        onset = _onset(taken) if diverged is not None and 1 < len(raised) < len(taken) else None
+        last = f", from step {onset.step:,} on at each" if onset is not None else ""
         lines.append(f"The update raised the loss of its own batch at {where}{last}.")
     else:
         lines.append(f"It came no closer: at none of {plural(len(taken), 'probed step')} did the update raise the loss of its own batch.")
     last_one = taken[-1]
-    if lost is not None and lost - last_one.step > 1:
+    if diverged is not None and diverged - last_one.step > 1:
         found_there = (
             f", at step {last_one.step:,}, found the rate {over_text(last_one)} its limit"
             if last_one.step != worst.step
             else " was that one"
         )
-        gap = f"the {plural(lost - last_one.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
-        lines.append(f"The last probe before training diverged at step {lost:,}{found_there}; {gap}.")
+        gap = f"the {plural(diverged - last_one.step - 1, 'step')} between were not probed, which `--line-probe 1` does"
+        lines.append(f"The last probe before training diverged at step {diverged:,}{found_there}; {gap}.")
     return lines
 
 
-def _before(found: Sequence[Tolerance], lost: int | None) -> list[Tolerance]:
+def _before(found: Sequence[Tolerance], diverged: int | None) -> list[Tolerance]:
     """What the probes of updates as taken say, up to where training diverged; after that they say nothing new."""
-    return [one for one in select(found, "rises", before=lost) if one.is_known]
+    return [one for one in select(found, "rises", before=diverged) if one.is_known]
 
 
 def _onset(taken: Sequence[Tolerance]) -> Tolerance | None:
@@ -129,8 +129,8 @@ def _of_stopping(found: StoppingRate | None) -> list[str]:
     ]
 
 
-def _of_curvature(found: Sequence[Tolerance], lost: int | None) -> list[str]:
-    known = [one for one in select(found, "curvature", before=lost) if one.is_known]
+def _of_curvature(found: Sequence[Tolerance], diverged: int | None) -> list[str]:
+    known = [one for one in select(found, "curvature", before=diverged) if one.is_known]
     worst = closest(known)
     if worst is None:
         return []

@@ -38,7 +38,7 @@ class Verdict:
         tone: how grave it is.
         headline: what happened, in a few words.
         cause: the finding's title, and its sentence.
-        when: at which step it was lost, and when it began.
+        when: at which step it diverged, and when that began.
         where: which layer deviated from its baseline first.
         evidence: the finding's numbers.
         fix: what to try.
@@ -108,14 +108,14 @@ def _evidence_line(one: Evidence) -> EvidenceLine:
 
 
 def _headline(analysed: AnalysedRun, finding: Finding) -> str:
-    lost = analysed.divergence
-    if lost is not None:
+    diverged = analysed.divergence
+    if diverged is not None:
         reason = (
             "the loss was not finite"
-            if lost.reason == "non-finite loss"
-            else f"the loss passed {DIVERGENCE_RATIO:g} times {lost.scale_name}"
+            if diverged.reason == "non-finite loss"
+            else f"the loss passed {DIVERGENCE_RATIO:g} times {diverged.scale_name}"
         )
-        return f"Diverged at step {lost.step:,}: {reason}"
+        return f"Diverged at step {diverged.step:,}: {reason}"
     if not analysed.run.steps:
         return "Nothing was recorded"
     became = analysed.diagnosis.outcome
@@ -126,14 +126,14 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
 
 
 def _when(analysed: AnalysedRun, finding: Finding) -> str:
-    lost, first = analysed.divergence, analysed.first_deviation
+    diverged, first = analysed.divergence, analysed.first_deviation
     parts = []
     if finding.step is not None and finding.severity != "info":
         parts.append(f"it shows from step {finding.step:,} on")
     if first is not None:
         parts.append(f"the first layer deviated from its baseline at step {first.step:,}")
-    if lost is not None:
-        parts.append(f"training diverged at step {lost.step:,} of {analysed.run.steps:,}")
+    if diverged is not None:
+        parts.append(f"training diverged at step {diverged.step:,} of {analysed.run.steps:,}")
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 

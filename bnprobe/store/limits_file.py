@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +27,10 @@ Array = NDArray[Any]
 Attributes = dict[str, str | int | float]
 Outcome = Literal["trains", "stuck", "diverges", "failed"]
 
-#: Four notches of the grid are a factor of five: neighbours lie a factor of 1.495 apart.
-NOTCH = 5.0**0.25
+#: Four steps of the grid are a factor of five: neighbours lie a factor of 1.495 apart.
+GRID_RATIO = 5.0**0.25
 #: A factor of 5^100 is none that anyone tried.
-FURTHEST_NOTCH = 400
+FURTHEST_INDEX = 400
 NO_REMEDY = "NONE"
 
 
@@ -39,7 +40,7 @@ class Trial:
 
     remedy: str
     seed: int
-    notch: int
+    grid_index: int
     outcome: Outcome
     stuck_by: str = ""
     reason: str = ""
@@ -62,7 +63,7 @@ class Trial:
     @property
     def factor(self) -> float:
         """Factor on every learning rate of the script."""
-        return factor_of(self.notch)
+        return factor_of(self.grid_index)
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ class Limits:
         return own_rate(self.trials)
 
 
-def factor_of(notch: int) -> float:
+def factor_of(grid_index: int) -> float:
     """Return the factor on the learning rates at a place of the grid.
 
     >>> factor_of(4), factor_of(-4), factor_of(0)
     (5.0, 0.2, 1.0)
     """
-    whole, part = divmod(notch, 4)
-    return (5.0**whole if whole >= 0 else 1.0 / 5.0**-whole) * NOTCH**part
+    whole, part = divmod(grid_index, 4)
+    return (5.0**whole if whole >= 0 else 1.0 / 5.0**-whole) * GRID_RATIO**part
 
 
 def own_rate(trials: Sequence[Trial]) -> float:
@@ -171,7 +172,8 @@ def read_limits(path: Path | str) -> Limits:
         raise RunFileError(f"{path} has schema {name}-{version}; this bnprobe reads up to {CONVENTIONS}", "pip install --upgrade bnprobe")
     problems = list(reply.problems)
     rows = _rows(reply.arrays, "trial", problems)
-    trials = [_trial(row, reply.arrays, index) for index, row in enumerate(rows) if abs(int(row["notch"])) <= FURTHEST_NOTCH]
+    places = [_grid_index(float(row["factor"])) for row in rows]
+    trials = [_trial(row, place, reply.arrays, i) for i, (row, place) in enumerate(zip(rows, places, strict=True)) if place is not None]
     if len(trials) < len(rows):
         problems.append(f"{len(rows) - len(trials)} trials lie off the grid of factors")
     predictions = [
@@ -224,8 +226,16 @@ def _rows(arrays: Mapping[str, Array], kind: str, problems: list[str]) -> list[d
     return [{name.removeprefix(f"{kind}_"): found[name][i] for name in names} for i in range(lengths.pop() if lengths else 0)]
 
 
-def _trial(row: dict[str, Any], arrays: Mapping[str, Array], index: int) -> Trial:
-    values: dict[str, Any] = {}
+def _grid_index(factor: float) -> int | None:
+    """Return the place of a factor on the grid; None where it is none of the grid's."""
+    if not 0.0 < factor < math.inf:
+        return None
+    index = round(math.log(factor, GRID_RATIO))
+    return index if abs(index) <= FURTHEST_INDEX and math.isclose(factor, factor_of(index), rel_tol=1e-6) else None
+
+
+def _trial(row: dict[str, Any], grid_index: int, arrays: Mapping[str, Array], index: int) -> Trial:
+    values: dict[str, Any] = {"grid_index": grid_index}
     for one in dataclasses.fields(Trial):
         if one.name in row:
             kind = {"str": str, "int": int, "float": float}.get(str(one.type), str)

@@ -22,8 +22,7 @@ _TRIAL = [
     Variable("trial", ("trial",), "i4", "1", "index of the trial, in the order in which they ended"),
     Variable("trial_remedy", ("trial",), TEXT, "", "active remedies, joined by '+'; NONE without any"),
     Variable("trial_seed", ("trial",), "i4", "1", "seed; 0 is the script as it is"),
-    Variable("trial_notch", ("trial",), "i4", "1", "grid index of the factor", "factor = 5^(trial_notch / 4)"),
-    Variable("trial_factor", ("trial",), "f8", "1", "factor on every learning rate of the script", "5^(trial_notch / 4)"),
+    Variable("trial_factor", ("trial",), "f8", "1", "factor on every learning rate of the script", "5^(grid index / 4)"),
     Variable(
         "trial_rate",
         ("trial",),

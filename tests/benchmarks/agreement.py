@@ -47,7 +47,7 @@ from typing import NamedTuple
 from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tried
 from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, StoppingRate, stopping_rate
 from bnprobe.lrlimit.judge import judge, recording_of
-from bnprobe.lrlimit.plan import Range, next_notch
+from bnprobe.lrlimit.plan import Range, next_index
 from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
 from bnprobe.remedies.specification import parse_all
 from bnprobe.store.limits_file import Limits, Trial, factor_of, read_limits, write_limits
@@ -60,7 +60,7 @@ FRESH_SCRIPT = "tests/benchmarks/agreement_fresh_training.py"
 FIRST_STEPS = 10
 #: Steps from one probe to the next.
 EVERY = 2
-#: Trials go up to this many notches above the training's own rate: a factor of 5^6.
+#: Trials go up to this many steps of the grid above the training's own rate: a factor of 5^6.
 HIGHEST = 24
 MOST_TRIALS = 20
 WITHIN = 2.0
@@ -238,27 +238,27 @@ def search(combination: Combination, steps: int, folder: Path) -> Limits:
         _bnprobe(["lr-limit", *options, combination.script, *combination.arguments(steps)])
     limits = read_limits(file)
     limits.attributes.setdefault("search_trials", len(limits.trials))
-    while combination in COMBINATIONS and (notch := next_for_divergence(limits, combination.remedy)) is not None:
-        limits.trials.append(judge_one(combination, notch, steps, folder))
+    while combination in COMBINATIONS and (grid_index := next_for_divergence(limits, combination.remedy)) is not None:
+        limits.trials.append(judge_one(combination, grid_index, steps, folder))
         write_limits(file, limits.attributes, limits.trials, limits.predictions)
     return limits
 
 
 def next_for_divergence(limits: Limits, remedy: str) -> int | None:
     """The place to try next when all that counts is whether it diverges."""
-    return next_notch(_divergences(limits, remedy), allowed=Range(high=HIGHEST), most_trials=MOST_TRIALS)
+    return next_index(_divergences(limits, remedy), allowed=Range(high=HIGHEST), most_trials=MOST_TRIALS)
 
 
 def _divergences(limits: Limits, remedy: str) -> dict[int, Verdict]:
-    return {notch: "fails" if one.outcome == "diverges" else "trains" for notch, one in tried(limits.trials, remedy, 0).items()}
+    return {grid_index: "fails" if one.outcome == "diverges" else "trains" for grid_index, one in tried(limits.trials, remedy, 0).items()}
 
 
-def judge_one(combination: Combination, notch: int, steps: int, folder: Path) -> Trial:
+def judge_one(combination: Combination, grid_index: int, steps: int, folder: Path) -> Trial:
     """Make one trial more."""
     script = Script(combination.script, False, combination.arguments(steps))
     remedies = [] if combination.remedy == "NONE" else [combination.remedy]
     with tempfile.TemporaryDirectory(dir=folder) as own:
-        trial = RunningTrial(script, Assignment(combination.remedy, 0, notch), remedies, steps, Path(own) / "trial", 1, probes=False)
+        trial = RunningTrial(script, Assignment(combination.remedy, 0, grid_index), remedies, steps, Path(own) / "trial", 1, probes=False)
         while not trial.is_over():
             time.sleep(0.05)
         return judge(trial, recording_of(trial))

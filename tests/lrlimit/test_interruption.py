@@ -80,13 +80,13 @@ def test_an_ended_command_goes_on_where_it_was(
     assert result.returncode == 0, result.stderr
     assert f"{len(kept)} trials were made before and are not repeated" in result.stderr
     limits = read_limits(tmp_path / "limits.h5")
-    assert [(one.notch, one.outcome, one.seconds) for one in limits.trials[: len(kept)]] == [
-        (one.notch, one.outcome, one.seconds) for one in kept
+    assert [(one.grid_index, one.outcome, one.seconds) for one in limits.trials[: len(kept)]] == [
+        (one.grid_index, one.outcome, one.seconds) for one in kept
     ]
-    notches = [trial.notch for trial in limits.trials]
-    assert len(set(notches)) == len(notches)
+    grid_indices = [trial.grid_index for trial in limits.trials]
+    assert len(set(grid_indices)) == len(grid_indices)
     assert limits.attributes["status"] == "finished"
     assert not list(tmp_path.glob(".limits*"))
     again = lr_limit(*ARGUMENTS)
     assert again.returncode == 0
-    assert len(read_limits(tmp_path / "limits.h5").trials) == len(notches), "a finished search makes no trial"
+    assert len(read_limits(tmp_path / "limits.h5").trials) == len(grid_indices), "a finished search makes no trial"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnprobe.analyse.limits import Verdict, bracket
-from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_notch
+from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_index
 from bnprobe.store.limits_file import factor_of
 
 
@@ -14,9 +14,9 @@ def search(
 ) -> dict[int, Verdict]:
     """Search a training that trains from ``slow_below`` up to ``limit``."""
     tried: dict[int, Verdict] = {}
-    while (notch := next_notch(tried, start, strides, allowed)) is not None:
-        assert notch not in tried, "no trial is made twice"
-        tried[notch] = "fails" if notch > limit else "slow" if notch < slow_below else "trains"
+    while (grid_index := next_index(tried, start, strides, allowed)) is not None:
+        assert grid_index not in tried, "no trial is made twice"
+        tried[grid_index] = "fails" if grid_index > limit else "slow" if grid_index < slow_below else "trains"
     return tried
 
 
@@ -60,16 +60,16 @@ def test_rates_outside_the_range_are_not_tried(limit: int) -> None:
 @given(st.integers(-10, 10))
 def test_a_training_that_is_stuck_below_and_above_is_looked_for_on_both_sides(window: int) -> None:
     tried: dict[int, Verdict] = {}
-    while (notch := next_notch(tried)) is not None:
-        tried[notch] = "trains" if window - 2 <= notch <= window + 2 else "stuck"
+    while (grid_index := next_index(tried)) is not None:
+        tried[grid_index] = "trains" if window - 2 <= grid_index <= window + 2 else "stuck"
     assert bracket(tried) == (window + 2, window + 3)
     assert len(tried) <= MOST_TRIALS
 
 
 def test_what_is_stuck_below_and_diverges_above_ends_without_a_rate() -> None:
     tried: dict[int, Verdict] = {}
-    while (notch := next_notch(tried)) is not None:
-        tried[notch] = "fails" if notch > 5 else "stuck"
+    while (grid_index := next_index(tried)) is not None:
+        tried[grid_index] = "fails" if grid_index > 5 else "stuck"
     assert bracket(tried) == (5, 6)
     assert min(tried) <= -8, "slower rates were tried as well"
 

@@ -31,11 +31,11 @@ for step in range(30):
 
 
 def one_rate(lr_limit: Run, folder: Path, script: str, *options: str) -> dict[tuple[int, int], Trial]:
-    """Try a script at a few rates; return the trials by seed and notch."""
+    """Try a script at a few rates; return the trials by seed and grid index."""
     (folder / "train.py").write_text(script)
     result = lr_limit("--remedy", "NONE", "--steps", "25", "-o", "limits.h5", *options, "train.py")
     assert result.returncode == 0, result.stderr
-    return {(trial.seed, trial.notch): trial for trial in read_limits(folder / "limits.h5").trials}
+    return {(trial.seed, trial.grid_index): trial for trial in read_limits(folder / "limits.h5").trials}
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_two_jobs_find_the_same_limits_as_one(lr_limit: Run, tmp_path: Path) -> 
     for jobs in ("1", "2"):
         result = lr_limit("--remedy", "NONE", "--remedy", "clip-norm", "--seeds", "1", "--jobs", jobs, "-o", f"{jobs}.h5", "train.py")
         assert result.returncode == 0, result.stderr
-        found[jobs] = {(trial.remedy, trial.notch, trial.outcome) for trial in read_limits(tmp_path / f"{jobs}.h5").trials}
+        found[jobs] = {(trial.remedy, trial.grid_index, trial.outcome) for trial in read_limits(tmp_path / f"{jobs}.h5").trials}
     assert found["1"] == found["2"]
 
 

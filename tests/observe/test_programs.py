@@ -96,7 +96,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "data_workers",
         "distributed",
         "ends",
-        "killed_when_lost",
+        "killed_when_diverged",
         "threads_of_torch",
     }
     assert {path.stem for path in PROGRAMS.glob("*.py")} == {case.program.split()[0] for case in CASES} | elsewhere

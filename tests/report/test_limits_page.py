@@ -111,4 +111,4 @@ def test_the_report_command_makes_it(tmp_path: Path) -> None:
     write_limits(tmp_path / "limits.h5", {"script": "train.py"}, trials(), [])
     result = CliRunner().invoke(app, ["report", str(tmp_path / "limits.h5")])
     assert result.exit_code == 0, result.output
-    assert "stands a learning rate up to somewhere between 0.1 and 0.15" in (tmp_path / "limits.html").read_text()
+    assert "trains up to a learning rate somewhere between 0.1 and 0.15" in (tmp_path / "limits.html").read_text()

@@ -89,12 +89,19 @@ def test_a_damaged_column_is_told(tmp_path: Path) -> None:
     assert "trial_reason" in limits.problems[0]
 
 
+@pytest.mark.parametrize("grid_index", [-400, -17, -1, 0, 1, 3, 9, 400])
+def test_the_place_on_the_grid_is_told_by_the_factor(tmp_path: Path, grid_index: int) -> None:
+    path = tmp_path / "limits.h5"
+    write_limits(path, {}, [trial(grid_index, "trains")], [])
+    assert [one.grid_index for one in read_limits(path).trials] == [grid_index]
+
+
 def test_a_trial_off_the_grid_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "limits.h5"
     write_limits(path, {}, trials(), [])
     with h5py.File(path, "r+") as file:
-        file["trial_notch"][0] = 2**31 - 1
+        file["trial_factor"][:2] = [1.3, 5.0**200]
     limits = read_limits(path)
-    assert len(limits.trials) == len(trials()) - 1
-    assert limits.problems == ["1 trials lie off the grid of factors"]
+    assert len(limits.trials) == len(trials()) - 2
+    assert limits.problems == ["2 trials lie off the grid of factors"]
     assert len(limits.trials[0].loss) == 20

@@ -94,8 +94,8 @@ def _broken(run: Run, layer: int, place: slice) -> NDArray[np.bool_]:
     view = RunView.of(run)
     mean, variance = view.channel_mean[:, place], view.channel_variance[:, place]
     computed = np.isfinite(mean) | np.isfinite(variance) | np.isinf(mean) | np.isinf(variance)
-    lost = np.isin(view.snapshot, view.step[signal_nonfinite(run, "activation")[:, layer]])
-    broken: NDArray[np.bool_] = computed | lost[:, None]
+    nonfinite = np.isin(view.snapshot, view.step[signal_nonfinite(run, "activation")[:, layer]])
+    broken: NDArray[np.bool_] = computed | nonfinite[:, None]
     return broken
 
 

@@ -1,7 +1,7 @@
 """Sharpness against the optimizer's threshold, above the learning rate in use against the rate that this threshold allows.
 
-The threshold is what a quadratic of that curvature stands (Cohen et al. 2021, arXiv 2103.00065). Real runs climb to it and stay there, so
-reaching it is no fault and staying far above it is one; the page says so beside the figure.
+The threshold is what a quadratic of that curvature tolerates (Cohen et al. 2021, arXiv 2103.00065). Real runs climb to it and stay there,
+so reaching it is no fault and staying far above it is one; the page says so beside the figure.
 """
 
 from __future__ import annotations

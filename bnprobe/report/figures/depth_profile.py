@@ -79,8 +79,8 @@ def profile_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
     rows = np.union1d(analysed.fields["activation-rms"].known_rows(), analysed.fields["gradient-rms"].known_rows())
     if len(rows) <= MOST_STEPS:
         return rows
-    lost = analysed.divergence
-    end = int(np.searchsorted(rows, lost.row, side="right")) if lost is not None else len(rows)
+    diverged = analysed.divergence
+    end = int(np.searchsorted(rows, diverged.row, side="right")) if diverged is not None else len(rows)
     end = max(end, 1)
     even = np.linspace(0, len(rows) - 1, MOST_STEPS // 2).astype(int)
     late = np.arange(max(end - MOST_STEPS // 2, 0), end)
@@ -92,8 +92,8 @@ def shown_frame(analysed: AnalysedRun) -> int:
     """Return which frame to show first: the last up to the divergence at which at least half of all sizes are finite."""
     rows = profile_rows(analysed)
     sizes = np.concatenate([analysed.fields[key].values[rows] for key in ("activation-rms", "gradient-rms")], axis=1)
-    lost = analysed.divergence
-    healthy = (np.isfinite(sizes).mean(axis=1) >= 0.5) & (rows <= (lost.row if lost is not None else analysed.run.steps))
+    diverged = analysed.divergence
+    healthy = (np.isfinite(sizes).mean(axis=1) >= 0.5) & (rows <= (diverged.row if diverged is not None else analysed.run.steps))
     return int(np.flatnonzero(healthy)[-1]) if healthy.any() else len(rows) - 1
 
 

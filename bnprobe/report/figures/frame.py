@@ -64,11 +64,11 @@ def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
         analysed: the run.
         words: also say which is which.
     """
-    first, lost = analysed.first_deviation, analysed.divergence
+    first, diverged = analysed.first_deviation, analysed.divergence
     found = []
-    if lost is not None:
-        found.append((lost.step, "diverged", "solid"))
-    if first is not None and (lost is None or first.step != lost.step):
+    if diverged is not None:
+        found.append((diverged.step, "diverged", "solid"))
+    if first is not None and (diverged is None or first.step != diverged.step):
         found.append((first.step, "first layer deviates from its baseline", "dot"))
     low, high = step_range(analysed)
     shapes, annotations = [], []

@@ -137,10 +137,12 @@ def final_loss(limits: Limits, found: Sequence[Search]) -> go.Figure:
     figure = new_figure(300, axes)
     for number, remedy in enumerate(dict.fromkeys(one.remedy for one in found)):
         colour, dash = LINES[number % len(LINES)]
-        mine = sorted((trial for trial in limits.trials if trial.remedy == remedy and trial.outcome != "failed"), key=lambda one: one.notch)
-        places = sorted({trial.notch for trial in mine if trial.outcome != "diverges"})
-        middle = [float(np.median([t.final_loss for t in mine if t.notch == place and t.outcome != "diverges"])) for place in places]
-        rates = [next(t.factor for t in mine if t.notch == place) * own for place in places]
+        mine = sorted(
+            (trial for trial in limits.trials if trial.remedy == remedy and trial.outcome != "failed"), key=lambda one: one.grid_index
+        )
+        places = sorted({trial.grid_index for trial in mine if trial.outcome != "diverges"})
+        middle = [float(np.median([t.final_loss for t in mine if t.grid_index == place and t.outcome != "diverges"])) for place in places]
+        rates = [next(t.factor for t in mine if t.grid_index == place) * own for place in places]
         name = figure_text(remedy, 40)
         figure.add_scatter(
             x=rates,
@@ -213,8 +215,8 @@ def _middle(low: float, high: float) -> float:
 def courses(limits: Limits, remedy: str) -> go.Figure:
     """The losses of a remedy's trials over their steps, slow rates light and fast ones dark, as far as they are finite."""
     own = limits.own_rate
-    mine = sorted((trial for trial in limits.trials if trial.remedy == remedy and len(trial.loss)), key=lambda one: one.notch)
-    notches = sorted({trial.notch for trial in mine})
+    mine = sorted((trial for trial in limits.trials if trial.remedy == remedy and len(trial.loss)), key=lambda one: one.grid_index)
+    grid_indices = sorted({trial.grid_index for trial in mine})
     losses = np.concatenate([trial.loss[np.isfinite(trial.loss)] for trial in mine]) if mine else np.zeros(0)
     is_log = bool(losses.size) and bool((losses > 0).all())
     axes = {
@@ -224,7 +226,7 @@ def courses(limits: Limits, remedy: str) -> go.Figure:
     figure = new_figure(300, {**axes, "hovermode": "closest"})
     seen: set[int] = set()
     for trial in mine:
-        place = notches.index(trial.notch) / max(1, len(notches) - 1)
+        place = grid_indices.index(trial.grid_index) / max(1, len(grid_indices) - 1)
         finite = np.isfinite(trial.loss)
         figure.add_scatter(
             x=trial.step,
@@ -232,11 +234,11 @@ def courses(limits: Limits, remedy: str) -> go.Figure:
             mode="lines",
             line={"color": _shade(place), "width": 1.6, "dash": "solid" if trial.outcome == "trains" else "dot"},
             name=shown_value(trial.factor * own),
-            legendgroup=str(trial.notch),
-            showlegend=trial.notch not in seen,
+            legendgroup=str(trial.grid_index),
+            showlegend=trial.grid_index not in seen,
             hovertemplate=f"{_told(trial, own)}<br>step %{{x}}: loss %{{y:.4g}}<extra></extra>",
         )
-        seen.add(trial.notch)
+        seen.add(trial.grid_index)
     return figure
 
 

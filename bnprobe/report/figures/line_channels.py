@@ -1,4 +1,4 @@
-"""Every channel of a layer while one update is applied, from 0 per cent of it to beyond its end: where in it the signal is lost.
+"""Every channel of a layer while one update is applied, from 0 per cent of it to beyond its end: where in it the signal diverges.
 
 Bjorck et al. 2018 (arXiv 1806.02375), Fig 4, with channels downwards and the share of the step to the right.
 """
@@ -23,9 +23,9 @@ def channel_line(analysed: AnalysedRun) -> Line | None:
     Steps after training diverged count only where there are no others.
     """
     measured = {line.step: line for line in lines(analysed.run) if line.variant == TAKEN and _measured(analysed.run, line).any()}
-    lost = analysed.divergence.step if analysed.divergence is not None else None
+    diverged = analysed.divergence.step if analysed.divergence is not None else None
     taken = [one for one in select(analysed.tolerances, "rises") if one.step in measured]
-    worst = closest(select(taken, "rises", before=lost)) or closest(taken)
+    worst = closest(select(taken, "rises", before=diverged)) or closest(taken)
     return measured[worst.step].until(DIVERGENCE_RATIO) if worst is not None else None
 
 

@@ -30,8 +30,8 @@ def chosen_lines(analysed: AnalysedRun) -> dict[str, list[Line]]:
 
     The worst is the one whose rate exceeds its limit most, or comes closest to it.
     """
-    lost = analysed.divergence.step if analysed.divergence is not None else None
-    taken = [one for one in select(analysed.tolerances, "rises", before=lost) if one.is_known]
+    diverged = analysed.divergence.step if analysed.divergence is not None else None
+    taken = [one for one in select(analysed.tolerances, "rises", before=diverged) if one.is_known]
     worst = closest(taken)
     if worst is None:
         return {}

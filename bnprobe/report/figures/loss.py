@@ -99,12 +99,12 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
         hovertemplate="%{y:.4g}",
         showlegend=False,
     )
-    lost = np.flatnonzero(np.isinf(values) | _lost(run))
-    if lost.size:
-        lost = lost[np.linspace(0, lost.size - 1, min(lost.size, 200)).astype(int)]
+    nonfinite = np.flatnonzero(np.isinf(values) | _is_nan(run))
+    if nonfinite.size:
+        nonfinite = nonfinite[np.linspace(0, nonfinite.size - 1, min(nonfinite.size, 200)).astype(int)]
         figure.add_scatter(
-            x=steps[lost],
-            y=np.full(lost.size, top),
+            x=steps[nonfinite],
+            y=np.full(nonfinite.size, top),
             mode="markers",
             marker={"symbol": "x", "size": 8, "color": ALARM},
             name="loss not finite",
@@ -122,13 +122,13 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
         )
 
 
-def _lost(run: Run) -> NDArray[np.bool_]:
+def _is_nan(run: Run) -> NDArray[np.bool_]:
     """NaN losses with which the run ended: they were seen, there is no number to show for them."""
     view = RunView.of(run)
     finite = np.flatnonzero(np.isfinite(view.loss))
     after = np.arange(run.steps) > (finite[-1] if finite.size else run.steps)
-    lost: NDArray[np.bool_] = after & np.isnan(view.loss)
-    return lost
+    nonfinite: NDArray[np.bool_] = after & np.isnan(view.loss)
+    return nonfinite
 
 
 def _draw_learning_rates(figure: go.Figure, run: Run) -> None:

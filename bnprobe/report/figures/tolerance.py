@@ -53,10 +53,10 @@ def tolerance(analysed: AnalysedRun, limits: tuple[float, float] | None = None) 
             _add(figure, analysed, [one for one in found if one.kind == kind], "curvature", colour, dash, "square", apart, (low, high))
             continue
         name = "along the step as taken" if variant == TAKEN else f"with {figure_text(variant, 40)}"
-        for kind_shown, symbol in (("rises", "circle"), ("lost", "triangle-up-open")):
+        for kind_shown, symbol in (("rises", "circle"), ("diverges", "triangle-up-open")):
             shown = [one for one in found if (one.kind, one.variant) == (kind_shown, variant)]
             _add(figure, analysed, shown, name if kind_shown == "rises" else "", colour, dash, symbol, apart, (low, high))
-    if any(one.kind == "lost" and one.is_known for one in found):
+    if any(one.kind == "diverges" and one.is_known for one in found):
         figure.add_scatter(
             x=[None], y=[None], mode="markers", marker={"symbol": "triangle-up-open", "size": 8, "color": TEXT}, name="loss × 1000"
         )
@@ -81,9 +81,9 @@ def variant_styles(variants: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def rate_limits(runs: Sequence[AnalysedRun]) -> tuple[float, float]:
-    """Return the ends of the axis over all runs, as powers of ten: the rates in use, and what is known up to the step that lost the loss.
+    """Return the ends of the axis over all runs, as powers of ten: the rates in use, and what is known until training diverged.
 
-    What a lost training tolerates spans tens of decades and would leave no room for the rest.
+    What a training that diverged tolerates spans tens of decades and would leave no room for the rest.
     """
     values = []
     for analysed in runs:
@@ -169,9 +169,11 @@ def _arrow(one: Tolerance) -> str:
 
 
 def _words(one: Tolerance) -> str:
-    what = {"rises": "the loss of the batch rises from", "lost": "the loss of the batch is lost from", "curvature": "curvature allows"}[
-        one.kind
-    ]
+    what = {
+        "rises": "the loss of the batch rises from",
+        "diverges": "the loss of the batch diverges from",
+        "curvature": "curvature allows",
+    }[one.kind]
     whose = f"with {figure_text(one.variant, 40)}: " if one.variant != TAKEN else ""
     between = f"{shown_value(one.low)} to {shown_value(one.high)}"
     if one.low == 0:

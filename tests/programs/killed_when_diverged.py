@@ -1,4 +1,4 @@
-"""The loss is lost at step 25, and the process is killed right after it; the rate is an array, halved in place."""
+"""The training diverges at step 25, and the process is killed right after it; the rate is an array, halved in place."""
 
 import os
 import signal
