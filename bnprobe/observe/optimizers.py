@@ -18,7 +18,7 @@ from torch.optim import optimizer as torch_optimizer
 from bnprobe.identity import IdentitySet
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.torch_private import is_imaginary
-from bnprobe.remedies.closures import closure_of, like_closure, with_closure
+from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.torch_private import is_inner_step
 
 Optimizer = torch_optimizer.Optimizer
@@ -102,10 +102,10 @@ class OptimizerTaps:
         if closure is None:
             self._on_before(optimizer)
             return None
-        return with_closure(args, kwargs, self._around_closure(optimizer, closure))
+        return with_closure(args, kwargs, around_closure(functools.partial(self._around, optimizer), closure))
 
-    def _around_closure(self, optimizer: Optimizer, closure: Callable[..., Any]) -> Callable[..., Any]:
-        """Gradients exist once the closure has run, and only its first run sees the weights unmoved."""
+    def _around(self, optimizer: Optimizer, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Gradients exist once a closure has run, and only its first run sees the weights unmoved."""
         first = True
 
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -113,7 +113,7 @@ class OptimizerTaps:
             self._closures += 1
             self.is_repeating = not first
             try:
-                result = closure(*args, **kwargs)
+                result = function(*args, **kwargs)
             except BaseException:
                 self._leave(optimizer)  # the step will most likely not reach its end
                 raise
@@ -125,7 +125,7 @@ class OptimizerTaps:
                 self._on_before(optimizer)
             return result
 
-        return like_closure(run, closure)
+        return run
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not trains_nothing(optimizer) and not is_inner_step(optimizer):

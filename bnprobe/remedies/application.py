@@ -22,7 +22,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bnprobe.errors import RemedyError
 from bnprobe.identity import IdentitySet
-from bnprobe.remedies.closures import closure_of, like_closure, with_closure
+from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope, wrapping_of
 from bnprobe.remedies.specification import Specification, parse_all
@@ -139,7 +139,7 @@ class Applied:
         if closure is None:
             self._edit_gradients(optimizer)
             return None
-        return with_closure(args, kwargs, like_closure(partial(self._run_closure, closure, optimizer), closure))
+        return with_closure(args, kwargs, around_closure(lambda function: partial(self._run_closure, function, optimizer), closure))
 
     def _run_closure(self, closure: Callable[..., Any], optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:
         """The gradients of such a step exist only once its closure has run; a closure may also be asked for a loss alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any
 
 from torch import nn
@@ -20,11 +21,20 @@ def with_closure(args: tuple[Any, ...], kwargs: dict[str, Any], closure: Callabl
     return (args, {**kwargs, "closure": closure}) if "closure" in kwargs else ((args[0], closure, *args[2:]), kwargs)
 
 
-def like_closure(run: Callable[..., Any], closure: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what runs a closure, in the likeness of it: an optimizer may look at its signature, or at what it is."""
-    if hasattr(closure, "__code__") or hasattr(closure, "__func__") or isinstance(closure, functools.partial):
-        return functools.wraps(closure)(run)
-    return _ClosureObject(run, closure)
+def around_closure(wrap: Callable[[Callable[..., Any]], Callable[..., Any]], closure: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a closure of the same kind whose body is wrapped: an optimizer may look at its signature, or at what it is.
+
+    Args:
+        wrap: takes what is called and returns what is to be called instead, with the same arguments.
+        closure: what the script gave the optimizer.
+    """
+    if type(closure) is functools.partial:
+        return functools.partial(functools.wraps(closure.func)(wrap(closure.func)), *closure.args, **closure.keywords)
+    if isinstance(closure, MethodType):
+        return MethodType(functools.wraps(closure.__func__)(wrap(closure.__func__)), closure.__self__)
+    if isinstance(closure, FunctionType):
+        return functools.wraps(closure)(wrap(closure))
+    return _ClosureObject(wrap(closure), closure)
 
 
 class _ClosureObject:
