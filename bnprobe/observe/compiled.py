@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,7 +200,7 @@ class CompiledModules:
     def _call_module(self, compiled: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         measured = torch.is_grad_enabled() and not self._forward.muted and self._is_observed()
         state = _State(module) if measured and not self._is_broken else None
-        with self._unhooked():
+        with self._patches.unhooked() if self._patches is not None else nullcontext(), self._unhooked():
             output = compiled(*args, **kwargs)
         if state is not None:
             self._shadow(state, module, args, kwargs, output)

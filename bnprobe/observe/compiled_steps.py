@@ -1,6 +1,6 @@
 """Optimizer steps inside compiled functions, where no hook of ours may be: they are told by the weights that moved.
 
-What a function did at its last call is expected of the next: where that stepped an optimizer, gradients and weights are measured before
+What a function has done once is expected of every further call: where it stepped an optimizer, gradients and weights are measured before
 it, so that the update is. Where the function also goes backward, that is when its backward, which is never compiled, has ended.
 """
 
@@ -23,11 +23,11 @@ LOOKED_AT = 3
 
 
 class Habit:
-    """What a compiled function did when it was last called.
+    """What a compiled function has been seen to do.
 
     Attributes:
-        steps: the optimizers that it stepped.
-        goes_backward: whether it went backward.
+        steps: the optimizers that it has stepped.
+        goes_backward: whether it has gone backward.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class CompiledSteps:
             self._expect(call)
         self._call = call
         try:
-            with patches.aside(), self._optimizers.aside():
+            with patches.aside():
                 yield call
         finally:
             self._call = None
@@ -107,8 +107,7 @@ class CompiledSteps:
 
     def _tell(self, call: Call, moved: list[Optimizer]) -> None:
         habit = call.habit
-        habit.goes_backward = call.went_backward
-        habit.steps = IdentitySet()
+        habit.goes_backward |= call.went_backward
         for optimizer in moved:
             habit.steps.add(optimizer)
         for optimizer in moved:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,41 +51,18 @@ class OptimizerTaps:
         self._closures = 0
         #: A closure is being run again: the same loss at other weights.
         self.is_repeating = False
-        self._handles: list[Any] = []
 
     def attach(self, patches: Patches) -> None:
         """Watch all optimizers, those that exist already included."""
-        self._hook()
+        patches.hook(torch_optimizer.register_optimizer_step_pre_hook, self._before)
+        patches.hook(torch_optimizer.register_optimizer_step_post_hook, self._after)
         patches.replace(Optimizer, "add_param_group", self._seeing_construction)
         patches.replace(torch.amp.GradScaler, "step", self._seeing_skips)
-
-    def detach(self) -> None:
-        """Stop watching."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
 
     def settle(self) -> None:
         """A backward begins outside any closure: no optimizer is in its step, even if one left it by an exception."""
         if not self._closures:
             self.stepping.clear()
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Have no hook meanwhile: compiled code runs, and the compiler would trace it."""
-        was_hooked = bool(self._handles)
-        self.detach()
-        try:
-            yield
-        finally:
-            if was_hooked:
-                self._hook()
-
-    def _hook(self) -> None:
-        self._handles = [
-            torch_optimizer.register_optimizer_step_pre_hook(self._before),
-            torch_optimizer.register_optimizer_step_post_hook(self._after),
-        ]
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         if trains_nothing(optimizer):

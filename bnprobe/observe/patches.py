@@ -52,10 +52,12 @@ class _Replacement:
 
 
 class Patches:
-    """Replaces attributes of modules and classes, and what functions close over, and puts them back."""
+    """Replaces attributes of modules and classes, and what functions close over, registers global hooks, and puts everything back."""
 
     def __init__(self) -> None:
         self._made: list[_Replacement] = []
+        self._hooks: list[tuple[Callable[[Any], Any], Any]] = []
+        self._handles: list[Any] = []
         self._skipped: set[int] = set()
 
     def replace(self, owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]], *, stays: bool = False) -> None:
@@ -73,14 +75,36 @@ class Patches:
         self._made.append(_Replacement(owner, name, original, ours, inherited, stays))
         setattr(owner, name, ours)
 
+    def hook(self, register: Callable[[Any], Any], hook: Callable[..., Any]) -> None:
+        """Register a global hook of torch."""
+        self._hooks.append((register, hook))
+        self._handles.append(register(hook))
+
     def undo(self) -> None:
         """Put everything back, last first."""
         while self._made:
             self._made.pop().restore()
+        self._hooks.clear()
+        self._unhook()
+
+    def _unhook(self) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    @contextmanager
+    def unhooked(self) -> Iterator[None]:
+        """Have no hook meanwhile: the compiler would trace it."""
+        was_hooked = bool(self._handles)
+        self._unhook()
+        try:
+            yield
+        finally:
+            if was_hooked:
+                self._handles = [register(hook) for register, hook in self._hooks]
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Let compiled code run as if nothing had been replaced."""
+        """Let compiled code run as if nothing had been replaced or hooked."""
         for one in self._made:
             if one.stays and id(one.ours) not in self._skipped:
                 self._skipped.add(id(one.ours))
@@ -89,7 +113,8 @@ class Patches:
         for one in put:
             one.restore()
         try:
-            yield
+            with self.unhooked():
+                yield
         finally:
             for one in reversed(put):
                 if getattr(one.owner, one.name) is one.original:

@@ -211,7 +211,7 @@ class Recorder:
         self._forward.gradients_muted += change
 
     def _detach(self) -> None:
-        for part in (self._probes, self._forward, self._panel.evaluations, self._optimizers, self._tree):
+        for part in (self._probes, self._forward, self._panel.evaluations):
             part.detach()
         self._patches.undo()
 

@@ -46,20 +46,13 @@ class ModuleTree:
         self._evaluated: list[tuple[ObservedModule, bool]] = []
         # Of models in evaluation mode, by id of the root: calls of their parts.
         self._evaluated_parts: dict[int, list[ObservedModule]] = {}
-        self._handle: Any = None
         #: Dotted names of parts that ran without gradient inside a forward that trained.
         self.parts_without_gradient: set[str] = set()
 
     def attach(self, patches: Patches) -> None:
         """Watch modules being put together, copied and unpickled."""
-        self._handle = torch_module.register_module_module_registration_hook(self._on_registration)
+        patches.hook(torch_module.register_module_module_registration_hook, self._on_registration)
         patches.replace(nn.Module, "__setstate__", self._seeing_copies)
-
-    def detach(self) -> None:
-        """Stop watching."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
 
     def _seeing_copies(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``copy.deepcopy`` and pickle restore a module's state without putting it together."""

@@ -29,7 +29,6 @@ def taps() -> Iterator[EvaluationTaps]:
     taps.attach(patches)
     yield taps
     taps.detach()
-    tree.detach()
     patches.undo()
 
 

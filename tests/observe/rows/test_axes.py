@@ -44,7 +44,6 @@ class Bench:
 def bench(tmp_path: Path):
     bench = Bench(tmp_path / "run.h5")
     yield bench
-    bench.tree.detach()
     bench.patches.undo()
 
 
