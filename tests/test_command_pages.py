@@ -33,13 +33,13 @@ def _row(parameter: Any) -> str:
         return f"| `{parameter.metavar}` | | {_cell(parameter.help)} |"
     names = ", ".join(f"`{name}`" for name in sorted(parameter.opts, key=len))
     assert parameter.is_flag or parameter.metavar, f"{names}: say what the value is called (metavar)"
-    value = "" if parameter.is_flag else f" `{_cell(parameter.metavar)}`"
+    value = "" if parameter.is_flag else f" <code>{_cell(parameter.metavar)}</code>"
     default = "" if parameter.is_flag or parameter.default is None else f"`{parameter.default}`"
     return f"| {names}{value} | {default} | {_cell(parameter.help)} |"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    return text.replace("|", "&#124;").replace("<", "&lt;")
 
 
 def test_every_command_has_a_page() -> None:
