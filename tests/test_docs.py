@@ -8,12 +8,19 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
+import torch
 
 from bnprobe.diagnose.verdict import CAUSES
+from bnprobe.measure.layout import CHANNELS_FIRST
+from bnprobe.measure.moments import Moments, moments
+from bnprobe.observe.instrument import Instrument, Surroundings
+from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.store import limits_schema
 from bnprobe.store.schema import DIMENSIONS, VARIABLES, Variable
 from tests.faults.manifest import PROGRAMS
@@ -112,15 +119,29 @@ def test_a_page_answers_the_questions_of_who_has_the_cause(page: Path) -> None:
     assert f"tests/faults/tuned/{program}.py" in text and (ROOT / "tests/faults/tuned" / f"{program}.py").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [("Kurtosis", "observe/instruments/kurtosis.py"), ("ClipValue", "remedies/clip_value.py")],
-    ids=["quantity", "remedy"],
-)
-def test_a_worked_example_is_the_code(name: str, source: str) -> None:
+def example(name: str) -> str:
+    """The code block of CONTRIBUTING that shows a class."""
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     [shown] = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if block.startswith(f"class {name}(")]
-    assert without_docstrings(shown, name) == without_docstrings((ROOT / "bnprobe" / source).read_text(encoding="utf-8"), name)
+    return str(shown)
+
+
+def test_the_example_of_a_quantity_gives_what_the_instrument_gives() -> None:
+    names: dict[str, Any] = {"np": np, "Mapping": Mapping, "Moments": Moments, "Surroundings": Surroundings, "Instrument": Instrument}
+    exec(compile(example("Kurtosis"), "CONTRIBUTING.md", "exec"), names)
+    signals = [torch.randn(6, 5, 4), torch.zeros(3, 8), torch.ones(3, 1), torch.full((2, 3), torch.nan), torch.arange(12.0).reshape(3, 4)]
+    layers = {}
+    for place, signal in enumerate(signals):
+        measured = moments(signal, CHANNELS_FIRST)
+        host: Any = np.asarray(measured.packed, dtype=np.float64)
+        layers[place] = Moments(measured.samples, measured.positions, host)
+    shown, shipped = (made(cast(Surroundings, None)).from_moments(layers) for made in (names["Kurtosis"], Kurtosis))
+    assert {name: pytest.approx(values) for name, values in shown.items()} == shipped and shown["activation_kurtosis"].keys() == {0, 4}
+
+
+def test_the_example_of_a_remedy_is_the_code() -> None:
+    code = (ROOT / "bnprobe/remedies/clip_value.py").read_text(encoding="utf-8")
+    assert without_docstrings(example("ClipValue"), "ClipValue") == without_docstrings(code, "ClipValue"), "CONTRIBUTING shows older code"
 
 
 def without_docstrings(source: str, name: str) -> str:

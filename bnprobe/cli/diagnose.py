@@ -31,7 +31,7 @@ def diagnose(
 
     \b
       bnprobe diagnose run.h5
-      bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the the training failed
+      bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the training failed
       bnprobe diagnose run.h5 --json | jq .verdict
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.diagnose import diagnose as diagnose_run
