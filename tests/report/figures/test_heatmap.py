@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.colours import ALARM
 from bnprobe.report.figures.hatching import MOST_RECTANGLES, draw_nonfinite
 from bnprobe.report.figures.heatmap import MOST_CELLS, heat_map
@@ -89,7 +89,7 @@ def test_a_long_run_is_thinned_and_keeps_its_spike(analysed: Analysed) -> None:
     run = analysed("healthy")
     layers, steps = len(run.run.layers), 20_000
     variables = {"step": np.arange(steps), "layers_observed": np.ones(steps, dtype=int)}
-    long = replace(run, run=replace(run.run, variables=variables))
+    long = analyse_runs([replace(run.run, variables=variables, lengths={**run.run.lengths, "step": steps})])[0]
     values = np.zeros((steps, layers))
     values[12_345, 7] = 1.0
     nonfinite = np.zeros((steps, layers), dtype=bool)

@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.figures.loss import loss, loss_limits
+from bnprobe.store.reader import Run
 
 Analysed = Callable[[str], AnalysedRun]
 
 
-def with_variables(run: AnalysedRun, **changed: np.ndarray) -> AnalysedRun:
-    return replace(run, run=replace(run.run, variables={**run.run.variables, **changed}))
+def with_variables(run: Run, **changed: np.ndarray) -> AnalysedRun:
+    """Analyse a run anew whose variables were changed."""
+    return analyse_runs([replace(run, variables={**run.variables, **changed})])[0]
 
 
 def test_loss_and_learning_rate_share_the_steps(analysed: Analysed) -> None:
@@ -41,7 +43,7 @@ def test_equal_learning_rates_are_drawn_once_and_different_ones_named(analysed: 
     run = analysed("healthy")
     rates = np.tile([0.1, 0.1, 0.2], (40, 1))
     groups = ["SGD[0]", "SGD[1]", "<b>SGD</b>[2]"]
-    figure = loss(with_variables(replace(run, run=replace(run.run, groups=groups)), learning_rate=rates))
+    figure = loss(with_variables(replace(run.run, groups=groups), learning_rate=rates))
     drawn = [trace for trace in figure.data if trace.yaxis == "y2"]
     assert [trace.name for trace in drawn] == ["learning rate, SGD[0]", "learning rate, &lt;b&gt;SGD&lt;/b&gt;[2]"]
     assert all(trace.showlegend for trace in drawn)
@@ -58,11 +60,11 @@ def test_runs_side_by_side_share_both_axes(analysed: Analysed) -> None:
 def test_a_loss_of_both_signs_has_a_linear_axis_that_a_runaway_cannot_flatten(analysed: Analysed) -> None:
     values = np.linspace(-1, 1, 40)
     values[20] = 1e12
-    figure = loss(with_variables(analysed("healthy"), loss=values))
+    figure = loss(with_variables(analysed("healthy").run, loss=values))
     assert figure.layout.yaxis.type is None
     assert figure.layout.yaxis.range[1] < 1e12
 
 
 def test_a_run_whose_loss_was_never_seen_says_so(analysed: Analysed) -> None:
-    figure = loss(with_variables(analysed("healthy"), loss=np.full(40, np.nan)))
+    figure = loss(with_variables(analysed("healthy").run, loss=np.full(40, np.nan)))
     assert [annotation.text for annotation in figure.layout.annotations] == ["no finite loss was observed"]
