@@ -64,8 +64,8 @@ def signal_nonfinite(run: Run, signal: Signal) -> Mask:
     recorded = RunView.of(run).signal(signal)
     count = recorded.nonfinite
     observed = np.isfinite(count)
-    broken: Mask = (observed & (count > 0)) | np.isinf(recorded.rms)
-    return broken | (observed & np.isnan(recorded.rms))
+    broken: Mask = (observed & ((count > 0) | np.isnan(recorded.rms))) | np.isinf(recorded.rms)
+    return broken
 
 
 def _update_nonfinite(run: RunView) -> Mask:
