@@ -153,7 +153,7 @@ def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh:
         return None
     limits = read_limits(file)
     if limits.problems:
-        raise UsageError(f"'{file}' is damaged: {limits.problems[0]}", "--fresh makes its trials anew, or choose another name with -o")
+        raise UsageError(f"'{file}' is damaged: {limits.problems[0]}", "--fresh runs its trials again, or choose another name with -o")
     told = {"argv": "the command line of the script", "cwd": "the folder", "steps": "--steps", "script_digest": "the script itself"}
     for name, what in told.items():
         if limits.attributes.get(name) != attributes[name]:

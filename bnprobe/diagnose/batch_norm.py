@@ -102,7 +102,7 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
         ),
         cause=f"The running statistics of {run.place(first)} are not those of its batches: in evaluation mode the normalised signal "
         f"would be off by {number(most)} standard deviations at {run.place(worst)}; {loss_summary(run)}.",
-        fix="Raise batch norm's momentum (0.1 is usual), shuffle the data, or take the statistics anew before evaluating "
+        fix="Raise batch norm's momentum (0.1 is usual), shuffle the data, or recompute the statistics before evaluating "
         "(`torch.optim.swa_utils.update_bn`).",
         source=_GAP,
     )

@@ -73,12 +73,12 @@ def from_document(document: dict[str, Any]) -> list[Finding]:
     """
     if document.get("schema") != SCHEMA:
         raise BnprobeError(
-            f"expected a document of schema {SCHEMA}, found {document.get('schema')!r}", "write it anew: bnprobe diagnose --json"
+            f"expected a document of schema {SCHEMA}, found {document.get('schema')!r}", "write it again: bnprobe diagnose --json"
         )
     try:
         return [_finding_from_document(entry) for entry in document["findings"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise BnprobeError(f"the diagnosis is damaged ({error!r})", "write it anew: bnprobe diagnose --json") from None
+        raise BnprobeError(f"the diagnosis is damaged ({error!r})", "write it again: bnprobe diagnose --json") from None
 
 
 def _outcome_to_document(diagnosis: Diagnosis) -> dict[str, Any]:

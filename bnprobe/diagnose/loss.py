@@ -27,14 +27,14 @@ def double_softmax(run: RunAnalysis) -> Finding | None:
     rows = np.flatnonzero(run.recorded.softmax_twice == 1)
     if not rows.size:
         return None
-    step, layer = run.step(int(rows[0])), _squashing_layer(run)
-    where = f" by {run.place(layer)}" if layer is not None and run.recorded.layers[layer].type in _SQUASHING else ""
-    evidence = [Evidence("measured losses of squashed values", float(rows.size), 0.0, "steps", step)]
+    step, layer = run.step(int(rows[0])), _probability_layer(run)
+    before = f"by {run.place(layer)}" if layer is not None and run.recorded.layers[layer].type in _PROBABILITIES else "before the loss"
+    evidence = [Evidence("measured steps at which softmax is applied twice", float(rows.size), 0.0, "steps", step)]
     bound = ""
     if run.classes > 2 and run.course is not None:
         floor = float(np.log1p((run.classes - 1) / np.e))
         evidence.append(Evidence("loss", run.course.late, floor, "as the loss"))
-        bound = f"; for {run.classes} classes the loss cannot fall below {number(floor)} so"
+        bound = f"; for {run.classes} classes the loss cannot fall below {number(floor)}"
     return Finding(
         id="double-softmax",
         severity="error" if run.has_failed or run.is_stuck or not run.has_learned else "warning",
@@ -42,19 +42,19 @@ def double_softmax(run: RunAnalysis) -> Finding | None:
         layers=(run.name(layer),) if layer is not None else (),
         step=step,
         evidence=tuple(evidence),
-        cause=f"The loss is given values that were squashed before{where}, and squashes them again{bound}; {loss_summary(run)}.",
+        cause=f"Softmax (or sigmoid) is applied twice: {before}, and again by the loss{bound}; {loss_summary(run)}.",
         fix="Leave the softmax (or sigmoid) out of the network while it trains, and apply it where probabilities are wanted.",
         source=_CROSS_ENTROPY,
     )
 
 
-_SQUASHING = ("Softmax", "Softmax2d", "Sigmoid", "LogSigmoid")
+_PROBABILITIES = ("Softmax", "Softmax2d", "Sigmoid", "LogSigmoid")
 
 
-def _squashing_layer(run: RunAnalysis) -> int | None:
-    """The deepest module that squashes; without one the deepest layer with weights, behind which a function did."""
-    squashing = [(layer.depth, i) for i, layer in enumerate(run.recorded.layers) if layer.type in _SQUASHING]
-    return max(squashing)[1] if squashing else run.last_layer
+def _probability_layer(run: RunAnalysis) -> int | None:
+    """The deepest softmax or sigmoid module; without one the deepest layer with weights, after which a function applied it."""
+    found = [(layer.depth, i) for i, layer in enumerate(run.recorded.layers) if layer.type in _PROBABILITIES]
+    return max(found)[1] if found else run.last_layer
 
 
 def loss_spike(run: RunAnalysis) -> Finding | None:

@@ -74,7 +74,7 @@ def _lock(folder: Path, busy: str) -> int:
             owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             which = f"process {owner}" if owner.isdigit() else "another process"
-            raise UsageError(f"{which} is at work on {busy}", "wait for it, or choose another file with -o") from None
+            raise UsageError(f"{which} is using {busy}", "wait for it, or choose another file with -o") from None
         except OSError as error:
             os.close(descriptor)
             raise UsageError(f"{path} cannot be locked ({error.strerror})", "choose a file on a local disk with -o") from error

@@ -50,7 +50,7 @@ def test_a_folder_is_there_while_it_is_owned_and_gone_afterwards(tmp_path: Path)
 
 
 def test_another_process_that_owns_it_is_named(tmp_path: Path, owner: subprocess.Popen[str]) -> None:
-    with pytest.raises(UsageError, match=f"process {owner.pid} is at work on limits.h5") as caught:
+    with pytest.raises(UsageError, match=f"process {owner.pid} is using limits.h5") as caught:
         own(tmp_path / "folder")
     assert caught.value.hint is not None and "-o" in caught.value.hint
     assert (tmp_path / "folder" / "trial-1").is_dir(), "what the owner is at work on is left alone"
