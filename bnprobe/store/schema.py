@@ -463,7 +463,11 @@ _PROBE = [
         Variable(f"probe_{name}_{end}", ("probe",), "f8", "step taken", f"{what}: {meaning}", formula, _CRITICAL_SHARPNESS)
         for name, what, formula in (
             ("critical", "smallest step that raises the loss", "min {s > 0: r(s) > 1}"),
-            ("divergence", "smallest step that multiplies the loss by 1000 or loses it", "min {s > 0: r(s) > 10^3 or not finite}"),
+            (
+                "divergence",
+                "smallest step after which the loss is above 1000 times its value, or not finite",
+                "min {s > 0: r(s) > 10^3 or not finite}",
+            ),
         )
         for end, meaning in (
             ("low", "it lies above; 0 if no smaller step was evaluated"),
