@@ -49,6 +49,7 @@ class TestRecord:
         assert "bnprobe: remedy msr acts on 2 convolution kernels\n" in done.stderr
         assert "bnprobe: remedy clip-norm:max=2 acts on 4 parameters\n" in done.stderr
 
+    @pytest.mark.slow
     def test_the_file_tells_whether_the_condition_held(self, tmp_path: Path) -> None:
         for options in (["--remedy", "msr"], []):
             done = bnprobe(tmp_path, "record", *options, "-o", f"run{len(options)}.h5", "train.py")

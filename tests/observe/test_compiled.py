@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from tests.observe.test_programs import own_words
 Compare = Callable[..., Comparison]
 
 
-@pytest.mark.parametrize("form", ["module", "inplace", "block", "function"])
+def forms(first: str, *others: str) -> Any:
+    """Ways to compile; compiling takes seconds, so all but the first are part of the long suite."""
+    return pytest.mark.parametrize("form", [first, *(pytest.param(other, marks=pytest.mark.slow) for other in others)])
+
+
+@forms("module", "inplace", "block", "function")
 def test_compiled_training_is_untouched(compare: Compare, form: str) -> None:
     ran = compare(f"compiled {form}")
     assert ran.plain.status == 0
@@ -21,7 +27,7 @@ def test_compiled_training_is_untouched(compare: Compare, form: str) -> None:
     assert ran.recorded.stdout == ran.plain.stdout  # losses, digest, number of graphs, breaks and recompilations
 
 
-@pytest.mark.parametrize("form", ["module", "inplace", "block"])
+@forms("module", "inplace", "block")
 def test_a_compiled_module_is_seen_as_eager_code_is(compare: Compare, form: str) -> None:
     eager, compiled = compare("compiled none").run, compare(f"compiled {form}").run
     assert [layer.name for layer in compiled.layers] == [layer.name for layer in eager.layers]
@@ -31,7 +37,7 @@ def test_a_compiled_module_is_seen_as_eager_code_is(compare: Compare, form: str)
     assert any("repeated eagerly" in event.text for event in compiled.events)
 
 
-@pytest.mark.parametrize("form", ["optimizer", "method", "whole", "clipping"])
+@forms("whole", "optimizer", "method", "clipping")
 def test_compiled_steps_are_untouched(compare: Compare, form: str) -> None:
     ran = compare(f"compiled_steps {form}")
     assert ran.plain.status == ran.recorded.status == 0, ran.recorded.stderr
@@ -40,7 +46,7 @@ def test_compiled_steps_are_untouched(compare: Compare, form: str) -> None:
     assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
 
 
-@pytest.mark.parametrize("form", ["optimizer", "method", "whole"])
+@forms("whole", "optimizer", "method")
 def test_steps_inside_compiled_functions_are_told_by_the_weights_that_moved(compare: Compare, form: str) -> None:
     ran = compare(f"compiled_steps {form}")
     run = ran.run
@@ -57,6 +63,7 @@ def test_steps_inside_compiled_functions_are_told_by_the_weights_that_moved(comp
     assert "how far the weights moved" in [gap.subject for gap in run.gaps]
 
 
+@pytest.mark.slow
 def test_layers_inside_a_compiled_function_are_named_as_unseen(compare: Compare) -> None:
     run = compare("compiled function").run
     assert run.steps == 5
@@ -64,7 +71,7 @@ def test_layers_inside_a_compiled_function_are_named_as_unseen(compare: Compare)
     assert np.isfinite(run["parameter_gradient_norm"]).all()
 
 
-@pytest.mark.parametrize("form", ["module", "inplace", "block"])
+@forms("module", "inplace", "block")
 def test_a_line_probe_sees_what_the_eager_one_sees(compare: Compare, form: str) -> None:
     eager, ran = compare("compiled none", line_probe=1).run, compare(f"compiled {form}", line_probe=1)
     assert ran.recorded.stdout == ran.plain.stdout  # still one graph, no break, no recompilation
@@ -73,6 +80,7 @@ def test_a_line_probe_sees_what_the_eager_one_sees(compare: Compare, form: str) 
     np.testing.assert_allclose(ran.run["probe_point_ratio"], eager["probe_point_ratio"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_line_probe_of_a_compiled_function_says_why_it_has_no_number(compare: Compare) -> None:
     ran = compare("compiled function", line_probe=1)
     assert ran.recorded.stdout == ran.plain.stdout

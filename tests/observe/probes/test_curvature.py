@@ -34,10 +34,11 @@ DELICATE = {
     *("checkpoint plain", "checkpoint reentrant", "encoder_batch_first", "gpt", "recurrent", "optimizer_in_backward", "parametrised"),
     *("watched_operations", "randomness", "settings", "raising_hook", "failed_backward", "wgan_gp 10 penalty", "lightning_closure"),
 }
+COMPILED = [pytest.param(f"compiled {form}", marks=pytest.mark.slow) for form in ("module", "block")]
 OTHERS = [
     "counting_hooks",
     *(f"no_second_derivative {how}" for how in ("once", "fails", "distances")),
-    *(f"compiled {form}" for form in ("module", "block")),
+    *COMPILED,
 ]
 
 
@@ -200,7 +201,7 @@ def test_a_lack_of_memory_ends_the_probes(compare: Compare) -> None:
 # -- kernels ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("program", ["gpt", "attention", "recurrent", "encoder_time_first", "compiled module", "compiled block"])
+@pytest.mark.parametrize("program", ["gpt", "attention", "recurrent", "encoder_time_first", *COMPILED])
 def test_kernels_with_a_second_derivative_are_used_on_request(compare: Compare, program: str) -> None:
     ran = compare(program, curvature=2, curvature_kernels="math")
     run: Run = ran.run
