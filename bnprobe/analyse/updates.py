@@ -58,6 +58,21 @@ def layer_gradient_norm(run: Run) -> Array:
     return _layer_norm(run, view.parameter_gradient_norm)
 
 
+def layer_was_stepped(run: Run) -> NDArray[np.bool_]:
+    """Whether any optimizer that trains a layer's parameters stepped, (S, L): where several take turns, a step is one's own.
+
+    Parameters that no optimizer has are taken to be moved at every step.
+    """
+    has_stepped = np.isfinite(RunView.of(run).learning_rate)
+    result = np.ones((run.steps, len(run.layers)), dtype=bool)
+    owned = _owned(run)
+    for index, layer in enumerate(run.layers):
+        groups = {run.parameters[column].group for column in owned.get(module_of(layer.name), [])}
+        if groups and all(0 <= group < has_stepped.shape[1] for group in groups):
+            result[:, index] = has_stepped[:, sorted(groups)].any(axis=1)
+    return result
+
+
 def total_norm(values: NDArray[np.floating]) -> Array:
     """Norm over all parameters, (S, P) to (S,). NaN where nothing was observed, infinite where any norm is."""
     values = np.asarray(values, dtype=float)

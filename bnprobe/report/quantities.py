@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10, log10_rms
 from bnprobe.analyse.units import dead_share
-from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio
+from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio, layer_was_stepped
 from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
@@ -69,10 +69,10 @@ def signal_nonfinite(run: Run, signal: Signal) -> Mask:
 
 
 def _update_nonfinite(run: RunView) -> Mask:
-    """A norm of a parameter is never missing at a step that was observed, so a gap there is a NaN of the training itself."""
+    """A norm is never missing where a step was observed and its optimizer trains the layer, so a gap there is a NaN of the training."""
     norm = run.once(layer_gradient_norm)
     known = np.logical_or.accumulate(np.isfinite(norm), axis=0)
-    seen = run.observed()[:, None] & known
+    seen = run.observed()[:, None] & known & layer_was_stepped(run)
     return seen & ~np.isfinite(norm) | np.isinf(norm)
 
 

@@ -27,7 +27,7 @@ PAGES = {
     "gan": ["gan"],
     "healthy_cnn": ["healthy_cnn"],
 }
-WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 64
+WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
 
 def record(name: str, folder: Path) -> Path:
@@ -46,7 +46,7 @@ def picture(page: Path, target: Path, height: int, width: int = SHOWN_WIDTH) -> 
     subprocess.run([*chromium, *size], check=True, capture_output=True)
     with Image.open(shot) as image:
         small = image.convert("RGB").resize((width, image.height * width // image.width), Image.Resampling.LANCZOS)
-        small.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,18 @@ def test_a_norm_that_turns_nan_is_not_finite(tmp_path: Path) -> None:
     assert with_weights.sum() == 20
     assert field.nonfinite[9:, with_weights].all()
     assert not field.nonfinite[:, ~with_weights].any()
+
+
+def test_a_step_of_another_optimizer_is_no_fault(tmp_path: Path) -> None:
+    run = read_run(residual_recording(steps=12).write(tmp_path / "run.h5"))
+    turns = np.where(np.arange(12)[:, None] % 2 == [0, 1], 0.1, np.nan)
+    for name in ("parameter_gradient_norm", "update_norm"):
+        run.variables[name] = np.where(np.isnan(turns[:, :1]), np.nan, run.variables[name])
+    run.variables["learning_rate"] = turns
+    taking_turns = replace(run, groups=[run.groups[0], "Adam#2[0]"], parameters=[one._replace(group=0) for one in run.parameters])
+    field = field_of(taking_turns, BY_KEY["update-ratio"])
+    assert np.isfinite(field.values[::2]).any() and np.isnan(field.values[1::2]).all()
+    assert not field.nonfinite.any()
 
 
 def test_an_exact_zero_is_kept_as_such(tmp_path: Path) -> None:

@@ -140,10 +140,12 @@ def _draw_learning_rates(figure: go.Figure, run: Run) -> None:
         if any(np.array_equal(rate, other, equal_nan=True) for other in drawn):
             continue
         drawn.append(rate)
-        chosen = envelope(rate)
+        # Where optimizers take turns, a group has a rate at its own steps alone, and it holds until the next of them.
+        known = np.flatnonzero(np.isfinite(rate))
+        chosen = known[envelope(rate[known])]
         figure.add_scatter(
             x=view.step[chosen],
-            y=np.where(np.isfinite(rate[chosen]), rate[chosen], np.nan),
+            y=rate[chosen],
             yaxis="y2",
             mode="lines",
             line={"color": SECOND_LINE, "width": 1.5, "shape": "hv", "dash": ("solid", "dash", "dot", "dashdot")[(len(drawn) - 1) % 4]},

@@ -49,6 +49,13 @@ def test_equal_learning_rates_are_drawn_once_and_different_ones_named(analysed: 
     assert all(trace.showlegend for trace in drawn)
 
 
+def test_the_rate_of_an_optimizer_that_takes_turns_is_a_line(analysed: Analysed) -> None:
+    rates = np.where(np.arange(40)[:, None] % 2 == [0, 1], [0.1, 0.2], np.nan)
+    figure = loss(with_variables(replace(analysed("healthy").run, groups=["Adam[0]", "Adam#2[0]"]), learning_rate=rates))
+    for trace, rate, first in zip((trace for trace in figure.data if trace.yaxis == "y2"), (0.1, 0.2), (0, 1), strict=True):
+        assert list(trace.y) == [rate] * 20 and list(trace.x) == list(range(first, 40, 2))
+
+
 def test_runs_side_by_side_share_both_axes(analysed: Analysed) -> None:
     runs = [analysed("exploding"), analysed("healthy")]
     limits = loss_limits(runs)
