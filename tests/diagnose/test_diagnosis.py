@@ -36,6 +36,7 @@ def cost(layers: int) -> tuple[int, int]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_diagnosis_is_linear_in_layers() -> None:
     diagnose(deep_recording(50).run())  # what is imported and compiled once
     few, many = cost(400), cost(800)

@@ -99,6 +99,7 @@ def test_a_run_with_steps_but_without_layers() -> None:
     assert [finding.id for finding in diagnose(bare)] == ["healthy"]
 
 
+@pytest.mark.slow
 def test_a_file_that_lost_a_variable_is_still_judged(tmp_path: Path) -> None:
     run = read_run(BUILDERS["exploding"](tmp_path / "run.h5"))
     for name in list(run.variables):
