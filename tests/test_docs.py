@@ -110,6 +110,13 @@ def test_every_cause_has_a_page() -> None:
     assert set(re.findall(r"\]\(([a-z-]+)\.md\)", index)) == pages
 
 
+def test_every_verdict_without_a_cause_is_listed() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bnprobe" / "diagnose").glob("*.py"))
+    verdicts = {name for line in re.findall(r'^ +id=("[a-z-]+".*),$', code, re.MULTILINE) for name in re.findall(r'"([a-z-]+)"', line)}
+    _, _, last = (CAUSE_PAGES / "README.md").read_text(encoding="utf-8").partition("## Verdicts without a cause")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", last, re.MULTILINE)) == verdicts - set(CAUSES)
+
+
 @pytest.mark.parametrize("page", sorted(CAUSE_PAGES.glob("*-*.md")), ids=lambda page: page.stem)
 def test_a_page_answers_the_questions_of_who_has_the_cause(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
