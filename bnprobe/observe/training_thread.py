@@ -53,7 +53,12 @@ class TrainingThread:
         if self._owner_number and self.is_alone:
             owner = self._owner() if self._owner is not None else None
             self.is_alone = owner is None or not owner.is_alive()
-        return number not in self._others or self._others[number]() is not threading.current_thread()
+        return not self.is_other()
+
+    def is_other(self) -> bool:
+        """Whether the calling thread is known to train something else."""
+        known = self._others.get(threading.get_ident())
+        return known is not None and known() is threading.current_thread()
 
     def _judge(self, thread: threading.Thread) -> bool:
         owner = self._owner() if self._owner is not None else None
@@ -61,8 +66,7 @@ class TrainingThread:
             self._owner, self._owner_number = weakref.ref(thread), threading.get_ident()
             self._others.pop(self._owner_number, None)
             return True
-        known = self._others.get(threading.get_ident())
-        if known is not None and known() is thread:
+        if self.is_other():
             return False
         if not self._is_inside_backward():
             self.is_alone = False

@@ -85,6 +85,7 @@ _THREE_CALLS = (*_TWO_CALLS, "0:3:input", "0:3", "1:3", "2:3")
 
 CASES = [
     Case("plain_mlp", 5),
+    Case("two_trainings", 300, gaps=("another thread",)),
     Case("reference", 3, ("0:input", "0", "1", "2", "3", "4", "6", "7"), batch_size=6),
     # what a diagnosis asks for
     *(Case(f"evidence {kind}", 6) for kind in ("plain", "zeroed", "no_zero_grad", "equal_rows", "forgotten")),

@@ -94,6 +94,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "max_steps",
         "no_second_derivative",
         "data_workers",
+        "deadlines",
         "distributed",
         "ends",
         "killed_when_diverged",

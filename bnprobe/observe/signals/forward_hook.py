@@ -361,7 +361,7 @@ class ForwardTaps:
         # The closure must not hold the tensor or its grad_fn: that cycle runs through C++ and is never collected.
         @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
-            if self.muted or self.gradients_muted:
+            if self.muted or self.gradients_muted or self.thread.is_other():
                 return
             started = time.perf_counter()
             try:
