@@ -40,6 +40,9 @@ def stopped(reason: str) -> Ending:
 def from_exception(error: BaseException) -> Ending:
     """The script raised ``error`` and did not catch it.
 
+    Returns:
+        The ending, with the status that the interpreter would exit with.
+
     >>> from_exception(ValueError("no data"))
     Ending(status='crashed', detail='ValueError: no data', exit_status=1)
     """
@@ -55,6 +58,9 @@ def from_exception(error: BaseException) -> Ending:
 def from_signal(number: int) -> Ending:
     """Signal ``number`` ends the process.
 
+    Returns:
+        The ending, with 128 and the number as status.
+
     >>> from_signal(15)
     Ending(status='interrupted', detail='SIGTERM', exit_status=143)
     """
@@ -64,6 +70,9 @@ def from_signal(number: int) -> Ending:
 def from_os_exit(status: int) -> Ending:
     """The script called ``os._exit(status)``.
 
+    Returns:
+        The ending, with that status.
+
     >>> from_os_exit(7)
     Ending(status='exited', detail='os._exit(7)', exit_status=7)
     """
@@ -72,6 +81,9 @@ def from_os_exit(status: int) -> Ending:
 
 def describe(error: BaseException) -> str:
     """Name an exception in one line, as the last line of its traceback does.
+
+    Returns:
+        The exception's class and its text.
 
     >>> describe(KeyError("weights"))
     "KeyError: 'weights'"
@@ -89,6 +101,9 @@ def _from_system_exit(error: SystemExit) -> Ending:
     """Read the exit status as the interpreter does: None is 0, a number is itself, anything else is 1.
 
     ``sys.exit(0)`` counts as a plain end: ``sys.exit(main())`` is how many scripts finish.
+
+    Returns:
+        The ending.
     """
     code = error.code
     if code is None:

@@ -23,10 +23,13 @@ _WRITES = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))
 
 
 def refuse_writes_outside(folders: Sequence[Path]) -> bool:
-    """Refuse writes outside of folders from now on; return whether the kernel does so.
+    """Refuse writes outside of folders from now on.
 
     Args:
         folders: where anything may be written. In /dev and /proc what is there may be written to.
+
+    Returns:
+        Whether the kernel does so.
     """
     call = ctypes.CDLL(None, use_errno=True).syscall
     version = call(_CREATE_RULESET, None, 0, _VERSION_FLAG)

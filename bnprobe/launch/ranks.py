@@ -20,6 +20,9 @@ class Rank:
 def read_rank(environ: Mapping[str, str]) -> Rank:
     """Read what torchrun, accelerate and their like put into the environment; alone if there is nothing to read.
 
+    Returns:
+        The rank of this process and how many there are.
+
     >>> read_rank({"RANK": "3", "WORLD_SIZE": "4"})
     Rank(number=3, world_size=4)
     """

@@ -32,9 +32,12 @@ _MACHINES = {"x86_64": (0xC000003E, _OF_X86), "aarch64": (0xC00000B7, _OF_ARM)}
 
 
 def ignore_changes_of_modes() -> bool:
-    """Pass over changes of modes, owners, times and attributes from now on; return whether the kernel does so.
+    """Pass over changes of modes, owners, times and attributes from now on.
 
     To be called before the process has a second thread, and after it has given up new privileges.
+
+    Returns:
+        Whether the kernel does so.
     """
     if platform.machine() not in _MACHINES:
         return False

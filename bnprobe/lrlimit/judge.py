@@ -29,6 +29,9 @@ def judge(trial: RunningTrial, run: Run | None) -> Trial:
     Args:
         trial: the trial.
         run: its recording, if it left one.
+
+    Returns:
+        The trial with its outcome, or failed.
     """
     own, seconds = trial.assignment, trial.seconds
     status, output = trial.exit_status, trial.last_lines()
@@ -49,6 +52,9 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
         own: what was tried.
         seconds: how long it took.
         output: last lines of the script, kept where there is no outcome.
+
+    Returns:
+        The trial with its outcome.
     """
     analysis = RunAnalysis(run)
     found = outcome(analysis)

@@ -82,6 +82,9 @@ def is_the_scripts(error: BaseException) -> bool:
     It is where a signal's handler stands in the traceback. And it is where another thread has sent it (``PyThreadState_SetAsyncExc``):
     then no code of the script stands in the traceback, and its class is the script's, or a plain builtin that nothing has described. An
     exception out of code of the script that we called ourselves, a property of a module, say, is a fault of ours.
+
+    Returns:
+        True where it has to reach the script.
     """
     codes = [frame.f_code for frame in _frames(error.__traceback__)]
     if not _handlers().isdisjoint(codes):

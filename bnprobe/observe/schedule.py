@@ -71,13 +71,16 @@ class Schedule:
         return regular or self._trouble_left > TROUBLE_STEPS - PROBES_IN_TROUBLE
 
     def account(self, seconds: float, observer_seconds: float, was_observed: bool, closing_seconds: float = 0.0) -> bool:
-        """Take note of what a step cost; return whether the stride changed because of it.
+        """Take note of what a step cost.
 
         Args:
             seconds: its duration.
             observer_seconds: the recorder's share of it.
             was_observed: whether it was measured.
             closing_seconds: the part of ``observer_seconds`` that made a row of a measured step before it: that belongs to measuring.
+
+        Returns:
+            Whether the stride changed because of it.
         """
         # The first steps pay for imports, allocations and thread pools: they would thin everything after them.
         bare = seconds - observer_seconds

@@ -110,6 +110,9 @@ class StepClock:
 
         Args:
             has_optimizer: whether any optimizer exists.
+
+        Returns:
+            What follows from it, in order.
         """
         self._backwards_without_update += 1
         if self._is_moved:  # optimizers stepped inside it, one parameter at a time
@@ -130,6 +133,9 @@ class StepClock:
         Args:
             optimizer: what tells it from the others.
             inside_backward: whether a backward is going on.
+
+        Returns:
+            What follows from it, in order.
         """
         events = self._close() if optimizer in self._moved_by and not inside_backward else NOTHING
         self.counts_backwards = False

@@ -200,6 +200,9 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
         values: one entry a row: a scalar, or a vector if ``width`` is given; None is missing.
         variable: whose rows they are.
         width: length of the second axis.
+
+    Returns:
+        The rows, of the variable's type.
     """
     if variable.dtype == TEXT:
         return np.array([clean_text(value) for value in values], dtype=object)
@@ -224,6 +227,9 @@ def stack_columns(values: Sequence[Any], counts: Sequence[int], variable: Variab
         counts: rows of each group.
         variable: whose rows they are; no text.
         width: length of the second axis.
+
+    Returns:
+        The rows, of the variable's type.
     """
     shape = (sum(counts),) if width is None else (sum(counts), width)
     block = np.full(shape, variable.missing, dtype=variable.dtype)

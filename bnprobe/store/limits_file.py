@@ -150,6 +150,9 @@ def holds_limits(path: Path) -> bool:
     """Whether a file says of itself that it holds learning-rate trials; false of all that cannot be read.
 
     A file that cannot be read is the business of whoever reads it next, with a message.
+
+    Returns:
+        True where the file's own attributes say so.
     """
     with contextlib.suppress(RunFileError):
         reply = read_reply(path, look(path).st_size, "limits")
@@ -159,6 +162,9 @@ def holds_limits(path: Path) -> bool:
 
 def read_limits(path: Path | str) -> Limits:
     """Read a file of trials.
+
+    Returns:
+        The trials, predictions and attributes, with what was found damaged.
 
     Raises:
         RunFileError: no such file; not HDF5; damaged; not a file of trials; a newer schema.

@@ -88,6 +88,9 @@ def read_quarantined(path: Path, table: str = "run") -> Reply:
         path: the file.
         table: the schema that it should follow, by its name in ``TABLES``.
 
+    Returns:
+        Attributes and arrays, with what was found damaged.
+
     Raises:
         ReaderDied: the reader crashed, ran out of its memory or time, or could not be started.
         Refused: HDF5 could not open the file.

@@ -133,6 +133,9 @@ def read_run(path: Path | str) -> Run:
     Args:
         path: a file written by ``bnprobe record``; it may still be written to.
 
+    Returns:
+        The run, with what was found damaged in ``problems``.
+
     Raises:
         RunFileError: no such file; not HDF5; cut short before its first flush; not a bnprobe run; a newer schema; so damaged, or
             so made, that HDF5 crashes on it.
@@ -188,6 +191,9 @@ def read_reply(path: Path, size: int, table: str = "run") -> Reply:
         size: its size, for the message.
         table: the schema that it should follow.
 
+    Returns:
+        Attributes and arrays, with what was found damaged.
+
     Raises:
         RunFileError: it is damaged.
     """
@@ -214,6 +220,9 @@ def _agree(raw: dict[str, Array], problems: list[str]) -> tuple[dict[str, int], 
     """Give every axis the length that most of its variables have: longer ones are cut, shorter ones left out.
 
     The writer leaves no unequal lengths behind; a damaged file has them.
+
+    Returns:
+        The length of each axis, and the arrays cut to it.
     """
     lengths: dict[str, int] = {}
     for dimension in DIMENSIONS:

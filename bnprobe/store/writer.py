@@ -136,9 +136,12 @@ class RunWriter:
     # -- bursts -------------------------------------------------------------------------------------------------------
 
     def burst_if_due(self) -> bool:
-        """Write when enough rows or time have gathered; return whether everything is on disk.
+        """Write when enough rows or time have gathered.
 
         Steps of a millisecond would have a burst every 64 of them cost more than they do: those wait for their time.
+
+        Returns:
+            Whether everything is on disk.
         """
         waited = time.monotonic() - self._last_burst
         steps = self._axes["step"]
@@ -168,9 +171,12 @@ class RunWriter:
         return False
 
     def close(self, **attributes: Attribute) -> Path:
-        """Write what is left together with the closing attributes; return the file that holds it.
+        """Write what is left together with the closing attributes.
 
         Where the file cannot be written, what is still in memory goes to a file of its own, next to it or in the temporary folder.
+
+        Returns:
+            The file that holds it.
         """
         for name, value in attributes.items():
             self.set_attribute(name, value)

@@ -73,6 +73,9 @@ def half_results(losses: Any) -> int:
 
     Args:
         losses: what a backward starts from: a tensor, or several.
+
+    Returns:
+        Their number.
     """
     pending, seen, count = _roots(losses), set[Any](), 0
     while pending and len(seen) < GRAPH_LIMIT:

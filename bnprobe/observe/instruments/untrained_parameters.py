@@ -54,6 +54,9 @@ def find_untrained(modules: Iterable[nn.Module], optimizers: Iterable[torch.opti
     Args:
         modules: those whose layers were measured.
         optimizers: all that exist.
+
+    Returns:
+        Counts of frozen and of forgotten elements, by id of the module.
     """
     trained = {id(parameter) for optimizer in optimizers for parameter in trained_parameters(optimizer.param_groups)}
     counts: dict[int, Untrained] = {}

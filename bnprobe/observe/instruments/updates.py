@@ -103,6 +103,9 @@ class UpdateMeter:
         Args:
             parameters: what is updated.
             gradients: by id of the parameter, where they are not stored in ``.grad``.
+
+        Returns:
+            The measurement, to be completed once the weights have moved.
         """
         kept = list(parameters)
         found = [gradient_of(parameter) if gradients is None else gradients.get(id(parameter)) for parameter in kept]

@@ -75,6 +75,9 @@ class Replay:
             weights: values by ``id`` of the parameter; a parameter that is not named has the value it has now.
             watcher: told of every marked signal.
 
+        Returns:
+            One scalar per loss of the step, in their order.
+
         Raises:
             ReplayError: what the losses depend on has been overwritten since, or an operation does not accept its new operands.
         """
