@@ -1,12 +1,224 @@
-"""Private parts of torch that more than one folder needs, each with the versions in which it was seen."""
+"""Every private name of torch that this package uses, each once, with the versions in which it was seen.
+
+"2.6 to 2.13" says that the name was looked up in the sources of both and that the tests ran with the later one. What begins with an
+underscore at a tensor or a module (``_version``, ``_parameters``, ``_modules``, the ``_foreach`` functions) is as good as public and is
+used where it is needed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from types import FrameType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from types import CellType, FrameType
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
+from torch.autograd import forward_ad, grad_mode
 from torch.optim import optimizer as torch_optimizer
+from torch.utils import _python_dispatch, _pytree
+
+# -- layers: what torch's own layer classes have for a base; 2.6 to 2.13 -----------------------------------------------
+
+ConvNd = nn.modules.conv._ConvNd
+ConvTransposeNd = nn.modules.conv._ConvTransposeNd
+BatchNormBase = nn.modules.batchnorm._BatchNorm
+NormBase = nn.modules.batchnorm._NormBase
+InstanceNormBase = nn.modules.instancenorm._InstanceNorm
+DropoutNd = nn.modules.dropout._DropoutNd
+PoolNd = (
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+)
+LossBase = nn.modules.loss._Loss
+
+# -- modes and subclasses of the script: none of them is to meet an operation that is not the script's -------------------
+
+#: Contexts of C; 2.6 to 2.13.
+TorchFunctionDisabled: Callable[[], AbstractContextManager[Any]] = torch._C.DisableTorchFunction
+AutocastDisabled: Any = torch._C._DisableAutocast
+BelowAutograd: Any = torch._C._AutoDispatchBelowAutograd
+
+#: The dispatch modes of this thread; 2.6 to 2.13.
+dispatch_depth: Callable[[], int] = torch._C._len_torch_dispatch_stack
+push_dispatch_mode: Callable[[Any], None] = torch._C._push_on_torch_dispatch_stack
+dispatch_modes_disabled: Callable[[], AbstractContextManager[Any]] = _python_dispatch._disable_current_modes
+DispatchMode = _python_dispatch.TorchDispatchMode
+OpOverload = torch._ops.OpOverload
+
+
+def pop_dispatch_mode() -> Any:
+    """Take the last dispatch mode off and return it."""
+    return torch._C._pop_torch_dispatch_stack(None)
+
+
+def user_modes_disabled() -> AbstractContextManager[Any]:
+    """Return a context in which no mode and no tensor subclass of the script sees what is done."""
+    if dispatch_depth() == 0:
+        return TorchFunctionDisabled()
+    stack = ExitStack()
+    stack.enter_context(TorchFunctionDisabled())
+    stack.enter_context(dispatch_modes_disabled())
+    return stack
+
+
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor without its subclass: a sharded one is its local shard, any other the same numbers under the base class."""
+    if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
+        return tensor
+    with torch._C.DisableTorchFunctionSubclass():
+        if hasattr(tensor, "to_local"):
+            local: torch.Tensor = tensor.to_local()
+            return local
+        return tensor.as_subclass(torch.Tensor)
+
+
+def holds_numbers(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has numbers in memory of its own, laid out in strides: not a meta or fake one, nor sparse, nested or batched."""
+    if tensor.is_nested or torch._C._functorch.is_batchedtensor(tensor) or tensor._is_zerotensor():
+        return False
+    if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
+        return tensor.layout is torch.strided and not tensor.is_meta
+    kind = type(tensor)
+    if kind.__module__.startswith("torch._subclasses"):
+        return False
+    if hasattr(tensor, "to_local"):
+        return True
+    # A wrapper subclass keeps its numbers in other tensors: its own memory is none.
+    return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+
+
+def at_hand(number: torch.Tensor) -> torch.Tensor | float:
+    """Return a number that lies in a tensor: itself where that costs no waiting, a copy elsewhere. The tensor may change in place."""
+    if type(number) is torch.Tensor and number.is_cpu and number.numel() == 1:
+        with contextlib.suppress(RuntimeError, TypeError):  # it has no numbers of its own, or is complex
+            return float(number.item())
+    return number.detach().clone()
+
+
+def is_batched(thing: object) -> bool:
+    """Whether a tensor stands for many, inside ``vmap``."""
+    return isinstance(thing, torch.Tensor) and torch._C._functorch.is_batchedtensor(thing)
+
+
+def is_imaginary(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is shape only (meta, fake), stands for many, or is traced: what is done with it trains nothing."""
+    with TorchFunctionDisabled():
+        kind = type(tensor)
+        if kind is torch.Tensor or kind is torch.nn.Parameter:
+            return tensor.is_meta or functorch_wraps(tensor)
+        return kind.__module__.startswith("torch._subclasses") or tensor.is_meta
+
+
+def functorch_wraps(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a transform's stand-in for another; 2.6 to 2.13."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def is_transformed() -> bool:
+    """Whether a ``torch.func`` transform is going on; 2.6 to 2.13."""
+    return torch._C._functorch.maybe_current_level() is not None
+
+
+def is_traced() -> bool:
+    """Whether ``torch.jit`` traces; 2.6 to 2.13."""
+    return torch._C._get_tracing_state() is not None
+
+
+def is_in_forward_mode() -> bool:
+    """Whether forward-mode differentiation is going on; 2.6 to 2.13."""
+    return forward_ad._current_level >= 0
+
+
+#: Leaves of nested lists, tuples and dicts, and a context in which a write counts no version; 2.6 to 2.13.
+tree_leaves: Callable[[Any], list[Any]] = _pytree.tree_leaves
+version_kept: Any = grad_mode._unsafe_preserve_version_counter
+
+# -- backward ---------------------------------------------------------------------------------------------------------
+
+#: What all of ``Tensor.backward``, ``torch.autograd.backward`` and ``torch.autograd.grad`` call, with tuples; 2.6 to 2.13. The second is
+#: where torch's own replacements of it look it up.
+BACKWARD_OWNERS = (torch.autograd, torch.autograd.graph)
+RUN_BACKWARD = "_engine_run_backward"
+
+
+class BackwardCall(NamedTuple):
+    """Arguments of a backward.
+
+    Attributes:
+        outputs: tensors, or edges of the graph, where it starts.
+        gradients: of each output; None leaves the engine to take 1.
+        keeps_graph: whether the graph can be used again, or differentiated further.
+        inputs: where it goes to; nothing for all leaves.
+        accumulates: whether gradients are added to the leaves, rather than returned.
+    """
+
+    outputs: Sequence[Any]
+    gradients: Sequence[Any]
+    keeps_graph: bool
+    inputs: Sequence[Any]
+    accumulates: bool
+
+
+def backward_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BackwardCall:
+    """Read the arguments of ``RUN_BACKWARD``."""
+    names = ("t_outputs", "grad_tensors", "keep_graph", "create_graph", "inputs", "allow_unreachable", "accumulate_grad")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return BackwardCall(
+        outputs=given["t_outputs"],
+        gradients=given["grad_tensors"],
+        keeps_graph=bool(given.get("keep_graph") or given.get("create_graph")),
+        inputs=given.get("inputs") or (),
+        accumulates=bool(given.get("accumulate_grad")),
+    )
+
+
+def in_backward() -> bool:
+    """Whether this thread is inside a backward; 2.6 to 2.13."""
+    return torch._C._current_graph_task_id() != -1
+
+
+# -- clipping ---------------------------------------------------------------------------------------------------------
+
+
+def clipping_body() -> CellType | None:
+    """Return the cell with the function that scales gradients, given their norm; 2.6 to 2.13. None where there is none."""
+    clip = getattr(torch.nn.utils.clip_grad, "_clip_grads_with_norm_", None)
+    names = getattr(getattr(clip, "__code__", None), "co_freevars", ())
+    return dict(zip(names, clip.__closure__ or (), strict=True)).get("func") if clip is not None else None
+
+
+# -- the compiler -----------------------------------------------------------------------------------------------------
+
+
+def skip_when_compiling(function: Callable[..., Any]) -> None:
+    """Let torch.compile run a function's own frame as it is; what it calls is compiled as ever. 2.6 to 2.13; imports the compiler."""
+    from torch._dynamo import decorators
+
+    decorators.skip_code(function.__code__)  # type: ignore[attr-defined]
+
+
+#: Set what is called with every frame that is about to run, in this thread; return what was. None compiles nothing. A function of C: no
+#: frame of its own runs. 2.6 to 2.13; imports no compiler.
+set_frame_compiler: Callable[[Any], Any] = torch._C._dynamo.eval_frame.set_eval_frame
+
+
+#: Attributes of a module that ``torch.compile`` returned, and of one that was compiled in place; 2.6 to 2.13.
+ORIGINAL_MODULE = "_orig_mod"
+COMPILED_CALL = "_compiled_call_impl"
+
+
+def eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep a function out of compiled graphs, lazily: a script that does not compile must not import the compiler for it. 2.6 to 2.13."""
+    disable: Callable[[Any], Any] = getattr(torch, "_disable_dynamo", lambda function: function)
+    return disable(function)  # type: ignore[no-any-return]
+
+
+# -- optimizers -------------------------------------------------------------------------------------------------------
 
 #: Where the function around every optimizer's ``step``, which calls its hooks, is defined, and its name; 2.6 to 2.13. What the compiler
 #: makes of it keeps both.
@@ -35,3 +247,27 @@ def is_inner_step(optimizer: torch.optim.Optimizer) -> bool:
 def gradient_of(parameter: torch.Tensor) -> torch.Tensor | None:
     """Return the gradient that a tensor holds; of one that is no leaf and keeps none torch warns when it is asked."""
     return parameter.grad if parameter.is_leaf or parameter.retains_grad else None
+
+
+# -- kernels ----------------------------------------------------------------------------------------------------------
+
+#: Where the recurrent layers look up their kernels; 2.6 to 2.13.
+RECURRENT_KERNELS: Any = torch._VF
+
+
+@contextlib.contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Use neither cuDNN nor oneDNN; 2.6 to 2.13."""
+    switches: Any = torch._C
+    cudnn, onednn = switches._get_cudnn_enabled(), switches._get_mkldnn_enabled()
+    switches._set_cudnn_enabled(False)
+    switches._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        switches._set_cudnn_enabled(cudnn)
+        switches._set_mkldnn_enabled(onednn)
+
+
+def _own_attributes(kind: type) -> set[str]:
+    return {name for base in kind.__mro__ if base not in (torch.Tensor, object) for name in vars(base)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,23 @@ def test_torch_stays_where_it_is_needed(folder: str) -> None:
     for path in files(folder):
         torch_imports = {name for name in imports(path) if name.split(".")[0] == "torch"}
         assert not torch_imports, f"{path.relative_to(PACKAGE)} imports {sorted(torch_imports)}"
+
+
+def private_names(path: Path) -> set[str]:
+    """Return the private names of torch that a file goes to, but for the ``_foreach`` functions, which are documented."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+            if name.startswith(("torch.", "nn.")) and re.search(r"\._(?!_|foreach)\w+$", name):
+                found.add(name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name for name in names if re.search(r"\._(?!_)", name)}
+    return found
+
+
+def test_private_names_of_torch_stand_in_one_file() -> None:
+    found = {str(path.relative_to(PACKAGE)): names for path in sorted(PACKAGE.rglob("*.py")) if (names := private_names(path))}
+    assert found.pop("torch_private.py")
+    assert found == {}

@@ -17,14 +17,13 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.torch_private import (
+from bnprobe.torch_private import (
     BACKWARD_OWNERS,
-    NO_BACKWARD,
     RUN_BACKWARD,
     BackwardCall,
     at_hand,
     backward_call,
-    current_backward,
+    in_backward,
     is_batched,
     is_imaginary,
     set_frame_compiler,
@@ -103,7 +102,7 @@ class BackwardTaps:
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Callable[[Any], None], Callable[[], None]]:
         """Tell of a backward; return what is to be called with its result, and what if it fails."""
-        if current_backward() != NO_BACKWARD or getattr(self._own, "is_running", False):
+        if in_backward() or getattr(self._own, "is_running", False):
             return _ignore, _ignore  # reentrant checkpointing, inside a backward that was seen; or a question of ours
         call = backward_call(args, kwargs)
         with user_modes_disabled():

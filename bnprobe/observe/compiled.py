@@ -24,14 +24,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.autograd import grad
-from torch.utils._pytree import tree_leaves
 
 from bnprobe.observe.compiled_steps import CompiledSteps, Habit
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.signals.forward_hook import ForwardTaps
-from bnprobe.observe.torch_private import skip_when_compiling, user_modes_disabled
+from bnprobe.torch_private import COMPILED_CALL, ORIGINAL_MODULE, skip_when_compiling, tree_leaves, user_modes_disabled
 
 
 @dataclass
@@ -150,7 +149,7 @@ class CompiledModules:
             def __call__(optimized: Any, *args: Any, **kwargs: Any) -> Any:
                 if torch.compiler.is_compiling() or self._is_running:
                     return original(optimized, *args, **kwargs)
-                module = optimized._orig_mod
+                module = getattr(optimized, ORIGINAL_MODULE)
                 return self._call(functools.partial(original, optimized), module, module, Habit(), args, kwargs)
 
             skip_when_compiling(__call__)
@@ -273,15 +272,16 @@ class _State:
     def restored(self) -> Iterator[None]:
         """Go back to the random numbers of the call, run its module without compiling, and leave everything as it is now."""
         now = random_states()
-        compiled = [(module, module._compiled_call_impl) for module in self.module.modules() if module._compiled_call_impl is not None]
+        calls = [(module, getattr(module, COMPILED_CALL)) for module in self.module.modules()]
+        compiled = [(module, call) for module, call in calls if call is not None]
         set_random_states(self._generators)
         for module, _ in compiled:
-            module._compiled_call_impl = None
+            setattr(module, COMPILED_CALL, None)
         try:
             yield
         finally:
             for module, implementation in compiled:
-                module._compiled_call_impl = implementation
+                setattr(module, COMPILED_CALL, implementation)
             set_random_states(now)
 
 

@@ -16,7 +16,7 @@ import torch
 from bnprobe.identity import IdentitySet
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.torch_private import user_modes_disabled
+from bnprobe.torch_private import user_modes_disabled
 
 #: Parameters of each group that are looked at: a step moves all that have a gradient.
 LOOKED_AT = 3

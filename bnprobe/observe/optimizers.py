@@ -16,9 +16,8 @@ from torch.optim import optimizer as torch_optimizer
 
 from bnprobe.identity import IdentitySet
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.torch_private import is_imaginary
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
-from bnprobe.torch_private import is_inner_step
+from bnprobe.torch_private import is_imaginary, is_inner_step
 
 Optimizer = torch_optimizer.Optimizer
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CellType
 from typing import Any
 
-from bnprobe.observe.torch_private import skip_when_compiling
+from bnprobe.torch_private import skip_when_compiling
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,10 @@ from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepClosed, WeightsMoved
-from bnprobe.observe.torch_private import user_modes_disabled
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
 from bnprobe.store.writer import RunWriter
+from bnprobe.torch_private import in_backward, user_modes_disabled
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -92,7 +92,7 @@ class Recorder:
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._unseen = Unseen(self._writer)
-        self._thread = TrainingThread(self._unseen.note_other_thread, _is_inside_backward)
+        self._thread = TrainingThread(self._unseen.note_other_thread, in_backward)
         self._patches = Patches()
         self._injector = RemedyInjector(options.remedies, self._on_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
@@ -190,7 +190,7 @@ class Recorder:
         """Forget everything without touching the file: this is a forked child."""
         self._over = True
         # The lock may have been held by a thread that is not here.
-        self._thread = TrainingThread(self._unseen.note_other_thread, _is_inside_backward)
+        self._thread = TrainingThread(self._unseen.note_other_thread, in_backward)
         self._detach()
 
     @property
@@ -283,7 +283,7 @@ class Recorder:
     def _before_update(self, optimizer: Optimizer) -> None:
         """An optimizer is about to move its weights."""
         self._optimizers.stepped_here.add(optimizer)
-        self._follow(self._clock.update_began(id(optimizer), inside_backward=_is_inside_backward()))
+        self._follow(self._clock.update_began(id(optimizer), inside_backward=in_backward()))
         self._panel.ask("before_update", self._step, Update(optimizer))
         self._probes.before_update(optimizer)
 
@@ -352,7 +352,7 @@ class Recorder:
         step.wall_time = now - self._began
         self._step_began = now
         self._prepare_step(step.number + 1)
-        if not _is_inside_backward():
+        if not in_backward():
             self._check_limit()
 
     def _check_limit(self) -> None:
@@ -431,10 +431,6 @@ class Recorder:
         if any(bool(tap.moments.summary.nonfinite > 0) for tap in taps):
             self._delivery.take(self._step, taps, self._panel.close(self._step, taps), self._panel.instruments)
             self._delivery.note_divergence(self._step.number, "a signal is not finite, and the script made no update of it")
-
-
-def _is_inside_backward() -> bool:
-    return torch._C._current_graph_task_id() != -1
 
 
 def _environment() -> dict[str, str]:

@@ -26,7 +26,7 @@ from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope, wrapping_of
 from bnprobe.remedies.specification import Specification, parse_all
-from bnprobe.torch_private import gradient_of, is_inner_step
+from bnprobe.torch_private import eager, gradient_of, is_inner_step
 
 #: A record names this many modules of each remedy; an attribute of the run file holds 64 KiB.
 NAMES_LIMIT = 100
@@ -69,8 +69,8 @@ class Applied:
             self._attached.add(optimizer)
             # On the optimizer, not globally: its own hooks run after the global ones before a step, and before them after it,
             # so that a recording sees the gradient as it came and the update as it was made.
-            self._handles.append(optimizer.register_step_pre_hook(_eagerly(self._before)))
-            self._handles.append(optimizer.register_step_post_hook(_eagerly(self._after)))
+            self._handles.append(optimizer.register_step_pre_hook(eager(self._before)))
+            self._handles.append(optimizer.register_step_post_hook(eager(self._after)))
 
     def remove(self) -> None:
         """Take the remedies off: hooks, added modules and parametrisations go, weights stay as they are.
@@ -250,13 +250,3 @@ class _Gradients:
             reference() is not gradient or gradient._version != version
             for gradient, (reference, version) in zip(now, self._known, strict=True)
         )
-
-
-def _eagerly(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep a hook out of compiled graphs, lazily: a script that does not compile must not import the compiler for it."""
-
-    def call(*args: Any) -> Any:
-        return hook(*args)
-
-    disable: Callable[[Any], Any] = getattr(torch, "_disable_dynamo", lambda function: function)
-    return disable(call)  # type: ignore[no-any-return]

@@ -19,9 +19,10 @@ from torch import nn
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import BatchNormSettings
+from bnprobe.torch_private import BatchNormBase, NormBase
 
 _ATTRIBUTE = "added_batch_norm"
-_KINDS: dict[type[nn.Module], type[nn.modules.batchnorm._BatchNorm]] = {
+_KINDS: dict[type[nn.Module], type[BatchNormBase]] = {
     nn.Conv1d: nn.BatchNorm1d,
     nn.Conv2d: nn.BatchNorm2d,
     nn.Conv3d: nn.BatchNorm3d,
@@ -35,7 +36,7 @@ class AddedBatchNorm(Remedy[BatchNormSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Put a normalisation behind each convolution."""
-        norms = [name for name, module in scope.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+        norms = [name for name, module in scope.modules() if isinstance(module, NormBase)]
         if norms:
             raise self.nothing(f"the model normalises already, at '{norms[0]}' and {len(norms) - 1} more", "no-norm switches that off")
         convolutions = scope.convolutions()

@@ -13,12 +13,13 @@ from torch import nn
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import NoNormSettings
+from bnprobe.torch_private import BatchNormBase, InstanceNormBase
 
 _LAYER_NORMS: tuple[type[nn.Module], ...] = (nn.LayerNorm, *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ()))
 _KINDS: dict[str, tuple[type[nn.Module], ...]] = {
-    "batch": (nn.modules.batchnorm._BatchNorm,),
+    "batch": (BatchNormBase,),
     "layer": _LAYER_NORMS,
-    "group": (nn.GroupNorm, nn.modules.instancenorm._InstanceNorm),
+    "group": (nn.GroupNorm, InstanceNormBase),
 }
 
 

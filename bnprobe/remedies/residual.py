@@ -15,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from bnprobe.remedies.scope import CONVOLUTIONS, Convolution, Scope
+from bnprobe.torch_private import ConvNd
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
@@ -111,4 +112,4 @@ def _last_module(node: fx.Node, graph: fx.Graph) -> fx.Node | None:
 
 
 def _weight_layers(module: nn.Module) -> int:
-    return sum(isinstance(child, (nn.modules.conv._ConvNd, nn.Linear)) for child in module.modules())
+    return sum(isinstance(child, (ConvNd, nn.Linear)) for child in module.modules())

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from bnprobe.errors import RemedyError
+from bnprobe.torch_private import COMPILED_CALL, ConvNd
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -67,7 +68,7 @@ class Scope:
         Raises:
             RemedyError: one is lazy and has no weight yet.
         """
-        kinds = (nn.modules.conv._ConvNd, *((nn.Linear,) if linear else ()))
+        kinds = (ConvNd, *((nn.Linear,) if linear else ()))
         return [(name, module) for name, module in self._weighted() if isinstance(module, kinds)]
 
     def is_trained(self, module: nn.Module) -> bool:
@@ -102,6 +103,6 @@ def wrapping_of(model: nn.Module) -> str | None:
             return name
         if name.startswith(("FSDP", "FullyShardedDataParallel")) or any(hasattr(p, "device_mesh") for p in module._parameters.values()):
             return "FSDP"
-        if name == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
+        if name == "OptimizedModule" or getattr(module, COMPILED_CALL, None) is not None:
             return "torch.compile"
     return None

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import WeightNormSettings
+from bnprobe.torch_private import ConvTransposeNd
 
 
 class WeightNorm(Remedy[WeightNormSettings]):
@@ -40,7 +41,7 @@ class WeightNorm(Remedy[WeightNormSettings]):
 
 
 def _unit_axis(layer: nn.Module) -> int:
-    return 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+    return 1 if isinstance(layer, ConvTransposeNd) else 0
 
 
 def _has_directions(layer: nn.Module) -> bool:

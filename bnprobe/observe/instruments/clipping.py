@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.torch_private import at_hand, clipping_body, is_imaginary, user_modes_disabled
+from bnprobe.torch_private import at_hand, clipping_body, is_imaginary, user_modes_disabled
 
 
 class Clipping:

@@ -23,7 +23,7 @@ from bnprobe.observe.modules.kinds import layout_of
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import OUTPUT, Tap, TapKey
-from bnprobe.observe.torch_private import holds_numbers, plain, user_modes_disabled
+from bnprobe.torch_private import holds_numbers, is_traced, plain, user_modes_disabled
 
 #: Steps between two looks: a script that samples from its model at every step is not to be slowed.
 STEPS_BETWEEN = 10
@@ -110,7 +110,7 @@ class EvaluationTaps(Instrument):
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Look at one call. Must return None: anything else would replace the output."""
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_traced():
             return
         try:
             with self._watch, user_modes_disabled():

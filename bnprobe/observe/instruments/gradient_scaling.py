@@ -6,7 +6,7 @@ import torch
 
 from bnprobe.observe.instrument import Instrument, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
-from bnprobe.observe.torch_private import at_hand
+from bnprobe.torch_private import at_hand
 
 
 class GradientScaling(Instrument):

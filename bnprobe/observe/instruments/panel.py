@@ -11,7 +11,7 @@ from bnprobe.observe.instruments.catalogue import CATALOGUE
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
-from bnprobe.observe.torch_private import user_modes_disabled
+from bnprobe.torch_private import user_modes_disabled
 
 _MOMENTS = ("before_backward", "before_update", "skipped_update", "after_update", "close")
 

@@ -11,7 +11,7 @@ import torch
 from bnprobe.identity import IdentityMap
 from bnprobe.observe.instrument import Instrument, Optimizer, Surroundings, Update
 from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
-from bnprobe.observe.torch_private import at_hand, user_modes_disabled
+from bnprobe.torch_private import at_hand, user_modes_disabled
 
 _NAMES = ("lr", "momentum", "betas", "weight_decay")
 

@@ -13,8 +13,7 @@ from bnprobe.measure.rows import row_difference
 from bnprobe.observe.instrument import Instrument, Reading, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
-from bnprobe.observe.torch_private import holds_numbers, plain
-from bnprobe.torch_private import gradient_of
+from bnprobe.torch_private import gradient_of, holds_numbers, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
+from bnprobe.torch_private import BatchNormBase, ConvNd, DropoutNd, LossBase, NormBase, PoolNd
 
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 
@@ -19,12 +20,12 @@ _CLASS_PREFIXES = ("Parametrized", "FSDP")
 
 
 _KINDS: list[tuple[str, tuple[type[nn.Module], ...]]] = [
-    ("convolution", (nn.modules.conv._ConvNd,)),
+    ("convolution", (ConvNd,)),
     ("linear", (nn.Linear, nn.Bilinear, nn.LazyLinear)),
     (
         "normalisation",
         (
-            nn.modules.batchnorm._NormBase,
+            NormBase,
             nn.LayerNorm,
             nn.GroupNorm,
             nn.LocalResponseNorm,
@@ -35,16 +36,8 @@ _KINDS: list[tuple[str, tuple[type[nn.Module], ...]]] = [
     ("recurrent", (nn.RNNBase, nn.RNNCellBase)),
     ("attention", (nn.MultiheadAttention,)),
     ("embedding", (nn.Embedding, nn.EmbeddingBag)),
-    ("dropout", (nn.modules.dropout._DropoutNd,)),
-    (
-        "pooling",
-        (
-            nn.modules.pooling._MaxPoolNd,
-            nn.modules.pooling._AvgPoolNd,
-            nn.modules.pooling._AdaptiveAvgPoolNd,
-            nn.modules.pooling._AdaptiveMaxPoolNd,
-        ),
-    ),
+    ("dropout", (DropoutNd,)),
+    ("pooling", PoolNd),
 ]
 
 
@@ -101,7 +94,7 @@ def examine(module: nn.Module) -> ObservedModule:
     has_parameters = bool(module._parameters) or "parametrizations" in module._modules
     kind = next((kind for kind, classes in _KINDS if isinstance(module, classes)), "")
     is_layer = bool(kind) or not children or any(parameter is not None for parameter in module._parameters.values())
-    if isinstance(module, ParametrizationList | nn.modules.loss._Loss):
+    if isinstance(module, ParametrizationList | LossBase):
         is_layer = False
     if not kind:
         is_activation = type(module).__module__.startswith("torch.nn.modules.activation")
@@ -114,14 +107,14 @@ def examine(module: nn.Module) -> ObservedModule:
 
 def _has_running_statistics(module: nn.Module) -> bool:
     """Whether evaluation normalises by means and variances of a channel that training gathers; not those of several ranks together."""
-    is_batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, nn.SyncBatchNorm)
+    is_batch_norm = isinstance(module, BatchNormBase) and not isinstance(module, nn.SyncBatchNorm)
     return is_batch_norm and isinstance(getattr(module, "running_mean", None), torch.Tensor)
 
 
 def _drops(module: nn.Module) -> bool:
     """Whether training drops values at random: a dropout of torch's own or of a library, or one inside a recurrent or attention layer."""
     shares = [getattr(module, name, 0.0) for name in ("p", "drop_prob", "dropout")]
-    is_dropping = isinstance(module, nn.modules.dropout._DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__
+    is_dropping = isinstance(module, DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__
     return is_dropping and any(isinstance(share, float | int) and share > 0 for share in shares)
 
 
@@ -165,7 +158,7 @@ def layout_of(module: nn.Module, kind: str, dimensions: int) -> Layout:
         return TIME_FIRST
     if kind in (*_CHANNELS_LAST_KINDS, "recurrent") or _normalises_last_axis(module):
         return CHANNELS_LAST
-    if kind in ("convolution", "pooling") or isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm):
+    if kind in ("convolution", "pooling") or isinstance(module, NormBase | nn.GroupNorm):
         return CHANNELS_FIRST
     return CHANNELS_LAST if dimensions == 3 else CHANNELS_FIRST
 

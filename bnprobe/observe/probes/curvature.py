@@ -25,7 +25,7 @@ from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.graph import leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
-from bnprobe.observe.torch_private import user_modes_disabled
+from bnprobe.torch_private import user_modes_disabled
 
 #: Four products are enough for one eigenvector that moves, not for two: they go to the metric that decides.
 EFFORT = Effort(first=24, later=4, tolerance=0.01, both=False)

@@ -34,10 +34,18 @@ from bnprobe.observe.probes.replay import Replay, ReplayError
 from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.signals.records import Tap
-from bnprobe.observe.torch_private import user_modes_disabled
 from bnprobe.remedies.projections import Projection, update_projections
 from bnprobe.remedies.scope import Scope
 from bnprobe.store.writer import RunWriter
+from bnprobe.torch_private import (
+    dispatch_depth,
+    in_backward,
+    is_traced,
+    is_transformed,
+    pop_dispatch_mode,
+    push_dispatch_mode,
+    user_modes_disabled,
+)
 
 #: The update as the optimizer took it.
 TAKEN = "taken"
@@ -176,7 +184,7 @@ class LineProbing:
 
     def _before_forward(self, module: torch.nn.Module, args: Any) -> None:
         """A module is called; if it is the first of a forward with gradient, a tape begins."""
-        if self._mode is not None or not torch.is_grad_enabled() or torch._C._current_graph_task_id() != -1 or not _is_plain_call():
+        if self._mode is not None or not torch.is_grad_enabled() or in_backward() or not _is_plain_call():
             return
         try:
             self._on_forward()
@@ -195,7 +203,7 @@ class LineProbing:
         elif threading.current_thread() is not threading.main_thread():
             # A mode belongs to its thread, and only that one could take it away again.
             self._reason = "the forward runs in a thread of its own"
-        elif torch._C._len_torch_dispatch_stack():
+        elif dispatch_depth():
             self._reason = "the script itself watches torch's operations, with a dispatch mode"
         else:
             self._tape = Tape()
@@ -205,7 +213,7 @@ class LineProbing:
     def _resume(self, mode: Recording) -> None:
         self._mode = mode
         # Without entering it: that is for modes that end in the order in which they began.
-        torch._C._push_on_torch_dispatch_stack(mode)
+        push_dispatch_mode(mode)
 
     def _pause(self) -> None:
         """Stop taping until the next forward."""
@@ -263,7 +271,7 @@ class LineProbing:
         if not self._probed:
             return
         self._pause()
-        if torch._C._current_graph_task_id() != -1:
+        if in_backward():
             self._reason = "the optimizer steps inside backward"
             return
         with self._guarded():
@@ -423,18 +431,16 @@ class _Line:
 
 def _is_plain_call() -> bool:
     """Whether a module is called to compute, not to be traced, compiled or transformed."""
-    return not (
-        torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch._C._functorch.maybe_current_level() is not None
-    )
+    return not (torch.compiler.is_compiling() or is_traced() or is_transformed())
 
 
 def _remove(mode: Recording) -> None:
     """Take our mode out of the stack, from under those that the script has entered since."""
     above = []
-    while torch._C._len_torch_dispatch_stack():
-        top = torch._C._pop_torch_dispatch_stack(None)
+    while dispatch_depth():
+        top = pop_dispatch_mode()
         if top is mode:
             break
         above.append(top)
     for other in reversed(above):
-        torch._C._push_on_torch_dispatch_stack(other)
+        push_dispatch_mode(other)

@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
 from bnprobe.observe.probes.tape import Constant, Mark, Operation, Slot, Tape, reachable, version
+from bnprobe.torch_private import AutocastDisabled, BelowAutograd, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
 
 #: Called with what a mark of the tape notes, and the signal as it is at that moment.
 Watcher = Callable[[Any, torch.Tensor], None]
@@ -117,13 +117,13 @@ class Replay:
     def _undisturbed(self) -> Iterator[None]:
         states = [(generator, generator.get_state()) for generator in self._generators]
         with ExitStack() as stack:
-            stack.enter_context(torch._C.DisableTorchFunction())
-            if torch._C._len_torch_dispatch_stack():
-                stack.enter_context(_disable_current_modes())
-            stack.enter_context(torch._C._DisableAutocast())
+            stack.enter_context(TorchFunctionDisabled())
+            if dispatch_depth():
+                stack.enter_context(dispatch_modes_disabled())
+            stack.enter_context(AutocastDisabled())
             # As in the script's forward: some operations choose their kernel by it. Nothing is remembered below autograd.
             stack.enter_context(torch.enable_grad())
-            stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(BelowAutograd())
             try:
                 yield
             finally:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Compilation, Patches
+from bnprobe.torch_private import RECURRENT_KERNELS, plain_kernels
 
 
 class DifferentiableKernels:
@@ -25,9 +26,8 @@ class DifferentiableKernels:
     def attach(self, patches: Patches) -> None:
         """Watch what has no switch of its own, or none that could be thrown before it is there."""
         patches.replace(torch, "compile", self._seeing_compile)
-        functions: Any = torch._VF
         for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
-            patches.replace(functions, name, self._seeing_recurrence)
+            patches.replace(RECURRENT_KERNELS, name, self._seeing_recurrence)
 
     def use(self) -> None:
         """Use kernels with a second derivative until ``restore``."""
@@ -78,14 +78,7 @@ class DifferentiableKernels:
         def recurrence(*args: Any, **kwargs: Any) -> Any:
             if not self._in_use:
                 return original(*args, **kwargs)
-            switches: Any = torch._C
-            cudnn, onednn = switches._get_cudnn_enabled(), switches._get_mkldnn_enabled()
-            switches._set_cudnn_enabled(False)
-            switches._set_mkldnn_enabled(False)
-            try:
+            with plain_kernels():
                 return original(*args, **kwargs)
-            finally:
-                switches._set_cudnn_enabled(cudnn)
-                switches._set_mkldnn_enabled(onednn)
 
         return recurrence

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.multiprocessing import reductions
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from bnprobe.torch_private import DispatchMode, OpOverload, functorch_wraps
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
 StorageWeakRef: Any = reductions.StorageWeakRef
@@ -270,7 +271,7 @@ class Tape:
         return owned
 
 
-class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recording(DispatchMode):  # type: ignore[no-untyped-call]
     """The tape as torch calls it."""
 
     supports_higher_order_operators = True
@@ -363,7 +364,7 @@ def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
 
 
 def _unrepeatable(function: Any) -> Hole | None:
-    if not isinstance(function, torch._ops.OpOverload):
+    if not isinstance(function, OpOverload):
         return Hole(f"{function} takes functions, and is not executed again")
     if function.namespace in _COLLECTIVES:
         return Hole(f"{function} talks to other processes")
@@ -389,6 +390,6 @@ def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _storage(tensor: torch.Tensor) -> int:
     """Return what identifies a tensor's memory; 0 for one that has none of its own."""
-    if tensor.layout is not torch.strided or tensor.is_nested or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if tensor.layout is not torch.strided or tensor.is_nested or functorch_wraps(tensor):
         return 0
     return int(tensor.untyped_storage()._cdata)

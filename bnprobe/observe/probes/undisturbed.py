@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.observe.compiled import random_states, set_random_states
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.torch_private import holds_numbers
+from bnprobe.torch_private import holds_numbers, version_kept
 
 
 class ScriptHooks:
@@ -81,5 +80,5 @@ def state_kept(buffers: Iterable[torch.Tensor]) -> Iterator[None]:
         for buffer, copy in kept:
             # Batch norm moves its averages without counting a version; a backward that is still to come must not find one counted.
             if not torch.equal(buffer, copy):
-                with torch.no_grad(), _unsafe_preserve_version_counter(buffer):
+                with torch.no_grad(), version_kept(buffer):
                     buffer.copy_(copy)

@@ -20,8 +20,8 @@ from bnprobe.observe.rows.flight_recorder import FlightRecorder
 from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.records import Tap
-from bnprobe.observe.torch_private import user_modes_disabled
 from bnprobe.store.writer import RunWriter
+from bnprobe.torch_private import user_modes_disabled
 
 #: Steps of which nothing was measured that wait to become rows together, and the seconds they wait at most.
 BARE_STEPS = 32

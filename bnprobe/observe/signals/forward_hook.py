@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
@@ -31,8 +30,17 @@ from bnprobe.observe.modules.kinds import ObservedModule, layout_of
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.signals.outputs import first_signal
 from bnprobe.observe.signals.records import INPUT, OUTPUT, Modes, Pass, Tap, TapKey, batch_size_of, renumbered
-from bnprobe.observe.torch_private import holds_numbers, plain, user_modes_disabled
 from bnprobe.observe.training_thread import TrainingThread
+from bnprobe.torch_private import (
+    ConvNd,
+    holds_numbers,
+    in_backward,
+    is_in_forward_mode,
+    is_traced,
+    is_transformed,
+    plain,
+    user_modes_disabled,
+)
 
 #: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
@@ -228,16 +236,16 @@ class ForwardTaps:
     def _observe(self, module: nn.Module, entry: ObservedModule, args: tuple[Any, ...], output: Any) -> None:
         if self._is_no_training(module):
             return
-        in_backward = torch._C._current_graph_task_id() != -1
+        inside = in_backward()
         if not torch.is_grad_enabled():
-            if not in_backward:
+            if not inside:
                 self._order += 1
                 self._tree.note_hidden_forward(module, entry, self._order)
             return
-        if in_backward and not entry.hidden_forwards:
+        if inside and not entry.hidden_forwards:
             return  # activation checkpointing calls again what was measured already
-        order = entry.hidden_forwards.pop(0) if in_backward else self._next_order()
-        if not in_backward:
+        order = entry.hidden_forwards.pop(0) if inside else self._next_order()
+        if not inside:
             self._on_forward()
         root, root_entry = self._tree.model(module, entry)
         if entry.is_layer and self._tree.has_parameters(root):
@@ -387,14 +395,14 @@ class ForwardTaps:
 
     def _is_no_training(self, module: nn.Module) -> bool:
         """Whether this call is no training of its own: tracing, compiling, a functorch transform, forward mode, a graph capture."""
-        if torch._C._functorch.maybe_current_level() is not None:
+        if is_transformed():
             self.missed_calls = True
             self._on_gap("modules called inside torch.func transforms", "inside a transform a signal has no numbers of its own")
             return True
         return bool(
             torch.compiler.is_compiling()
-            or torch._C._get_tracing_state() is not None
-            or forward_ad._current_level >= 0
+            or is_traced()
+            or is_in_forward_mode()
             or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
         )
 
@@ -408,7 +416,7 @@ def _operation(signal: torch.Tensor) -> str:
 def _is_single(module: nn.Module, signal: torch.Tensor) -> bool:
     """Whether a signal is one sample without a batch axis: convolutions take (C, H, W) as well."""
     # Not by the weight's axes: to look at a parametrised weight is to compute it, and spectral norm changes by being computed.
-    return isinstance(module, nn.modules.conv._ConvNd) and signal.dim() == len(module.kernel_size) + 1
+    return isinstance(module, ConvNd) and signal.dim() == len(module.kernel_size) + 1
 
 
 def _storage_name(signal: torch.Tensor) -> str:

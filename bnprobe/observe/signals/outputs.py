@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+
+from bnprobe.torch_private import tree_leaves
 
 #: How far into objects of objects it is looked.
 DEPTH_LIMIT = 4
