@@ -86,6 +86,16 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
 
 
+def test_what_the_architecture_names_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "bnprobe"
+    rooms = (ROOT, package, package / "observe", package / "observe" / "probes", package / "observe" / "instruments", package / "diagnose")
+    for name in re.findall(r"`([a-z_/]+(?:\.py|\.c|/))`", page):
+        assert any((room / name).exists() for room in (*rooms, package / "measure")), f"the architecture names {name}, which is not there"
+    table = set(re.findall(r"^\| `([a-z]+)/` \| .* \| .* \|$", page, re.MULTILINE))
+    assert table == {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+
+
 def test_the_example_of_limits_from_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "learning_rate_limits.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
