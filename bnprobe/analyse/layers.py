@@ -91,7 +91,8 @@ def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
 
     The kind is the most frequent one among those that carry weights, else the most frequent of all; modules of the script's own that carry
     weights where there are fewer than three of any other kind, and more of these. Only one kind, because sizes of different kinds differ by
-    design (a ReLU halves the energy); only the first call, because a reused module is not a deeper one.
+    design (a ReLU halves the energy); only the first call, because a reused module is not a deeper one. Of separate networks in one model,
+    an actor and a critic say, the longest alone: one is not deeper than the other.
     """
     model = largest_model(run) if model is None else model
     own = [(i, layer) for i, layer in enumerate(run.layers) if (layer.model, layer.call, layer.role) == (model, 0, "output")]
@@ -101,10 +102,35 @@ def profile_layers(run: Run, model: int | None = None) -> NDArray[np.int64]:
     weighted = {kind: counts[kind] for kind in TRANSFORMING if counts[kind]} or counts
     kind = max(weighted, key=lambda name: weighted[name])
     in_order = sorted(own, key=lambda pair: pair[1].depth)
-    chosen = [i for i, layer in in_order if layer.kind == kind]
+    chosen = max(separate_networks(run, model, [i for i, layer in in_order if layer.kind == kind]), key=len)
     owners = {parameter.layer for parameter in run.parameters if is_matrix(parameter.shape)}
     written = [i for i, layer in in_order if layer.kind == "other" and module_of(layer.name) in owners]
     return np.array(written if len(chosen) < _FEWEST_OF_A_KIND <= len(written) else chosen, dtype=np.int64)
+
+
+def separate_networks(run: Run, model: int, layers: list[int]) -> list[list[int]]:
+    """Part layers of a model where one of them takes in what the model was given, and cannot take in what came before it.
+
+    A linear layer is known to begin a network of its own by its weight: as many inputs as the model's first signal has channels, and not as
+    many as any layer before it in the same network gives out.
+
+    Args:
+        run: the recording.
+        model: root module.
+        layers: outputs of one kind, in order of depth.
+    """
+    first = min((layer.depth, layer.channels, layer.role) for layer in run.layers if layer.model == model)
+    inputs = {parameter.layer: int(axes[1]) for parameter in run.parameters if len(axes := re.findall("[0-9]+", parameter.shape)) == 2}
+    parts, given_out = [list[int]()], set[int]()
+    for index in layers:
+        layer = run.layers[index]
+        taken = inputs.get(module_of(layer.name)) if layer.kind == "linear" and first[2] == "input" else None
+        if parts[-1] and taken == first[1] and taken not in given_out:
+            parts.append([])
+            given_out.clear()
+        parts[-1].append(index)
+        given_out.add(layer.channels)
+    return parts
 
 
 def is_matrix(shape: str) -> bool:

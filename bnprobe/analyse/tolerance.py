@@ -129,7 +129,7 @@ def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:
 
 def _of_curvature(run: Run, rates: dict[int, float]) -> list[Tolerance]:
     view = RunView.of(run)
-    found = []
+    found: list[Tolerance] = []
     if not view.curvature.size:
         return found
     columns = (view.curvature_learning_rate, view.curvature_preconditioned, view.curvature_preconditioned_residual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def layer_step_size(run: Run) -> Array:
 
     Weights that start at zero or near it move by many times their size and are none the worse for it: what a step is measured against is
     the size at which a weight of that shape works. For (O, I, ...) that is sqrt(O / 3): entries uniform within 1 / sqrt(fan in), the
-    default of torch's linear and convolution layers.
+    default of torch's linear and convolution layers. A module of vectors alone, a bias of its own say, is measured against unit entries.
     """
     by_module = module_step_size(run)
     missing = np.full(run.steps, np.nan)
@@ -45,9 +46,9 @@ def layer_step_size(run: Run) -> Array:
 def module_step_size(run: Run) -> dict[str, Array]:
     """The same by module that owns parameters, (S,) each: also where no signal of the module's own was measured, as of the model itself."""
     view = RunView.of(run)
-    usual = np.array([[_initial_norm(parameter.shape) for parameter in run.parameters]])
+    usual = {module: _usual_norm([run.parameters[index].shape for index in own]) for module, own in _owned(run).items()}
     return {
-        module: _ratio(total_norm(view.update_norm[:, own]), np.fmax(total_norm(view.weight_norm[:, own]), total_norm(usual[:, own])))
+        module: _ratio(total_norm(view.update_norm[:, own]), np.fmax(total_norm(view.weight_norm[:, own]), usual[module]))
         for module, own in _owned(run).items()
     }
 
@@ -101,6 +102,13 @@ def _owned(run: Run) -> dict[str, list[int]]:
 def _initial_norm(shape: str) -> float:
     axes = [int(axis) for axis in re.findall("[0-9]+", shape)]
     return float(np.sqrt(axes[0] / 3)) if len(axes) > 1 else 0.0
+
+
+def _usual_norm(shapes: Sequence[str]) -> float:
+    """Norm that torch's initialisation would have given a module's weights; a module of vectors alone is measured against unit entries."""
+    weights = float(np.linalg.norm([_initial_norm(shape) for shape in shapes]))
+    sizes = [int(axis) for shape in shapes for axis in re.findall("[0-9]+", shape)]
+    return weights or float(np.sqrt(max(sizes, default=0)))
 
 
 def _ratio(part: Array, whole: Array) -> Array:

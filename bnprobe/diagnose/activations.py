@@ -136,10 +136,10 @@ def _unseen_growth(run: RunAnalysis, layer: int, grown: float, before: float) ->
 
 
 def _normalise(run: RunAnalysis) -> str:
-    if run.is_convolutional:
+    if run.is_convolutional and not run.is_normalised:
         advice = "Normalise the activations (batch norm after each convolution), or start each residual branch near zero"
-        return with_remedy(advice, "batch-norm", "msr")
-    return with_remedy("Normalise the activations (layer norm between the layers), or initialise the weights smaller", "weight-norm")
+        return with_remedy(run, advice, "batch-norm", "msr")
+    return with_remedy(run, "Normalise the activations (layer norm between the layers), or initialise the weights smaller", "weight-norm")
 
 
 def mean_shift(run: RunAnalysis) -> Finding | None:
@@ -154,7 +154,7 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
     networks, by its bias and the pooling before it.
     """
     row, last = run.late_row, run.last_layer
-    if row is None or last is None or run.first_row is None or run.profile.size < 3:
+    if row is None or last is None or run.first_row is None or run.profile.size < 3 or not run.has_batches:
         return None
     deep, first = _deep_fraction(run), int(run.profile[0])
     common, dependent = run.growth_of_parts
@@ -202,7 +202,7 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
         ),
         cause=cause,
         fix=with_remedy(
-            "Remove the mean where it arises: batch norm, or kernels of zero spatial mean (mean shift rejection)", "msr", "batch-norm"
+            run, "Remove the mean where it arises: batch norm, or kernels of zero spatial mean (mean shift rejection)", "msr", "batch-norm"
         ),
         source=_MEAN_SHIFT,
     )

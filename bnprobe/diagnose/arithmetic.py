@@ -30,7 +30,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
     before = float(run.recorded.loss[row - 1]) if row else float("nan")
     calm = f": the loss had been {number(before)}, no layer had deviated from its baseline" if np.isfinite(before) else ""
     excess = _excess(run, row)
-    evidence = [Evidence("largest finite activation against its course", excess, run.threshold(thresholds.CALM_DECADES), "decades", step)]
+    evidence = [Evidence("largest finite activation against its course", excess, None, "decades", step)]
     if origin.layer is not None:
         evidence.append(
             Evidence(f"values that are not finite in the {origin.signal}", nonfinite_count(run, row, origin.layer), 0.0, "", step)

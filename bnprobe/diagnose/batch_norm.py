@@ -27,9 +27,9 @@ def batch_norm_small_batch(run: RunAnalysis) -> Finding | None:
     """Batch norm takes its statistics from so few samples that they are mostly noise.
 
     Looks at the samples of a forward, and at the values of a channel, from which batch statistics were taken; few samples of many places
-    count if they are two, the gap to evaluation is wide, or the run underperforms. Looks like a learning
-    rate that is too high, as the loss stays noisy; there the batch is of ordinary size. Accumulation over several backward calls does
-    not help, because each of them normalises by itself. Batch norm in evaluation mode takes no statistics, and is no case of it.
+    count if the gap to evaluation is wide. Looks like a learning rate that is too high, as the loss stays noisy; there the batch is of
+    ordinary size. Accumulation over several backward calls does not help, because each of them normalises by itself. Batch norm in
+    evaluation mode takes no statistics, and is no case of it.
     """
     layers = _measured(run)
     if not layers.size:
@@ -39,22 +39,22 @@ def batch_norm_small_batch(run: RunAnalysis) -> Finding | None:
     worst = int(layers[np.argmin(values)])
     fewest = float(values.min())
     gap = float(robust.median(_late(run.recorded.batch_norm_gap[:, layers])).max())
-    by_values = fewest <= run.threshold(thresholds.FEW_VALUES)
-    is_noisy = gap >= thresholds.NOISY_STATISTICS or run.underperforms
-    by_samples = samples <= run.threshold(thresholds.FEW_SAMPLES) / 2 or (samples <= run.threshold(thresholds.FEW_SAMPLES) and is_noisy)
+    few_values, few_samples = run.threshold(thresholds.FEW_VALUES), run.threshold(thresholds.FEW_SAMPLES)
+    is_noisy = gap >= thresholds.NOISY_STATISTICS
+    by_values, by_samples = fewest <= few_values, samples <= few_samples and is_noisy
     if not (by_values or by_samples):
         return None
     first = int(layers[0])
     return Finding(
         id="batch-norm-small-batch",
         severity=run.severity(),
-        confidence=0.9 if fewest <= run.threshold(thresholds.FEW_VALUES) / 2 or by_samples else 0.7,
+        confidence=0.9 if fewest <= few_values / 2 or by_samples else 0.7,
         layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
         step=run.step(run.first_row),
         evidence=(
-            Evidence(f"values of a channel at {run.name(worst)}", fewest, run.threshold(thresholds.FEW_VALUES), "values"),
-            Evidence("samples of a forward", float(samples), run.threshold(thresholds.FEW_SAMPLES), "samples"),
-            Evidence("gap between training and evaluation", gap, thresholds.NOISY_STATISTICS, "standard deviations"),
+            Evidence(f"values of a channel at {run.name(worst)}", fewest, few_values if by_values else None, "values"),
+            Evidence("samples of a forward", float(samples), few_samples if by_samples else None, "samples"),
+            Evidence("gap between training and evaluation", gap, thresholds.NOISY_STATISTICS if is_noisy else None, "standard deviations"),
         ),
         cause=f"Batch norm takes the mean and variance of a channel from {number(fewest)} values ({number(float(samples))} samples), so "
         f"its statistics are mostly noise: evaluation would move the normalised signal by {number(gap)} standard deviations; "

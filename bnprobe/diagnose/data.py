@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.layers import is_joined, largest_model, measured_inputs, module_of
+from bnprobe.analyse.layers import TRANSFORMING, is_joined, largest_model, measured_inputs, module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -20,18 +20,32 @@ _SOURCE = "LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.3: in
 def unscaled_input(run: RunAnalysis) -> Finding | None:
     """The network is given numbers far from one, or one batch far from the others, so that all that follows is as far off.
 
-    Looks at the size of the first signal that no module produced, and at what is put together from signals of modules and is far larger
-    than any of them: from the start, or, in a run that diverged, at the step at which it deviated from its baseline before any layer did.
-    Looks like a learning rate that is too high; there the input is of ordinary size. A normalisation that meets the input first makes its
-    size harmless.
+    Looks at the size of the first signal that no module produced, of further inputs of the model, and at what is put together from signals
+    of modules and is far larger than any of them: from the start, or, in a run that diverged, at the step at which it deviated from its
+    baseline before any layer did. Looks like a learning rate that is too high; there the input is of ordinary size. A normalisation that
+    meets the input first makes its size harmless.
     """
     joined = _joined_data(run)
     if joined is not None and (found := _from_the_start(run, joined)) is not None:
+        return found
+    further = (finding for index in _further_inputs(run) if (finding := _from_the_start(run, index)) is not None)
+    if (found := next(further, None)) is not None:
         return found
     layer = input_layer(run)
     if layer is None:
         return None
     return _from_the_start(run, layer) or (_in_one_batch(run, layer) if run.has_failed or run.is_stuck else None)
+
+
+def _further_inputs(run: RunAnalysis) -> list[int]:
+    """What layers with weights receive, beyond the first signal, that no operation of the network made: a second input of the model."""
+    recorded, model = run.recorded, largest_model(run.recorded)
+    own = sorted((layer.depth, i) for i, layer in enumerate(recorded.layers) if layer.model == model)
+    return [
+        i
+        for _, i in own[1:]
+        if recorded.layers[i].role == "input" and recorded.layers[i].kind in TRANSFORMING and not str(recorded.layer_made_by[i])
+    ]
 
 
 def _joined_data(run: RunAnalysis) -> int | None:

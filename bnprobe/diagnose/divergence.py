@@ -41,6 +41,7 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
     module, moved = module_of(run.name(layer)), float(ratio[row, layer])
     end = run.divergence.row if run.divergence is not None else run.recorded.steps
     most = float(ratio[row:end].max())
+    limit = run.threshold(thresholds.LARGE_UPDATE_RATIO)
     later = f", and a later one by {against_weights(most)}" if most > 2 * moved else ""
     cause = (
         f"The steps are too large: at step {run.step(row)} one update moved {module_place(run, layer)} by {against_weights(moved)}"
@@ -53,12 +54,12 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
         layers=(module,),
         step=run.step(row),
         evidence=(
-            Evidence(f"update ratio of {module}", moved, run.threshold(thresholds.LARGE_UPDATE_RATIO), "", run.step(row)),
-            Evidence("largest update ratio before training diverged", most),
+            Evidence(f"update ratio of {module}", moved, limit if moved >= limit else None, "", run.step(row)),
+            Evidence("largest update ratio from there on", most, limit),
             *_over_limit(run),
         ),
         cause=cause,
-        fix=with_rate_search("Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
+        fix=with_rate_search(run, "Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
 

@@ -134,7 +134,7 @@ def _growth_over_calls(run: RunAnalysis, row: int) -> dict[str, _OverCalls]:
 
 def _let_through(run: RunAnalysis) -> str:
     advice = "Use activations that do not saturate and an initialisation made for them, shortcuts around layers, or normalisation"
-    return with_remedy(advice, "batch-norm") if run.is_convolutional else f"{advice}."
+    return with_remedy(run, advice, "batch-norm") if run.is_convolutional else f"{advice}."
 
 
 def exploding_gradients(run: RunAnalysis) -> Finding | None:
@@ -261,7 +261,7 @@ def _finding(
         step=step,
         evidence=evidence,
         cause=cause,
-        fix=with_remedy("Clip the gradient's norm at a few times its usual value, or normalise the layers", "clip-norm"),
+        fix=with_remedy(run, "Clip the gradient's norm at a few times its usual value, or normalise the layers", "clip-norm"),
         source=_EXPLODING,
     )
 

@@ -133,6 +133,8 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     so are normalisations among what is kept. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter:
     only layers that were measured count.
     """
+    if run.gradients_were_cleared:  # nothing is cut off: the loop takes the gradients away
+        return None
     forgotten, frozen = training.untrained_elements(run.recorded)
     unreached = training.unreached_layers(run.recorded)
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))

@@ -88,7 +88,7 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
         step=run.step(mover.row) if mover is not None else spike.step,
         evidence=tuple(evidence),
         cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {outcome}; {first}.",
-        fix=with_remedy(_remedy(mover), "clip-norm"),
+        fix=with_remedy(run, _remedy(mover), "clip-norm"),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
     )
 

@@ -33,12 +33,14 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (run.underperforms or is_on_its_way):
         return None
-    sizes = [size[run.measured_rows] for size in updates.module_step_size(run.recorded).values()]
-    moving = [float(np.nanmean(size)) for size in sizes if np.isfinite(size).any()]
-    if not moving:
+    if (ended := _schedule_ended(run)) is not None:
+        return ended
+    if run.was_cut and _is_warming_up(run):
         return None
-    distance = max(moving) * run.recorded.steps
-    if distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
+    distance = _distance(run)
+    if distance is None or distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
+        return None
+    if run.was_cut and distance * thresholds.USUAL_STEPS / run.recorded.steps >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
         id="learning-rate-too-low",
@@ -46,11 +48,58 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
         confidence=0.7,
         layers=(),
         step=run.step(run.first_row),
-        evidence=(Evidence("largest update ratio times steps", distance, run.threshold(thresholds.UNMOVED_DISTANCE)),),
+        evidence=(
+            Evidence("largest distance of a layer, the sum of its update ratios", distance, run.threshold(thresholds.UNMOVED_DISTANCE)),
+        ),
         cause=f"The weights hardly move: in {run.recorded.steps} steps the fastest layer moved by {percent(distance)} of its size; "
         f"{loss_summary(run)}.",
-        fix=with_rate_search("Raise the learning rate by factors of ten"),
+        fix=with_rate_search(run, "Raise the learning rate by factors of ten"),
         source="update ratio ||dw|| / ||w||, of which 1e-3 a step is usual",
+    )
+
+
+def _is_warming_up(run: RunAnalysis) -> bool:
+    """Whether the learning rate was still rising when the recording ended."""
+    rate = np.fmax.reduce(run.recorded.learning_rate, axis=1, initial=0.0)
+    return bool(rate[-1] >= rate.max() > thresholds.WARM_UP * np.median(rate))
+
+
+def _distance(run: RunAnalysis) -> float | None:
+    """How far the fastest layer moved: the sum of its step sizes, interpolated between the steps at which they were measured."""
+    every = np.arange(run.recorded.steps)
+    moved = []
+    for size in updates.module_step_size(run.recorded).values():
+        rows = run.measured_rows[np.isfinite(size[run.measured_rows])]
+        if rows.size:
+            moved.append(float(np.interp(every, rows, size[rows]).sum()))
+    return max(moved, default=None)
+
+
+def _schedule_ended(run: RunAnalysis) -> Finding | None:
+    """A schedule took the learning rate down by decades early in the run, and the loss has stood since."""
+    rates = run.recorded.learning_rate
+    if not run.is_stuck or run.is_at_chance or not np.isfinite(rates).any():
+        return None
+    rate = np.fmax.reduce(rates, axis=1, initial=0.0)
+    peak, high = float(rate.max()), np.flatnonzero(rate >= thresholds.SPENT_RATE * rate.max())
+    spent = int(high[-1]) + 1
+    if not peak > 0 or spent >= thresholds.SPENT_WITHIN * run.recorded.steps:
+        return None
+    step, late = run.step(spent), float(rate[-1])
+    return Finding(
+        id="learning-rate-too-low",
+        severity="error" if run.is_stuck else "warning",
+        confidence=0.8,
+        layers=(),
+        step=step,
+        evidence=(
+            Evidence("learning rate against its peak", float(rate[spent] / peak), thresholds.SPENT_RATE, "", step),
+            Evidence("share of the run before that", spent / run.recorded.steps, thresholds.SPENT_WITHIN),
+        ),
+        cause=f"The schedule took the learning rate from {number(peak)} to {number(late)}: from step {step} on it is below "
+        f"{percent(thresholds.SPENT_RATE)} of its peak, and nothing moves any more; {loss_summary(run)}.",
+        fix="Step the schedule as often as it is meant to be, once an epoch or once a batch, and give it the length of the training.",
+        source="the learning rate of every step",
     )
 
 
@@ -70,7 +119,7 @@ def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     weights = [i for i in every if recorded.parameters[i].layer not in spared_ones] or every
     rows = np.flatnonzero(np.isfinite(recorded.weight_norm[:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < run.divergence.row] if run.divergence is not None else rows
-    if rows.size < thresholds.DEAD_STEPS:
+    if rows.size < thresholds.DEAD_STEPS or _has_fitted(run):
         return None
     total = updates.total_norm(decay.norms_held(recorded, weights))
     lowest = int(rows[np.argmin(total[rows])])
@@ -78,7 +127,13 @@ def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     if decayed := _decayed(run, weights, rows, left, lowest):
         return decayed
     spared = _left(updates.total_norm(decay.norms_held(recorded, every)), rows[0], lowest)
-    return _penalised(run, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK else None
+    # A single matrix may be all of a linear model, whose solution is smaller than its start.
+    return _penalised(run, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK and len(every) > 1 else None
+
+
+def _has_fitted(run: RunAnalysis) -> bool:
+    """Whether the loss has come down by decades: no decay kept the weights from what they were to learn."""
+    return run.course is not None and run.divergence is None and 0 < run.course.late < thresholds.FITTED_SHARE * run.course.start
 
 
 def _left(total: Array, first: int, row: int) -> float:

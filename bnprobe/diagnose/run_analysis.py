@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust, spikes, stability, units, updates
 from bnprobe.analyse.depth_profile import Span
-from bnprobe.analyse.layers import TRANSFORMING, module_of, profile_layers
+from bnprobe.analyse.layers import TRANSFORMING, module_of, profile_layers, separate_networks
 from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import Deviation, Divergence, LossCourse
 from bnprobe.analyse.views import RunView, Signal
@@ -92,10 +92,30 @@ class RunAnalysis:
         optimizers = {group.partition("[")[0] for group in self.recorded.groups}
         if len(optimizers) > 1:
             return f"{len(optimizers)} optimizers train parts of it, whose losses may work against each other"
+        if self.separate_networks > 1:
+            return f"{self.separate_networks} separate networks share it, each with a term of its own"
         evaluations = self.recorded.evaluations
         if (known := evaluations[evaluations >= 0]).size and np.median(known) >= 1 and not self.is_at_chance:
             return "the network is also evaluated without gradients in most steps, so that its targets may move with it"
         return ""
+
+    @cached_property
+    def separate_networks(self) -> int:
+        """How many networks that take in the same data the model of the profile is made of, an actor and a critic say."""
+        layers = self.recorded.layers
+        weighted = [i for i, layer in enumerate(layers) if layer.kind == "linear" and (layer.role, layer.call) == ("output", 0)]
+        model = layers[self.profile[0]].model if self.profile.size else 0
+        in_order = sorted((i for i in weighted if layers[i].model == model), key=lambda i: layers[i].depth)
+        return len(separate_networks(self.recorded, model, in_order)) if in_order else 1
+
+    @cached_property
+    def gradients_were_cleared(self) -> bool:
+        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped."""
+        norms = self.recorded.parameter_gradient_norm
+        stepped = np.isfinite(self.recorded.update_norm).any(axis=1)
+        arrived = (self.recorded.activation_gradient.rms > 0).any(axis=1)
+        both = stepped & arrived
+        return bool(both.sum() >= thresholds.DEAD_STEPS and not np.isfinite(norms[stepped]).any() and not np.isinf(norms).any())
 
     @cached_property
     def has_risen(self) -> bool:
@@ -199,6 +219,11 @@ class RunAnalysis:
         """Whether the loss has come down from where it began, beyond what chance does to noise."""
         course = self.course
         return course is not None and course.moved and (course.first < 0 or course.late < (1 - stability.MOVED_SHARE) * course.first)
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the recording ended before its script did."""
+        return self.recorded.status in ("stopped", "interrupted", "running")
 
     def severity(self) -> Severity:
         """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""
@@ -323,7 +348,7 @@ class RunAnalysis:
     @cached_property
     def dead_share(self) -> Array:
         """Share of channels silent over the last steps, (L,)."""
-        return units.lasting_dead_share(self.recorded, thresholds.DEAD_STEPS)
+        return units.lasting_dead_share(self.recorded, thresholds.DEAD_STEPS if self.has_batches else thresholds.DEAD_SINGLE_SAMPLES)
 
     def span(self, row: int | None, signal: Signal = "activation") -> Span | None:
         """The depth profile at a row."""

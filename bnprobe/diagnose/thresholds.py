@@ -169,12 +169,26 @@ RAMP = 3.0
 #: of 60 to 300 steps that kept half of their first loss; at most 0.16 where the rate was too low.
 UNMOVED_DISTANCE = Threshold(0.3, 2.0)
 
+#: Steps that a training has at least, for one that was cut short. Practice.
+USUAL_STEPS = 1000
+#: Last learning rate of a warm-up over its median so far: 2 where it rises evenly. Convention.
+WARM_UP = 1.5
+#: Of its peak, a learning rate that moves nothing any more, and the share of the run within which a schedule that was meant does not reach
+#: it. Convention.
+SPENT_RATE = 0.01
+SPENT_WITHIN = 0.4
+
+#: Share of its start to which no loss comes down under a decay that is too strong. Convention: three decades.
+FITTED_SHARE = 1e-3
+
 #: Share of a layer's channels that are silent for the whole batch, in a run that underperforms, and in any. Measured: up to 0.56 in healthy
 #: trainings, once 0.94 in a layer of 16; 0.97 and more where a layer was dead.
 DEAD_SHARE = Threshold(0.6, 0.4)
 DEAD_LAYER_SHARE = Threshold(0.75, 0.4)
 #: Observed steps over which a unit has to be silent to count as dead. Practice: a handful of batches.
 DEAD_STEPS = 5
+#: The same where a step sees a single sample. Practice: as many samples as a small batch has in five.
+DEAD_SINGLE_SAMPLES = 50
 
 #: Slope that is left of a bounded activation, its mean derivative over the largest, below which it is saturated. Measured: 0.2 to
 #: 0.95 in healthy trainings with tanh and the logistic function, 0.01 to 0.06 in saturated ones.

@@ -33,7 +33,7 @@ def unexplained_divergence(run: RunAnalysis) -> Finding | None:
         step=end.step,
         evidence=(Evidence("loss", end.loss, DIVERGENCE_RATIO * end.scale if np.isfinite(end.scale) else None, "as the loss", end.step),),
         cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
-        fix=every_step("Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
+        fix=every_step(run, "Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
         source=f"loss not finite, or above {DIVERGENCE_RATIO:g} times {end.scale_name}",
     )
 
@@ -74,7 +74,7 @@ def rising_loss(run: RunAnalysis) -> Finding | None:
         cause=f"The loss has risen from {number(float(loss[0]))} to {number(float(loss[-1]))} in {course.steps} steps, too few to say "
         f"whether it will come back{suspect}.",
         fix=with_rate_search(
-            f"Record at least {thresholds.COURSE_STEPS} steps; if the loss stays up, lower the learning rate or warm it up"
+            run, f"Record at least {thresholds.COURSE_STEPS} steps; if the loss stays up, lower the learning rate or warm it up"
         ),
         source="the first and the last loss",
     )
@@ -99,7 +99,7 @@ def _risen(run: RunAnalysis) -> Finding | None:
         ),
         cause=f"The training got worse, and the recording does not show why: {loss_summary(run)} in {course.steps} steps.",
         fix=with_rate_search(
-            "Look at what changes at that step: the learning rate, the data, a term of the loss; and lower the learning rate"
+            run, "Look at what changes at that step: the learning rate, the data, a term of the loss; and lower the learning rate"
         ),
         source="the loss at its end against its start and its lowest level",
     )
@@ -115,7 +115,31 @@ def _turning_point(run: RunAnalysis, level: float) -> int:
 def stuck(run: RunAnalysis) -> Finding | None:
     """The training makes no progress, or its loss has no gradient, whatever the reason."""
     found = outcome(run)
-    return _without_gradient(run) or (_no_progress(run, found) if found.word in ("no-progress", "collapsed-output") else None)
+    return (
+        _cleared(run) or _without_gradient(run) or (_no_progress(run, found) if found.word in ("no-progress", "collapsed-output") else None)
+    )
+
+
+def _cleared(run: RunAnalysis) -> Finding | None:
+    if not run.gradients_were_cleared:
+        return None
+    step = run.step(run.first_row)
+    arrived = float(np.fmax.reduce(run.recorded.activation_gradient.rms[run.first_row], initial=0.0))
+    return Finding(
+        id="stuck",
+        severity="error",
+        confidence=0.9,
+        layers=(),
+        step=step,
+        evidence=(
+            Evidence("largest activation gradient", arrived, 0.0, "as the gradient", step),
+            Evidence("steps at which a weight had a gradient", 0.0, None, "steps"),
+        ),
+        cause="The gradients are cleared before they are used: in every measured step they reached the layers, and when the optimizer "
+        f"stepped no weight had one; {loss_summary(run)}.",
+        fix="Call `optimizer.zero_grad()` before the backward pass or after the step, never between the two.",
+        source="activation gradients of the backward pass; parameter gradients at the optimizer's step",
+    )
 
 
 def _without_gradient(run: RunAnalysis) -> Finding | None:

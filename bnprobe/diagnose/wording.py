@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import re
+import shlex
+from collections.abc import Callable
 
 from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.stability import LossCourse
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.divergence import DIVERGENCE_RATIO
-
-_COMMANDS = Path(__file__).parent.parent / "cli"
 
 
 def number(value: float) -> str:
@@ -124,18 +125,53 @@ def each(kind: str) -> str:
     return f"a {name} layer".replace("  ", " ") if name not in ("attention", "activation") else f"an {name} layer"
 
 
-def with_remedy(sentence: str, *remedies: str) -> str:
-    """Add how to try remedies without editing the script: names that ``bnprobe remedies`` lists."""
-    commands = " or ".join(f"`bnprobe record --remedy {remedy} TARGET`" for remedy in remedies)
-    return f"{sentence}; to try it without an edit: {commands}."
+def with_remedy(run: RunAnalysis, sentence: str, *remedies: str) -> str:
+    """Add how to try remedies without editing the script: those of ``bnprobe remedies`` that can act on this network."""
+    fitting = [remedy for remedy in remedies if _FITS[remedy](run)]
+    commands = " or ".join(f"`bnprobe record --remedy {remedy} {target(run)}`" for remedy in fitting)
+    return f"{sentence}; to try it without an edit: {commands}." if commands else f"{sentence}."
 
 
-def with_rate_search(sentence: str) -> str:
-    """Add how to find the largest rate, where this bnprobe can."""
-    has_search = (_COMMANDS / "lr_limit.py").is_file()
-    return f"{sentence}; `bnprobe lr-limit TARGET` finds the largest that trains." if has_search else f"{sentence}."
+def _has_kernels(run: RunAnalysis) -> bool:
+    """Whether two convolutions have kernels larger than 1x1: the first one is left free."""
+    sizes = [[int(axis) for axis in re.findall("[0-9]+", parameter.shape)][2:] for parameter in run.recorded.parameters]
+    return sum(max(size, default=1) > 1 for size in sizes) > 1
 
 
-def every_step(sentence: str) -> str:
+def _can_be_normalised(run: RunAnalysis) -> bool:
+    return not run.is_normalised and any(layer.kind == "convolution" for layer in run.recorded.layers)
+
+
+def _has_plain_weights(run: RunAnalysis) -> bool:
+    return not any("parametrizations" in parameter.name for parameter in run.recorded.parameters)
+
+
+#: Which remedies act on which networks; the others act on all.
+_FITS: dict[str, Callable[[RunAnalysis], bool]] = {
+    "msr": _has_kernels,
+    "batch-norm": _can_be_normalised,
+    "weight-norm": _has_plain_weights,
+    "clip-norm": lambda run: True,
+}
+
+
+def target(run: RunAnalysis) -> str:
+    """What was run, as it is typed behind ``bnprobe record``: the script or module with its own arguments."""
+    attributes = run.recorded.attributes
+    try:
+        name, *arguments = map(str, json.loads(str(attributes.get("argv", ""))))
+    except (ValueError, TypeError):
+        return shlex.quote(str(attributes["script"])) if attributes.get("script") else "TARGET"
+    if str(attributes.get("script", "")).startswith("-m "):
+        return " ".join(["-m", shlex.quote(name), *(["--", shlex.join(arguments)] if arguments else [])])
+    return shlex.join([name, *arguments])
+
+
+def with_rate_search(run: RunAnalysis, sentence: str) -> str:
+    """Add how to find the largest learning rate that still trains."""
+    return f"{sentence}; `bnprobe lr-limit {target(run)}` finds the largest that trains."
+
+
+def every_step(run: RunAnalysis, sentence: str) -> str:
     """Add how to have every step measured."""
-    return f"{sentence}; `bnprobe record --every 1 --budget 1 TARGET` measures every step."
+    return f"{sentence}; `bnprobe record --every 1 --budget 1 {target(run)}` measures every step."

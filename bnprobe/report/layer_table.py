@@ -44,15 +44,17 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
     """Describe every layer, worst first."""
     run, fields = analysed.run, analysed.fields
     layers = len(run.layers)
-    left = np.full(layers, run.steps, dtype=int)
-    for deviation in [*analysed.deviations, *analysed.gradient_deviations]:
+    left, place = np.full(layers, run.steps, dtype=int), np.full(layers, 2 * layers, dtype=int)
+    # As `first_deviation` has it: in order of time, activations before gradients of the same step.
+    for rank, deviation in enumerate(sorted([*analysed.deviations, *analysed.gradient_deviations], key=lambda one: one.row)):
         left[deviation.layer] = min(left[deviation.layer], deviation.row)
+        place[deviation.layer] = min(place[deviation.layer], rank)
     broken = fields["activation-rms"].nonfinite | fields["gradient-rms"].nonfinite
     first_nonfinite = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
     ends = {key: _ends(field.values) for key, field in fields.items()}
     change = np.nan_to_num(np.abs(ends["activation-rms"][1] - ends["activation-rms"][0]), nan=-1.0)
-    # Among layers that left at the same step, the one that was not finite first, then the one whose size changed most.
-    order = np.lexsort((-change, first_nonfinite, left))
+    # Of those that stayed at their baseline, the one whose size changed most comes first.
+    order = np.lexsort((-change, first_nonfinite, place))
     lines = []
     for i in order:
         first, last = {key: end[0][i] for key, end in ends.items()}, {key: end[1][i] for key, end in ends.items()}

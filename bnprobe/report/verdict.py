@@ -157,9 +157,7 @@ def _where(analysed: AnalysedRun, finding: Finding) -> str:
 
 def _first_layer(analysed: AnalysedRun) -> str:
     first = analysed.first_deviation
-    if first is not None:
-        return f"{analysed.run.layers[first.layer].name}, step {first.step:,}"
-    return analysed.findings[0].layers[0] if analysed.findings[0].layers else ""
+    return f"{analysed.run.layers[first.layer].name}, step {first.step:,}" if first is not None else ""
 
 
 def _loss_course(analysed: AnalysedRun) -> str:

@@ -61,3 +61,18 @@ def test_modules_of_the_scripts_own_make_the_profile_where_there_are_hardly_othe
 def test_no_layers_no_profile() -> None:
     assert layers.profile_layers(run_of_layers()).dtype == np.int64
     assert layers.largest_model(run_of_layers()) == 0
+
+
+def test_of_an_actor_and_a_critic_the_profile_follows_one() -> None:
+    def linear(name: str, depth: int, channels: int) -> Layer:
+        return layer(name, "linear", depth)._replace(channels=channels)
+
+    entry = layer("actor.0:input", "linear", 0, role="input")._replace(channels=4)
+    names = ("actor.0", "actor.1", "actor.2", "critic.0", "critic.1")
+    found = [linear(name, 1 + i, channels) for i, (name, channels) in enumerate(zip(names, (64, 64, 2, 64, 1), strict=True))]
+    run = run_of_layers(entry, *found)
+    shapes = ("(64, 4)", "(64, 64)", "(2, 64)", "(64, 4)", "(1, 64)")
+    run.parameters[:] = [Parameter(f"{name}.weight", name, shape, 1, 0) for name, shape in zip(names, shapes, strict=True)]
+    assert layers.profile_layers(run).tolist() == [1, 2, 3]
+    run.parameters[3] = run.parameters[3]._replace(shape="(64, 2)")  # it takes in what the actor gives out
+    assert layers.profile_layers(run).tolist() == [1, 2, 3, 4, 5]

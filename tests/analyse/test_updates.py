@@ -47,3 +47,10 @@ def test_what_was_not_observed_is_a_gap() -> None:
 def test_total_norm_of_infinite_and_of_no_parameters() -> None:
     assert updates.total_norm(np.array([[3.0, 4.0], [np.nan, 2.0], [np.inf, 1.0]])) == pytest.approx([5.0, 2.0, np.inf])
     assert np.isnan(updates.total_norm(np.empty((2, 0)))).all()
+
+
+def test_a_module_of_vectors_alone_is_measured_against_unit_entries() -> None:
+    made = residual_recording(steps=5)
+    made.parameters[0] |= {"parameter_shape": "(16,)"}
+    made.weight_norm[:, 0], made.update_norm[:, 0] = 0.1, 0.2
+    assert updates.module_step_size(made.run())[made.parameters[0]["parameter_layer"]] == pytest.approx(0.2 / 4)

@@ -146,3 +146,11 @@ def test_a_growth_that_no_sound_network_has_is_told_even_while_the_loss_falls() 
     assert exploding_activations(RunAnalysis(made.run())) is not None
     made.activation.rms /= 10 ** (0.045 * np.arange(len(made.layers)))
     assert exploding_activations(RunAnalysis(made.run())) is None
+
+
+def test_of_a_single_sample_everything_is_common() -> None:
+    made = residual_recording(steps=40)
+    made.activation.kappa[:] = 1.0
+    assert mean_shift(case(made)) is not None
+    made.by_step["batch_size"] = np.ones(40)
+    assert mean_shift(case(made)) is None

@@ -82,3 +82,17 @@ class TestNumericalFault:
         made = lost_recording(20)
         made.activation.rms[20:, 10:] = np.nan
         assert [finding.id for finding in diagnose(made.run())] == ["numerical-fault"]
+
+    def test_a_loss_that_is_lost_over_finite_activations_lies_in_the_loss_or_its_targets(self) -> None:
+        found = numerical_fault(case(lost_recording(20)))  # gradients are lost with it, as they must be
+        assert found is not None
+        assert found.layers == ()
+        assert "in the loss itself or its targets" in found.cause
+
+    def test_what_an_operation_made_is_no_data(self) -> None:
+        made = lost_recording(20)
+        made.layers[3] |= {"layer": "stage1.block1.conv2:input", "layer_role": "input", "layer_made_by": "sqrt"}
+        made.activation.rms[20:, 3:] = np.nan
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert "in what the operation `sqrt` gives to stage1.block1.conv2" in found.cause

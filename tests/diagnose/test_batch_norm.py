@@ -72,7 +72,7 @@ def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
 
 @pytest.mark.parametrize(
     ("gap", "values", "samples", "found"),
-    [(0.8, 4, 4, True), (0.4, 256, 4, True), (0.1, 4096, 4, False), (0.1, 4096, 2, True), (0.35, 256, 32, False)],
+    [(0.8, 4, 4, True), (0.4, 256, 4, True), (0.1, 4096, 4, False), (0.1, 4096, 2, False), (0.4, 4096, 2, True), (0.35, 256, 32, False)],
 )
 def test_few_values_or_few_samples(gap: float, values: float, samples: float, found: bool) -> None:
     assert (batch_norm_small_batch(RunAnalysis(with_gap(gap, values, samples).run())) is not None) == found

@@ -99,6 +99,16 @@ def test_what_the_first_weights_receive_counts_where_it_was_measured_apart() -> 
 def test_what_the_head_receives_from_layers_of_the_scripts_own_is_no_input() -> None:
     made = with_input(1.0, role="input", kind="other")
     made.layers[1] |= {"layer": "conv1", "layer_kind": "other"}
-    made.layers[2] |= {"layer": "head:input", "layer_role": "input", "layer_kind": "linear"}
+    made.layers[2] |= {"layer": "head:input", "layer_role": "input", "layer_kind": "linear", "layer_made_by": "relu"}
     made.activation.rms[:, 2] = 130.0
+    assert not found(made)
+
+
+def test_a_second_input_of_the_model_counts_as_well() -> None:
+    made = with_input(1.0, lost=False)
+    made.layers[6] |= {"layer": "condition:input", "layer_role": "input", "layer_kind": "linear"}
+    made.activation.rms[:, 6] = 130.0
+    (finding,) = [one for one in diagnose(made.run()) if one.id == "unscaled-input"]
+    assert finding.layers == ("condition:input",)
+    made.layers[6]["layer_made_by"] = "add"
     assert not found(made)

@@ -167,3 +167,13 @@ class TestFrozenParameters:
         assert frozen_parameters(case(made)) is not None
         made.weight_norm[:, 3] = np.nan
         assert frozen_parameters(case(made)) is None
+
+    def test_gradients_that_arrived_and_were_cleared_are_not_frozen(self) -> None:
+        made = residual_recording(steps=40)
+        made.gradient_norm[:] = np.nan
+        made.update_norm[:] = 0.0
+        made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
+        assert frozen_parameters(case(made)) is None
+        (first, *_) = diagnose(made.run())
+        assert (first.id, first.severity, first.confidence) == ("stuck", "error", 0.9)
+        assert first.cause.startswith("The gradients are cleared before they are used")

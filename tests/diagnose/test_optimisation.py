@@ -35,12 +35,12 @@ def test_small_updates_of_a_run_that_trains_are_fine() -> None:
     assert verdicts(made) == ["healthy"]
 
 
-def test_a_run_at_the_level_of_guessing_is_stuck() -> None:
+def test_a_run_at_chance_level_is_stuck() -> None:
     assert verdicts(at_chance()) == ["stuck"]
 
 
 def test_a_run_that_falls_slowly_from_there_is_not() -> None:
-    assert verdicts(at_chance(fall=0.0005)) == ["healthy"]
+    assert verdicts(at_chance(fall=0.0005)) == ["inconclusive"]
 
 
 def test_a_few_steps_say_nothing() -> None:
@@ -51,14 +51,17 @@ def test_a_few_steps_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("level", [0.69, 5.0])
-def test_a_loss_that_stays_elsewhere_may_be_meant_to(level: float) -> None:
+def test_a_loss_that_stays_elsewhere_is_no_progress_unless_it_may_be_meant_to(level: float) -> None:
     made = at_chance()
-    made.loss += level - np.log(10)  # as of a GAN, or in reinforcement learning
-    assert verdicts(made) == ["healthy"]
+    made.loss += level - np.log(10)
+    (first, *_) = diagnose(made.run())
+    assert (first.id, first.severity) == ("stuck", "warning")
+    made.groups = ["Adam[0]", "RMSprop[0]"]  # as of a GAN
+    assert verdicts(made) == ["inconclusive"]
 
 
 def test_noise_that_hides_whether_anything_is_learned_says_nothing() -> None:
-    assert verdicts(at_chance(noise=0.5)) == ["healthy"]
+    assert verdicts(at_chance(noise=2.0)) == ["inconclusive"]
 
 
 def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
@@ -158,3 +161,50 @@ class TestWeightDecay:
         made = self.decaying(0.5, 0.2)
         made.weight_norm[30:] = 0.85 * made.weight_norm[0]
         assert weight_decay_too_strong(RunAnalysis(made.run())) is not None
+
+    def test_a_run_that_fitted_its_data_by_decades_was_not_kept_from_it(self) -> None:
+        made = self.decaying(5e-4, 0.2)
+        made.loss = 2.0 * np.exp(-np.arange(60) / 6)
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is None
+
+    def test_a_linear_model_may_be_smaller_than_its_start(self) -> None:
+        made = self.decaying(0.0, 0.2)
+        made.parameters, made.weight_norm = made.parameters[-1:], made.weight_norm[:, -1:]
+        made.update_norm, made.gradient_norm = made.update_norm[:, -1:], made.gradient_norm[:, -1:]
+        assert weight_decay_too_strong(RunAnalysis(made.run())) is None
+
+
+class TestSchedule:
+    def test_a_rate_that_was_spent_early(self) -> None:
+        made = at_chance()
+        made.loss += 2.0
+        made.learning_rate = 0.1 * 0.5 ** np.arange(60)
+        (first, *_) = diagnose(made.run())
+        assert (first.id, first.severity, first.step) == ("learning-rate-too-low", "error", 7)
+        assert "The schedule took the learning rate from 0.1" in first.cause
+        made.learning_rate = 0.1 * np.cos(np.arange(60) / 60 * np.pi / 2)  # a schedule of the training's own length
+        assert learning_rate_too_low(RunAnalysis(made.run())) is None
+
+    @pytest.mark.parametrize(("status", "found"), [("finished", True), ("stopped", False)])
+    def test_a_short_look_says_nothing_of_the_steps_to_come(self, status: str, found: bool) -> None:
+        made = at_chance()
+        made.status = status
+        made.update_norm[:] = 1e-3 * made.weight_norm
+        assert (learning_rate_too_low(RunAnalysis(made.run())) is not None) == found
+
+    @pytest.mark.parametrize(("status", "found"), [("finished", True), ("stopped", False)])
+    def test_a_warm_up_that_was_cut(self, status: str, found: bool) -> None:
+        made = at_chance()
+        made.status = status
+        made.learning_rate = 1e-6 * (1 + np.arange(60))
+        made.update_norm[:] = 1e-6 * made.weight_norm
+        assert (learning_rate_too_low(RunAnalysis(made.run())) is not None) == found
+
+    def test_the_distance_counts_each_step_once_wherever_it_was_measured(self) -> None:
+        made = at_chance()
+        made.update_norm[:] = np.where(np.arange(60)[:, None] < 10, 0.01, 1e-5) * made.weight_norm
+        made.observed[:] = np.arange(60) < 12  # nearly all of the measured steps are large
+        made.observed[-1] = True
+        found = learning_rate_too_low(RunAnalysis(made.run()))
+        assert found is not None
+        assert found.evidence[0].value == pytest.approx(0.1, rel=0.1)

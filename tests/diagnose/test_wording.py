@@ -8,9 +8,11 @@ from typer.main import get_command
 
 from bnprobe.cli import app
 from bnprobe.diagnose import wording
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.remedies.catalogue import ENTRIES
+from tests.synthetic_runs import residual_recording
 
-_REMEDY_CALL = re.compile(r"with_remedy\((.*?)\)\n", re.DOTALL)
+_REMEDY_CALL = re.compile(r"with_remedy\(run, (.*?)\)\n", re.DOTALL)
 _NAME = re.compile(r'"([a-z][a-z-]*)"')
 
 
@@ -33,19 +35,46 @@ def test_remedies_in_a_fix_are_those_of_the_catalogue() -> None:
     named = {name for file in folder.glob("*.py") for call in _REMEDY_CALL.findall(file.read_text()) for name in _NAME.findall(call)}
     assert named
     assert named <= known
-    assert wording.with_remedy("Normalise", "batch-norm", "msr") == (
-        "Normalise; to try it without an edit: `bnprobe record --remedy batch-norm TARGET` or `bnprobe record --remedy msr TARGET`."
+    assert {"msr", "batch-norm", "weight-norm", "clip-norm"} <= named
+
+
+def analysed(**attributes: str) -> RunAnalysis:
+    made = residual_recording(steps=5)
+    made.attributes = dict(attributes)
+    return RunAnalysis(made.run())
+
+
+def test_a_remedy_is_advised_where_it_can_act() -> None:
+    run = analysed()
+    assert wording.with_remedy(run, "Normalise", "batch-norm", "msr") == (
+        "Normalise; to try it without an edit: `bnprobe record --remedy batch-norm train.py` or `bnprobe record --remedy msr train.py`."
     )
+    normalised = RunAnalysis(residual_recording(steps=5, norm=True).run())
+    assert "batch-norm" not in wording.with_remedy(normalised, "Normalise", "batch-norm", "msr")
+    made = residual_recording(steps=5)
+    for layer in made.layers:
+        layer["layer_kind"] = "linear"
+    for parameter in made.parameters:
+        parameter["parameter_shape"] = "(16, 16)"
+    assert wording.with_remedy(RunAnalysis(made.run()), "Normalise", "batch-norm", "msr") == "Normalise."
 
 
-def test_the_search_for_a_rate_is_named_where_it_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(wording, "_COMMANDS", tmp_path)
-    assert wording.with_rate_search("Lower it") == "Lower it."
-    (tmp_path / "lr_limit.py").touch()
-    assert wording.with_rate_search("Lower it") == "Lower it; `bnprobe lr-limit TARGET` finds the largest that trains."
+@pytest.mark.parametrize(
+    ("attributes", "typed"),
+    [
+        ({"argv": '["train.py", "--lr", "0.1", "a b"]', "script": "train.py"}, "train.py --lr 0.1 'a b'"),
+        ({"argv": '["package.train", "--lr", "1"]', "script": "-m package.train"}, "-m package.train -- --lr 1"),
+        ({"argv": "damaged", "script": "my train.py"}, "'my train.py'"),
+        ({"script": ""}, "TARGET"),
+    ],
+)
+def test_commands_name_what_was_run(attributes: dict[str, str], typed: str) -> None:
+    run = analysed(**attributes)
+    assert wording.target(run) == typed
+    assert wording.with_rate_search(run, "Lower it") == f"Lower it; `bnprobe lr-limit {typed}` finds the largest that trains."
 
 
 def test_how_to_measure_every_step_is_what_record_takes() -> None:
     options = {option for parameter in get_command(app).commands["record"].params for option in parameter.opts}
     assert {"--every", "--budget", "--remedy"} <= options
-    assert wording.every_step("Look again").endswith("`bnprobe record --every 1 --budget 1 TARGET` measures every step.")
+    assert wording.every_step(analysed(), "Look again").endswith("`bnprobe record --every 1 --budget 1 train.py` measures every step.")
