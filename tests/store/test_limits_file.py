@@ -96,6 +96,16 @@ def test_the_place_on_the_grid_is_told_by_the_factor(tmp_path: Path, grid_index:
     assert [one.grid_index for one in read_limits(path).trials] == [grid_index]
 
 
+def test_a_file_that_stores_the_place_on_the_grid_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "limits.h5"
+    write_limits(path, {}, trials(), [])
+    with h5py.File(path, "r+") as file:
+        file["trial_notch"] = np.zeros(len(trials()), dtype="i4")
+    limits = read_limits(path)
+    assert [one.grid_index for one in limits.trials] == [one.grid_index for one in trials()]
+    assert limits.problems == []
+
+
 def test_a_trial_off_the_grid_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "limits.h5"
     write_limits(path, {}, trials(), [])
