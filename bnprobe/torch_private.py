@@ -214,8 +214,12 @@ COMPILED_CALL = "_compiled_call_impl"
 
 def eager(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keep a function out of compiled graphs, lazily: a script that does not compile must not import the compiler for it. 2.6 to 2.13."""
+
+    def call(*args: Any) -> Any:  # a function of its own: torch sets an attribute on it, and a method takes none
+        return function(*args)
+
     disable: Callable[[Any], Any] = getattr(torch, "_disable_dynamo", lambda function: function)
-    return disable(function)  # type: ignore[no-any-return]
+    return disable(call)  # type: ignore[no-any-return]
 
 
 # -- optimizers -------------------------------------------------------------------------------------------------------

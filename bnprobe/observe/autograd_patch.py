@@ -179,18 +179,16 @@ def _tensors(outputs: Sequence[Any]) -> list[torch.Tensor]:
 
 def _is_plain(call: BackwardCall) -> bool:
     """Whether a backward starts from scalars with a gradient of 1 and goes to every leaf."""
-    starts = zip(call.outputs, call.gradients, strict=True)
-    return (
-        bool(call.outputs)
-        and not (call.inputs and call.accumulates)
-        and all(
+    if not call.outputs or (call.inputs and call.accumulates):
+        return False
+    with user_modes_disabled():
+        return all(
             isinstance(loss, torch.Tensor)
             and loss.numel() == 1
             and loss.requires_grad
             and (gradient is None or bool((gradient.detach() == 1).all()))
-            for loss, gradient in starts
+            for loss, gradient in zip(call.outputs, call.gradients, strict=True)
         )
-    )
 
 
 def _trained_leaves(call: BackwardCall) -> Sequence[Any] | None:
