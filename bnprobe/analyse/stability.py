@@ -223,10 +223,12 @@ class LossCourse:
         first: first finite loss.
         start: where it began, the larger of the median of the first three and `early`: a training may learn much in its first steps.
         trough: lowest running median of as many losses as make `early`, and three at least.
+        peak_after: highest running median after that.
         early: median of the first tenth of the finite losses, at least one and at most ten.
         middle: median of all.
         third: median of the quarter before the last.
         late: median of the last quarter.
+        late_trough: lowest running median within the last quarter.
         noise: deviation of the losses of the last quarter.
         uncertainty: standard error of the difference between the medians of the first and the last quarter, from that noise.
         early_steps: losses that make `early`.
@@ -240,9 +242,11 @@ class LossCourse:
     start: float
     early: float
     trough: float
+    peak_after: float
     middle: float
     third: float
     late: float
+    late_trough: float
     noise: float
     uncertainty: float
     early_steps: int
@@ -279,9 +283,11 @@ def loss_course(run: Run) -> LossCourse | None:
         start=float(max(robust.median(loss[:3]), robust.median(early))),
         early=float(robust.median(early)),
         trough=float(smooth.min()),
+        peak_after=float(smooth[int(smooth.argmin()) :].max()),
         middle=float(robust.median(loss)),
         third=float(robust.median(third if third.size else late)),
         late=float(robust.median(late)),
+        late_trough=float(smooth[-max(1, min(quarter, smooth.size)) :].min()),
         noise=float(robust.spread(late)),
         uncertainty=float(MEDIAN_ERROR * np.hypot(robust.spread(loss[:quarter]), robust.spread(late)) / np.sqrt(quarter)),
         early_steps=len(early),

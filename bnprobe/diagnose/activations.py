@@ -128,7 +128,7 @@ def _unseen_growth(run: RunAnalysis, layer: int, grown: float, before: float) ->
             ),
             Evidence(f"rms at {run.name(layer)}", size, None, "as the signal", step),
         ),
-        cause=f"The activations grow out of sight of the modules, already at the first step: rms {number(size)} at {run.place(layer)}, "
+        cause=f"The activations grow between the modules, already at the first step: rms {number(size)} at {run.place(layer)}, "
         f"where no module before it gave out more than {number(before)}; {loss_summary(run)}.",
         fix=_normalise(run),
         source=_PROPAGATION,

@@ -42,7 +42,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
         layers=(run.name(origin.layer),) if origin.layer is not None else (),
         step=step,
         evidence=tuple(evidence),
-        cause=f"Out of a calm run, the first value that is not finite arose {origin.place} at step {step}{calm}.",
+        cause=f"In a run that was stable so far, the first value that is not finite arose {origin.place} at step {step}{calm}.",
         fix=origin.advice,
         source="the first non-finite count in order of depth",
     )

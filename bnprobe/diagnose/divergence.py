@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.tolerance import closest, select, tolerances
 from bnprobe.diagnose import thresholds
@@ -29,7 +30,7 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
     large updates lose no run unless they are larger than the weights.
     """
     ratio = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
-    if not ratio.shape[1]:
+    if not ratio.shape[1] or _is_undisturbed(run):
         return None
     largest = _before_a_spike(run, ratio.max(axis=1))
     row = _first_large_update(run, largest)
@@ -62,6 +63,14 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
         fix=with_rate_search(run, "Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
+
+
+def _is_undisturbed(run: RunAnalysis) -> bool:
+    """Whether the loss creeps down without noise, however large the updates are: no step was too large for it."""
+    course = run.course
+    if run.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS or run.rose_early:
+        return False
+    return course.fallen_p < stability.FALLING_P and course.noise < thresholds.UNDISTURBED_NOISE * abs(course.late)
 
 
 def _update_that_killed(run: RunAnalysis, largest: Array) -> int | None:

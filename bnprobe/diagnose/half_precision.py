@@ -23,7 +23,7 @@ _HALF_SOURCE = "IEEE 754 binary16; Micikevicius et al. 2018 (arXiv 1710.03740)"
 
 
 def half_precision_overflow(run: RunAnalysis) -> Finding | None:
-    """A number outgrew float16, which ends at 65504, although float32 or bfloat16 would hold it.
+    """A number overflowed float16, whose largest value is 65504, although float32 or bfloat16 would hold it.
 
     Looks for the first value that is not finite in a signal of type float16 whose finite values come near the end of the type, in a
     module that receives float16 and gives out a wider type or is the script's own, behind a float16 signal whose square is beyond that
@@ -58,7 +58,7 @@ def _overflow(run: RunAnalysis) -> Finding | None:
         return None
     place = f"in an update of {overflown}, whose gradient was finite," if overflown is not None else origin.place
     size = f": its largest finite value there is {number(reach * _HALF_LIMIT)}" if np.isfinite(reach) and overflown is None else ""
-    evidence = [Evidence("largest finite value against the end of float16", reach, run.threshold(thresholds.NEAR_OVERFLOW), "", step)]
+    evidence = [Evidence("largest finite value against the largest float16", reach, run.threshold(thresholds.NEAR_OVERFLOW), "", step)]
     if origin.layer is not None:
         evidence.append(
             Evidence(f"values that are not finite in the {origin.signal}", nonfinite_count(run, row, origin.layer), 0.0, "", step)
@@ -70,7 +70,7 @@ def _overflow(run: RunAnalysis) -> Finding | None:
         layers=(run.name(layer),),
         step=step,
         evidence=tuple(evidence),
-        cause=f"A number outgrew float16, which ends at 65504, {place} at step {step}{size}; {loss_summary(run)}.",
+        cause=f"A number overflowed float16, whose largest value is 65504, {place} at step {step}{size}; {loss_summary(run)}.",
         fix="Compute in bfloat16, or under `torch.autocast` with float32 weights and a `GradScaler`; sums and losses in float32.",
         source=_HALF_SOURCE,
     )
@@ -90,8 +90,8 @@ def _refused_updates(run: RunAnalysis) -> Finding | None:
         confidence=0.9,
         layers=(run.name(int(layer)),) if layer is not None else (),
         step=step,
-        evidence=(Evidence("share of updates that the gradient scaler refused", share, run.threshold(thresholds.REFUSED_SHARE), "", step),),
-        cause=f"The gradient scaler refused {percent(share)} of the updates, because gradients were not finite in float16; "
+        evidence=(Evidence("share of updates that the gradient scaler skipped", share, run.threshold(thresholds.REFUSED_SHARE), "", step),),
+        cause=f"The gradient scaler skipped {percent(share)} of the updates, because gradients were not finite in float16; "
         f"{loss_summary(run)}.",
         fix="Look for a loss or a layer whose gradient is infinite in itself; else compute in bfloat16, which needs no scaler.",
         source=_HALF_SOURCE,
@@ -118,7 +118,7 @@ def _divided_to_zero(run: RunAnalysis) -> Finding | None:
             step=step,
             evidence=(Evidence("share of zeros in it", share, thresholds.GONE_SHARE, "", run.step(int(gone[-1]))),),
             cause=f"What {run.place(layer)} receives in float16 was scaled to zero, from step {step} on: the sum or norm that it was "
-            f"divided by most likely outgrew float16, which ends at 65504; {loss_summary(run)}.",
+            f"divided by most likely overflowed float16, whose largest value is 65504; {loss_summary(run)}.",
             fix="Compute sums and norms in float32, or in bfloat16.",
             source=_HALF_SOURCE,
         )
@@ -149,8 +149,8 @@ def _divided_by_infinity(run: RunAnalysis) -> Finding | None:
             Evidence("values that are not finite in the activations", float(infinite[before]), 0.0, "", step),
             Evidence(f"share of zeros in {run.name(layer)}", 1.0, 1.0, "", step),
         ),
-        cause=f"A number outgrew float16, which ends at 65504, in {run.place(before)} at step {step}, and {run.place(layer)} behind "
-        f"it is zero for every input: what it divided is lost; {loss_summary(run)}.",
+        cause=f"A number overflowed float16, whose largest value is 65504, in {run.place(before)} at step {step}, and "
+        f"{run.place(layer)} behind it is zero for every input: what was divided by it is lost; {loss_summary(run)}.",
         fix="Compute sums and norms in float32, or in bfloat16.",
         source=_HALF_SOURCE,
     )
@@ -173,7 +173,7 @@ def _nothing_left(run: RunAnalysis) -> Finding | None:
             Evidence("results in float16 in the graph of the loss", count, 0.0),
         ),
         cause=f"No gradient reaches any weight, and between the network and its loss {number(count)} results are computed in float16, "
-        f"which ends at 65504: a sum beyond that is infinite, and what is divided by it is zero; {loss_summary(run)}.",
+        f"whose largest value is 65504: a sum beyond that is infinite, and what is divided by it is zero; {loss_summary(run)}.",
         fix="Compute sums and losses in float32.",
         source=_HALF_SOURCE,
     )
@@ -185,7 +185,7 @@ def _is_half_unseen(run: RunAnalysis) -> bool:
 
 
 def _reach(run: RunAnalysis, row: int, origin: NonfiniteOrigin) -> float:
-    """Largest finite value of the signal that was spoilt first, at that step and the one before, over the end of float16; NaN for none."""
+    """Largest finite value of the signal that was spoilt first, at that step and the one before, over the largest float16; NaN for none."""
     if origin.layer is None:
         return float("nan")
     is_forward = origin.signal in ("input", "activations")

@@ -127,7 +127,7 @@ def _normalising_layers(run: RunAnalysis) -> tuple[str, ...]:
 def frozen_parameters(run: RunAnalysis) -> Finding | None:
     """Layers that work in every forward are trained by nobody.
 
-    Looks for parameters that ask for a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
+    Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
     ever reached (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be
     meant, as when a backbone is kept: it is told for information while the rest learns, unless trained layers lie before it;
     so are normalisations among what is kept. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter:
@@ -158,7 +158,7 @@ def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[n
     if forgotten[first] > 0:
         count = float(np.nansum(forgotten))
         why = f"no optimizer has the {number(count)} parameters of {names}"
-        evidence = Evidence("parameters that ask for a gradient and are in no optimizer", count, 0.0)
+        evidence = Evidence("parameters that require a gradient and are in no optimizer", count, 0.0)
         fix = "Build the optimizer after the model is complete, from all of `model.parameters()`."
     else:
         why = f"no gradient ever reached the parameters of {names}, though an optimizer has them and the layers run"
@@ -188,9 +188,9 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
         confidence=0.7 if is_between else 0.6,
         layers=tuple(run.name(layer) for layer in layers[:3]),
         step=run.step(run.first_row),
-        evidence=(Evidence("parameters that ask for no gradient", count, 0.0),),
-        cause=f"A part of the network is kept as it is{', although layers before it train' if is_between else ''}: the {number(count)} "
-        f"parameters of {_names(run, layers)} ask for no gradient; "
+        evidence=(Evidence("parameters that require no gradient", count, 0.0),),
+        cause=f"A part of the network is frozen{', although layers before it train' if is_between else ''}: the {number(count)} "
+        f"parameters of {_names(run, layers)} require no gradient; "
         f"{loss_summary(run)}.",
         fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
         source=_OPTIMIZERS,

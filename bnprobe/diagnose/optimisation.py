@@ -185,7 +185,7 @@ def _decayed(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], left
         layers=(parameter.layer,),
         step=step,
         evidence=tuple(evidence),
-        cause=f"A weight decay of {number(strongest.decay)} draws the weights to zero: their norm fell to {percent(left)} of the "
+        cause=f"A weight decay of {number(strongest.decay)} pulls the weights to zero: their norm fell to {percent(left)} of the "
         f"first{compared}; {loss_summary(run)}.",
         fix="Lower the weight decay; 1e-4 to 1e-2 is usual for SGD, and up to 0.1 for AdamW.",
         source="decay per step lr * wd (SGD: / (1 - momentum)), Loshchilov, Hutter 2019 (arXiv 1711.05101)",
@@ -213,7 +213,7 @@ def _penalised(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], le
             Evidence(f"the same of {recorded.parameters[most].name}", shrunk[most], None, "", run.step(lowest)),
         ),
         cause=f"The weights shrink, and no decay of the optimizer does it: their norm fell to {percent(left)} of the first by step "
-        f"{run.step(lowest)}, most in {recorded.parameters[most].name}: the loss itself draws them to zero, most likely by a penalty; "
+        f"{run.step(lowest)}, most in {recorded.parameters[most].name}: the loss itself pulls them to zero, most likely by a penalty; "
         f"{loss_summary(run)}.",
         fix="Lower the weight of the penalty in the loss, and compare the loss without it: the data's part is what counts.",
         source="healthy trainings kept three quarters of their weights' norm and more (docs/diagnosis.md)",

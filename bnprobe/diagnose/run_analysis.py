@@ -131,11 +131,16 @@ class RunAnalysis:
 
     @property
     def has_relapsed(self) -> bool:
-        """Whether the loss ended at ten times its lowest level and more, and half way up, in decades, to where it began."""
+        """Whether the loss stayed at ten times its lowest level and more to the end, and half way up, in decades, to where it began.
+
+        A loss that leaps and comes down again is learning something new, as where classes are added.
+        """
         course = self._full_course
-        if course is None or self.loss_may_stand or not 0 < course.trough < course.late:
+        if course is None or self.loss_may_stand or not 0 < course.trough < course.late_trough:
             return False
-        lost = course.late / course.trough
+        if course.late < course.peak_after / 2:
+            return False
+        lost = course.late_trough / course.trough
         return bool(lost >= thresholds.RELAPSED_TIMES and lost**2 >= course.start / course.trough)
 
     @property

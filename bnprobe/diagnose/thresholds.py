@@ -17,7 +17,7 @@ class Threshold(float):
         relaxed_to: what it comes to where it is relaxed altogether. Chosen so that few healthy trainings are beyond it: 0 to 16 of 466, 65
             where the learning rate is too high (docs/diagnosis.md, Margins).
 
-    >>> Limit(3.5, 1.5).eased(0.5)
+    >>> Threshold(3.5, 1.5).relaxed(0.5)
     2.5
     """
 
@@ -158,6 +158,8 @@ LARGE_UPDATES = 3
 #: Share of all updates, beyond the first, that are large where the rate is too high for a network that trains all the same. Measured: up
 #: to 0.14 in healthy trainings, 0.24 of LBFGS; 0.4 to 1.
 SUSTAINED_SHARE = Threshold(0.35, 0.1)
+#: Deviation of the late losses over their level below which steps do not shake a loss. Practice: batches alone make more.
+UNDISTURBED_NOISE = 1e-3
 #: Unless one was larger than the weights. Convention: then hardly anything of the initialisation is left.
 OVERWHELMING_UPDATE = 1.0
 #: An update after which units that fell silent did so because of it. Measured: 0.24 to 440 where the rate was too high; 0.04 and less where

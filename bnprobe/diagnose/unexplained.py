@@ -155,7 +155,7 @@ def _without_gradient(run: RunAnalysis) -> Finding | None:
         evidence=(Evidence("largest gradient norm of the run", 0.0, 0.0, "as the gradient"),),
         cause=f"No gradient reaches any weight: every one was exactly zero in all {norm.size} measured steps; {loss_summary(run)}.",
         fix="Look at how the loss is computed from the output: a rounding, a comparison, an argmax, an infinite divisor or a sum beyond "
-        "the end of float16 leaves no gradient.",
+        "the largest float16 leaves no gradient.",
         source="gradient norms of all parameters",
     )
 

@@ -106,7 +106,7 @@ def saturated_units(run: RunAnalysis) -> Finding | None:
             Evidence("saturated layers", float(len(saturated)), None),
             Evidence("layers of bounded activations", float(len(inner)), None),
         ),
-        cause=f"The units of {run.place(int(first))} are at the bounds of their activation {when}: of its largest slope "
+        cause=f"The units of {run.place(int(first))} are saturated {when}: of its largest slope "
         f"{percent(float(slope[saturated[first], first]))} is left on average, and as little of the gradient passes; {loss_summary(run)}.",
         fix="Initialise the layer before it smaller (`torch.nn.init.xavier_uniform_`), scale its input, normalise before the activation, "
         "or use one without bounds.",

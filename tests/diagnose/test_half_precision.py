@@ -79,14 +79,14 @@ def test_a_float16_signal_whose_square_is_beyond_the_end() -> None:
     assert diagnose(made.run())[0].id == "half-precision-overflow"
 
 
-def test_a_scaler_that_refuses_most_updates() -> None:
+def test_a_scaler_that_skips_most_updates() -> None:
     made = residual_recording(steps=60)
     made.by_step["skipped"] = (np.arange(60) < 10).astype(int)  # it looks for its scale
     assert half_precision_overflow(RunAnalysis(made.run())) is None
     made.by_step["skipped"] = (np.arange(60) % 2 == 0).astype(int)
     found = half_precision_overflow(RunAnalysis(made.run()))
     assert found is not None
-    assert "refused 50 % of the updates" in found.cause
+    assert "skipped 50 % of the updates" in found.cause
 
 
 def case(made: Recording) -> RunAnalysis:

@@ -155,7 +155,7 @@ class TestFrozenParameters:
         made.by_snapshot["forgotten_elements"], made.by_snapshot["frozen_elements"] = 32.0 * is_norm, 432.0 * is_kept
         found = frozen_parameters(case(made))
         assert found is not None
-        assert (found.severity, found.evidence[0].what) == ("warning", "parameters that ask for no gradient")
+        assert (found.severity, found.evidence[0].what) == ("warning", "parameters that require no gradient")
         made.by_snapshot["frozen_elements"] = 0.0 * is_kept  # a network that trains from scratch needs them
         found = frozen_parameters(case(made))
         assert found is not None

@@ -67,6 +67,8 @@ LONG = np.arange(200)
         (2.0 + 8.0 * np.abs(WAVE), "unclear"),
         (2.0 + 0.002 * LONG + 0.02 * WAVE, "no-progress"),
         (np.where(LONG < 120, 3.0 * np.exp(-LONG / 20) + 0.01, 1.0) + 0.002 * WAVE, "learns-poorly"),
+        # It leaps when the task changes, and learns again.
+        (np.where(LONG < 100, 3.0 * np.exp(-LONG / 8), 3.0 * np.exp(-(LONG - 100) / 30)) + 0.001 * (1 + WAVE), "learns"),
         # Up and down by ten at a ten-thousandth of the start: the noise of a training that is done.
         (3.0 * np.exp(-LONG / 10) + 1e-5 * (2 + WAVE) * np.where(LONG > 150, 20, 1), "learns"),
         (np.where(LONG < 120, 2.0, np.nan), "diverged"),
