@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,7 +246,7 @@ os.kill(os.getpid(), 9)
     for _ in range(100):
         try:
             os.kill(server, 0)
-            state = open(f"/proc/{server}/stat").read().split()[2]
+            state = Path(f"/proc/{server}/stat").read_text().split()[2]
         except OSError:
             return
         if state == "Z":
