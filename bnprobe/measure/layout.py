@@ -1,7 +1,7 @@
 """Which axis of a signal is the sample, which the channel, and which are positions.
 
 (N, C) and (N, C, *) have their channels at axis 1; the outputs of linear layers, attention and layer normalisation, (N, T, C) and
-(N, H, W, C), have them last. Recurrent layers without ``batch_first`` give (T, N, C).
+(N, H, W, C), have them last. Recurrent layers without ``batch_first`` give (T, N, C). Some layers take one sample without a batch axis.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import torch
 
 
 class Layout(NamedTuple):
-    """Axes of a signal: ``channel`` and ``sample``; all others are positions."""
+    """Axes of a signal: ``channel`` and ``sample``; all others are positions.
+
+    ``is_single`` says that it is one sample without a batch axis; the others are then counted with one of length 1 before the first.
+    """
 
     channel: int
     sample: int = 0
+    is_single: bool = False
 
 
 CHANNELS_FIRST = Layout(channel=1)

@@ -104,6 +104,8 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
         The moments. On an accelerator nothing is waited for.
     """
     x = x.resolve_neg()  # a lazily negated view has the other sign in memory
+    if layout.is_single:
+        x = x[None]
     if x.dtype is torch.float32 and x.is_cpu and fused.available():
         how = fused.plan(tuple(x.shape), x.stride(), layout)
         if how is not None:

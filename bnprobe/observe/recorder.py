@@ -181,7 +181,7 @@ class Recorder:
             self._over = True
             with self._faults.guard("the last, unfinished step"):
                 self._close_unfinished_step()
-            self._unseen.write(self._step.number, self._tree, self._forward, self._compiled, self._axes)
+            self._unseen.write(self._step.number, self._forward, self._compiled, self._axes)
             self._delivery.finish(whole=ending.status in ("finished", "stopped"))
             exit_status = ending.exit_status if ending.exit_status is not None else -1
             self._writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)

@@ -8,7 +8,6 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bnprobe.observe.compiled import CompiledModules
-from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.signals.forward_hook import ForwardTaps
@@ -35,18 +34,17 @@ class Unseen:
         why = "the script trains in several threads at once; the one that went backward first is recorded"
         self._writer.add_coverage("training in another thread", why)
 
-    def write(self, steps: int, tree: ModuleTree, forward: ForwardTaps, compiled: CompiledModules, axes: Axes) -> None:
+    def write(self, steps: int, forward: ForwardTaps, compiled: CompiledModules, axes: Axes) -> None:
         """Write it down at the end of the run.
 
         Args:
             steps: how many were closed.
-            tree: knows parts that ran without gradient.
-            forward: knows whether calls were missed.
+            forward: knows parts that ran without gradient, and whether calls were missed.
             compiled: knows how often compiled modules were repeated.
             axes: know parameters whose module was never called.
         """
         note = self._writer.add_coverage
-        for name in sorted(tree.parts_without_gradient):
+        for name in sorted(forward.evaluations.parts_without_gradient):
             note(name, "it runs without gradient inside forwards that train (torch.no_grad), and is not measured")
         if compiled.count:
             text = f"compiled modules were repeated eagerly {compiled.count} times to be measured; they round as eager code does"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from dataclasses import dataclass, field
 
 import torch
@@ -44,6 +45,10 @@ _KINDS: list[tuple[str, tuple[type[nn.Module], ...]]] = [
 _CHANNELS_LAST_KINDS = ("linear", "attention", "embedding")
 
 
+#: Calls of one module without gradient that are remembered until the step ends.
+_HIDDEN_CALLS = 64
+
+
 @dataclass
 class ObservedModule:
     """What is known of one module that was called.
@@ -58,8 +63,9 @@ class ObservedModule:
         is_trained: whether layers of it ran with gradient; counts for the root of a model.
         depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
         has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
+        gives_time_first: whether a layer that must know has shown that its output is (T, N, C), which itself does not tell.
         hidden_forwards: places, in the order of calls, of its calls in training mode without gradient since the last step: what
-            reentrant checkpointing does before it calls again inside backward.
+            reentrant checkpointing does before it calls again inside backward. The last ones: an evaluation may make any number.
     """
 
     reference: weakref.ref[nn.Module]
@@ -71,7 +77,8 @@ class ObservedModule:
     is_trained: bool = False
     depends_on_mode: bool = False
     has_running_statistics: bool = False
-    hidden_forwards: list[int] = field(default_factory=list)
+    gives_time_first: bool = False
+    hidden_forwards: deque[int] = field(default_factory=lambda: deque(maxlen=_HIDDEN_CALLS))
     _calls: int = 0
     _calls_of: int = -1
     _root: tuple[int, ObservedModule] | None = field(default=None, repr=False)
@@ -152,6 +159,8 @@ def layout_of(module: nn.Module, kind: str, dimensions: int) -> Layout:
         kind: its kind.
         dimensions: number of axes of the output.
     """
+    if _takes_single(module, kind, dimensions):
+        return layout_of(module, kind, dimensions + 1)._replace(sample=0, is_single=True)
     if kind == "recurrent" and dimensions == 3 and not getattr(module, "batch_first", False):
         return TIME_FIRST
     if kind == "attention" and dimensions == 3 and not getattr(module, "batch_first", False):
@@ -161,6 +170,20 @@ def layout_of(module: nn.Module, kind: str, dimensions: int) -> Layout:
     if kind in ("convolution", "pooling") or isinstance(module, NormBase | nn.GroupNorm):
         return CHANNELS_FIRST
     return CHANNELS_LAST if dimensions == 3 else CHANNELS_FIRST
+
+
+def _takes_single(module: nn.Module, kind: str, dimensions: int) -> bool:
+    """Whether a signal with so many axes is one sample without a batch axis, for a layer that knows how many a sample has."""
+    # Not by the weight's axes: to look at a parametrised weight is to compute it, and spectral norm changes by being computed.
+    if isinstance(module, ConvNd):
+        return dimensions == len(module.kernel_size) + 1
+    if kind == "pooling" and (axes := type(module).__name__[-2:])[1:] == "d" and axes[0].isdigit():
+        return dimensions == int(axes[0]) + 1
+    if _normalises_last_axis(module):
+        return dimensions == len(getattr(module, "normalized_shape", ()))
+    if isinstance(module, nn.RNNBase) or kind == "attention":
+        return dimensions == 2
+    return dimensions == 1 and kind in ("linear", "recurrent")
 
 
 def _normalises_last_axis(module: nn.Module) -> bool:

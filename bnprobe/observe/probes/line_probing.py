@@ -221,10 +221,10 @@ class LineProbing:
         if mode is not None:
             _remove(mode)
 
-    def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout, is_single: bool) -> None:
+    def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout) -> None:
         """The forward taps have measured a signal: it will be measured at every point."""
         if self._mode is not None and self._channels:
-            self._mode.tape.mark(signal, Signal(tap, layout, is_single))
+            self._mode.tape.mark(signal, Signal(tap, layout))
 
     def deliver(self, axes: Axes) -> None:
         """Write what was found at the step that has been closed: its layers have their places now."""

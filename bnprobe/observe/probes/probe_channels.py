@@ -24,7 +24,6 @@ class Signal(NamedTuple):
 
     tap: Tap
     layout: Layout
-    is_single: bool
 
 
 class Signals:
@@ -35,7 +34,7 @@ class Signals:
 
     def take(self, signal: Signal, value: torch.Tensor) -> None:
         """Measure a signal as it is at another point of the line."""
-        self._taps.append(signal.tap._replace(moments=moments(value[None] if signal.is_single else value, signal.layout)))
+        self._taps.append(signal.tap._replace(moments=moments(value, signal.layout)))
 
     def columns(self, axes: Axes) -> dict[str, Any]:
         """Return the channels as the run file has them."""

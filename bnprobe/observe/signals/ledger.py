@@ -1,0 +1,167 @@
+"""What was measured and waits: for its backward, and then for the end of its step.
+
+A forward counts once a backward has gone through it. One that no backward follows (an evaluation with gradients enabled, a forward that
+failed) is dropped when later backward calls have shown which forwards they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from bnprobe.measure.merge import merge
+from bnprobe.measure.moments import Moments
+from bnprobe.observe.signals.records import Modes, Pass, Tap, TapKey, batch_size_of, renumbered
+
+#: Steps for which a forward is kept whose gradient has not come yet.
+STEPS_TO_WAIT = 1
+#: Bytes of complete micro-steps beyond which those of one signal are merged before the step ends.
+MERGE_BYTES = 8 * 2**20
+#: Bytes of a record beside its numbers, about.
+RECORD_BYTES = 900
+
+
+@dataclass
+class _Waiting:
+    taps: list[Tap]
+    steps: int = 0
+
+
+_NOTHING = _Waiting([])
+
+
+class Ledger:
+    """Holds the measured signals of the open step."""
+
+    def __init__(self) -> None:
+        #: Bytes of forwards whose backward has not come.
+        self.waiting_bytes = 0
+        self._open: list[Tap] = []  # of the micro-step that is going on
+        self._complete: list[Tap] = []  # of complete micro-steps
+        self._complete_bytes = 0
+        self._batch_size = 0
+        # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
+        self._waiting: dict[Pass, _Waiting] = {}
+        self._modes: dict[Pass, list[int]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held."""
+        return not (self._complete or self._open or self._waiting or self._modes)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was measured that waits for a backward."""
+        return not (self._open or self._waiting)
+
+    def add(self, tap: Tap) -> None:
+        """Take a measured signal of the micro-step that is going on."""
+        self._open.append(tap)
+        self.waiting_bytes += _size(tap)
+
+    def note_mode(self, forward: Pass, *, in_training: bool) -> None:
+        """Count a module that behaves differently in training."""
+        self._modes.setdefault(forward, [0, 0])[not in_training] += 1
+
+    def end_micro_step(self, *, missed: bool = False) -> tuple[set[Pass], set[Pass]]:
+        """A backward has run: keep the forwards it went through; return the forwards since the last one, and those it went through.
+
+        Args:
+            missed: whether forwards since the last backward were not measured, so that it may have gone through none of those that were.
+        """
+        taps, self._open = self._open, []
+        passes = {tap.forward for tap in taps}
+        live = {tap.forward for tap in taps if tap.is_gradient}
+        waited: list[Tap] = []
+        if live or missed:  # otherwise all that was measured is frozen: there is nothing to tell by, and everything stays
+            waited = [tap for forward in live for tap in self._waiting.pop(forward, _NOTHING).taps]
+            for tap in taps:
+                if tap.forward not in live:
+                    self._waiting.setdefault(tap.forward, _Waiting([])).taps.append(tap)
+            taps = [tap for tap in taps if tap.forward in live]
+        self._batch_size += batch_size_of(taps)
+        kept = renumbered(waited + taps)
+        self._complete += kept
+        self._complete_bytes += sum(map(_size, kept))
+        if self._complete_bytes > MERGE_BYTES:
+            self._complete = merged(self._complete)
+            # What cannot be merged, signals of a single micro-step, is not tried again at each one.
+            self._complete_bytes = min(sum(map(_size, self._complete)), MERGE_BYTES // 2)
+        self._count_waiting()
+        return passes, live
+
+    def drop_micro_step(self) -> None:
+        """A backward has failed: what it would have belonged to is no part of the step."""
+        self._open.clear()
+        self._count_waiting()
+
+    def take(self) -> tuple[list[Tap], int, int]:
+        """Return the taps of the step that ends, its samples, and how many forwards given up now were evaluations; start afresh."""
+        taps, self._complete = self._complete, []
+        if not taps:
+            taps, self._open = renumbered(self._open), []  # stepped without a backward that we saw
+            self._batch_size += batch_size_of(taps)
+        batch_size, self._batch_size, self._complete_bytes = self._batch_size, 0, 0
+        evaluations = self._give_up_waiting()
+        self._count_waiting()
+        return taps, batch_size, evaluations
+
+    def take_modes(self, taps: Sequence[Tap], is_trained: Callable[[nn.Module], bool]) -> Modes | None:
+        """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
+        if not (taps or self._modes):
+            return None
+        forwards = [one for one in {tap.forward for tap in taps} if (root := one.root()) is not None and is_trained(root)]
+        counts = [self._modes.get(forward, (0, 0)) for forward in forwards]
+        self._modes = {forward: count for forward, count in self._modes.items() if forward in self._waiting}
+        if not forwards:
+            return None
+        return Modes(sum(one[0] for one in counts), sum(one[1] for one in counts), int(all(one.in_training for one in forwards)))
+
+    def take_unfinished(self) -> list[Tap]:
+        """Return what was measured since the last step, although no update followed."""
+        taps = self._complete + renumbered(self._open)
+        self._complete, self._open = [], []
+        return taps
+
+    def _give_up_waiting(self) -> int:
+        """Give up forwards whose gradient did not come within two steps; return how many of them were evaluations."""
+        evaluations = 0
+        for forward, waiting in list(self._waiting.items()):
+            waiting.steps += 1
+            if waiting.steps > STEPS_TO_WAIT:
+                del self._waiting[forward]
+                evaluations += not forward.in_training
+        return evaluations
+
+    def _count_waiting(self) -> None:
+        waiting = (tap for one in self._waiting.values() for tap in one.taps)
+        self.waiting_bytes = sum(map(_size, self._open)) + sum(map(_size, waiting))
+
+
+def merged(taps: Iterable[Tap]) -> list[Tap]:
+    """Merge what several micro-steps measured of one signal; the last one's statistics stay, which have seen the most."""
+    found: dict[tuple[TapKey, bool, int], Tap] = {}
+    for tap in taps:
+        key = (tap.key, tap.is_gradient, tap.moments.channels)
+        before = found.get(key)
+        if before is None:
+            found[key] = tap
+            continue
+        both = merge(_on_host(before.moments), _on_host(tap.moments))
+        found[key] = before._replace(moments=both, statistics=tap.statistics or before.statistics)
+    return list(found.values())
+
+
+def _on_host(moments: Moments) -> Moments:
+    packed = moments.packed
+    if isinstance(packed, torch.Tensor):
+        packed = np.asarray(packed.detach().double().cpu())
+    return moments._replace(packed=packed)
+
+
+def _size(tap: Tap) -> int:
+    return RECORD_BYTES + tap.moments.packed.nbytes
