@@ -93,6 +93,7 @@ class UpdateMeter:
 
     def __init__(self) -> None:
         self._buffers: dict[int, torch.Tensor] = {}
+        self._buffer_bytes = 0
         self._next_turn = 0
 
     @torch.no_grad()
@@ -168,11 +169,13 @@ class UpdateMeter:
     def _buffer(self, key: int, local: torch.Tensor) -> torch.Tensor:
         buffer = self._buffers.get(key)
         if buffer is None or buffer.shape != local.shape or buffer.dtype != local.dtype or buffer.device != local.device:
-            held = sum(other.numel() * other.element_size() for other in self._buffers.values())
-            if held + local.numel() * local.element_size() > COPY_LIMIT_BYTES:
+            self._buffer_bytes -= buffer.nbytes if buffer is not None else 0
+            if self._buffer_bytes + local.nbytes > COPY_LIMIT_BYTES:
                 self._buffers.clear()  # others had their turn before
+                self._buffer_bytes = 0
             buffer = torch.empty_like(local)
             self._buffers[key] = buffer
+            self._buffer_bytes += buffer.nbytes
         return buffer
 
 
