@@ -13,9 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure.unchecked import unchecked
+
 Vector = TypeVar("Vector", NDArray[np.float64], torch.Tensor)
 
 
+@unchecked
 def evaluation_gap(mean: Vector, variance: Vector, running_mean: Vector, running_variance: Vector, eps: float) -> Vector:
     """Root mean square of evaluation output less training output over a batch, before scale and shift.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from bnprobe.measure import fused
+from bnprobe.measure.unchecked import unchecked
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -60,6 +61,7 @@ def distances(olds: Sequence[torch.Tensor | None], news: Sequence[torch.Tensor |
     return norms(olds)
 
 
+@unchecked
 def _scattered(is_present: list[bool], values: np.ndarray[Any, np.dtype[np.float64]]) -> torch.Tensor:
     result = np.full(len(is_present), np.nan, dtype=np.float32)
     result[is_present] = values

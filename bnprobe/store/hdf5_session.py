@@ -208,7 +208,7 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
         return np.array([clean_text(value) for value in values], dtype=object)
     shape = (len(values),) if width is None else (len(values), width)
     block = np.full(shape, variable.missing, dtype=variable.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):  # a float64 beyond float32 is stored as infinite where the schema says float32
+    with np.errstate(all="ignore"):  # a float64 beyond float32 is stored as infinite where the schema says float32
         if _fit(values, width):
             block[:] = values  # the common case, in one go
             return block
@@ -234,7 +234,7 @@ def stack_columns(values: Sequence[Any], counts: Sequence[int], variable: Variab
     shape = (sum(counts),) if width is None else (sum(counts), width)
     block = np.full(shape, variable.missing, dtype=variable.dtype)
     begin = 0
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         for value, count in zip(values, counts, strict=True):
             if value is not None:
                 with contextlib.suppress(ValueError, TypeError, OverflowError):

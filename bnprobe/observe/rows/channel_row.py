@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.measure.moments import Moments
+from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.rows.axes import Axes
 
 Vector = NDArray[np.float64]
@@ -31,16 +32,16 @@ class ChannelRow(NamedTuple):
         """Memory held."""
         return sum(moments.packed.nbytes for _, _, present in self.signals for moments in present.values())
 
+    @unchecked
     def columns(self, axes: Axes) -> dict[str, Any]:
         """Return the row of the run file."""
         row: dict[str, Any] = {"snapshot": self.step, **self.whole}
         for prefix, scale, present in self.signals:
             mean = np.full(axes.channels, np.nan, dtype=np.float32)
             variance = np.full(axes.channels, np.nan, dtype=np.float32)
-            with np.errstate(over="ignore", invalid="ignore"):
-                for layer, moments in present.items():
-                    where = axes.channel_slice(layer)
-                    mean[where] = moments.mean / scale
-                    variance[where] = moments.variance / scale**2
+            for layer, moments in present.items():
+                where = axes.channel_slice(layer)
+                mean[where] = moments.mean / scale
+                variance[where] = moments.variance / scale**2
             row[f"{prefix}_mean"], row[f"{prefix}_variance"] = mean, variance
         return row

@@ -17,6 +17,7 @@ from bnprobe.measure.fused import SUMMARY
 from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
 from bnprobe.measure.transfer import Transfer
+from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.instrument import Instrument, Reading, overriding
 from bnprobe.observe.rows.channel_row import ChannelRow
 from bnprobe.observe.rows.open_step import OpenStep, own_row
@@ -61,6 +62,7 @@ class ClosedStep:
         """Whether the numbers still travel."""
         return self._cargo.is_asynchronous
 
+    @unchecked
     def row(self) -> tuple[dict[str, Any], ChannelRow | None]:
         """Return the step's row and, where layers were measured, every channel."""
         self._cargo.receive()
@@ -182,21 +184,20 @@ def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, Moments], 
     places = list(present)
     low, high, zeros, nonfinite, common, between, variance, dead = np.array([one.packed[-SUMMARY:] for one in present.values()]).T
     sizes = np.array([one.size for one in present.values()])
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = nonfinite == 0
-        common, between, variance = (np.where(whole, energy / scale**2, np.inf) for energy in (common, between, variance))
-        # B and V are rounded apart; an infinite V leaves nothing to subtract from.
-        within = np.where(np.isfinite(variance), np.maximum(variance - between, 0.0), np.inf)
-        columns = {
-            "common_energy": common,
-            "between_energy": between,
-            "within_energy": within,
-            "rms": np.sqrt(common + between + within),
-            "min": low / scale,
-            "max": high / scale,
-            "nonfinite": nonfinite,
-            "zeros": zeros / sizes,
-        }
+    whole = nonfinite == 0
+    common, between, variance = (np.where(whole, energy / scale**2, np.inf) for energy in (common, between, variance))
+    # B and V are rounded apart; an infinite V leaves nothing to subtract from.
+    within = np.where(np.isfinite(variance), np.maximum(variance - between, 0.0), np.inf)
+    columns = {
+        "common_energy": common,
+        "between_energy": between,
+        "within_energy": within,
+        "rms": np.sqrt(common + between + within),
+        "min": low / scale,
+        "max": high / scale,
+        "nonfinite": nonfinite,
+        "zeros": zeros / sizes,
+    }
     if prefix == "activation":
         columns["dead"] = dead
     for name, values in columns.items():

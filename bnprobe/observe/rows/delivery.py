@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bnprobe.divergence import Divergence
+from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
@@ -96,6 +97,7 @@ class Delivery:
         if not whole:
             self._dump_flight()
 
+    @unchecked
     def worst_layer(self) -> tuple[str, float]:
         """Return the layer that is furthest from where it began, and how far: log10 of its activation rms over the first."""
         rms = self._last_rms
