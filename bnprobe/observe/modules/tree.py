@@ -42,8 +42,9 @@ class _Edge:
         parent, child = self.parent(), self.child()
         if parent is None or child is None:
             return None
-        if parent._modules.get(self.name) is not child:
-            name = next((name for name, held in parent._modules.items() if held is child), None)
+        modules = parent._modules  # of a scripted module it is no dictionary
+        if self.name not in modules or modules[self.name] is not child:
+            name = next((name for name, held in modules.items() if held is child), None)
             if name is None:
                 return None
             self.name = name

@@ -80,7 +80,7 @@ class ForwardTaps:
         self._ledger = Ledger()
         self._registry = SignalRegistry()
         self._patience = Patience()
-        self._rest = Rest(self._hook_again)
+        self._rest = Rest(self._go_on)
         self._uncounted = False  # forwards went by since the last step of which it is not known whether they were evaluations
         self._is_partial = False  # the step's backward calls went through forwards that were not measured
         self._order = 0
@@ -111,8 +111,8 @@ class ForwardTaps:
     def end_micro_step(self) -> None:
         """A backward has run: keep the forwards it went through."""
         self._registry.clear()
-        rested = self._rest.is_on
-        if rested:
+        rested = self._rest.is_on and self._handle is None
+        if self._rest.is_on:
             self.attach()
         if self._ledger.is_idle and not rested:
             return  # a step that is not measured
@@ -121,7 +121,7 @@ class ForwardTaps:
         self._end_forwards(passes)
         if missed and live == passes:
             self._is_partial = True
-        self._patience.answer(passes, live, rested=rested)
+        self._patience.answer(passes, live, missed=missed)
 
     def drop_micro_step(self) -> None:
         """A backward has failed: what it would have belonged to is no part of the step."""
@@ -155,6 +155,11 @@ class ForwardTaps:
                 entry.forwards += 1
 
     # -- the hook -----------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Training goes on."""
+        self._patience.begin()
+        self._hook_again()
 
     def _hook_again(self) -> None:
         if self._handle is None:
@@ -223,12 +228,13 @@ class ForwardTaps:
 
     def _refuse(self, *, hidden: bool) -> None:
         """A call was not measured: after many in a row the hook is taken away until something tells that training goes on."""
-        self._uncounted = self._uncounted or not hidden
-        if self._patience.is_exhausted(hidden=hidden):
-            self._uncounted = True
+        is_exhausted = self._patience.is_exhausted(hidden=hidden)
+        if (is_exhausted or not hidden) and not self._rest.is_on:
+            self._rest.begin()
+        self._uncounted = self._uncounted or is_exhausted or not hidden
+        if is_exhausted:
             self._registry.clear()
             self._unhook()
-            self._rest.begin()
 
     def _pass_of(self, root: ObservedModule, in_training: bool) -> Pass:
         last = self._last_pass

@@ -23,7 +23,7 @@ LIMIT_BYTES = 24 * 2**20
 REFUSED_CALLS = 1_000
 #: Calls without gradient, in a row.
 HIDDEN_CALLS = 60_000
-#: A rest that made a backward's forward go unseen, after fewer backward calls than this since the one before, was too early.
+#: A backward whose forwards all went unseen, after fewer backward calls than this since the one before, shows a patience too short.
 BACKWARDS_BETWEEN = 10
 
 
@@ -65,13 +65,13 @@ class Patience:
         self._idle += 1.0 / (HIDDEN_CALLS if hidden else REFUSED_CALLS)
         return self._idle >= self._calls
 
-    def answer(self, passes: Iterable[Pass], live: set[Pass], *, rested: bool) -> None:
+    def answer(self, passes: Iterable[Pass], live: set[Pass], *, missed: bool) -> None:
         """A backward has run: learn how many forwards it goes through.
 
         Args:
             passes: those measured since the one before.
             live: those that it went through.
-            rested: whether it came while the hook rested.
+            missed: whether forwards since the one before were not measured.
         """
         self._backwards += 1
         used: dict[Any, int] = {}
@@ -81,9 +81,10 @@ class Patience:
         for root, count in used.items():
             enough = 2 * count if is_short and self._counts.get(root, 0) >= self._limit(root) else count + SPARE_FORWARDS
             self._limits[root] = max(enough, self._limits.get(root, 0))
-        if rested and not live:
+        if missed and not live:
             if self._backwards < BACKWARDS_BETWEEN:
                 self._calls *= 2.0
+                self._limits.update((root, 2 * self._limit(root)) for root in self._counts)
             self._backwards = 0
         self.begin()
         if len(self._limits) > 2 * len(used) + 64:

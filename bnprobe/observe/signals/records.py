@@ -14,6 +14,10 @@ from bnprobe.observe.instruments.batch_statistics import BatchStatistics
 
 OUTPUT, INPUT = "output", "input"
 
+#: Forwards of one model that one backward goes through and that stand side by side, as the two of a siamese network. More of them are one
+#: batch in pieces, an episode say.
+FORWARDS_APART = 8
+
 
 class TapKey(NamedTuple):
     """Which signal was measured: a module's output or input, at its n-th call."""
@@ -66,8 +70,16 @@ class Modes(NamedTuple):
 
 
 def batch_size_of(taps: Iterable[Tap]) -> int:
-    """Return the size of the batch: that of the first signal of a forward."""
-    return next((tap.moments.samples for tap in taps if not tap.is_gradient), 0)
+    """Return the size of the batch: that of the first signal of a forward; of a batch in pieces that of all."""
+    first: dict[Pass, int] = {}
+    for tap in taps:
+        if not tap.is_gradient:
+            first.setdefault(tap.forward, tap.moments.samples)
+    if len(first) <= FORWARDS_APART:
+        return next(iter(first.values()), 0)
+    root = next(iter(first)).root
+    pieces = [samples for forward, samples in first.items() if forward.root is root]
+    return sum(pieces) if len(pieces) > FORWARDS_APART else pieces[0]
 
 
 def renumbered(taps: Iterable[Tap]) -> list[Tap]:
@@ -75,12 +87,19 @@ def renumbered(taps: Iterable[Tap]) -> list[Tap]:
     taps = list(taps)
     if not taps:
         return taps
-    calls: dict[weakref.ref[nn.Module], list[tuple[int, int]]] = {}
+    calls: dict[weakref.ref[nn.Module], dict[tuple[int, int], None]] = {}
     for tap in taps:
-        found = calls.setdefault(tap.key.module, [])
-        if (place := (tap.forward.number, tap.key.call)) not in found:
-            found.append(place)
-    if all(len(found) == 1 and found[0][1] == 0 for found in calls.values()):
+        found = calls.setdefault(tap.key.module, {})
+        found[tap.forward.number, tap.key.call] = None
+    if all(len(found) == 1 and next(iter(found))[1] == 0 for found in calls.values()):
         return taps  # each module called once, and counted so
-    numbers = {module: {place: number for number, place in enumerate(sorted(found))} for module, found in calls.items()}
+    numbers = {module: _numbered(found) for module, found in calls.items()}
     return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
+
+
+def _numbered(places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Number a module's calls, each of them a forward and the call in it; those of a batch in pieces by their forward alone."""
+    places = list(places)
+    if len({forward for forward, _ in places}) > FORWARDS_APART:
+        return {(forward, call): call for forward, call in places}
+    return {place: number for number, place in enumerate(sorted(places))}

@@ -1,4 +1,4 @@
-"""The hook is away, and something will tell that training goes on: gradients are cleared, or a model is put into training mode.
+"""Forwards are not measured, and something will tell that training goes on: gradients are cleared, or a model is put into training mode.
 
 A backward or an update tells so as well, but then a forward has gone by unseen.
 """

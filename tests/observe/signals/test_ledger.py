@@ -50,7 +50,19 @@ def test_many_forwards_before_one_backward_are_all_kept() -> None:
     taps, batch_size, _ = ledger.take()
     assert len(taps) == 256
     assert {tap.forward for tap in taps} == set(episode)
-    assert batch_size == 1, "that of the first forward"
+    assert batch_size == 128, "one batch in pieces"
+    assert {tap.key.call for tap in taps} == {0}
+
+
+def test_a_few_forwards_before_one_backward_stand_side_by_side() -> None:
+    ledger = Ledger()
+    for number in range(2):
+        ledger.add(_tap(_pass(number)))
+        ledger.add(_tap(_pass(number), is_gradient=True))
+    ledger.end_micro_step()
+    taps, batch_size, _ = ledger.take()
+    assert [tap.key.call for tap in taps] == [0, 0, 1, 1]
+    assert batch_size == 2
 
 
 def test_a_generators_forward_waits_for_its_own_backward() -> None:

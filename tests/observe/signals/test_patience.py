@@ -29,7 +29,7 @@ def test_a_first_step_may_collect_many_forwards() -> None:
 def test_a_model_that_uses_one_forward_a_backward_has_a_few_to_spare() -> None:
     one = Patience()
     first = _admitted(one, _passes(1))
-    one.answer(first, set(first), rested=False)
+    one.answer(first, set(first), missed=False)
     assert len(_admitted(one, _passes(1_000, first=1))) == 1 + SPARE_FORWARDS
 
 
@@ -37,7 +37,7 @@ def test_one_that_uses_more_than_it_was_allowed_is_allowed_more() -> None:
     one, begin = Patience(), 0
     for _ in range(3):
         measured = _admitted(one, _passes(600, first=begin))
-        one.answer(measured, set(measured), rested=False)
+        one.answer(measured, set(measured), missed=False)
         begin += 600
     assert len(_admitted(one, _passes(600, first=begin))) == 600
 
@@ -45,10 +45,10 @@ def test_one_that_uses_more_than_it_was_allowed_is_allowed_more() -> None:
 def test_scoring_does_not_make_it_longer() -> None:
     one = Patience()
     first = _admitted(one, _passes(1))
-    one.answer(first, set(first), rested=False)
+    one.answer(first, set(first), missed=False)
     for begin in range(1, 10_000, 1_000):
         scored = _admitted(one, _passes(1_000, first=begin))
-        one.answer(scored, {scored[-1]}, rested=True)
+        one.answer(scored, {scored[-1]}, missed=True)
         assert len(scored) == 1 + SPARE_FORWARDS
 
 
@@ -74,12 +74,12 @@ def test_the_hook_rests_after_many_refused_calls_in_a_row() -> None:
 
 def test_a_rest_that_is_wrong_at_every_step_comes_later() -> None:
     one = Patience()
-    one.answer([], set(), rested=True)
+    one.answer([], set(), missed=True)
     assert not any(one.is_exhausted(hidden=False) for _ in range(REFUSED_CALLS + 1))
     for _ in range(patience.BACKWARDS_BETWEEN):
-        one.answer([], set(), rested=False)
+        one.answer([], set(), missed=False)
     before = one._calls
-    one.answer([], set(), rested=True)
+    one.answer([], set(), missed=True)
     assert one._calls == before, "after many steps without, one more is no reason"
 
 
@@ -90,6 +90,6 @@ def test_what_is_remembered_does_not_grow() -> None:
     for _ in range(500):
         model = nn.Linear(1, 1)
         forwards = _passes(1, model)
-        one.answer(forwards, set(forwards), rested=False)
+        one.answer(forwards, set(forwards), missed=False)
         del model
     assert len(one._limits) <= 128
