@@ -32,6 +32,7 @@ from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.probes import Probes
 from bnprobe.observe.progress import ProgressReport
+from bnprobe.observe.recursion import RecursionRoom
 from bnprobe.observe.remedy_injector import RemedyInjector
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.delivery import Delivery
@@ -92,6 +93,7 @@ class Recorder:
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._unseen = Unseen(self._writer)
+        self._recursion = RecursionRoom()
         self._thread = TrainingThread(self._unseen.note_other_thread, in_backward)
         self._patches = Patches()
         self._injector = RemedyInjector(options.remedies, self._on_remedies) if options.remedies else None
@@ -144,7 +146,7 @@ class Recorder:
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
         watching = (self._tree, self._compiled, self._backward, self._clipping, self._panel.evaluations, self._optimizers)
-        for part in (*watching, self._probes, self._unseen):
+        for part in (*watching, self._probes, self._unseen, self._recursion):
             part.attach(self._patches)
         self._prepare_step(self._step.number)
         self._probes.line.begin_step()
@@ -214,6 +216,7 @@ class Recorder:
         for part in (self._probes, self._forward, self._panel.evaluations):
             part.detach()
         self._patches.undo()
+        self._recursion.detach()
 
     def _own_optimizers(self) -> list[Optimizer]:
         """Return the optimizers whose weights are ours to read: another thread's may be in the middle of its backward."""
