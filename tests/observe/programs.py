@@ -252,6 +252,12 @@ CASES = [
     Case("scoring 300", 6, ("0:input", *map(str, range(21))), evaluations=-1, gaps=("no backward followed",)),
     Case("rollouts", 4, ("body.0:input", "body.0", "body.1", "actor", "critic"), batch_size=(128, 128, 40, 128)),
     Case("recursive_modules", 3, ("leaf", "join:input", "join"), batch_size=None, evaluations=-1, gaps=("no backward followed",)),
+    Case(
+        "partly_by_hand",
+        4,
+        ("body:input", "body", "head:input", "head", "still"),
+        gaps=("body.bias", "body.weight", "scale"),
+    ),
     Case("strict_numpy", 6, ("0:input", "0", "1", "2", "3")),
     Case("frozen_norm", 3, ("0:input", "0", "1", "2", "3")),
     Case(

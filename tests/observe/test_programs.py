@@ -174,7 +174,7 @@ def test_what_follows_a_sum_has_the_axes_of_what_was_added(compare: Compare) -> 
     [
         ("model.0:input", 2),
         ("model.0", 4),
-        pytest.param("head", 3, marks=pytest.mark.xfail(strict=True, reason="a vector is taken for samples of one channel")),
+        ("head", 3),
     ],
 )
 def test_a_sample_without_batch_axis_keeps_its_channels(compare: Compare, layer: str, channels: int) -> None:

@@ -10,6 +10,7 @@ from bnprobe.observe.instruments.gradient_scaling import GradientScaling
 from bnprobe.observe.instruments.gradient_watch import GradientWatch
 from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.observe.instruments.loss_checks import LossChecks
+from bnprobe.observe.instruments.moved_by_hand import MovedByHand
 from bnprobe.observe.instruments.parameter_groups import ParameterGroups
 from bnprobe.observe.instruments.stale_gradients import StaleGradients
 from bnprobe.observe.instruments.untrained_parameters import UntrainedParameters
@@ -24,6 +25,7 @@ CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
     LossChecks,
     Updates,
     UntrainedParameters,
+    MovedByHand,
     BatchNorms,
     Kurtosis,
 )

@@ -92,6 +92,26 @@ def half_results(losses: Any) -> int:
     return count
 
 
+def leaves(losses: Any, most: int) -> list[torch.Tensor]:
+    """Return the tensors whose gradients a backward adds to.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+        most: how many are looked for.
+    """
+    pending, seen, found = _roots(losses), set[Any](), list[torch.Tensor]()
+    while pending and len(seen) < GRAPH_LIMIT and len(found) < most:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None) if type(node).__name__ == "AccumulateGrad" else None
+        if isinstance(variable, torch.Tensor):
+            found.append(variable)
+        pending += _sources(node)
+    return found
+
+
 def _roots(losses: Any) -> list[Any]:
     tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
     return [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
