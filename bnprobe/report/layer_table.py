@@ -52,7 +52,9 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
     broken = fields["activation-rms"].nonfinite | fields["gradient-rms"].nonfinite
     first_nonfinite = np.where(broken.any(axis=0), broken.argmax(axis=0) if run.steps else 0, run.steps)
     ends = {key: _ends(field.values) for key, field in fields.items()}
-    change = np.nan_to_num(np.abs(ends["activation-rms"][1] - ends["activation-rms"][0]), nan=-1.0)
+    before, after = ends["activation-rms"]
+    with np.errstate(invalid="ignore"):  # a signal that was zero all along: the logarithms are infinite, and it has not changed
+        change = np.nan_to_num(np.where(before == after, 0.0, np.abs(after - before)), nan=-1.0)
     # Of those that stayed at their baseline, the one whose size changed most comes first.
     order = np.lexsort((-change, first_nonfinite, place))
     lines = []

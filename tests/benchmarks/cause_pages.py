@@ -39,7 +39,7 @@ PANELS = {
     "learning-rate-too-low": "map-update-ratio",
     "weight-decay-too-strong": "map-activation-rms",
 }
-WIDTH, HEIGHT, COLOURS = 1000, 1200, 32
+WIDTH, HEIGHT, COLOURS = 1000, 1200, 48
 
 
 def example(file: Path, program: str, picture: str) -> str:
@@ -69,7 +69,7 @@ def draw(fault: Path, fixed: Path, panel: str | None, target: Path) -> None:
         whole = image.convert("RGB")
         drawn = ImageChops.difference(whole, Image.new("RGB", whole.size, whole.getpixel((0, 0)))).getbbox()
         assert drawn is not None, "the page shows nothing"
-        whole.crop((0, 0, whole.width, drawn[3] + 8)).quantize(COLOURS).save(target, optimize=True)
+        whole.crop((0, 0, whole.width, drawn[3] + 8)).quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def test_the_layer_that_left_first_stands_first(tmp_path: Path) -> None:
     assert (lines[0].nonfinite, lines[1].nonfinite) == ("", "38")
     first, last = lines[0].rms.split(" → ")
     assert float(last) / float(first) > 500
+
+
+def test_a_layer_that_is_zero_all_along_has_not_changed(tmp_path: Path) -> None:
+    made = residual_recording(steps=12)
+    silent = made.index("stage1.block1.conv1")
+    made.activation.rms[:, silent] = 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lines = layer_lines(analyse_runs([read_run(made.write(tmp_path / "run.h5"))])[0])
+    assert next(line.rms for line in lines if line.name == "stage1.block1.conv1") == "0 → 0"
 
 
 def test_a_run_without_layers_has_an_empty_table(analysed: Callable[[str], AnalysedRun]) -> None:
