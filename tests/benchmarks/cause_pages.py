@@ -69,7 +69,8 @@ def draw(fault: Path, fixed: Path, panel: str | None, target: Path) -> None:
         whole = image.convert("RGB")
         drawn = ImageChops.difference(whole, Image.new("RGB", whole.size, whole.getpixel((0, 0)))).getbbox()
         assert drawn is not None, "the page shows nothing"
-        whole.crop((0, 0, whole.width, drawn[3] + 8)).quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
+        cut = whole.crop((0, 0, whole.width, drawn[3] + 8))
+        cut.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def main() -> None:
