@@ -133,6 +133,8 @@ def test_a_page_answers_the_questions_of_who_has_the_cause(page: Path) -> None:
     assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == HEADINGS
     [program] = re.findall(r"<!-- example: (\w+) -->", text)
     assert next(one for one in PROGRAMS if one.name == program).cause == page.stem
+    shown = re.search(r"^(?:error|warning|info): ([a-z-]+)", text, re.MULTILINE)
+    assert shown is not None and shown[1] == page.stem, "the example's first finding is the cause"
     assert f"tests/faults/tuned/{program}.py" in text and (ROOT / "tests/faults/tuned" / f"{program}.py").exists()
 
 
