@@ -95,7 +95,7 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
         return Outcome("collapsed-output", reason, *_trial(run, course))
     if run.has_relapsed:
         reason = f"the loss came down to {number(course.trough)} and is back at {number(course.late)}"
-        return Outcome("learns-poorly", reason, *_trial(run, course))
+        return Outcome("no-progress" if run.ends_above_its_start else "learns-poorly", reason, *_trial(run, course))
     if run.has_risen or (run.is_at_chance and not has_learned):
         return Outcome("no-progress", loss_summary(run), *_trial(run, course))
     if run.is_stuck and not has_learned:

@@ -120,10 +120,11 @@ class RunAnalysis:
     @cached_property
     def has_risen(self) -> bool:
         """Whether the loss of a run that did not diverge ended above where it began, or lost again most of what it had gained."""
-        return self._full_course is not None and not self.loss_may_stand and (self._ends_above_its_start or self.has_relapsed)
+        return self._full_course is not None and not self.loss_may_stand and (self.ends_above_its_start or self.has_relapsed)
 
     @property
-    def _ends_above_its_start(self) -> bool:
+    def ends_above_its_start(self) -> bool:
+        """Whether the loss of a run that did not diverge ended above where it began, beyond its noise."""
         course = self._full_course
         if course is None or not course.start > 0:
             return False

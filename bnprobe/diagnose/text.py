@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.outcome import Outcome
 from bnprobe.diagnose.wording import measured, number
 
 WIDTH = 100
@@ -21,14 +20,16 @@ def to_text(diagnosis: Diagnosis) -> str:
     told = [_one(finding) for finding in diagnosis if not finding.is_candidate]
     near = ", ".join(_place(finding) for finding in diagnosis if finding.is_candidate)
     nearest = [*_paragraph(f"Less evidence than is asked for, the nearest first: {near} (--json has the numbers).")] if near else []
-    return "\n\n".join([outcome_text(diagnosis.outcome), *told, *(["\n".join(nearest).strip()] if nearest else [])])
+    return "\n\n".join([outcome_text(diagnosis), *told, *(["\n".join(nearest).strip()] if nearest else [])])
 
 
-def outcome_text(found: Outcome) -> str:
-    """The outcome as a paragraph."""
-    return textwrap.fill(
-        printable(f"outcome: {found.headline.lower()}: {found.reason}."), WIDTH, subsequent_indent="  ", break_on_hyphens=False
-    )
+def outcome_text(diagnosis: Diagnosis) -> str:
+    """The outcome as a paragraph, and how its losses were smoothed."""
+    found, course = diagnosis.outcome, diagnosis.analysis.course
+    text = f"outcome: {found.word.replace('-', ' ')}: {found.reason}."
+    if course is not None and found.word not in ("diverged", "unclear"):
+        text += f" First and last loss are medians of the first {course.early_steps} and the last {course.late_steps} steps."
+    return textwrap.fill(printable(text), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def verdict_line(findings: Sequence[Finding]) -> str:

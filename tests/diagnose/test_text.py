@@ -27,7 +27,7 @@ def test_a_finding_as_text() -> None:
     text = to_text(Diagnosis(RunAnalysis(residual_recording(steps=5).run()), Outcome("unclear", "too short", None), (finding,)))
     assert text == "\n".join(
         [
-            "outcome: outcome unclear: too short.",
+            "outcome: unclear: too short.",
             "",
             "error: mean-shift in a and b at step 3 (confidence 0.75, follows from exploding-activations)",
             "  It shifted.",
