@@ -55,12 +55,13 @@ class MovedByHand(Instrument):
         reached, self._reached = self._reached, {}
         if not reached:
             return []
-        held = {id(parameter) for optimizer in self._around.optimizers() for parameter in trained_parameters(optimizer.param_groups)}
+        parameters = [one for optimizer in self._around.optimizers() for one in trained_parameters(optimizer.param_groups)]
+        held = {_memory(one) for one in parameters if holds_numbers(one)}  # a flat buffer holds many weights
         seen: dict[int, _Seen] = {}
         moved: list[torch.Tensor] = []
         for key, reference in reached.items():
             leaf = reference()
-            if leaf is None or key in held or self._around.axes.parameter(leaf) is not None or not holds_numbers(leaf):
+            if leaf is None or not holds_numbers(leaf) or _memory(leaf) in held or self._around.axes.parameter(leaf) is not None:
                 continue
             numbers = plain(leaf.detach()).reshape(-1)[:COMPARED].clone()
             before = self._seen.get(key)
@@ -83,6 +84,10 @@ class MovedByHand(Instrument):
             if found:
                 return found
         return ""
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return plain(tensor.detach()).untyped_storage().data_ptr()
 
 
 def _name_in_script(leaf: torch.Tensor) -> str:
