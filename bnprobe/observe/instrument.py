@@ -8,13 +8,15 @@ instrument. ``instruments/kurtosis.py`` is the shortest example.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from bnprobe.observe.optimizers import Optimizer, trained_parameters
 
 if TYPE_CHECKING:
     from bnprobe.measure.moments import Moments
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from bnprobe.observe.signals.records import Tap
     from bnprobe.observe.step_clock import StepClock
     from bnprobe.store.writer import RunWriter
-
-Optimizer = torch.optim.Optimizer
 
 Vector = NDArray[np.float64]
 
@@ -176,16 +176,6 @@ class Stopwatch:
         """Return what has been timed since last asked."""
         seconds, self.seconds = self.seconds, 0.0
         return seconds
-
-
-def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
-    """Return the tensors of an optimizer's parameter groups, each once."""
-    found: dict[int, torch.Tensor] = {}
-    for group in groups:
-        parameters = group.get("params", ())
-        if isinstance(parameters, list | tuple):
-            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
-    return list(found.values())
 
 
 def overriding(instruments: Sequence[Instrument], method: str) -> list[Any]:

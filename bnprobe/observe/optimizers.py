@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -139,3 +139,13 @@ def trains_nothing(optimizer: Optimizer) -> bool:
         for parameter in group["params"]:
             return isinstance(parameter, torch.Tensor) and is_imaginary(parameter)
     return False
+
+
+def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
+    """Return the tensors of an optimizer's parameter groups, each once."""
+    found: dict[int, torch.Tensor] = {}
+    for group in groups:
+        parameters = group.get("params", ())
+        if isinstance(parameters, list | tuple):
+            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
+    return list(found.values())

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, trained_parameters
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.loss_graph import leaves
+from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 from bnprobe.torch_private import holds_numbers, plain

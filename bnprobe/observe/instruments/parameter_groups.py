@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 
 from bnprobe.identity import IdentityMap
-from bnprobe.observe.instrument import Instrument, Optimizer, Surroundings, Update
+from bnprobe.observe.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
 from bnprobe.torch_private import at_hand, user_modes_disabled
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import torch
 
 from bnprobe.measure.norms import norms
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update, trained_parameters
-from bnprobe.observe.instruments.updates import UpdateMeasurement
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.update_meter import UpdateMeasurement
+from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 from bnprobe.torch_private import gradient_of

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings, trained_parameters
+from bnprobe.observe.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.modules.kinds import own_parameters
+from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import OUTPUT, Tap
 

@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-import torch
-
-from bnprobe.measure.kernels import kernel_common_mode
-from bnprobe.measure.norms import distances, norms
-from bnprobe.measure.rows import row_difference
 from bnprobe.observe.instrument import Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.update_meter import UpdateMeter
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
-from bnprobe.torch_private import gradient_of, holds_numbers, plain
-
-#: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
-COPY_LIMIT_BYTES = 48 * 2**20
-
-
-@dataclass
-class UpdateMeasurement:
-    """Norms around one update of some parameters, still on their device. It holds no parameter: none is to outlive its script's use of it.
-
-    Attributes:
-        keys: ids of the parameters, in the order of the vectors.
-        gradient: (k,) gradient norms, NaN where there was no gradient.
-        weight: (k,) norms before the update.
-        update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
-        kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
-        rows: (k,) difference between rows after the update; None where it was not asked for.
-        places: places of the parameters in the run file.
-    """
-
-    keys: list[int]
-    gradient: torch.Tensor
-    weight: torch.Tensor
-    update: torch.Tensor | None = None
-    kernels: torch.Tensor | None = None
-    rows: torch.Tensor | None = None
-    places: list[int | None] = field(default_factory=list)
-    _turns: list[int] = field(default_factory=list, repr=False)
-    _before: list[torch.Tensor] = field(default_factory=list, repr=False)
 
 
 class Updates(Instrument):
@@ -86,102 +52,3 @@ class Updates(Instrument):
             columns["row_difference"] = update.rows
             found += [(name, Reading(values, update.places)) for name, values in columns.items() if values is not None]
         return found
-
-
-class UpdateMeter:
-    """Measures updates, copying at most ``COPY_LIMIT_BYTES`` of weights at a time into buffers that it keeps."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[int, torch.Tensor] = {}
-        self._buffer_bytes = 0
-        self._next_turn = 0
-
-    @torch.no_grad()
-    def before(self, parameters: Sequence[torch.Tensor], gradients: Mapping[int, torch.Tensor] | None = None) -> UpdateMeasurement:
-        """Measure gradients and weights and remember the weights, just before an update.
-
-        Args:
-            parameters: what is updated.
-            gradients: by id of the parameter, where they are not stored in ``.grad``.
-
-        Returns:
-            The measurement, to be completed once the weights have moved.
-        """
-        kept = list(parameters)
-        found = [gradient_of(parameter) if gradients is None else gradients.get(id(parameter)) for parameter in kept]
-        measurement = UpdateMeasurement(list(map(id, kept)), norms(found), norms(kept))
-        measurement._turns = self._take_turns(kept)
-        weights = [_local(kept[index]) for index in measurement._turns]
-        measurement._before = [self._buffer(id(kept[index]), weight) for index, weight in zip(measurement._turns, weights, strict=True)]
-        if weights:
-            torch._foreach_copy_(measurement._before, weights)
-        return measurement
-
-    @torch.no_grad()
-    def after(
-        self, measurement: UpdateMeasurement, parameters: Sequence[torch.Tensor], kernels: Container[int] = (), *, rows: bool = False
-    ) -> None:
-        """Measure how far the weights have moved, just after the update, and what remained.
-
-        Args:
-            measurement: what ``before`` returned.
-            parameters: those it was given.
-            kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
-            rows: whether the rows of each weight are compared.
-        """
-        olds: list[torch.Tensor | None] = [None] * len(parameters)
-        news = list(olds)
-        for index, old in zip(measurement._turns, measurement._before, strict=True):
-            new = _local(parameters[index])
-            if old.shape == new.shape and old.dtype == new.dtype:
-                olds[index], news[index] = old, new
-        measurement.update = distances(olds, news).to(measurement.weight.device)
-        measurement._before = []
-        found = [_local(parameter) if id(parameter) in kernels else None for parameter in parameters]
-        if any(kernel is not None for kernel in found):
-            # A rank may hold no part of a small kernel.
-            parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
-            measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
-        if rows:
-            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in parameters]
-            comparable = [one if one is not None and one.is_floating_point() else None for one in weights]
-            measurement.rows = row_difference(comparable).to(measurement.weight.device)
-
-    def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
-        sizes = [_local(parameter).numel() * parameter.element_size() for parameter in parameters]
-        if sum(sizes) <= COPY_LIMIT_BYTES:
-            return list(range(len(parameters)))
-        turns: list[int] = []
-        left = COPY_LIMIT_BYTES
-        start = self._next_turn % len(parameters)
-        for offset in range(len(parameters)):
-            index = (start + offset) % len(parameters)
-            if sizes[index] > left:
-                # A single parameter beyond the limit never has a turn; the others go on from here next time.
-                if sizes[index] <= COPY_LIMIT_BYTES:
-                    self._next_turn = index
-                    break
-                continue
-            turns.append(index)
-            left -= sizes[index]
-        return sorted(turns)
-
-    def _buffer(self, key: int, local: torch.Tensor) -> torch.Tensor:
-        buffer = self._buffers.get(key)
-        if buffer is None or buffer.shape != local.shape or buffer.dtype != local.dtype or buffer.device != local.device:
-            self._buffer_bytes -= buffer.nbytes if buffer is not None else 0
-            if self._buffer_bytes + local.nbytes > COPY_LIMIT_BYTES:
-                self._buffers.clear()  # others had their turn before
-                self._buffer_bytes = 0
-            buffer = torch.empty_like(local)
-            self._buffers[key] = buffer
-            self._buffer_bytes += buffer.nbytes
-        return buffer
-
-
-def _local(parameter: torch.Tensor) -> torch.Tensor:
-    """Return the shard a rank holds, so that nothing has to be gathered."""
-    if type(parameter) in (torch.Tensor, torch.nn.Parameter):
-        return parameter
-    detached = parameter.detach()
-    return detached.to_local() if hasattr(detached, "to_local") else detached

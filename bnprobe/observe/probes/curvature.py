@@ -19,8 +19,7 @@ from torch import nn
 
 from bnprobe.errors import CurvatureError
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
-from bnprobe.observe.instrument import trained_parameters
-from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.graph import leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels

@@ -25,10 +25,9 @@ from torch.nn.modules import module as torch_module
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.instruments.parameter_groups import group_settings
 from bnprobe.observe.modules.tree import ModuleTree
-from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.probes.replay import Replay, ReplayError
 from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from bnprobe.identity import IdentityMap
-from bnprobe.observe.instrument import trained_parameters
 from bnprobe.observe.modules.kinds import class_name
 from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import INPUT, Tap, TapKey
 from bnprobe.store.writer import RunWriter
 

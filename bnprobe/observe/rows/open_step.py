@@ -12,7 +12,7 @@ import torch
 from bnprobe.observe.signals.records import Modes
 
 if TYPE_CHECKING:
-    from bnprobe.observe.instruments.updates import UpdateMeasurement
+    from bnprobe.observe.instruments.update_meter import UpdateMeasurement
 
 #: A number at hand, or one that lies on an accelerator.
 Number = torch.Tensor | float

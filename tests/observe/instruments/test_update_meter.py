@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from bnprobe.observe.instrument import trained_parameters
-from bnprobe.observe.instruments import updates as observed
-from bnprobe.observe.instruments.updates import UpdateMeter
+from bnprobe.observe.instruments import update_meter as observed
+from bnprobe.observe.instruments.update_meter import UpdateMeter
+from bnprobe.observe.optimizers import trained_parameters
 
 
 def weights(*sizes: int) -> list[nn.Parameter]:
