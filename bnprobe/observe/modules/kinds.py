@@ -94,8 +94,10 @@ class ObservedModule:
 
 def examine(module: nn.Module) -> ObservedModule:
     """Look at a module for the first time."""
+    reference = weakref.ref(module)
+    hash(reference)  # it is the key of what is measured, and has no hash of its own once the module is gone
     if isinstance(module, torch.jit.ScriptModule):  # its inside runs without calling Python
-        return ObservedModule(weakref.ref(module), True, "other", True)
+        return ObservedModule(reference, True, "other", True)
     # A remedy's own module (``added_dropout``) does not make a leaf a container.
     children = [name for name, _ in module._modules.items() if name != "parametrizations" and not name.startswith("added_")]
     has_parameters = bool(module._parameters) or "parametrizations" in module._modules
@@ -106,7 +108,7 @@ def examine(module: nn.Module) -> ObservedModule:
     if not kind:
         is_activation = type(module).__module__.startswith("torch.nn.modules.activation")
         kind = "activation" if is_activation else "other"
-    entry = ObservedModule(weakref.ref(module), is_layer, kind, has_parameters)
+    entry = ObservedModule(reference, is_layer, kind, has_parameters)
     entry.has_running_statistics = _has_running_statistics(module)
     entry.depends_on_mode = entry.has_running_statistics or _drops(module)
     return entry
