@@ -66,7 +66,8 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
     come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, or batches are of another
     size from there on, the script begins a training of another kind, and its loss is another one.
     """
-    found = [spike for spike in run.spikes if not _begins_anew(run, spike.row)]
+    shortest = 1 if run.has_batches else thresholds.SPIKE_LENGTH  # the loss of a single hard sample is no spike
+    found = [spike for spike in run.spikes if spike.length >= shortest and not _begins_anew(run, spike.row)]
     if run.divergence is not None or not found:
         return None
     spike = max(found, key=lambda one: one.rise)

@@ -250,6 +250,8 @@ DECAY_AGAINST_GRADIENT = Threshold(0.06, 0.01)
 
 #: Deviations from what was usual, from which a value stands out. Practice.
 SPIKE_SIGMAS = 8.0
+#: Losses whose median has to be high in a spike that lasts. Practice.
+SPIKE_LENGTH = 3
 #: A spike of the loss. Measured, the highest of healthy trainings against the lowest of spikes that were meant: over three losses 12 and 31
 #: times the noise; of one loss 12 (26 where the data have heavy tails) and 8 to 53 times, 22 (82) and 33 deviations.
 SPIKE_LASTING = Threshold(6.0, 2.5)
@@ -262,7 +264,7 @@ def spike(relaxation: float) -> Limits:
     """What makes a spike of the loss, with its thresholds relaxed."""
     return Limits(
         before=20,
-        length=3,
+        length=SPIKE_LENGTH,
         sigmas=SPIKE_SIGMAS,
         lasting=SPIKE_LASTING.relaxed(relaxation),
         single=SPIKE_SINGLE.relaxed(relaxation),

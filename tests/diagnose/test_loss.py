@@ -41,7 +41,16 @@ class TestLossSpike:
         assert "the update of step 40 moved first" in first.cause
         assert "as the learning rate went from 0.05 to 3" in first.cause
 
-    def test_a_lost_run_has_no_spike(self) -> None:
+    def test_a_single_hard_sample_is_none(self) -> None:
+        made = residual_recording(steps=60)
+        made.loss[40] *= 60
+        assert loss_spike(RunAnalysis(made.run())) is not None
+        made.by_step["batch_size"] = np.ones(60)
+        assert loss_spike(RunAnalysis(made.run())) is None
+        made.loss[40:50] *= 30
+        assert loss_spike(RunAnalysis(made.run())) is not None
+
+    def test_a_run_that_diverged_has_no_spike(self) -> None:
         made = residual_recording(steps=60)
         made.loss[40:] *= 50
         assert loss_spike(RunAnalysis(made.run())) is not None
