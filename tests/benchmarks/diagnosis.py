@@ -26,7 +26,7 @@ from tests.faults.judging import Diagnosed, judge_all
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY, Program
 from tests.faults.recording import KEPT, NO_LIMIT, Recording, Take, kept, record_missing
-from tests.faults.score import Figures, figures, gravest, is_layer_right, is_step_right, verdict
+from tests.faults.score import Figures, figures, gravest, is_expected, is_layer_right, is_step_right
 
 PARTS = ("tuned", "set_aside")
 
@@ -57,7 +57,7 @@ def line(one: Diagnosed) -> str:
     """One recording in a line: what it was, what was said, and whether place and step are right."""
     take = one.take
     name = take.program.name + (" --fixed" if take.fixed else "") + (f" seed {take.seed}" if take.seed else "")
-    mark = "   " if verdict(one) == take.expected else "!! " if take.expected != HEALTHY or gravest(one.findings) == "error" else "!  "
+    mark = "   " if is_expected(one) else "!! " if take.expected != HEALTHY or gravest(one.findings) == "error" else "!  "
     said = []
     for finding in one.findings:
         where = f" {finding.layers[0]}" if finding.layers else ""
@@ -96,7 +96,7 @@ def summary(title: str, counted: Figures) -> str:
             f"  top-3         {counted.top3}",
             f"  layer         {counted.layer}   of those whose cause was found: {counted.layer_of_found}",
             f"  step          {counted.step}   of those whose cause was found: {counted.step_of_found}",
-            f"  sound runs    healthy {counted.sound}; false alarms: {alarms}",
+            f"  healthy runs  healthy {counted.healthy}; false alarms: {alarms}",
         ]
     )
 

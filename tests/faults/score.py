@@ -35,8 +35,8 @@ class Figures:
         layer_of_found: the same among those whose cause is among the findings at all.
         step: faults with a beginning whose cause was found with a step in that range.
         step_of_found: the same among those whose cause is among the findings at all.
-        alarms: sound runs (healthy programs and programs without their fault) whose gravest finding is of that severity.
-        sound: sound runs whose verdict is healthy.
+        alarms: healthy runs (healthy programs and programs without their fault) whose gravest finding is of that severity.
+        healthy: healthy runs whose verdict is that they learn, or that their loss cannot tell.
         confusion: (cause, verdict) to number of runs.
     """
 
@@ -47,13 +47,19 @@ class Figures:
     step: Share
     step_of_found: Share
     alarms: dict[str, Share]
-    sound: Share
+    healthy: Share
     confusion: Counter[tuple[str, str]]
 
 
 def verdict(diagnosed: Diagnosed) -> str:
     """The verdict's id."""
     return diagnosed.findings[0].id if diagnosed.findings else "no run file"
+
+
+def is_expected(diagnosed: Diagnosed) -> bool:
+    """Whether the verdict is the cause; of a healthy run, that it learns or that its loss cannot tell, as a GAN's."""
+    expected = (HEALTHY, "inconclusive") if diagnosed.take.expected == HEALTHY else (diagnosed.take.expected,)
+    return verdict(diagnosed) in expected
 
 
 def gravest(findings: Sequence[Finding]) -> str:
@@ -65,7 +71,7 @@ def figures(diagnosed: Iterable[Diagnosed]) -> Figures:
     """Count."""
     everything = list(diagnosed)
     faults = [one for one in everything if one.take.expected != HEALTHY]
-    sound = [one for one in everything if one.take.expected == HEALTHY]
+    healthy = [one for one in everything if one.take.expected == HEALTHY]
     places = [one for one in faults if one.take.program.layers]
     times = [one for one in faults if one.take.program.steps is not None]
     return Figures(
@@ -75,8 +81,8 @@ def figures(diagnosed: Iterable[Diagnosed]) -> Figures:
         layer_of_found=Share(sum(is_layer_right(one) for one in places), sum(is_among(one) for one in places)),
         step=Share(sum(is_step_right(one) for one in times), len(times)),
         step_of_found=Share(sum(is_step_right(one) for one in times), sum(is_among(one) for one in times)),
-        alarms={severity: Share(sum(gravest(one.findings) == severity for one in sound), len(sound)) for severity in GRAVE},
-        sound=Share(sum(verdict(one) == HEALTHY for one in sound), len(sound)),
+        alarms={severity: Share(sum(gravest(one.findings) == severity for one in healthy), len(healthy)) for severity in GRAVE},
+        healthy=Share(sum(map(is_expected, healthy)), len(healthy)),
         confusion=Counter((one.take.expected, verdict(one)) for one in everything),
     )
 

@@ -10,7 +10,7 @@ from tests.faults.score import Share, figures
 
 PLACED = Program("a", "dead-units", ("fc*",), (0, 2))
 PLACELESS = Program("b", "learning-rate-too-low")
-SOUND = Program("c", HEALTHY)
+HEALTHY_PROGRAM = Program("c", HEALTHY)
 
 
 def said(take: Take, *findings: Finding) -> Diagnosed:
@@ -41,15 +41,20 @@ def test_hits_places_and_steps() -> None:
     assert str(counted.top1) == "3/6 = 50.0%"
 
 
-def test_alarms_are_counted_by_the_gravest_finding_of_sound_runs() -> None:
+def test_alarms_are_counted_by_the_gravest_finding_of_healthy_runs() -> None:
     counted = figures(
         [
-            said(Take(SOUND), finding(HEALTHY, "info")),
+            said(Take(HEALTHY_PROGRAM), finding(HEALTHY, "info")),
             said(Take(PLACED, fixed=True), finding("mean-shift", "warning"), finding("dead-units", "error")),
             said(Take(PLACED, fixed=True), finding("mean-shift", "warning")),
             said(Take(PLACED), finding("mean-shift", "error")),
         ]
     )
-    assert counted.sound == Share(1, 3)
+    assert counted.healthy == Share(1, 3)
     assert counted.alarms == {"error": Share(1, 3), "warning": Share(1, 3)}
     assert counted.top1 == Share(0, 1)
+
+
+def test_that_a_loss_cannot_tell_is_no_false_alarm() -> None:
+    assert figures([said(Take(HEALTHY_PROGRAM), finding("inconclusive", "info"))]).healthy == Share(1, 1)
+    assert figures([said(Take(PLACED), finding("inconclusive", "info"))]).top1 == Share(0, 1)
