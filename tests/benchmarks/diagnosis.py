@@ -10,7 +10,7 @@
 What is recorded is kept in `.recordings`, so that a change of a rule is judged in seconds: only what another recorder made, or another
 version of a program, is recorded anew.
 
-The programs that were set aside are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
+The programs that were held out are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
 for a final report.
 """
 
@@ -28,7 +28,7 @@ from tests.faults.program import HEALTHY, Program
 from tests.faults.recording import KEPT, NO_LIMIT, Recording, Take, kept, record_missing
 from tests.faults.score import Figures, figures, gravest, is_expected, is_layer_right, is_step_right
 
-PARTS = ("tuned", "set_aside")
+PARTS = ("tuned", "held_out")
 
 
 def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take]:
@@ -110,12 +110,12 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of them (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure every N-th step")
     parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
-    parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the loss is lost")
+    parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the divergence")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
     parser.add_argument("--faults-only", action="store_true", help="leave out programs without their fault, and healthy ones")
     parser.add_argument("--recordings", type=Path, default=KEPT, metavar="FOLDER", help="where they are kept (default: %(default)s)")
     parser.add_argument("--as-recorded", action="store_true", help="record nothing anew: judge what is kept, from whichever recorder")
-    parser.add_argument("--details", action="store_true", help="show the programs that were set aside, too")
+    parser.add_argument("--details", action="store_true", help="show the programs that were held out, too")
     options = parser.parse_args()
 
     chosen = [
@@ -141,7 +141,7 @@ def main() -> int:
                 print(f"\n{confusion(counted)}")
             print(f"\n{summary(f'{part}: {len(mine)} runs', counted)}")
     if options.kill:
-        print(f"\nkilled one step after the loss was lost: {sum(one.killed_at is not None for one in done)} of {len(done)} runs")
+        print(f"\nkilled one step after the divergence: {sum(one.killed_at is not None for one in done)} of {len(done)} runs")
     broken = [one for one in done if one.error or not one.findings]
     times = f"judged in {time.monotonic() - gathered:.0f} s, recorded in {gathered - started:.0f} s"
     print(f"\n{len(done)} runs, {times}; {len(broken)} ended badly")

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.margins                    # records once; judges the same files anew the next time
 
-Each cause is asked with all its limits moved together, by a share of the way between what they are and where one sound training in ten is
-(`bnprobe.diagnose.thresholds.Limit`): at a share of zero as they stand, below zero stricter, at one eased altogether. Of a program with the
-fault, the smallest share at which its cause is named says how much room there is; of a sound run, the smallest at which any is.
+Each cause is asked with all its limits moved together, by a share of the way between what they are and where one healthy training in ten
+is (`bnprobe.diagnose.thresholds.Limit`): at a share of zero as they stand, below zero stricter, at one relaxed altogether. Of a program
+with the fault, the smallest share at which its cause is named says how much room there is; of a healthy run, the smallest at which any
+is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.faults.program import HEALTHY
 from tests.faults.recording import KEPT, library, recorded
 from tests.observe.program_server import ProgramServer
 
-#: Shares of the way that are tried, from strict to eased.
+#: Shares of the way that are tried, from strict to relaxed.
 SHARES = tuple(eighth / 8 for eighth in range(-8, 9))
 #: Beyond the last.
 NEVER = float("inf")

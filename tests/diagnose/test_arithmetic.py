@@ -44,7 +44,7 @@ class TestNumericalFault:
         assert found.layers == ("conv1:input",)
         assert "in the input of conv1" in found.cause
 
-    def test_a_loss_that_is_lost_over_finite_activations(self) -> None:
+    def test_a_loss_that_is_not_finite_over_finite_activations(self) -> None:
         made = residual_recording(steps=30)
         made.loss[20:] = np.inf
         found = numerical_fault(case(made))
@@ -83,7 +83,7 @@ class TestNumericalFault:
         made.activation.rms[20:, 10:] = np.nan
         assert [finding.id for finding in diagnose(made.run())] == ["numerical-fault"]
 
-    def test_a_loss_that_is_lost_over_finite_activations_lies_in_the_loss_or_its_targets(self) -> None:
+    def test_a_loss_that_is_not_finite_over_finite_activations_lies_in_the_loss_or_its_targets(self) -> None:
         found = numerical_fault(case(lost_recording(20)))  # gradients are lost with it, as they must be
         assert found is not None
         assert found.layers == ()

@@ -134,7 +134,7 @@ class TestThroughTime:
     def test_a_sum_over_calls_does_not_compound(self) -> None:
         assert exploding_gradients(case(self.called_often(1.2, power=8.0))) is None
 
-    def test_a_fall_counts_where_the_run_does_poorly(self) -> None:
+    def test_a_fall_counts_where_the_run_underperforms(self) -> None:
         made = self.called_often(-3.0)
         assert vanishing_gradients(case(made)) is None
         made.loss[:] = np.log(10) + 1e-3 * np.random.default_rng(0).standard_normal(40)

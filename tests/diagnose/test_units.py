@@ -33,7 +33,7 @@ def test_names_the_first_layer_to_die_and_when() -> None:
     assert "since step 10" in found.cause
 
 
-def test_a_network_at_chance_without_units_is_lost() -> None:
+def test_a_network_at_chance_without_units_has_failed() -> None:
     found = dead_units(case(at_chance(dying(1.0, since=0))))
     assert found is not None
     assert (found.severity, found.step) == ("error", 0)

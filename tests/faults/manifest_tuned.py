@@ -1,6 +1,6 @@
 """The programs that the rules of the diagnosis were tuned on: name by cause, then where the fault is and when it begins.
 
-Those of the first set-aside third were moved here when their figures had been published, and a new third was written.
+Those of the first held-out third were moved here when their figures had been published, and a new third was written.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 HERE = Path(__file__).parent
 HEALTHY = "healthy"
 
-Part: TypeAlias = Literal["tuned", "set_aside"]
+Part: TypeAlias = Literal["tuned", "held_out"]
 #: By cause: the rest of a program's name, the layers any of which is the right place, the first and last step that is right.
 Catalogue: TypeAlias = dict[str, dict[str, tuple[tuple[str, ...], tuple[int, int] | None]]]
 

@@ -48,7 +48,7 @@ class Take:
         fixed: whether without its fault.
         seed: of the program's random numbers.
         every: measure every n-th step.
-        kill: whether to kill the process one step after the loss is lost, if it is.
+        kill: whether to kill the process one step after the training has diverged, if it does.
         budget: share of the time that measuring may take.
     """
 

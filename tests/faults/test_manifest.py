@@ -9,7 +9,7 @@ from tests.faults.program import HEALTHY, HERE, Program
 
 
 def test_every_script_is_in_the_manifest_and_in_its_folder() -> None:
-    scripts = {path for part in ("tuned", "set_aside") for path in (HERE / part).glob("*.py")}
+    scripts = {path for part in ("tuned", "held_out") for path in (HERE / part).glob("*.py")}
     assert {path for path in scripts if path.name != "digits.py"} == {program.path for program in PROGRAMS}
 
 

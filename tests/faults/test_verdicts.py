@@ -1,6 +1,6 @@
 """The verdicts on the tuned programs, with their fault and without it: recorded where no recording is kept, judged by today's rules.
 
-`python -m tests.benchmarks.diagnosis` counts the same over everything, the programs that were set aside included.
+`python -m tests.benchmarks.diagnosis` counts the same over everything, the programs that were held out included.
 """
 
 from __future__ import annotations

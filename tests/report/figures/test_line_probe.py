@@ -36,7 +36,7 @@ def test_the_first_the_worst_and_the_last_probe_before_the_divergence_are_chosen
     ]
 
 
-def test_lines_end_where_the_loss_is_lost_and_no_earlier_than_the_step() -> None:
+def test_lines_end_where_the_loss_is_not_finite_and_no_earlier_than_the_step() -> None:
     [[line]] = chosen_lines(recorded(probe(3))).values()
     assert line.s.tolist() == [0.0, 0.5, 1.0, 4.0, 8.0]
     early = LineProbe(3, 0.1, (0.0, 0.5), (0.0, 0.5), points={0.0: 1.0, 0.5: np.inf, 1.0: np.inf, 2.0: np.inf})

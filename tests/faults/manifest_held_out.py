@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.program import HEALTHY, Catalogue
 
-SET_ASIDE: Catalogue = {
+HELD_OUT: Catalogue = {
     "learning-rate-too-high": {
         "majority": ((), (0, 10)),
         "depthwise": ((), (0, 8)),
