@@ -31,7 +31,11 @@ class UntrainedParameters(Instrument):
         if not optimizers or self._around.clock.counts_backwards or not self._around.schedule.is_snapshot(step.number):
             return []
         layers = [tap for tap in taps if not tap.is_gradient and tap.key.role == OUTPUT and not tap.key.call]
-        modules = {place: module for tap in layers if (place := self._around.axes.layer(tap)) is not None and (module := tap.key.module())}
+        modules = {
+            place: module
+            for tap in layers
+            if (place := self._around.axes.layer(tap)) is not None and (module := tap.key.module()) is not None
+        }
         if not modules:
             return []
         counts = find_untrained(modules.values(), optimizers)

@@ -101,7 +101,9 @@ class EvaluationCount:
 
     def _note_parts_without_gradient(self) -> None:
         """Name what ran without gradient inside a forward that trained: a frozen backbone under ``no_grad``."""
-        hidden = {id(module): module for entry in self._hidden.values() if entry.hidden_forwards and (module := entry.reference())}
+        hidden = {
+            id(module): module for entry in self._hidden.values() if entry.hidden_forwards and (module := entry.reference()) is not None
+        }
         if not hidden:
             return
         roots = (calls.entry.reference() for calls in self._whole.values())

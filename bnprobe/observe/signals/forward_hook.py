@@ -345,7 +345,7 @@ class ForwardTaps:
                         self._ledger.add(Tap(key, True, forward, order, moments(plain(gradient), layout)))
             except Exception as error:
                 module = key.module()
-                self._faults.report(f"activation gradient of {self._safe_name(module) if module else 'a layer'}", error)
+                self._faults.report(f"activation gradient of {self._safe_name(module) if module is not None else 'a layer'}", error)
             self.seconds += time.perf_counter() - started
 
         return hook  # type: ignore[no-any-return]
