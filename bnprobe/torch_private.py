@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import CellType, FrameType
@@ -56,14 +57,36 @@ def pop_dispatch_mode() -> Any:
     return torch._C._pop_torch_dispatch_stack(None)
 
 
+#: Whether the script profiles, and a switch of this thread for what its profiler is told of; 2.6 to 2.13.
+_is_profiled: Callable[[], bool] = torch._C._autograd._profiler_enabled
+_tell_profiler: Callable[[bool], None] = torch._C._autograd._enable_record_function
+_unprofiled = threading.local()
+
+
 def user_modes_disabled() -> AbstractContextManager[Any]:
-    """Return a context in which no mode and no tensor subclass of the script sees what is done."""
-    if dispatch_depth() == 0:
+    """Return a context in which no mode, no tensor subclass and no profiler of the script sees what is done."""
+    if dispatch_depth() == 0 and not _is_profiled():
         return TorchFunctionDisabled()
     stack = ExitStack()
     stack.enter_context(TorchFunctionDisabled())
     stack.enter_context(dispatch_modes_disabled())
+    stack.enter_context(_profiler_untold())
     return stack
+
+
+@contextlib.contextmanager
+def _profiler_untold() -> Iterator[None]:
+    # Torch does not say how the switch stands: of contexts within each other the outermost turns it.
+    if getattr(_unprofiled, "is_on", False) or not _is_profiled():
+        yield
+        return
+    _unprofiled.is_on = True
+    _tell_profiler(False)
+    try:
+        yield
+    finally:
+        _tell_profiler(True)
+        _unprofiled.is_on = False
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:

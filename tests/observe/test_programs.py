@@ -425,8 +425,8 @@ def _check_rates(run: Run, stdout: str) -> None:
         np.testing.assert_allclose(recorded[np.isfinite(recorded)], rates, rtol=1e-6, err_msg=f"step {step}")
 
 
-#: Level, date, time, process and thread at the head of a line that torch logs.
-_TORCH_LOG = re.compile(r"^[WEI]\d{4} [\d:.]+ \d+ ", re.MULTILINE)
+#: Level, date, time, process and thread at the head of a line that torch or its profiler logs.
+_TORCH_LOG = re.compile(r"^(?:[WEI]\d{4} [\d:.]+ \d+|USDT:[\d-]+ [\d:]+ \d+:\d+) ", re.MULTILINE)
 
 
 def own_words(stderr: str) -> list[str]:
