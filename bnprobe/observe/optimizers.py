@@ -15,6 +15,7 @@ import torch
 from torch.optim import optimizer as torch_optimizer
 
 from bnprobe.identity import IdentitySet
+from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.torch_private import is_imaginary, is_inner_step
@@ -83,6 +84,7 @@ class OptimizerTaps:
         """Gradients exist once a closure has run, and only its first run sees the weights unmoved."""
         first = True
 
+        @uncounted
         def run(*args: Any, **kwargs: Any) -> Any:
             nonlocal first
             self._closures += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import CellType
 from typing import Any
 
+from bnprobe.observe.frames import uncounted
 from bnprobe.torch_private import skip_when_compiling
 
 
@@ -70,7 +71,7 @@ class Patches:
             stays: keep it while compiled code runs: for what only torch's own code calls, and the compiler skips.
         """
         original = getattr(owner, name)
-        ours = wrap(original)
+        ours = uncounted(wrap(original))
         inherited = not isinstance(owner, CellType) and name not in vars(owner)
         self._made.append(_Replacement(owner, name, original, ours, inherited, stays))
         setattr(owner, name, ours)

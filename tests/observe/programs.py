@@ -321,6 +321,9 @@ CASES = [
     Case("lazy_negation", 3, ("0:input", "0", "1", "2", "3")),
     Case("settings", 4, ("0:input", "0", "1", "3")),
     Case("randomness", 6, ("0:input", "0", "1", "2", "3")),
+    Case("profiled", 6, ("0:input", "0", "1", "2", "3")),
+    Case("warning_levels", 5),
+    Case("truthless_modules", 4, ("0:input", "0", "1"), evaluations=-1),
     Case("forked_child", 6),
     Case("threads", 5, evaluations=-1),
 ]

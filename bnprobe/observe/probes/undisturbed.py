@@ -17,6 +17,7 @@ import torch
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.observe.compiled import random_states, set_random_states
+from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
 from bnprobe.torch_private import holds_numbers, version_kept
 
@@ -56,6 +57,7 @@ class ScriptHooks:
         return __init__
 
     def _silenceable(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        @uncounted
         @functools.wraps(hook)
         def call(*args: Any, **kwargs: Any) -> Any:
             return None if self._silent else hook(*args, **kwargs)
