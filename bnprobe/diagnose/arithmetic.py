@@ -38,7 +38,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
     return Finding(
         id="numerical-fault",
         severity="error",
-        confidence=0.9 if origin.layer is not None else 0.6,
+        confidence=0.9 if origin.layer is not None else 0.8,
         layers=(run.name(origin.layer),) if origin.layer is not None else (),
         step=step,
         evidence=tuple(evidence),

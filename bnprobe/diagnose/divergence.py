@@ -95,7 +95,7 @@ def _over_limit(run: RunAnalysis) -> list[Evidence]:
 def _before_a_spike(run: RunAnalysis, largest: Array) -> Array:
     """Leave out the first steps and what a spike brought about, where a loss leapt after it had fallen: neither tells why it leapt."""
     course = run.course
-    if run.has_failed or course is None or not run.spikes or run.spikes[0].level > thresholds.CALM_SHARE * course.first:
+    if run.divergence is not None or course is None or not run.spikes or run.spikes[0].level > thresholds.CALM_SHARE * course.first:
         return largest
     rows = np.arange(largest.size)
     is_telling = (rows >= thresholds.CALM_STEPS) & (rows < run.spikes[0].row - thresholds.NEAR_STEPS)

@@ -129,6 +129,16 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "dead-units": ("mean-shift", "vanishing-gradients", "learning-rate-too-low"),
     "learning-rate-too-high": (*_OF_STEP_SIZE, "saturated-units", "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
 }
+#: Causes whose warning is enough to explain a run that failed; the others have to be an error by themselves.
+EXPLAINING = (
+    "exploding-activations",
+    "exploding-gradients",
+    "vanishing-gradients",
+    "saturated-units",
+    "dead-units",
+    "learning-rate-too-high",
+    "loss-spike",
+)
 #: Confidence in a cause that less evidence speaks for than is asked for, at most.
 CANDIDATE_CONFIDENCE = 0.3
 #: By how much thresholds are relaxed, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
@@ -157,6 +167,8 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     if empty := health.nothing_recorded(run):
         return [empty]
     found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
+    if became.is_failure or run.has_relapsed:
+        found = _held_responsible(found, run)
     if not any(finding.severity == "error" for finding in found):
         remaining = [finding for fallback in FALLBACKS if (finding := fallback(run)) is not None][:1]
         is_explained = any(finding.severity == "warning" for finding in found)
@@ -164,6 +176,14 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     if all(finding.severity == "info" for finding in found):
         return [health.no_cause(run, became), *found, *_candidates(run, found, HEALTHY_RELAXATIONS)[:NEAREST]]
     return _rank(_link(found, run)) + _candidates(run.suspected(), found, RELAXATIONS)
+
+
+def _held_responsible(found: list[Finding], run: RunAnalysis) -> list[Finding]:
+    """Return the findings of a run that failed: unless one is an error, the first cause that explains it is, and no longer a warning."""
+    if any(finding.severity == "error" for finding in found):
+        return found
+    warnings = [one for one in _rank(_link(found, run)) if one.severity == "warning" and one.id in EXPLAINING and not one.follows_from]
+    return [replace(one, severity="error") if warnings and one.id == warnings[0].id else one for one in found]
 
 
 def _candidates(run: RunAnalysis, found: list[Finding], relaxations: tuple[float, ...]) -> list[Finding]:

@@ -250,6 +250,7 @@ CASES = [
         true_but="the evaluation after the last step is not counted",
     ),
     Case("scoring 300", 6, ("0:input", *map(str, range(21))), evaluations=-1, gaps=("no backward followed",)),
+    Case("unrolled", 4, ("Generation:input", "Generation", *(f"Generation:{call}" for call in range(2, 13)))),
     Case("rollouts", 4, ("body.0:input", "body.0", "body.1", "actor", "critic"), batch_size=(128, 128, 40, 128)),
     Case("recursive_modules", 3, ("leaf", "join:input", "join"), batch_size=None, evaluations=-1, gaps=("no backward followed",)),
     Case(

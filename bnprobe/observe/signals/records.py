@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 import torch
@@ -71,15 +71,12 @@ class Modes(NamedTuple):
 
 def batch_size_of(taps: Iterable[Tap]) -> int:
     """Return the size of the batch: that of the first signal of a forward; of a batch in pieces that of all."""
-    first: dict[Pass, int] = {}
-    for tap in taps:
-        if not tap.is_gradient:
-            first.setdefault(tap.forward, tap.moments.samples)
-    if len(first) <= FORWARDS_APART:
-        return next(iter(first.values()), 0)
+    first = _first_signals(taps)
+    if not first:
+        return 0
     root = next(iter(first)).root
-    pieces = [samples for forward, samples in first.items() if forward.root is root]
-    return sum(pieces) if len(pieces) > FORWARDS_APART else pieces[0]
+    pieces = [tap.moments.samples for forward, tap in first.items() if forward.root is root and _begins_with_data(tap)]
+    return sum(pieces) if len(pieces) > FORWARDS_APART else next(iter(first.values())).moments.samples
 
 
 def renumbered(taps: Iterable[Tap]) -> list[Tap]:
@@ -93,13 +90,30 @@ def renumbered(taps: Iterable[Tap]) -> list[Tap]:
         found[tap.forward.number, tap.key.call] = None
     if all(len(found) == 1 and next(iter(found))[1] == 0 for found in calls.values()):
         return taps  # each module called once, and counted so
-    numbers = {module: _numbered(found) for module, found in calls.items()}
+    pieces = {forward.number for forward, tap in _first_signals(taps).items() if _begins_with_data(tap)}
+    numbers = {module: _numbered(found, pieces) for module, found in calls.items()}
     return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
 
 
-def _numbered(places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def _numbered(places: Iterable[tuple[int, int]], pieces: Container[int]) -> dict[tuple[int, int], int]:
     """Number a module's calls, each of them a forward and the call in it; those of a batch in pieces by their forward alone."""
     places = list(places)
-    if len({forward for forward, _ in places}) > FORWARDS_APART:
+    if len({forward for forward, _ in places if forward in pieces}) > FORWARDS_APART:
         return {(forward, call): call for forward, call in places}
     return {place: number for number, place in enumerate(sorted(places))}
+
+
+def _first_signals(taps: Iterable[Tap]) -> dict[Pass, Tap]:
+    """Return the first signal of each forward."""
+    first: dict[Pass, Tap] = {}
+    for tap in taps:
+        if not tap.is_gradient:
+            first.setdefault(tap.forward, tap)
+    return first
+
+
+def _begins_with_data(tap: Tap) -> bool:
+    """Whether a forward whose first signal this is begins with data, and not with what a forward before it has computed."""
+    if tap.key.role == INPUT:
+        return not tap.made_by
+    return isinstance(tap.key.module(), nn.Embedding | nn.EmbeddingBag)
