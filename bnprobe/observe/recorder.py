@@ -381,14 +381,14 @@ class Recorder:
     # -- the end of a step --------------------------------------------------------------------------------------------
 
     def _close_step(self) -> None:
-        step, before = self._step, self._watch.seconds
+        step = self._step
         try:
             with self._watch:
                 self._close(step)
         except Exception as error:
             self._faults.report("the end of a step", error)
-        # What closing costs is counted with the next step: this step's row has left.
-        self._closing_seconds = self._watch.seconds - before if step.observed else 0.0
+        # What closing costs is counted with the next step: this step's row has left, and its time was taken with it.
+        self._closing_seconds = self._watch.seconds if step.observed else 0.0
 
     def _close(self, step: OpenStep) -> None:
         if self._moved_by_hand:
