@@ -10,6 +10,12 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+class OwnReference(weakref.ref[Key]):
+    """A weak reference that can be told from those of the script: torch refuses to swap tensors that have any."""
+
+    __slots__ = ()
+
+
 class IdentityMap(Generic[Key, Value]):
     """A mapping whose keys are held weakly and compared by identity, in the order in which they came."""
 

@@ -276,6 +276,12 @@ def gradient_of(parameter: torch.Tensor) -> torch.Tensor | None:
     return parameter.grad if parameter.is_leaf or parameter.retains_grad else None
 
 
+# -- swapping ---------------------------------------------------------------------------------------------------------
+
+#: Where ``torch.utils.swap_tensors``, and with it ``Module.to`` and ``load_state_dict``, look for references to a tensor; 2.6 to 2.13.
+SWAPPING_OWNER: Any = torch.utils
+REFERENCES = "weakref"
+
 # -- kernels ----------------------------------------------------------------------------------------------------------
 
 #: Where the recurrent layers look up their kernels; 2.6 to 2.13.

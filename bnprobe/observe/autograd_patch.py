@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from bnprobe.identity import OwnReference
 from bnprobe.observe.patches import Patches
 from bnprobe.torch_private import (
     BACKWARD_OWNERS,
@@ -140,7 +141,7 @@ class BackwardTaps:
                     self._scale = factor.detach().clone()
                     for before, after in zip(_sequence(outputs), _sequence(result), strict=False):
                         if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-                            self._scaled[id(after)] = (weakref.ref(after), before.detach().clone())
+                            self._scaled[id(after)] = (OwnReference(after), before.detach().clone())
             return result
 
         return scale

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec
 import torch
 
 from bnprobe import __version__
+from bnprobe.identity import OwnReference
 from bnprobe.observe.autograd_patch import BackwardTaps
 from bnprobe.observe.compiled import CompiledModules
 from bnprobe.observe.compiled_steps import CompiledSteps
@@ -26,6 +27,7 @@ from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Backward, Stopwatch, Surroundings, Update
 from bnprobe.observe.instruments.clipping import Clipping
 from bnprobe.observe.instruments.panel import Panel
+from bnprobe.observe.modules import parts
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.options import Progress, RecordOptions, StopTraining
@@ -41,6 +43,7 @@ from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepClosed, WeightsMoved
+from bnprobe.observe.swaps import Swaps
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
 from bnprobe.store.writer import RunWriter
@@ -146,7 +149,7 @@ class Recorder:
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
         watching = (self._tree, self._compiled, self._backward, self._clipping, self._panel.evaluations, self._optimizers)
-        for part in (*watching, self._probes, self._unseen, self._recursion):
+        for part in (*watching, self._probes, self._unseen, self._recursion, Swaps()):
             part.attach(self._patches)
         self._prepare_step(self._step.number)
         self._probes.line.begin_step()
@@ -341,9 +344,9 @@ class Recorder:
         if step.observed:
             with self._faults.guard("weights that are updated by hand"), user_modes_disabled():
                 models = self._tree.trained_roots(self._thread.others)
-                parameters = [parameter for root in models for parameter in root.parameters()]
+                parameters = [parameter for root in models for parameter in parts.parameters(root)]
                 self._axes.introduce_parameters(parameters, -1, "the hand-written update")
-                self._moved_by_hand = [weakref.ref(parameter) for parameter in parameters]
+                self._moved_by_hand = [OwnReference(parameter) for parameter in parameters]
         self._panel.ask("before_update", self._step, Update(None, parameters, gradients))
         self._probes.no_update(step.number, None, "the script moves its weights without an optimizer")
 

@@ -19,6 +19,8 @@ from torch import nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from bnprobe.errors import RemedyError
+from bnprobe.identity import OwnReference
+from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.patches import Patches
 from bnprobe.remedies.application import Applied, hand_over
 from bnprobe.remedies.scope import Scope
@@ -93,7 +95,7 @@ class RemedyInjector:
         for touched, remedy in zip(applied.touched, applied.remedies, strict=True):
             hand_over(optimizer, touched.added, remedy.name)
         self._applied.append(applied)
-        self._known.update((id(p), weakref.ref(p)) for p in scope.trained.values())
+        self._known.update((id(p), OwnReference(p)) for p in scope.trained.values())
         if self._on_applied is not None:
             self._on_applied(self.record())
 
@@ -103,7 +105,7 @@ class RemedyInjector:
 
     def _check_loaded(self, models: Iterable[nn.Module]) -> None:
         destructive = [one for one in self._specifications if getattr(one.settings, "keep_weights", True) is False]
-        within = {id(module) for model in models for module in model.modules()}
+        within = {id(module) for model in models for module in modules(model)}
         loaded = [module for module in self._loaded if id(module) in within]
         if destructive and loaded:
             name = destructive[0].entry.name

@@ -10,7 +10,6 @@ already and a remedy brings new parameters, which it then trains beside the old 
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
@@ -21,7 +20,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bnprobe.errors import RemedyError
-from bnprobe.identity import IdentitySet
+from bnprobe.identity import IdentitySet, OwnReference
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope, wrapping_of
@@ -237,7 +236,7 @@ class _Gradients:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
-        self._known = [(weakref.ref(gradient), gradient._version) for gradient in self._now()]
+        self._known = [(OwnReference(gradient), gradient._version) for gradient in self._now()]
 
     def _now(self) -> list[torch.Tensor]:
         parameters = (p for group in self._optimizer.param_groups for p in group["params"])

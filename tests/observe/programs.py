@@ -325,6 +325,8 @@ CASES = [
     Case("profiled", 6, ("0:input", "0", "1", "2", "3")),
     Case("warning_levels", 5),
     Case("truthless_modules", 4, ("0:input", "0", "1"), evaluations=-1),
+    Case("swapped", 6),
+    Case("own_parameters", 4, ("body:input", "body", "norm", "head:input", "head"), evaluations=4),
     Case("forked_child", 6),
     Case("threads", 5, evaluations=-1),
 ]

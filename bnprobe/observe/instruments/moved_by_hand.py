@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from bnprobe.identity import OwnReference
 from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.loss_graph import leaves
+from bnprobe.observe.modules.parts import named_parameters
 from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
@@ -49,7 +51,7 @@ class MovedByHand(Instrument):
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Look at what the graph leads to, while it is whole."""
         if self._around.schedule.is_snapshot(step.number):
-            self._reached.update((id(leaf), weakref.ref(leaf)) for leaf in leaves(backward.losses, MOST))
+            self._reached.update((id(leaf), OwnReference(leaf)) for leaf in leaves(backward.losses, MOST))
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
         """Compare what was reached with what it was when it was reached before; nothing goes into the step's row."""
@@ -81,7 +83,7 @@ class MovedByHand(Instrument):
 
     def _name_in_models(self, leaf: torch.Tensor) -> str:
         for root in self._around.tree.roots():
-            found = next((name for name, parameter in root.named_parameters() if parameter is leaf), "")
+            found = next((name for name, parameter in named_parameters(root) if parameter is leaf), "")
             if found:
                 return found
         return ""
@@ -96,7 +98,7 @@ def _name_in_script(leaf: torch.Tensor) -> str:
     variables: dict[str, Any] = {name: value for name, value in list(vars(sys.modules["__main__"]).items()) if not name.startswith("_")}
     for name, value in variables.items():
         if isinstance(value, nn.Module):
-            inside = next((inside for inside, parameter in value.named_parameters() if parameter is leaf), "")
+            inside = next((inside for inside, parameter in named_parameters(value) if parameter is leaf), "")
             if inside:
                 return f"{name}.{inside}"
     return next((name for name, value in variables.items() if value is leaf), "")  # perhaps a loop's variable, so last

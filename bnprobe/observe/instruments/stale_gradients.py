@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from bnprobe.identity import OwnReference
 from bnprobe.measure.norms import norms
 from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.update_meter import UpdateMeasurement
@@ -103,7 +104,7 @@ class HandMoves:
     def look(self, parameters: Iterable[torch.Tensor]) -> None:
         """A backward has run over these parameters."""
         known = [parameter for parameter in parameters if parameter.requires_grad and not parameter.is_inference()]
-        self._seen = [(weakref.ref(parameter), parameter._version) for parameter in known]
+        self._seen = [(OwnReference(parameter), parameter._version) for parameter in known]
 
     def look_again(self) -> None:
         """A backward has run at a step that is not measured."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from bnprobe.observe.modules.kinds import ObservedModule
+from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.modules.tree import ModuleTree
 
 
@@ -107,7 +108,7 @@ class EvaluationCount:
         if not hidden:
             return
         roots = (calls.entry.reference() for calls in self._whole.values())
-        evaluated = {id(part) for root in roots if root is not None for part in root.modules()}
+        evaluated = {id(part) for root in roots if root is not None for part in modules(root)}
         for module in hidden.values():
             if id(module) in evaluated or not self._tree.has_parameters(module):
                 continue

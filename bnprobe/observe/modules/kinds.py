@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
+from bnprobe.observe.modules.parts import modules
 from bnprobe.torch_private import BatchNormBase, ConvNd, DropoutNd, LossBase, NormBase, PoolNd
 
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
@@ -130,10 +131,10 @@ def _drops(module: nn.Module) -> bool:
 def own_parameters(module: nn.Module) -> list[torch.Tensor]:
     """Return the parameters with which a module itself computes: also those that attention or a parametrised weight keeps in children."""
     if isinstance(module, nn.MultiheadAttention | torch.jit.ScriptModule):
-        holders = list(module.modules())
+        holders = list(modules(module))
     else:
         made_of = module._modules.get("parametrizations")
-        holders = [module, *(made_of.modules() if made_of is not None else ())]
+        holders = [module, *(modules(made_of) if made_of is not None else ())]
     found = {id(parameter): parameter for holder in holders for parameter in holder._parameters.values() if parameter is not None}
     return [parameter for parameter in found.values() if not is_lazy(parameter)]
 

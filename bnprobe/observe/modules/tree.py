@@ -23,6 +23,7 @@ from bnprobe.observe.modules.kinds import (
     examine,
     without_wrappers,
 )
+from bnprobe.observe.modules.parts import modules, named_parameters, parameters
 from bnprobe.observe.patches import Patches
 
 #: Looks at all that is known for the parent of a module that came without a word: where many have none, none has.
@@ -139,7 +140,7 @@ class ModuleTree:
     def has_parameters(self, root: nn.Module) -> bool:
         """Whether a model has, or ever had, anything to train; a loss module or a lone Flatten has not."""
         entry = self.get(root)
-        entry._is_model = entry._is_model or next(root.parameters(), None) is not None
+        entry._is_model = entry._is_model or next(parameters(root), None) is not None
         return entry._is_model
 
     def name(self, module: nn.Module) -> str:
@@ -153,7 +154,7 @@ class ModuleTree:
     def parameter_names(self, root: nn.Module) -> dict[int, tuple[str, str]]:
         """Map ``id(parameter)`` to (parameter name, owner's name) for every parameter below ``root``."""
         names: dict[int, tuple[str, str]] = {}
-        for full, parameter in root.named_parameters():
+        for full, parameter in named_parameters(root):
             full = without_wrappers(full)
             owner = full.rpartition(".")[0]
             names[id(parameter)] = (full, owner.partition(".parametrizations")[0])
@@ -163,16 +164,16 @@ class ModuleTree:
         """Return the ids of the convolutions' kernels larger than 1x1; of parametrised ones, what the kernel is made of."""
         kernels: set[int] = set()
         for root in self.roots():
-            for module in root.modules():
+            for module in modules(root):
                 if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and max(module.kernel_size) > 1:
-                    real = (p for p in module.parameters() if not is_lazy(p) and not p.is_complex())
+                    real = (p for p in parameters(module) if not is_lazy(p) and not p.is_complex())
                     kernels.update(id(p) for p in real if tuple(p.shape[2:]) == module.kernel_size)
         return kernels
 
     def parameter_owners(self, root: nn.Module) -> dict[int, nn.Module]:
         """Map ``id(parameter)`` to the module below ``root`` that must be called for it to be seen at work."""
         owners: dict[int, nn.Module] = {}
-        for module in root.modules():
+        for module in modules(root):
             above = list(self.above(module))
             # These compute with what they hold, without calling it.
             holder = next((other for other in above if isinstance(other, nn.MultiheadAttention | torch.jit.ScriptModule)), module)

@@ -19,6 +19,7 @@ from torch import nn
 
 from bnprobe.errors import CurvatureError
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
+from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.graph import leaves_and_obstacle
@@ -171,7 +172,7 @@ class CurvatureProbes:
                 raise _NoMetricYet
             key = frozenset(id(optimizer) for optimizer in optimizers)
             tracker = self._trackers.setdefault(key, SharpnessTracker())
-            buffers = [buffer for root in self._roots() for buffer in root.buffers()]
+            buffers = [buffer for root in self._roots() for buffer in buffers(root)]
             devices = {loss.device.type for loss in losses}
             with self._muted(), self._hooks.silenced(), state_kept(buffers), _without_autocast(devices):
                 return tracker.measure(losses, self._probed, optimizers, EFFORT, factor)

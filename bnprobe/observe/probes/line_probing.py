@@ -26,6 +26,7 @@ from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instruments.parameter_groups import group_settings
+from bnprobe.observe.modules.parts import parameters
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
@@ -166,7 +167,7 @@ class LineProbing:
         if mode is None:
             yield
             return
-        for parameter in module.parameters():
+        for parameter in parameters(module):
             if parameter.requires_grad:
                 mode.tape.find(parameter)  # so that its alias is known by its memory
         self._resume(mode)

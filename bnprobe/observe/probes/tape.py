@@ -21,6 +21,7 @@ import torch
 from torch.multiprocessing import reductions
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from bnprobe.identity import OwnReference
 from bnprobe.torch_private import DispatchMode, OpOverload, functorch_wraps
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
@@ -237,7 +238,7 @@ class Tape:
 
     def _constant(self, tensor: torch.Tensor) -> Constant:
         constant = Constant(tensor, version(tensor))
-        self._constants.setdefault(_storage(tensor), []).append(weakref.ref(constant))
+        self._constants.setdefault(_storage(tensor), []).append(OwnReference(constant))
         return constant
 
     def _freeze(self, tensor: torch.Tensor) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnprobe.identity import IdentityMap
+from bnprobe.identity import IdentityMap, OwnReference
 from bnprobe.observe.modules.kinds import class_name
+from bnprobe.observe.modules.parts import parameters
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import INPUT, Tap, TapKey
@@ -85,7 +86,7 @@ class Axes:
 
     def trains(self, root: nn.Module) -> bool:
         """Whether any parameter of a model was introduced as trained; a network that only judges, as in a perceptual loss, has none."""
-        return any(self.parameter(parameter) is not None for parameter in root.parameters())
+        return any(self.parameter(parameter) is not None for parameter in parameters(root))
 
     def introduce(self, optimizer: torch.optim.Optimizer) -> list[int]:
         """Give places to an optimizer's groups and parameters; return the places of its groups."""
@@ -119,7 +120,7 @@ class Axes:
                 parameter_group=group,
                 parameter_dtype=str(parameter.dtype).removeprefix("torch."),
             )
-            self._parameters[id(parameter)] = (weakref.ref(parameter), place)
+            self._parameters[id(parameter)] = (OwnReference(parameter), place)
             if owner and id(parameter) in owners:
                 self._owners.setdefault(owner, weakref.ref(owners[id(parameter)]))
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
@@ -80,7 +81,7 @@ class SignalRegistry:
         """Take note of a signal that was measured, and of what it was computed from."""
         bare = plain(signal)
         origin = source.measured if source is not None else None
-        measured = Measured(weakref.ref(signal), signal._version, bare.shape, bare.stride(), layout, moments, module, origin)
+        measured = Measured(OwnReference(signal), signal._version, bare.shape, bare.stride(), layout, moments, module, origin)
         self._by_address[bare.data_ptr()] = measured
         node = signal.grad_fn
         if node is not None:
