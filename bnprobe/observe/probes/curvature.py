@@ -172,9 +172,9 @@ class CurvatureProbes:
                 raise _NoMetricYet
             key = frozenset(id(optimizer) for optimizer in optimizers)
             tracker = self._trackers.setdefault(key, SharpnessTracker())
-            buffers = [buffer for root in self._roots() for buffer in buffers(root)]
+            held = [buffer for root in self._roots() for buffer in buffers(root)]
             devices = {loss.device.type for loss in losses}
-            with self._muted(), self._hooks.silenced(), state_kept(buffers), _without_autocast(devices):
+            with self._muted(), self._hooks.silenced(), state_kept(held), _without_autocast(devices):
                 return tracker.measure(losses, self._probed, optimizers, EFFORT, factor)
 
     def _choose(self, leaves: set[int]) -> list[Optimizer]:
