@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -74,7 +75,7 @@ class CurvatureProbes:
         self._stepped_after: dict[frozenset[int], frozenset[int]] = {}
         self._row: dict[str, Any] | None = None
         self._reached: frozenset[int] = frozenset()
-        self._probed: list[torch.Tensor] = []
+        self._probed: list[weakref.ref[torch.Tensor]] = []
         self._waits = False
         self._gave_up = False
         self._told = False
@@ -110,7 +111,9 @@ class CurvatureProbes:
         """
         if self._row is not None and self._row["curvature"] == step:
             # Gradients that are there already are added to.
-            self._row["curvature_micro_steps"] += any(parameter.grad is not None for parameter in self._probed[:1])
+            self._row["curvature_micro_steps"] += any(
+                parameter.grad is not None for one in self._probed[:1] if (parameter := one()) is not None
+            )
             return
         if not self._is_due(step) or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):  # type: ignore[no-untyped-call]
             return
@@ -167,15 +170,16 @@ class CurvatureProbes:
             if obstacle:
                 raise CurvatureError(obstacle)
             optimizers = self._choose({id(leaf) for leaf in leaves})
-            self._probed = _probed(leaves, optimizers)
-            if may_wait and lacks_metric(optimizers, self._probed):
+            probed = _probed(leaves, optimizers)
+            self._probed = [weakref.ref(parameter) for parameter in probed]
+            if may_wait and lacks_metric(optimizers, probed):
                 raise _NoMetricYet
             key = frozenset(id(optimizer) for optimizer in optimizers)
             tracker = self._trackers.setdefault(key, SharpnessTracker())
             held = [buffer for root in self._roots() for buffer in buffers(root)]
             devices = {loss.device.type for loss in losses}
             with self._muted(), self._hooks.silenced(), state_kept(held), _without_autocast(devices):
-                return tracker.measure(losses, self._probed, optimizers, EFFORT, factor)
+                return tracker.measure(losses, probed, optimizers, EFFORT, factor)
 
     def _choose(self, leaves: set[int]) -> list[Optimizer]:
         """Return the optimizers that this backward is for."""

@@ -42,9 +42,20 @@ OTHERS = [
 ]
 
 
+#: Programs that see a probe of the curvature, and how.
+SEEING = {
+    "warning_levels": "torch warns of hooks on modules in the gradients that a probe asks for, at a line of ours",
+}
+
+
 def _programs() -> list[Any]:
     known = [case.program for case in CASES]
-    return [pytest.param(one, marks=[] if one in DELICATE else [pytest.mark.slow], id=one.replace(" ", "-")) for one in known] + OTHERS
+    return [pytest.param(one, marks=_marks(one), id=one.replace(" ", "-")) for one in known] + OTHERS
+
+
+def _marks(program: str) -> list[Any]:
+    seeing = [pytest.mark.xfail(strict=True, reason=SEEING[program])] if program in SEEING else []
+    return seeing if program in DELICATE else [pytest.mark.slow, *seeing]
 
 
 @pytest.mark.parametrize("program", _programs())
@@ -58,6 +69,7 @@ def test_a_probed_training_is_untouched(compare: Compare, program: str) -> None:
 
 
 def _without_folders(stderr: str) -> str:
+    stderr = re.sub(r"USDT:\S+ \S+ \d+:\d+", "USDT", stderr)  # times and processes of torch's profiler
     return re.sub(r'File ".*/(bnprobe|launch|observe)/.*\n(    .*\n)*|\S*/', "", stderr)
 
 

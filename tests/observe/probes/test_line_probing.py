@@ -48,6 +48,10 @@ WITHOUT = {
     "nan_loss": "no ratio",
     "grad_scaler_fused": "no ratio",
     "threads": "in a thread of its own",
+    "two_trainings": "in a thread of its own",
+    "not_a_leaf": "no forward with gradient was seen",
+    "strict_numpy": "did not move what the loss depends on",
+    "signed_loss explodes": "no ratio",
     "grad_scaler": "skipped the update",
     "manual_updates": "without an optimizer",
     "hand_written_optimizer": "without an optimizer",
@@ -59,12 +63,24 @@ WITHOUT = {
     "by_hand_first": "without an optimizer",
 }
 
+#: Programs that see a line probe, and how.
+SEEING = {
+    **{
+        f"short_lives {kind}": "the graph of a probed step is held until the next one begins"
+        for kind in ("plain", "scaled", "closure", "hand")
+    },
+    "profiled": "the forwards of a probe are in the script's own profile",
+}
+
 
 def _programs() -> list[Any]:
     programs = [case.program for case in CASES]
-    return [
-        pytest.param(program, id=program.replace(" ", "-"), marks=[] if program in FAST else [pytest.mark.slow]) for program in programs
-    ]
+    return [pytest.param(program, id=program.replace(" ", "-"), marks=_marks(program)) for program in programs]
+
+
+def _marks(program: str) -> list[Any]:
+    seeing = [pytest.mark.xfail(strict=True, reason=SEEING[program])] if program in SEEING else []
+    return seeing if program in FAST else [pytest.mark.slow, *seeing]
 
 
 @pytest.mark.parametrize("program", _programs())
