@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,9 @@ OUTPUT, INPUT = "output", "input"
 #: Forwards of one model that one backward goes through and that stand side by side, as the two of a siamese network. More of them are one
 #: batch in pieces, an episode say.
 FORWARDS_APART = 8
+#: Forwards of one model that one backward goes through and that feed each other, as an unrolled simulation. Of more than these the depth is
+#: not told, and they count as pieces as well.
+FORWARDS_IN_A_CHAIN = 64
 
 
 class TapKey(NamedTuple):
@@ -75,8 +78,11 @@ def batch_size_of(taps: Iterable[Tap]) -> int:
     if not first:
         return 0
     root = next(iter(first)).root
-    pieces = [tap.moments.samples for forward, tap in first.items() if forward.root is root and _begins_with_data(tap)]
-    return sum(pieces) if len(pieces) > FORWARDS_APART else next(iter(first.values())).moments.samples
+    of_root = {forward: tap for forward, tap in first.items() if forward.root is root}
+    pieces = _pieces(of_root)
+    if len(pieces) <= FORWARDS_APART:
+        return next(iter(of_root.values())).moments.samples
+    return sum(tap.moments.samples for forward, tap in of_root.items() if forward.number in pieces)
 
 
 def renumbered(taps: Iterable[Tap]) -> list[Tap]:
@@ -90,7 +96,7 @@ def renumbered(taps: Iterable[Tap]) -> list[Tap]:
         found[tap.forward.number, tap.key.call] = None
     if all(len(found) == 1 and next(iter(found))[1] == 0 for found in calls.values()):
         return taps  # each module called once, and counted so
-    pieces = {forward.number for forward, tap in _first_signals(taps).items() if _begins_with_data(tap)}
+    pieces = _pieces(_first_signals(taps))
     numbers = {module: _numbered(found, pieces) for module, found in calls.items()}
     return [tap._replace(key=tap.key._replace(call=numbers[tap.key.module][tap.forward.number, tap.key.call])) for tap in taps]
 
@@ -110,6 +116,12 @@ def _first_signals(taps: Iterable[Tap]) -> dict[Pass, Tap]:
         if not tap.is_gradient:
             first.setdefault(tap.forward, tap)
     return first
+
+
+def _pieces(first: Mapping[Pass, Tap]) -> set[int]:
+    """Return the numbers of the forwards that are pieces of a batch; ``first`` are their first signals."""
+    is_long = len(first) > FORWARDS_IN_A_CHAIN
+    return {forward.number for forward, tap in first.items() if is_long or _begins_with_data(tap)}
 
 
 def _begins_with_data(tap: Tap) -> bool:
