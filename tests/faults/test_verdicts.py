@@ -100,6 +100,7 @@ def test_a_program_is_recorded_and_named_as_its_sample(server: ProgramServer, tm
     assert verdict(fresh) == take.program.cause
 
 
+@pytest.mark.slow
 def test_a_program_that_kills_itself_leaves_what_a_diagnosis_needs(server: ProgramServer, tmp_path: Path) -> None:
     take = replace(Samples.take("numerical-fault"), kill=True)
     cut = judge(recorded(server, take, tmp_path))

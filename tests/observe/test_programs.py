@@ -322,6 +322,7 @@ def test_a_long_run_is_thinned_openly_and_stays_small(compare: Compare) -> None:
     assert ran.file.stat().st_size < 3000 * 1500
 
 
+@pytest.mark.slow
 def test_training_in_a_child_process_is_named(compare: Compare) -> None:
     ran = compare("trained_elsewhere")
     assert ran.recorded.stdout == ran.plain.stdout
@@ -368,7 +369,13 @@ OF_EVERY_KIND = (
 ).split()
 
 
-@pytest.mark.parametrize("program", OF_EVERY_KIND)
+def _kind(program: str) -> Any:
+    """The commonest kinds of step in the short suite, all of them in the long one."""
+    is_common = program in ("accumulation", "gan", "grad_scaler", "lbfgs", "manual_updates", "two_optimizers")
+    return pytest.param(program, marks=[] if is_common else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("program", [_kind(program) for program in OF_EVERY_KIND])
 def test_a_step_that_is_not_measured_is_told_as_truly(compare: Compare, program: str) -> None:
     """Only step 0 is measured; of the others the same is known that a recording of everything knows."""
     thinned, whole = compare(program, every=10**6), compare(program)

@@ -104,7 +104,7 @@ def test_what_led_to_a_divergence_is_in_the_file_before_the_process_is_killed(te
     assert "divergence" in [event.kind for event in run.events]
 
 
-@pytest.mark.parametrize("threads", ["many", "one", pytest.param("one, tiny numbers", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("threads", ["many", *(pytest.param(few, marks=pytest.mark.slow) for few in ("one", "one, tiny numbers"))])
 @pytest.mark.parametrize("compiled", ["1", pytest.param("0", marks=pytest.mark.slow)])
 def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, compiled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With many, every weight is the same to the last bit; where torch starts none, none are started, for a forked child has them not."""
@@ -119,7 +119,8 @@ def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, c
     assert np.isfinite(run["activation_rms"][:, 1:]).all()
 
 
-@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_data_workers_leave_the_recording_alone(terminal: Terminal, method: str) -> None:
     plain, recorded = terminal.plain("data_workers", method), terminal.record("data_workers", method)
     assert recorded == plain

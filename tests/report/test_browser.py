@@ -76,6 +76,7 @@ def drawn(dom: str) -> int:
     return int(found[1]) if found else 0
 
 
+@pytest.mark.slow
 def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     page = render([run_file("exploding")])
     dom = document(page)
@@ -87,6 +88,7 @@ def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document
     assert buttons == {"Zoom", "Pan", "Reset axes", "Download plot as a PNG"}
 
 
+@pytest.mark.slow
 def test_two_runs_are_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
     assert drawn(document(page)) >= 2 * 9
@@ -114,11 +116,13 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
     assert "<output>0</output>" in moved
 
 
+@pytest.mark.slow
 def test_a_click_on_a_heat_map_moves_the_slider(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     click = 'place("map-dead-share-0").emit("plotly_click", { points: [{ pointNumber: [4, 7] }] });'
     assert "<output>7</output>" in document(afterwards(render([run_file("exploding")]), click))
 
 
+@pytest.mark.slow
 def test_zooming_one_figure_over_steps_zooms_all(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
     zoom = """

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "sample_runs"
 MODULES = {"digits.py", "residual_network.py"}
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in MODULES)
 #: One that shares a module with another, and one that does not: the others' first steps are part of the long suite.
-SHORT = ("deep_residual_plain.py", "mlp_mean_shift.py")
+SHORT = ("mlp_mean_shift.py",)
 
 
 def run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -79,6 +79,7 @@ class TestDeepResidual:
         assert different[0][0].startswith("BATCH_NORM = False")
         assert different[0][1].startswith("BATCH_NORM = True")
 
+    @pytest.mark.slow
     def test_plain_dies_at_its_rate(self):
         result = run("deep_residual_plain.py")
         assert (result.returncode, result.stderr) == (0, "")
