@@ -19,14 +19,17 @@ Compare = Callable[..., Comparison]
 
 
 def _cases(defect: str) -> list[Any]:
-    return [
-        pytest.param(
-            case,
-            id=case.program.replace(" ", "-"),
-            marks=[pytest.mark.xfail(strict=True, reason=getattr(case, defect))] if getattr(case, defect) else [],
-        )
-        for case in CASES
-    ]
+    """Every case: of a program that runs in several ways the first is in the short suite, the others in the long one."""
+    seen = set[str]()
+    cases = []
+    for case in CASES:
+        name = case.program.split()[0]
+        marks = [pytest.mark.slow] if name in seen else []
+        if reason := getattr(case, defect):
+            marks.append(pytest.mark.xfail(strict=True, reason=reason))
+        seen.add(name)
+        cases.append(pytest.param(case, id=case.program.replace(" ", "-"), marks=marks))
+    return cases
 
 
 @pytest.mark.parametrize("case", _cases("untouched_but"))

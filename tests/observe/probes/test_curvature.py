@@ -24,15 +24,12 @@ DELICATE = {
         "reference",
         "inplace_relu",
         "accumulation",
-        "autocast",
         "grad_scaler",
-        "grad_scaler_fused",
         "user_hooks",
         "gan",
         "lbfgs",
     ),
-    *("checkpoint plain", "checkpoint reentrant", "encoder_batch_first", "gpt", "recurrent", "optimizer_in_backward", "parametrised"),
-    *("watched_operations", "randomness", "settings", "raising_hook", "failed_backward", "wgan_gp 10 penalty", "lightning_closure"),
+    *("checkpoint reentrant", "recurrent", "optimizer_in_backward", "watched_operations", "randomness", "wgan_gp 10 penalty"),
 }
 COMPILED = [pytest.param(f"compiled {form}", marks=pytest.mark.slow) for form in ("module", "block")]
 OTHERS = [
