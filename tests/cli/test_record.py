@@ -109,6 +109,7 @@ def test_script_that_never_steps(record, tmp_path):
     assert read_run(tmp_path / "run.h5").steps == 0
 
 
+@pytest.mark.slow
 def test_script_that_changes_its_folder(record, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "train.py").write_text("import os\nos.chdir('elsewhere')\n" + TRAINING)
@@ -176,6 +177,7 @@ class TestOutput:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.slow
 def test_live_status_on_a_terminal(tmp_path):
     """On a terminal the status line shows up, and gives way to what the script prints."""
     (tmp_path / "train.py").write_text(TRAINING + "for i in range(5):\n    time.sleep(0.3)\n    train(1)\n    print('line', i)\n")

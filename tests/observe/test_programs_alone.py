@@ -79,7 +79,7 @@ def test_a_recorded_process_says_and_trains_the_same(terminal: Terminal) -> None
     ("how", "status", "ending"),
     [
         pytest.param("exit", 3, ("exited", "sys.exit(3)"), marks=pytest.mark.slow),
-        ("quick_exit", 7, ("exited", "os._exit(7)")),
+        pytest.param("quick_exit", 7, ("exited", "os._exit(7)"), marks=pytest.mark.slow),
         pytest.param("raise", 1, ("crashed", "KeyError: 'größe'"), marks=pytest.mark.slow),
         ("interrupt", -signal.SIGINT, ("interrupted", "KeyboardInterrupt")),
         pytest.param("terminate", -signal.SIGTERM, ("interrupted", "SIGTERM"), marks=pytest.mark.slow),
@@ -104,8 +104,9 @@ def test_what_led_to_a_divergence_is_in_the_file_before_the_process_is_killed(te
     assert "divergence" in [event.kind for event in run.events]
 
 
-@pytest.mark.parametrize("threads", ["many", *(pytest.param(few, marks=pytest.mark.slow) for few in ("one", "one, tiny numbers"))])
-@pytest.mark.parametrize("compiled", ["1", pytest.param("0", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["many", "one", "one, tiny numbers"])
+@pytest.mark.parametrize("compiled", ["1", "0"])
 def test_threads_are_used_as_torch_uses_them(terminal: Terminal, threads: str, compiled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With many, every weight is the same to the last bit; where torch starts none, none are started, for a forked child has them not."""
     plain = terminal.plain("threads_of_torch", threads)
