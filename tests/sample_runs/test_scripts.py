@@ -13,8 +13,6 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "sample_runs"
 MODULES = {"digits.py", "residual_network.py"}
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in MODULES)
-#: One that shares a module with another, and one that does not: the others' first steps are part of the long suite.
-SHORT = ("mlp_mean_shift.py",)
 
 
 def run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +35,8 @@ def commands(script: str) -> list[list[str]]:
     return [shlex.split(line[line.index("$") + 1 :], comments=True) for line in docstring.splitlines() if "$ " in line]
 
 
-@pytest.mark.parametrize("script", [pytest.param(script, marks=[] if script in SHORT else [pytest.mark.slow]) for script in SCRIPTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_runs_for_three_steps_and_does_the_same_again(script):
     once, again = (run(script, "--steps", "3", "--seed", "1") for _ in range(2))
     assert (once.returncode, once.stderr) == (0, "")

@@ -33,6 +33,7 @@ def fuzz(files: int, seed: int) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_two_hundred_damaged_files():
     table = fuzz(200, seed=1)
     assert all(outcome in table for outcome in ("clear error", "partial reading", "full reading"))
