@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from bnprobe.errors import CurvatureError
+from bnprobe.identity import OwnReference
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
 from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
@@ -70,12 +70,12 @@ class CurvatureProbes:
         self._on_event = on_event
         self._hooks = ScriptHooks()
         self._kernels = DifferentiableKernels()
-        self._trackers: dict[frozenset[int], SharpnessTracker] = {}
+        self._trackers: dict[tuple[frozenset[int], frozenset[torch.dtype]], SharpnessTracker] = {}
         #: Which optimizers stepped after a backward that reached these.
         self._stepped_after: dict[frozenset[int], frozenset[int]] = {}
         self._row: dict[str, Any] | None = None
         self._reached: frozenset[int] = frozenset()
-        self._probed: list[weakref.ref[torch.Tensor]] = []
+        self._probed: list[OwnReference[torch.Tensor]] = []
         self._waits = False
         self._gave_up = False
         self._told = False
@@ -171,10 +171,11 @@ class CurvatureProbes:
                 raise CurvatureError(obstacle)
             optimizers = self._choose({id(leaf) for leaf in leaves})
             probed = _probed(leaves, optimizers)
-            self._probed = [weakref.ref(parameter) for parameter in probed]
+            self._probed = [OwnReference(parameter) for parameter in probed]
             if may_wait and lacks_metric(optimizers, probed):
                 raise _NoMetricYet
-            key = frozenset(id(optimizer) for optimizer in optimizers)
+            # Weights may become of another type on the way: what was tracked in the old one is no start for them.
+            key = (frozenset(id(optimizer) for optimizer in optimizers), frozenset(parameter.dtype for parameter in probed))
             tracker = self._trackers.setdefault(key, SharpnessTracker())
             held = [buffer for root in self._roots() for buffer in buffers(root)]
             devices = {loss.device.type for loss in losses}

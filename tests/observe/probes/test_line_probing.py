@@ -69,6 +69,7 @@ SEEING = {
         f"short_lives {kind}": "the graph of a probed step is held until the next one begins"
         for kind in ("plain", "scaled", "closure", "hand")
     },
+    "swapped": "torch refuses to swap weights whose probed step is held until the next one begins",
     "profiled": "the forwards of a probe are in the script's own profile",
 }
 
