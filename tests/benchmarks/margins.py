@@ -1,4 +1,4 @@
-"""How far from its limits every recording of the tuned fault library is: by how much limits could be stricter, or have to be eased.
+"""How far from its limits every recording of the tuned fault library is: by how much limits could be stricter, or have to be relaxed.
 
     python -m tests.benchmarks.margins                    # records once; judges the same files anew the next time
 
