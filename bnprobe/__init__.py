@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnprobe.integrations.opened_run import open_run as open_run
+    from bnprobe.integrations.recording import record as record
     from bnprobe.measure.curvature import Sharpness as Sharpness
     from bnprobe.measure.curvature import sharpness as sharpness
     from bnprobe.measure.line_probe import line_probe as line_probe
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: What a script may call, by the module that has it: imported when first asked for, because they need torch.
+#: What a script or a notebook may call, by the module that has it. They are imported when first asked for: some need torch, and
+#: the command line imports nothing before the script does.
 _FUNCTIONS = {
+    "open_run": "bnprobe.integrations.opened_run",
+    "record": "bnprobe.integrations.recording",
     "sharpness": "bnprobe.measure.curvature",
     "Sharpness": "bnprobe.measure.curvature",
     "line_probe": "bnprobe.measure.line_probe",
@@ -30,3 +35,7 @@ def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_FUNCTIONS])

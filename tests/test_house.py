@@ -22,6 +22,18 @@ ALLOWED = {
     "diagnose": {"diagnose", "analyse", "store.reader", "store.schema"},
     "remedies": {"remedies", "measure"},
     "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
+    "integrations": {
+        "integrations",
+        "report",
+        "diagnose",
+        "analyse",
+        "store.reader",
+        "store.schema",
+        "launch",
+        "observe.options",
+        "observe.recorder",
+        "remedies",
+    },
     "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
 }
 #: Files that every folder may import.
@@ -31,8 +43,13 @@ TORCH_FOLDERS = {"observe", "measure", "remedies"}
 
 def imports(path: Path) -> set[str]:
     """Return the modules that a file imports, wherever in the file, except for type checking alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    skipped = {id(inner) for node in for_types for inner in ast.walk(node)}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -23,6 +23,7 @@ class FailOn(str, Enum):
 def diagnose(
     run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-diagnosis-1).")] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print the findings as SARIF 2.1.0, for a code host.")] = False,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", metavar="error|warning", help="End with status 3 when a finding is at least this severe.")
     ] = None,
@@ -33,17 +34,22 @@ def diagnose(
       bnprobe diagnose run.h5
       bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the training failed
       bnprobe diagnose run.h5 --json | jq .verdict
+      bnprobe diagnose run.h5 --sarif > run.sarif
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.diagnose import diagnose as diagnose_run
     from bnprobe.diagnose.document import to_json
     from bnprobe.diagnose.text import WIDTH, printable, to_text
+    from bnprobe.errors import UsageError
+    from bnprobe.integrations.sarif import to_sarif
     from bnprobe.report.tolerance_story import line_of
     from bnprobe.store.reader import read_run
 
+    if as_json and as_sarif:
+        raise UsageError("--json and --sarif are two documents", "ask for one of them")
     recorded = read_run(run)
     diagnosis = diagnose_run(recorded)
-    print(to_json(diagnosis) if as_json else to_text(diagnosis))
-    if not as_json and (limit := line_of(recorded)):
+    print(to_json(diagnosis) if as_json else to_sarif(diagnosis) if as_sarif else to_text(diagnosis))
+    if not (as_json or as_sarif) and (limit := line_of(recorded)):
         sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."
         print(f"\n{textwrap.fill(sentence, WIDTH, subsequent_indent='  ', break_on_hyphens=False)}")
     grave = {FailOn.ERROR: {"error"}, FailOn.WARNING: {"error", "warning"}}[fail_on] if fail_on else set()

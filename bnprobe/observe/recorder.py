@@ -88,6 +88,7 @@ class Recorder:
         #: False while nothing is measured, nothing that was waits for a backward, and nothing is asked for beyond: most steps.
         self._is_measuring = True
         self._over = False
+        self._remedies_noted = 0
         self._observer_total = self._closing_seconds = 0.0
         self._began = self._step_began = time.perf_counter()
         self._watch = Stopwatch()
@@ -99,7 +100,7 @@ class Recorder:
         self._recursion = RecursionRoom()
         self._thread = TrainingThread(self._unseen.note_other_thread, in_backward)
         self._patches = Patches()
-        self._injector = RemedyInjector(options.remedies, self._on_remedies) if options.remedies else None
+        self._injector = RemedyInjector(options.remedies, self.note_remedies) if options.remedies else None
         self._faults = Faults(options.strict, self._writer.add_coverage)
         self._tree = ModuleTree()
         self._forward = ForwardTaps(self._tree, self._faults, self.settle, self._writer.add_coverage)
@@ -139,6 +140,12 @@ class Recorder:
         )
 
     # -- life ---------------------------------------------------------------------------------------------------------
+
+    def expect(self, model: torch.nn.Module, optimizers: Sequence[Optimizer]) -> None:
+        """Know what was built before the recorder: a call of a part is one of the model, and no optimizer's weights move by hand."""
+        self._tree.learn(model)
+        for optimizer in optimizers:
+            self._optimizers.constructed.add(optimizer)
 
     def install(self) -> None:
         """Attach to torch."""
@@ -225,15 +232,16 @@ class Recorder:
         """Return the optimizers whose weights are ours to read: another thread's may be in the middle of its backward."""
         return [one for one in self._optimizers.constructed if self._thread.is_alone or one in self._optimizers.stepped_here]
 
-    def _on_remedies(self, record: list[dict[str, Any]]) -> None:
-        """Remedies have been applied to a model of the script."""
+    def note_remedies(self, record: list[dict[str, Any]]) -> None:
+        """Remedies have been applied to a model of the script; ``record`` is what ``Applied.record`` says of them."""
         if self._over:
             return
         self._writer.set_attribute("remedies", json.dumps(record))
-        for entry in record[-len(self._options.remedies) :]:
+        for entry in record[self._remedies_noted :]:
             text = f"remedy {entry['specification']} acts on {entry['count']} {entry['what']}"
             self._writer.add_event(self._step.number, "remedy", text)
             self._say(text)
+        self._remedies_noted = len(record)
 
     def _say(self, text: str) -> None:
         self._progress.say(self._step.number, text)

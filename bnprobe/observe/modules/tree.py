@@ -96,6 +96,11 @@ class ModuleTree:
             if child is not None and not any(edge.parent() is module for edge in self._edges_of(child)):
                 self._on_registration(module, name, child)
 
+    def learn(self, model: nn.Module) -> None:
+        """Know a model that was put together before it could be watched."""
+        for module in modules(model):
+            self._register_children(module)
+
     def get(self, module: nn.Module) -> ObservedModule:
         """Return what is known of a module, looking at it now if it is new."""
         entry = self._seen.get(id(module))

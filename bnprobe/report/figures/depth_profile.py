@@ -33,13 +33,14 @@ WORDS: dict[Signal, str] = {"activation": "activation", "activation_gradient": "
 Limits = dict[str, tuple[float, float]]
 
 
-def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None) -> go.Figure:
-    """Draw the profile of one signal, with a frame for each step of ``profile_rows``; that of ``shown_frame`` is drawn.
+def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None, shown: int | None = None) -> go.Figure:
+    """Draw the profile of one signal, with a frame for each step of ``profile_rows``.
 
     Args:
         analysed: the run.
         signal: activation or activation gradient.
         limits: ends of the axes, for runs side by side; its own by default.
+        shown: which frame is drawn; that of ``shown_frame`` by default.
     """
     run = analysed.run
     limits = limits or profile_limits([analysed], signal)
@@ -68,7 +69,7 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
         data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
         frames.append(go.Frame(name=str(int(run.step[row])), data=data))
     if frames:
-        for trace, moving in zip(figure.data, frames[shown_frame(analysed)].data, strict=True):
+        for trace, moving in zip(figure.data, frames[shown_frame(analysed) if shown is None else shown].data, strict=True):
             trace.y = moving.y
         figure.frames = frames
     return figure
