@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import demo, diagnose, export, inspect, lr_limit, record, remedies, report
+from bnprobe.cli import demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -24,6 +24,7 @@ and why.
   bnprobe report bnprobe-train.7.h5    write one page that says what happened
   bnprobe diagnose bnprobe-train.7.h5  name the cause in the terminal, or for CI
   bnprobe inspect bnprobe-train.7.h5   say what the file holds
+  bnprobe watch bnprobe-train.7.h5     follow it in the terminal while it is recorded
   bnprobe export bnprobe-train.7.h5 --to csv    write its tables for another tool
   bnprobe lr-limit train.py --lr 0.1   find the largest rate that trains, with and without remedies
   bnprobe remedies                     list what record --remedy can change about a training
@@ -46,6 +47,7 @@ app.command(context_settings={"allow_interspersed_args": False})(lr_limit.lr_lim
 app.command()(report.report)
 app.command()(diagnose.diagnose)
 app.command()(inspect.inspect)
+app.command()(watch.watch)
 app.command()(export.export)
 app.command()(remedies.remedies)
 app.command()(demo.demo)

@@ -82,9 +82,15 @@ def ending(run: Run) -> str:
     return sentences.get(run.status, f"How the run ended was not recorded (status: {run.status}).")
 
 
+def is_going_on(run: Run) -> bool:
+    """Whether a run is most likely still being recorded, on this machine."""
+    pid = run.attributes.get("pid")
+    return run.status == "running" and isinstance(pid, int) and pid > 0 and _alive(pid)
+
+
 def _running(run: Run) -> str:
     pid = run.attributes.get("pid")
-    if isinstance(pid, int) and pid > 0 and _alive(pid):
+    if is_going_on(run):
         return f"The recording was not closed: process {pid} is still running, so it is likely still going."
     which = f"process {pid} is gone" if isinstance(pid, int) else "it does not say which process wrote it"
     return f"The recording was not closed: {which}, so the run was most likely killed. What it had written is all here."

@@ -1,0 +1,79 @@
+"""``bnprobe watch`` beside a recording in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests import synthetic_runs
+
+SCRIPT = textwrap.dedent("""
+    import time
+    import torch
+    model = torch.nn.Sequential(*[layer for _ in range(6) for layer in (torch.nn.Linear(16, 16), torch.nn.ReLU())])
+    optimizer = torch.optim.SGD(model.parameters(), lr=30.0)
+    for _ in range(40):
+        optimizer.zero_grad()
+        (100 * model(torch.ones(4, 16)) - 1).square().mean().backward()
+        optimizer.step()
+        time.sleep(0.1)
+""")
+
+
+def watching(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "bnprobe", "watch", *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def test_a_finished_run_is_told_at_once(tmp_path):
+    done = watching(synthetic_runs.exploding(tmp_path / "run.h5"))
+    assert done.returncode == 0, done.stderr
+    assert "error: exploding-activations" in done.stdout
+    assert done.stdout.splitlines()[-1] == "The script ran to its end."
+
+
+@pytest.mark.slow
+def test_it_follows_a_recording_to_its_end(tmp_path):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    with subprocess.Popen([sys.executable, "-m", "bnprobe", "record", "-q", "-o", "run.h5", "train.py"], cwd=tmp_path) as recording:
+        done = watching("run.h5", "--every", "0.3", cwd=tmp_path)
+        assert recording.wait(60) == 0
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "The script ran to its end."
+    assert "error: " in done.stdout
+
+
+def test_on_a_terminal_it_redraws_in_place(tmp_path):
+    run = synthetic_runs.exploding(tmp_path / "run.h5")
+    own, other = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "bnprobe", "watch", str(run)], stdout=other, stderr=other) as process:
+        os.close(other)
+        shown = b""
+        try:
+            while chunk := os.read(own, 65536):
+                shown += chunk
+        except OSError:  # the other end is closed
+            pass
+        assert process.wait(60) == 0
+    os.close(own)
+    assert shown.startswith(b"\x1b[H\x1b[J")
+    assert "activation rms along depth" in shown.decode()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    done = watching(tmp_path / "none" / "run.h5")
+    assert done.returncode == 1
+    assert "there is no" in done.stderr
+
+
+def test_what_is_no_run(tmp_path):
+    (tmp_path / "run.h5").write_text("text")
+    done = watching(tmp_path / "run.h5")
+    assert done.returncode == 1
+    assert "is not an HDF5 file" in done.stderr
