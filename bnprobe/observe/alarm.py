@@ -1,42 +1,96 @@
-"""An alarm on one number of a training: it goes off when the number leaves the band it has kept so far."""
+"""An alarm on one number of a training: it goes off when the number rises beyond the noise that it has shown so far.
+
+A number that was always positive, as most losses and every norm, is followed by its logarithm: its noise is a factor, however small it has
+become. Any other is followed in units of its own mean deviation. What is judged is the rise above a running mean; noise is the highest rise
+of late, so that no shape of its distribution is supposed: of values that are all alike a new one is the highest of n once in n, and rises
+twice as far as the highest before it far more rarely.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from enum import IntEnum
 
-#: Mean deviations above the running mean, and share of that mean, beyond which a number is high.
-DEVIATIONS = 8.0
-SHARE = 0.05
-#: Values that make up the first band.
+#: Values that make up the first mean.
 SETTLING_VALUES = 10
 #: Memory of the running mean, as a weight for the newest value; a quarter of it for high values, so that a new level becomes normal.
 MEMORY = 0.05
+#: Part of the highest rise that is forgotten with each value.
+FORGETTING = 1.0 / 512.0
+#: Values after which a rise counts as noise: what grows from step to step is to be compared with what was before it began to.
+DELAY = 16
+#: So many times the highest rise of late is beyond the noise, and so many times is grave.
+BEYOND, FAR_BEYOND = 2.0, 4.0
+#: The least rises that are called so, of the logarithm: to 1.05 times the mean, and to 3 times.
+LEAST, LEAST_GRAVE = math.log(1.05), math.log(3.0)
+#: The same in mean deviations, for a number that has not always been positive.
+LEAST_DEVIATIONS, LEAST_GRAVE_DEVIATIONS = 8.0, 24.0
+
+
+class Level(IntEnum):
+    """What a value says."""
+
+    NOTHING = 0
+    #: It is beyond the noise: worth a look.
+    BEYOND_NOISE = 1
+    #: It is so far beyond, or no number, that the training may be about to be lost.
+    GRAVE = 2
 
 
 class Alarm:
     """Follows one number, step by step."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._mean = 0.0
-        self._deviation = 0.0
-        self._worst = -math.inf
+        self._is_positive = True
+        self._begin()
 
-    def goes_off(self, value: float) -> bool:
-        """Take note of a value; return whether it is high, and higher than it was while high: what stays high is no news."""
+    def _begin(self) -> None:
+        self._count = 0
+        self._mean = self._deviation = self._noise = 0.0
+        self._worst = -math.inf
+        self._recent: deque[float] = deque()
+
+    def take(self, value: float) -> Level:
+        """Take note of a value; what stays high is no news: the level is that of a value higher than it was while high."""
         if math.isnan(value) and not self._count:
-            return False
-        above = value - self._mean
-        settled = self._count >= SETTLING_VALUES
-        high = not math.isfinite(value) or (settled and above > DEVIATIONS * self._deviation + SHARE * abs(self._mean))
-        worse = high and not (value <= self._worst or math.isnan(self._worst))
-        if worse:
-            self._worst = value
-        elif not high:
+            return Level.NOTHING  # never seen so far
+        if self._is_positive and value <= 0.0:
+            self._is_positive = False
+            self._begin()
+        if not math.isfinite(value):
+            is_news = not (self._worst == math.inf)
+            self._worst = math.inf
+            return Level.GRAVE if is_news else Level.NOTHING
+        present = math.log(value) if self._is_positive else value
+        rise = present - self._mean
+        level = self._judge(rise)
+        is_worse = level is not Level.NOTHING and present > self._worst
+        if level is Level.NOTHING:
             self._worst = -math.inf
-        if math.isfinite(value):
-            weight = MEMORY / 4 if high else max(MEMORY, 1.0 / (self._count + 1))
-            self._mean += weight * above
-            self._deviation += weight * (abs(above) - self._deviation)
-            self._count += 1
-        return worse
+        elif is_worse:
+            self._worst = present
+        self._learn(rise, is_high=level is not Level.NOTHING)
+        return level if is_worse else Level.NOTHING
+
+    def _judge(self, rise: float) -> Level:
+        if self._count < SETTLING_VALUES:
+            return Level.NOTHING
+        if self._is_positive:
+            least, grave = LEAST, LEAST_GRAVE
+        else:
+            least, grave = LEAST_DEVIATIONS * self._deviation, LEAST_GRAVE_DEVIATIONS * self._deviation
+        if rise <= max(least, BEYOND * self._noise):
+            return Level.NOTHING
+        return Level.GRAVE if rise > max(grave, FAR_BEYOND * self._noise) else Level.BEYOND_NOISE
+
+    def _learn(self, rise: float, *, is_high: bool) -> None:
+        weight = MEMORY / 4 if is_high else max(MEMORY, 1.0 / (self._count + 1))
+        self._mean += weight * rise
+        self._count += 1
+        if self._count > 1:  # the first value is the mean
+            self._deviation += weight * (abs(rise) - self._deviation)
+            self._recent.append(rise)
+            # The first rises are there from the beginning: a run that has only begun is to have some noise.
+            old = self._recent.popleft() if self._count > SETTLING_VALUES + DELAY else rise if self._count <= SETTLING_VALUES else 0.0
+            self._noise = max(old, self._noise * (1.0 - FORGETTING))

@@ -92,6 +92,7 @@ class Surroundings:
         clock: what a step is.
         writer: the run file, for events.
         optimizers: those of the recorded training that are alive.
+        warn: told (step, text) that the training seems about to be lost.
     """
 
     axes: Axes
@@ -100,6 +101,7 @@ class Surroundings:
     clock: StepClock
     writer: RunWriter
     optimizers: Callable[[], list[Optimizer]]
+    warn: Callable[[int, str], None]
 
 
 class Instrument:

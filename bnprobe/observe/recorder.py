@@ -34,11 +34,12 @@ from bnprobe.observe.options import Progress, RecordOptions, StopTraining
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.probes import Probes
 from bnprobe.observe.progress import ProgressReport
+from bnprobe.observe.quiet_time import QuietTime
 from bnprobe.observe.recursion import RecursionRoom
 from bnprobe.observe.remedy_injector import RemedyInjector
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.delivery import Delivery
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.observe.signals.records import Tap
@@ -48,6 +49,9 @@ from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
 from bnprobe.store.writer import RunWriter
 from bnprobe.torch_private import in_backward, user_modes_disabled
+
+#: A warning is said aloud if none came within so many steps before it.
+STEPS_BETWEEN_WARNINGS = 100
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -90,10 +94,13 @@ class Recorder:
         self._over = False
         self._remedies_noted = 0
         self._observer_total = self._closing_seconds = 0.0
+        self._quiet = QuietTime()
+        self._last_warning = -STEPS_BETWEEN_WARNINGS
         self._began = self._step_began = time.perf_counter()
         self._watch = Stopwatch()
         self._clock = StepClock()
         self._step = OpenStep(0, observed=True)
+        self._groups: Mapping[int, GroupSettings] = {}
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
         self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
         self._unseen = Unseen(self._writer)
@@ -108,9 +115,9 @@ class Recorder:
         self._schedule = Schedule(options.every, options.budget, options.free_seconds)
         self._axes = Axes(self._writer, self._tree)
         self._optimizers = OptimizerTaps(self._before_update, self._after_update, self._on_skipped)
-        self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults)
+        self._delivery = Delivery(self._writer, self._axes, self._schedule, self._faults, self._warn)
         self._progress = ProgressReport(on_progress, self._delivery, self._began)
-        around = Surroundings(self._axes, self._schedule, self._tree, self._clock, self._writer, self._own_optimizers)
+        around = Surroundings(self._axes, self._schedule, self._tree, self._clock, self._writer, self._own_optimizers, self._warn)
         self._panel = Panel(around, self._faults, self._watch)
         self._probes = Probes(
             options,
@@ -246,6 +253,13 @@ class Recorder:
     def _say(self, text: str) -> None:
         self._progress.say(self._step.number, text)
 
+    def _warn(self, step: int, text: str) -> None:
+        """The training seems about to be lost: write it down, and say the first of such sentences in a row."""
+        self._writer.add_event(step, "warning", text)
+        if step - self._last_warning >= STEPS_BETWEEN_WARNINGS:
+            self._say(f"step {step}: {text}")
+        self._last_warning = step
+
     # -- what the training does ---------------------------------------------------------------------------------------
 
     def _begin_forward(self) -> bool:
@@ -365,9 +379,19 @@ class Recorder:
         step.seconds += now - self._step_began
         step.wall_time = now - self._began
         self._step_began = now
+        self._tell_schedule(step)
         self._prepare_step(step.number + 1)
         if not in_backward():
             self._check_limit()
+
+    def _tell_schedule(self, step: OpenStep) -> None:
+        """Tell what may decide whether the next step is measured, as far as it is known before this one is closed."""
+        self._schedule.note_optimizers(step.number, self._clock.moved_by)
+        if step.groups is not self._groups:
+            self._groups = step.groups
+            self._schedule.note_rates(step.groups)
+        if not step.is_heard and (loss := step.loss_at_hand) is not None:
+            self._delivery.hear(step, loss)
 
     def _check_limit(self) -> None:
         options = self._options
@@ -380,8 +404,8 @@ class Recorder:
 
     def _prepare_step(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
-        is_probed = self._probes.wants(number)
-        self._step.evaluations_seen = is_probed or self._schedule.is_observed(number)
+        is_probed, is_observed = self._probes.wants(number), self._schedule.is_observed(number)
+        self._step.evaluations_seen = is_probed or is_observed
         if self._step.evaluations_seen:
             self._is_measuring = True
             self._forward.attach()
@@ -433,9 +457,10 @@ class Recorder:
         return taps
 
     def _adapt(self, step: OpenStep) -> None:
-        probe = step.probe_seconds
-        if self._schedule.account(step.seconds - probe, step.observer_seconds - probe, step.observed, self._closing_seconds):
-            text = f"layers are measured every {self._schedule.stride} steps to stay within the budget"
+        probe, quiet = step.probe_seconds, self._quiet.share()
+        seconds, own = (step.seconds - probe) * quiet, (step.observer_seconds - probe) * quiet
+        if self._schedule.account(seconds, own, step.observed, self._closing_seconds * quiet):
+            text = f"layers are measured about every {self._schedule.stride} steps to stay within the budget"
             self._writer.add_event(step.number + 1, "schedule", text)
 
     def _close_unfinished_step(self) -> None:

@@ -1,19 +1,32 @@
 """When to look: at which steps layers are measured, and at which every channel is stored.
 
-Steps are thinned openly so that measuring stays within its budget. The first steps, and every step once trouble shows in the loss or in the
-gradients, are always measured.
+Steps are thinned openly so that measuring stays within its budget. The first steps are always measured. After that a purse decides: it
+holds what measuring may still cost, begins with a sum that is free, and every step pays its share of the budget into it. Two thirds of that
+pay for steps at about equal distances. The rest, what was not needed, and the free sum in shares that become smaller as the run goes on,
+make them denser, and pay for steps in a row where something happens: a loss or a gradient that rises beyond its noise, another learning
+rate, another mode, an optimizer that is new. Only a training that seems about to be lost is measured on credit.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Mapping
 
-from bnprobe.observe.alarm import Alarm
+from bnprobe.observe.alarm import Alarm, Level
+from bnprobe.observe.rows.open_step import GroupSettings
+from bnprobe.observe.turns import Turns
 
 #: The first steps are a run's own baseline and are measured whatever they cost.
 BASELINE_STEPS = 10
-#: Steps for which every step is measured once trouble shows.
+#: Steps in a row that are measured once a number rises beyond its noise.
 TROUBLE_STEPS = 20
+#: Steps in a row that are measured where something changes.
+CHANGE_STEPS = 5
+#: A learning rate that is so many times what it was at the step before, or less than one part of so many, is another.
+RATE_CHANGE = 1.5
+#: Part of the purse that one change, or one rise, may cost.
+PART_FOR_A_CHANGE = 0.5
 #: Steps whose updates are followed further (see ``line_probing``) once trouble shows, and again whenever it gets worse.
 PROBES_IN_TROUBLE = 3
 #: Share of the training time that watching the gradients of unmeasured steps may take: where one look takes more, it is not at every step.
@@ -22,11 +35,29 @@ WATCH_SHARE = 0.005
 WATCH_MEMORY = 0.1
 #: Part of the budget that measuring has in any case, however much of it the steps take that are not measured.
 LEAST_PART = 0.5
-STRIDES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+#: Part of the income that steps at equal distances have, and the least of it where the purse is empty and more.
+REGULAR_PART, LEAST_REGULAR_PART = 2.0 / 3.0, 1.0 / 3.0
+#: Measured steps whose cost is remembered, and how many times the usual one a single cost counts at most.
+COSTS, DEAREST = 11, 3.0
+#: Memory of how long a step takes, as a weight for the newest.
+MEMORY = 0.05
+#: Seconds on credit beyond which a training that seems about to be lost is measured no more than any other.
+CREDIT_SECONDS = 2.0
+STRIDES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
+#: A stride becomes shorter only where it has so much room to spare.
+CLEAR = 1.2
+#: A change of the stride is told once it is so many times what was told last, or the reverse.
+TOLD = 2.0
+#: Distances differ by up to so much of the stride in both directions, so that what repeats in a training is met in all its phases ...
+SPREAD = 0.5
+#: ... by the fractions of this number's multiples, which are spread as evenly as any.
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 class Schedule:
     """Decides step by step.
+
+    Times are those of a quiet machine: whoever tells them leaves out what the training waited for a processor (``quiet_time``).
 
     Args:
         every: measure every n-th step.
@@ -37,24 +68,34 @@ class Schedule:
 
     def __init__(self, every: int, budget: float, free_seconds: float = 0.0) -> None:
         self.stride = every
-        self._every = every
+        self._every = self._told = every
         self._budget = budget
-        self._bare_seconds = 0.0
-        self._bare_steps = 0
-        self._observed_cost = self._passing_cost = 0.0
-        self._observed_steps = self._passing_steps = 0
-        self._free_seconds = free_seconds
+        self._purse = free_seconds
+        self._bare = self._passing = 0.0
+        self._bare_steps = self._passing_steps = 0
+        self._costs: deque[float] = deque(maxlen=COSTS)
+        self._measured = 0
+        self._turns = Turns()
+        self._asked, self._answer, self._last, self._gap = -1, False, -every, every
         self.watch_stride = 1
         self._watch_cost = math.inf
         self._looks = 0
         self._unwatched = 0
         self._loss_alarm = Alarm()
         self._gradient_alarm = Alarm()
-        self._trouble_left = 0
+        self._rates: dict[int, float] = {}
+        # The last steps that are measured in trouble, that are paid for, and whose updates are followed further.
+        self._trouble_until = self._paid_until = self._probes_until = -1
+
+    # -- questions ----------------------------------------------------------------------------------------------------
 
     def is_observed(self, step: int) -> bool:
-        """Whether layers are measured at a step."""
-        return step % self._every == 0 and (step < BASELINE_STEPS or self._trouble_left > 0 or step % self.stride == 0)
+        """Whether layers are measured at a step; to be asked in order, about the last one as often as one likes."""
+        if step > self._asked:
+            self._pass()
+        self._asked = step
+        self._answer = step % self._every == 0 and (step < BASELINE_STEPS or self._is_paid_for(step) or self._is_due(step))
+        return self._answer
 
     def is_snapshot(self, step: int) -> bool:
         """Whether every channel is stored at a step: 0, 1, 2, 5, 10, 20, 50, ... and every thousandth."""
@@ -68,7 +109,14 @@ class Schedule:
         if line_probe is None:
             return False
         regular = self.is_snapshot(step) if isinstance(line_probe, str) else step % line_probe == 0
-        return regular or self._trouble_left > TROUBLE_STEPS - PROBES_IN_TROUBLE
+        return regular or step <= self._probes_until
+
+    def watches_gradients(self) -> bool:
+        """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""
+        self._unwatched += 1
+        return self._unwatched >= self.watch_stride
+
+    # -- what steps cost ----------------------------------------------------------------------------------------------
 
     def account(self, seconds: float, observer_seconds: float, was_observed: bool, closing_seconds: float = 0.0) -> bool:
         """Take note of what a step cost.
@@ -80,62 +128,128 @@ class Schedule:
             closing_seconds: the part of ``observer_seconds`` that made a row of a measured step before it: that belongs to measuring.
 
         Returns:
-            Whether the stride changed because of it.
+            Whether the stride has changed so much that it deserves to be told.
         """
-        # The first steps pay for imports, allocations and thread pools: they would thin everything after them.
-        bare = seconds - observer_seconds
-        if bare > 0.0:
-            self._bare_seconds += bare
         self._bare_steps += 1
-        self._free_seconds -= observer_seconds
-        self._observed_cost += closing_seconds
+        self._bare += max(MEMORY, 1.0 / self._bare_steps) * (max(seconds - observer_seconds, 0.0) - self._bare)
         observer_seconds -= closing_seconds
+        if closing_seconds and self._costs:
+            self._costs[-1] += closing_seconds
         if not was_observed:
-            self._passing_cost += observer_seconds
             self._passing_steps += 1
+            self._passing += max(MEMORY, 1.0 / self._passing_steps) * (observer_seconds - self._passing)
+        income = max(seconds - observer_seconds - closing_seconds, 0.0) * self._budget
+        self._purse += max(income - self._passing, income * LEAST_PART) - closing_seconds
+        if was_observed:
+            self._measured += 1
+            self._costs.append(observer_seconds)
+            self._purse -= observer_seconds
+        if self._measured < BASELINE_STEPS:
+            # The first steps pay for imports, allocations and thread pools: they thin nothing after them.
+            self._purse = max(self._purse, 0.0)
             return False
-        self._observed_cost += observer_seconds
-        self._observed_steps += 1
-        if self._observed_steps < BASELINE_STEPS or self._free_seconds > 0.0:
-            return False
-        bare = self._bare_seconds / self._bare_steps
-        cost = self._observed_cost / self._observed_steps
-        passing = self._passing_cost / max(self._passing_steps, 1)
-        # Old steps fade, so that the stride follows the training as it is now.
-        self._bare_seconds, self._bare_steps = bare * 20, 20
-        self._observed_cost, self._observed_steps = cost * 10, 10
-        self._passing_cost, self._passing_steps = passing * 20, 20
-        allowed = max(bare * self._budget - passing, bare * self._budget * LEAST_PART)
-        stride = _stride(cost, allowed, self.stride, self._every)
-        changed = stride != self.stride
-        self.stride = stride
-        return changed
+        stride = _stride(self._cost, self._allowed, self.stride, self._every)
+        if stride != self.stride:
+            self.stride = stride
+            self._gap = self._distance()
+        if not self._told / TOLD < stride < self._told * TOLD:
+            self._told = stride
+            return True
+        return False
 
-    def note_loss(self, loss: float) -> bool:
-        """Take note of a loss; return whether it is a first sign of trouble."""
-        goes_off = self._loss_alarm.goes_off(loss)
-        begins = goes_off and self._trouble_left == 0
-        self._trouble_left = TROUBLE_STEPS if goes_off else max(0, self._trouble_left - 1)
-        return begins
+    @property
+    def _cost(self) -> float:
+        """What measuring a step costs, in seconds: the mean of the last, of which none counts many times the usual."""
+        if not self._costs:
+            return 0.0
+        usual = sorted(self._costs)[len(self._costs) // 2]
+        return sum(min(cost, DEAREST * usual) for cost in self._costs) / len(self._costs)
 
-    def watches_gradients(self) -> bool:
-        """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""
-        self._unwatched += 1
-        return self._unwatched >= self.watch_stride
+    @property
+    def _allowed(self) -> float:
+        """What measuring may cost a step, on average."""
+        income = self._bare * self._budget
+        income = max(income - self._passing, income * LEAST_PART)
+        return max(REGULAR_PART * income + self._purse / (2.0 * (self._asked + 1)), LEAST_REGULAR_PART * income)
 
-    def note_gradient(self, norm: float | None, seconds: float) -> bool:
-        """Take note of a gradient norm, None if it was not looked at, and of what it cost; return whether it is a first sign of trouble."""
+    # -- what happens in the training ---------------------------------------------------------------------------------
+
+    def note_loss(self, loss: float) -> Level:
+        """Take note of a step's loss, once a step; return what it says."""
+        level = self._loss_alarm.take(loss)
+        if level is not Level.NOTHING:
+            self._be_in_trouble(level)
+        return level
+
+    def note_gradient(self, norm: float | None, seconds: float) -> Level:
+        """Take note of a gradient norm, None if it was not looked at, and of what it cost; return what it says."""
         self._unwatched = 0
         self._looks += 1
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
         self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
         if self._looks >= BASELINE_STEPS:
-            share = WATCH_SHARE * self._bare_seconds / max(self._bare_steps, 1)
-            self.watch_stride = _stride(self._watch_cost, share, self.watch_stride)
-        begins = norm is not None and self._gradient_alarm.goes_off(norm) and self._trouble_left == 0
-        if begins:
-            self._trouble_left = TROUBLE_STEPS
-        return begins
+            self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._bare, self.watch_stride)
+        level = self._gradient_alarm.take(norm) if norm is not None else Level.NOTHING
+        if level is not Level.NOTHING:
+            self._be_in_trouble(level)
+        return level
+
+    def note_change(self) -> None:
+        """Something else than a number has changed: a mode, say."""
+        self._pay_for(CHANGE_STEPS)
+
+    def note_rates(self, groups: Mapping[int, GroupSettings]) -> None:
+        """Take note of the learning rates of a step, by place of the parameter group."""
+        for place, settings in groups.items():
+            rate = settings.rate
+            if type(rate) is not float:
+                continue  # it lies on an accelerator
+            before = self._rates.get(place, rate)
+            if rate != before and not before / RATE_CHANGE < rate < before * RATE_CHANGE:
+                self._pay_for(CHANGE_STEPS)
+            self._rates[place] = rate
+
+    def note_optimizers(self, step: int, optimizers: tuple[int, ...]) -> None:
+        """Take note of which optimizers have moved weights in a step so far."""
+        if self._turns.note(step, optimizers):
+            self._pay_for(CHANGE_STEPS)
+
+    def _be_in_trouble(self, level: Level) -> None:
+        self._probes_until = self._asked + PROBES_IN_TROUBLE
+        if level is Level.GRAVE:
+            self._trouble_until = self._asked + TROUBLE_STEPS
+        else:
+            self._pay_for(TROUBLE_STEPS)
+
+    def _pay_for(self, steps: int) -> None:
+        """Have steps in a row measured, as far as the purse goes."""
+        cost = self._cost
+        affordable = int(PART_FOR_A_CHANGE * self._purse / cost) if cost > 0.0 else steps
+        self._paid_until = max(self._paid_until, self._asked + min(steps, affordable))
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _pass(self) -> None:
+        """The step that was asked about is over."""
+        if self._answer:
+            self._last = self._asked
+            self._turns.measured(self._asked)
+            self._gap = self._distance()
+
+    def _is_paid_for(self, step: int) -> bool:
+        return step <= self._paid_until or (step <= self._trouble_until and self._purse > -CREDIT_SECONDS)
+
+    def _is_due(self, step: int) -> bool:
+        waited = step - self._last - self._gap
+        return waited >= 0 and self._turns.is_turn(waited)
+
+    def _distance(self) -> int:
+        """Steps to the next that is measured."""
+        units = self.stride // self._every
+        if units <= 1:
+            return self._every
+        phase = (self._measured * GOLDEN) % 1.0
+        return self._every * max(1, round(units * (1.0 + SPREAD * (2.0 * phase - 1.0))))
 
 
 def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
@@ -143,6 +257,6 @@ def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
 
     Only a clear change moves it: a stride that flickers is hard to read in a plot.
     """
-    needed = cost / max(allowed, 1e-9)
+    needed = cost / max(allowed, 1e-12)
     stride = next((unit * k for k in STRIDES if k >= needed * 0.9), unit * STRIDES[-1])
-    return stride if stride > present or unit * needed * 1.5 < stride < present else present
+    return stride if stride > present or unit * needed * CLEAR < stride < present else present

@@ -78,6 +78,11 @@ class StepClock:
         return self._is_moved
 
     @property
+    def moved_by(self) -> tuple[int, ...]:
+        """Keys of the optimizers that have stepped in the open step so far, in order."""
+        return self._moved_by
+
+    @property
     def moved_before(self) -> frozenset[int]:
         """Keys of the optimizers that stepped in the step that was closed last."""
         return self._moved_before

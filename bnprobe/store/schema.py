@@ -512,7 +512,7 @@ _PROBE = [
 _NOTES = [
     Variable("event", ("event",), "i4", "1", "index of the event"),
     Variable("event_step", ("event",), "i8", "1", "step of the event"),
-    Variable("event_kind", ("event",), TEXT, "", "divergence, schedule, remedy, fault, model or clock"),
+    Variable("event_kind", ("event",), TEXT, "", "divergence, warning, schedule, remedy, fault, model or clock"),
     Variable("event_text", ("event",), TEXT, "", "what happened, in words"),
     Variable("coverage", ("coverage",), "i4", "1", "index of the entry"),
     Variable("coverage_subject", ("coverage",), TEXT, "", "what could not be observed"),

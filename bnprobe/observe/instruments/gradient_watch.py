@@ -1,10 +1,12 @@
-"""The gradient norm of steps that are not measured: it rises a step before the loss does, and then every step is measured for a while."""
+"""The gradient norm of steps that are not measured: it rises a step before the loss does, which calls for a look at the steps after."""
 
 from __future__ import annotations
 
 import time
 
 from bnprobe.measure.norms import total_norm
+from bnprobe.numerals import number
+from bnprobe.observe.alarm import Level
 from bnprobe.observe.instrument import Instrument, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.torch_private import gradient_of
@@ -22,6 +24,7 @@ class GradientWatch(Instrument):
     def __init__(self, around: Surroundings) -> None:
         self._schedule = around.schedule
         self._writer = around.writer
+        self._warn = around.warn
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Look, unless the step is measured anyway or its turn has not come."""
@@ -30,7 +33,11 @@ class GradientWatch(Instrument):
         started, stride = time.perf_counter(), self._schedule.watch_stride
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
         norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
-        if self._schedule.note_gradient(norm, time.perf_counter() - started):
-            self._writer.add_event(step.number, "schedule", f"the gradient rises (norm {norm:.3g}): every step is measured for a while")
+        level = self._schedule.note_gradient(norm, time.perf_counter() - started)
+        if norm is not None and level is Level.GRAVE:
+            self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")
+        elif norm is not None and level is not Level.NOTHING:
+            text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
+            self._writer.add_event(step.number, "schedule", text)
         if self._schedule.watch_stride != stride:
             self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)

@@ -7,11 +7,13 @@ written down channel by channel.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnprobe.divergence import Divergence
 from bnprobe.measure.unchecked import unchecked
+from bnprobe.numerals import number
+from bnprobe.observe.alarm import Level
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
@@ -37,19 +39,21 @@ class Delivery:
         axes: its axes.
         schedule: told about every loss; says when every channel is stored.
         faults: where a step goes that cannot be made a row.
+        warn: told (step, text) that the training seems about to be lost.
 
     Attributes:
         last_step: the step that was delivered last.
         has_diverged: whether the loss says so, see ``bnprobe.divergence``.
     """
 
-    def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults) -> None:
+    def __init__(self, writer: RunWriter, axes: Axes, schedule: Schedule, faults: Faults, warn: Callable[[int, str], None]) -> None:
         self.last_step: OpenStep | None = None
         self.has_diverged = False
         self._writer = writer
         self._axes = axes
         self._schedule = schedule
         self._faults = faults
+        self._warn = warn
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
         self._bare: list[OpenStep] = []
@@ -84,6 +88,17 @@ class Delivery:
         if not closed.is_asynchronous:
             self._deliver_travelling()
 
+    def hear(self, step: OpenStep, loss: float) -> None:
+        """Tell the schedule a step's loss, once; one that is at hand can be told before the step is closed."""
+        if step.is_heard:
+            return
+        step.is_heard = True
+        level = self._schedule.note_loss(loss)
+        if level is Level.GRAVE and not step.skipped:
+            self._warn(step.number, f"the loss is {number(loss)}, far beyond its noise")
+        elif level is not Level.NOTHING:
+            self._writer.add_event(step.number, "schedule", f"the loss is {number(loss)}, beyond its noise: a look at the next steps")
+
     def flush(self) -> None:
         """Put on disk what has been taken."""
         self._deliver_travelling()
@@ -117,6 +132,7 @@ class Delivery:
         self._bare.append(step)
         loss = step.loss
         if loss is not None:
+            self.hear(step, loss)
             self._judge(step.number, loss, was_skipped=bool(step.skipped))
         waited = step.wall_time - self._bare[0].wall_time if self._bare else 0.0
         if len(self._bare) >= BARE_STEPS or max(waited, step.seconds) > BARE_SECONDS:  # a slow step's next one would come too late
@@ -157,12 +173,11 @@ class Delivery:
         if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):
             self._writer.append_snapshot(channels.columns(self._axes))
         if row["loss"] is not None:
+            self.hear(closed.step, row["loss"])
             self._judge(row["step"], row["loss"], was_skipped=bool(row.get("skipped")))
         self._writer.burst_if_due()
 
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
-        if self._schedule.note_loss(loss):
-            self._writer.add_event(step, "schedule", "the loss rises: every step is measured for a while")
         diverged = self._divergence.take(step, loss, was_skipped)
         if diverged is not None:
             self.has_diverged = True

@@ -38,6 +38,7 @@ class OpenStep:
         scale: factor of the gradient scaler, if there is one.
         fused_scale: the factor that an optimizer takes out of its gradients itself.
         skipped: true where a scaler refused the step.
+        is_heard: whether the schedule has been told its loss.
         micro_steps: backward calls.
         groups: place of a parameter group -> its settings. Steps at which they are the same share it: it is replaced, never changed.
         updates: norms around the updates, for instruments that ask which parameters have moved.
@@ -57,6 +58,7 @@ class OpenStep:
     scale: Number | None = None
     fused_scale: Number | None = None
     skipped: Number | bool = False
+    is_heard: bool = False
     micro_steps: int = 0
     groups: Mapping[int, GroupSettings] = MappingProxyType({})
     updates: tuple[UpdateMeasurement, ...] = ()
@@ -87,6 +89,13 @@ class OpenStep:
             if type(settings.rate) is not float:
                 return False
         return True
+
+    @property
+    def loss_at_hand(self) -> float | None:
+        """The loss, if it is known without waiting for an accelerator."""
+        if not self.losses or any(type(loss) is not float for loss in self.losses):
+            return None
+        return float(sum(self.losses))  # type: ignore[arg-type]
 
     @property
     def loss(self) -> Any:

@@ -166,7 +166,7 @@ def test_the_projected_update_is_the_one_that_the_remedy_makes(compare: Compare)
 def test_trouble_is_probed_at_once(compare: Compare) -> None:
     """Every 1000th step is asked for; the loss rises long before that."""
     run = compare("rising_loss", line_probe=1000).run
-    rises = next(event.step for event in run.events if "rises" in event.text)
+    rises = next(event.step for event in run.events if "its noise" in event.text)
     later = [int(step) for step in run["probe_step"] if step % 1000]
     assert later and rises < min(later) <= rises + 2
 
