@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.probes.tape import Constant, Mark, Operation, Slot, Tape, reachable, version
+from bnprobe.observe.probes.tape import Constant, Mark, Operation, Slot, Tape, alias_classes, reachable, version
 from bnprobe.torch_private import AutocastDisabled, BelowAutograd, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
 
 #: Called with what a mark of the tape notes, and the signal as it is at that moment.
@@ -52,6 +52,11 @@ class Replay:
             raise ReplayError(hole.reason)
         read = {slot for operation in self._operations for slot in operation.reads} | set(losses)
         self._slots = {slot: parameter for slot, parameter in tape.parameters.items() if slot in read}
+        if not tape.outdated.isdisjoint(read):
+            raise ReplayError("a weight has been overwritten after the loss was computed from it")
+        aliases = alias_classes(self._operations)
+        written = {aliases.get(slot, slot) for operation in self._operations for slot in operation.writes}
+        self._overwritten = {slot for slot in self._slots if slot in written}
         self.parameters = list(self._slots.values())
         self._last_use = {slot: place for place, operation in enumerate(self._operations) for slot in _named(operation)}
         self._marks = self._marks_of(tape)
@@ -82,6 +87,7 @@ class Replay:
             ReplayError: what the losses depend on has been overwritten since, or an operation does not accept its new operands.
         """
         values: dict[Slot, Any] = {slot: weights.get(id(p), p.detach()) for slot, p in self._slots.items()}
+        values.update((slot, values[slot].clone()) for slot in self._overwritten)
         kept = set(self._losses)
         with self._undisturbed():
             for place, operation in enumerate(self._operations):

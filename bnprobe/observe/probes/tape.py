@@ -36,6 +36,8 @@ _RUNNING_STATISTICS = (3, 4)
 _RANDOM = {"_cudnn_rnn", "rrelu_with_noise", "native_dropout", "mkldnn_rnn_layer", "_fused_dropout"}
 #: Why a loss is not replayed that depends on what no operation of the tape has made.
 UNSEEN = "a part of the loss was computed where no operation is seen: compiled code, a custom function, another step"
+#: Operations that write to weights as a part of their forward. Any other write puts new weights in the place of the old ones.
+_WEIGHT_WRITERS = {"embedding_renorm_"}
 _COLLECTIVES = {"c10d", "_c10d_functional", "c10d_functional", "_c10d_functional_autograd", "symm_mem"}
 
 
@@ -109,6 +111,7 @@ class Tape:
     Attributes:
         operations: in order.
         parameters: slot -> the parameter (or other leaf) whose value it is.
+        outdated: slots of parameters that have been overwritten since: initialised, projected, loaded.
         marks: moments at which a replay is looked at again.
         broken: why nothing of it can be replayed, or "".
     """
@@ -116,6 +119,7 @@ class Tape:
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.parameters: dict[Slot, torch.Tensor] = {}
+        self.outdated: set[Slot] = set()
         self.marks: list[Mark] = []
         self.broken = ""
         self._count = 0
@@ -163,6 +167,10 @@ class Tape:
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
         written = list(_written(function, args, kwargs))
+        if _name(function) not in _WEIGHT_WRITERS and (weights := [tensor for tensor in written if self._is_weight(tensor)]):
+            for tensor in weights:
+                self._renew(tensor)
+            return None
         reads: list[Slot] = []
         arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
         keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
@@ -236,6 +244,23 @@ class Tape:
         self._append(Operation(_view, (memory.slot, *place), {}, [slot], [memory.slot]))
         return slot
 
+    def _is_weight(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is a leaf, or a view of the memory of one."""
+        if tensor.requires_grad and tensor.is_leaf:
+            return True
+        memory = self._memory.get(_storage(tensor))
+        return memory is not None and not memory.reference.expired() and memory.slot in self.parameters
+
+    def _renew(self, tensor: torch.Tensor) -> None:
+        """The script writes to a weight: what has been computed from it belongs to the old one."""
+        key = _storage(tensor)
+        for slot in [slot for slot, parameter in self.parameters.items() if parameter is tensor or (key and _storage(parameter) == key)]:
+            self.outdated.add(slot)
+            del self.parameters[slot]
+        self._memory.pop(key, None)
+        for known in [known for known in self._slots if known is tensor or (key and _storage(known) == key)]:
+            del self._slots[known]
+
     def _constant(self, tensor: torch.Tensor) -> Constant:
         constant = Constant(tensor, version(tensor))
         self._constants.setdefault(_storage(tensor), []).append(OwnReference(constant))
@@ -290,7 +315,7 @@ def reachable(operations: list[Operation], roots: Iterable[Slot]) -> list[Operat
     """Return, in order, the operations that some slots depend on: what makes them, and what writes into what they are made of."""
     needed = set(roots)
     # A write into a slot is needed if any alias of that slot is: aliases share a class.
-    aliases = _alias_classes(operations)
+    aliases = alias_classes(operations)
     classes = {aliases.get(slot, slot) for slot in needed}
     kept: list[Operation] = []
     for operation in reversed(operations):
@@ -320,7 +345,7 @@ def found(kind: type[Kind], value: Any) -> Iterator[Kind]:
         yield from found(kind, list(value.values()))
 
 
-def _alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
+def alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
     """Map a slot to a representative of all that may share its memory."""
     classes: dict[Slot, Slot] = {}
     for operation in operations:
@@ -355,13 +380,17 @@ def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
     schema = getattr(function, "_schema", None)
     if schema is None:
         return
-    name = schema.name.partition("::")[2]
-    if name in _SILENT_WRITERS:
+    if _name(function) in _SILENT_WRITERS:
         yield from found(torch.Tensor, [args[place] for place in _RUNNING_STATISTICS if place < len(args)])
     if schema.is_mutable:
         for place, argument in enumerate(schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 yield from found(torch.Tensor, kwargs.get(argument.name, args[place] if place < len(args) else None))
+
+
+def _name(function: Any) -> str:
+    """Return the name of an operation without its namespace and overload."""
+    return str(getattr(getattr(function, "_schema", None), "name", "").partition("::")[2])
 
 
 def _unrepeatable(function: Any) -> Hole | None:
@@ -374,8 +403,7 @@ def _unrepeatable(function: Any) -> Hole | None:
 
 def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Generator, torch.Tensor] | None:
     """Return the generator an operation will draw from, with its state."""
-    name = getattr(getattr(function, "_schema", None), "name", "").partition("::")[2]
-    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and name not in _RANDOM:
+    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and _name(function) not in _RANDOM:
         return None
     generator = kwargs.get("generator")
     if generator is None:

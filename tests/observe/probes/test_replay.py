@@ -121,3 +121,42 @@ def test_running_statistics_are_copies() -> None:
     assert torch.equal(replay.losses({})[0], loss.detach())
     assert torch.equal(replay.losses({})[0], loss.detach())
     assert torch.equal(norm.running_mean, known[0]) and torch.equal(norm.running_var, known[1])
+
+
+def test_weights_that_are_initialised_while_the_tape_runs_stay_as_they_are() -> None:
+    """A module that is called while the model is still being built begins a tape; nothing of it is to be executed on the weights."""
+    first, late = nn.Parameter(torch.ones(3)), []
+
+    def build_and_compute() -> torch.Tensor:
+        (first * 2).sum()
+        late.append(nn.init.trunc_normal_(nn.Parameter(torch.empty(3))))
+        return (first * late[0]).sum()
+
+    replay, loss = taped(build_and_compute)
+    known, elsewhere = late[0].detach().clone(), torch.tensor([1.0, 2.0, 3.0])
+    assert torch.equal(replay.losses({})[0], loss.detach())
+    assert torch.equal(replay.losses({id(late[0]): elsewhere})[0], elsewhere.sum())
+    assert torch.equal(late[0], known)
+
+
+def test_a_weight_that_was_overwritten_after_its_use_is_refused() -> None:
+    w = nn.Parameter(torch.ones(3))
+
+    def project() -> torch.Tensor:
+        before = (w * 2).sum()
+        with torch.no_grad():
+            w.clamp_(max=0.5)
+        return before + w.sum()
+
+    with pytest.raises(ReplayError, match="a weight has been overwritten"):
+        taped(project)
+
+
+def test_weights_that_their_forward_scales_are_copies() -> None:
+    embedding = nn.Embedding(4, 3, max_norm=0.5)
+    tokens = torch.tensor([0, 2])
+    replay, loss = taped(lambda: embedding(tokens).pow(2).sum())
+    with torch.no_grad():
+        moved = embedding.weight.mul_(3.0).clone()
+    assert replay.losses({})[0] == pytest.approx(loss.item())
+    assert torch.equal(embedding.weight, moved)
