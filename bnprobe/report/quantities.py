@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10, log10_rms
+from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.units import dead_share
 from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio, layer_was_stepped
 from bnprobe.analyse.views import RunView, Signal
@@ -34,6 +35,7 @@ class Quantity:
         limits: ends of the colour bar where the quantity has some by definition, else None.
         values: the function that computes it, (S, L).
         nonfinite: the function that says where it was observed but not finite, (S, L).
+        of_weights: whether only layers with weights have it.
     """
 
     key: str
@@ -43,15 +45,24 @@ class Quantity:
     limits: tuple[float, float] | None
     values: Callable[[RunView], Array]
     nonfinite: Callable[[RunView], Mask]
+    of_weights: bool = False
 
 
 @dataclass(frozen=True)
 class Field:
-    """A quantity of one run: values with NaN where there is none, and where that is because it was not finite."""
+    """A quantity of one run.
+
+    Attributes:
+        quantity: which.
+        values: NaN where there is none, (S, L).
+        nonfinite: where that is because it was not finite, (S, L).
+        diverged: the row of the step axis at which training diverged; past the last one where it did not.
+    """
 
     quantity: Quantity
     values: Array
     nonfinite: Mask
+    diverged: int
 
     def known_rows(self) -> NDArray[np.int64]:
         """Rows of the step axis at which any layer has a value or was not finite."""
@@ -80,25 +91,8 @@ def _log10_update_ratio(run: RunView) -> Array:
     return log10(run.once(layer_update_ratio))
 
 
+#: In the order of the page: what a newcomer looks for first.
 QUANTITIES = (
-    Quantity(
-        "common-mode",
-        "Common-mode fraction of activations",
-        "κ = A / (A + B + W)",
-        False,
-        (0.0, 1.0),
-        lambda run: run.once(common_mode_fraction),
-        lambda run: signal_nonfinite(run, "activation"),
-    ),
-    Quantity(
-        "spatial-common-mode",
-        "Spatial common-mode fraction of activations",
-        "κₛ = (A + B) / (A + B + W)",
-        False,
-        (0.0, 1.0),
-        lambda run: spatial_common_mode_fraction(run, "activation"),
-        lambda run: signal_nonfinite(run, "activation"),
-    ),
     Quantity(
         "activation-rms",
         "Size of activations",
@@ -125,6 +119,7 @@ QUANTITIES = (
         None,
         _log10_update_ratio,
         _update_nonfinite,
+        of_weights=True,
     ),
     Quantity(
         "dead-share",
@@ -135,6 +130,24 @@ QUANTITIES = (
         dead_share,
         lambda run: np.zeros((run.steps, len(run.layers)), dtype=bool),
     ),
+    Quantity(
+        "common-mode",
+        "Common-mode fraction of activations",
+        "κ = A / (A + B + W)",
+        False,
+        (0.0, 1.0),
+        lambda run: run.once(common_mode_fraction),
+        lambda run: signal_nonfinite(run, "activation"),
+    ),
+    Quantity(
+        "spatial-common-mode",
+        "Spatial common-mode fraction of activations",
+        "κₛ = (A + B) / (A + B + W)",
+        False,
+        (0.0, 1.0),
+        lambda run: spatial_common_mode_fraction(run, "activation"),
+        lambda run: signal_nonfinite(run, "activation"),
+    ),
 )
 
 
@@ -144,19 +157,21 @@ def field_of(run: Run, quantity: Quantity) -> Field:
     values = np.asarray(quantity.values(view), dtype=float)
     nonfinite = quantity.nonfinite(view)
     kept = np.isfinite(values) | np.isneginf(values) if quantity.logarithmic else np.isfinite(values)
-    return Field(quantity, np.where(kept & ~nonfinite, values, np.nan), nonfinite)
+    diverged = view.once(divergence)
+    return Field(quantity, np.where(kept & ~nonfinite, values, np.nan), nonfinite, view.steps if diverged is None else diverged.row)
 
 
 def shared_limits(fields: Sequence[Field]) -> tuple[float, float]:
     """Return the ends of the colour scale that the same quantity of several runs shares.
 
-    A logarithmic quantity spans its 2nd to 98th percentile, rounded outwards to whole decades: one step at 10^30 would else paint all
-    others in one colour. What lies beyond takes the end's colour, and the colour bar says so.
+    A logarithmic quantity spans its 2nd to 98th percentile up to the divergence, rounded outwards to whole decades: one step at 10^30
+    would else paint all others in one colour. What lies beyond takes the end's colour, and the colour bar says so.
     """
     quantity = fields[0].quantity
     if quantity.limits is not None:
         return quantity.limits
-    finite = np.concatenate([field.values[np.isfinite(field.values)] for field in fields])
+    shown = [field.values[: field.diverged + 1] for field in fields]
+    finite = np.concatenate([values[np.isfinite(values)] for values in shown])
     if not finite.size:
         return (0.0, 1.0)
     low, high = np.percentile(finite, [2, 98])

@@ -77,6 +77,16 @@ def test_limits_are_shared_and_not_moved_by_one_runaway(tmp_path: Path) -> None:
     assert (low, high) == (round(low), round(high))
 
 
+def test_what_comes_after_the_divergence_does_not_stretch_the_scale(tmp_path: Path) -> None:
+    made = residual_recording(steps=40)
+    made.loss[10:] = 1e9
+    made.activation.rms[11:] = 1e20
+    run = read_run(made.write(tmp_path / "run.h5"))
+    field = field_of(run, BY_KEY["activation-rms"])
+    assert field.diverged == 10
+    assert shared_limits([field])[1] < 5
+
+
 def test_a_share_keeps_its_own_limits(tmp_path: Path) -> None:
     run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
     assert shared_limits([field_of(run, BY_KEY["dead-share"])]) == (0.0, 1.0)

@@ -37,8 +37,9 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     run = analysed.run
     rows = field.known_rows()
     starts = bin_starts(len(rows), _most_columns(field))
-    values = largest_in_bins(field.values[rows], starts).T
-    broken = any_in_bins(field.nonfinite[rows], starts).T
+    layers = _layers(field)
+    values = largest_in_bins(field.values[rows], starts).T[layers]
+    broken = any_in_bins(field.nonfinite[rows], starts).T[layers]
     zero = np.isneginf(values) & ~broken
     steps = run.step[rows][starts]
     # A column stands until the next measured step, so that nothing is shown before it was seen.
@@ -46,8 +47,8 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     low, high = limits or shared_limits([field])
 
     height = height or map_height(len(run.layers))
-    ticks, names = tick_names([layer.name for layer in run.layers], most=(height - TOP - BOTTOM) // 14)
-    rows_axis = {"tickvals": ticks, "ticktext": names, "tickfont_size": 10, "range": [len(run.layers) - 0.5, -0.5]}
+    ticks, names = tick_names([run.layers[layer].name for layer in layers], most=(height - TOP - BOTTOM) // 14)
+    rows_axis = {"tickvals": ticks, "ticktext": names, "tickfont_size": 10, "range": [len(layers) - 0.5, -0.5]}
     layout = {
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
         "yaxis": {**AXIS, **rows_axis, "showgrid": False},
@@ -59,7 +60,7 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     figure.add_heatmap(
         x=edges,
         z=np.where(broken | zero, np.nan, values).astype("f4"),
-        customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[:, None], values.shape),
+        customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[layers, None], values.shape),
         text=np.broadcast_to(steps[None, :], values.shape),
         zmin=low,
         zmax=high,
@@ -73,6 +74,15 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     if broken.any():
         draw_nonfinite(figure, edges, broken)
     return figure
+
+
+def _layers(field: Field) -> NDArray[np.int64]:
+    """The layers that are shown: all of them, but for what only weights have."""
+    layers = np.arange(field.values.shape[1])
+    if not field.quantity.of_weights:
+        return layers
+    known = (~np.isnan(field.values) | field.nonfinite).any(axis=0)
+    return layers[known] if known.any() else layers
 
 
 def map_height(layers: int) -> int:

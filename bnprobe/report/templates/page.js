@@ -44,8 +44,9 @@
     });
   }
 
-  /* Figures over steps share the step axis; heat maps of one run share the layer axis, too. */
+  /* Figures over steps share the step axis; heat maps of one run that show the same layers share the layer axis, too. */
   const isMap = (id) => id.startsWith("map-");
+  const rows = (id) => figures[id].data[0].z.length;
   const isOverSteps = (id) => isMap(id) || id.startsWith("loss-") || id.startsWith("kernels-") || id.startsWith("tolerance-");
   let following = false;
   function follow(id) {
@@ -55,7 +56,7 @@
       const moved = Object.keys(figures)
         .filter((other) => other !== id && isOverSteps(other) && figures[other].drawn)
         .map((other) => {
-          const sameRows = isMap(id) && isMap(other) && figures[id].run === figures[other].run;
+          const sameRows = isMap(id) && isMap(other) && figures[id].run === figures[other].run && rows(id) === rows(other);
           const kept = Object.entries(change).filter(([key]) => key.startsWith("xaxis.") || (sameRows && key.startsWith("yaxis.")));
           return kept.length ? Plotly.relayout(place(other), Object.fromEntries(kept)) : null;
         });

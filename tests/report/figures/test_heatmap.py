@@ -24,8 +24,10 @@ def shown(figure: go.Figure) -> np.ndarray:
 def test_a_map_shows_each_layer_and_step_with_its_unit_and_full_name(analysed: Analysed, quantity) -> None:
     run = analysed("exploding")
     figure = heat_map(run, run.fields[quantity.key])
-    assert shown(figure).shape == (len(run.run.layers), run.run.steps)
-    assert figure.data[0].customdata[3][0] == run.run.layers[3].name
+    trained = {parameter.layer for parameter in run.run.parameters}
+    names = [layer.name for layer in run.run.layers if not quantity.of_weights or layer.name in trained]
+    assert shown(figure).shape == (len(names), run.run.steps)
+    assert [row[0] for row in figure.data[0].customdata] == names
     assert figure.layout.xaxis.title.text == "step"
     assert figure.data[0].colorbar.title.text == quantity.symbol
     assert np.array_equal(figure.data[0].x, np.arange(run.run.steps + 1) - 0.5)
@@ -46,8 +48,11 @@ def test_cells_that_are_not_finite_are_filled_hatched_and_named(analysed: Analys
 
 def test_what_was_not_observed_is_a_gap_and_is_not_hatched(analysed: Analysed) -> None:
     run = analysed("healthy")
-    figure = heat_map(run, run.fields["update-ratio"])
-    assert np.isnan(shown(figure)).any()
+    field = run.fields["activation-rms"]
+    values = field.values.copy()
+    values[4, 2] = np.nan
+    figure = heat_map(run, replace(field, values=values))
+    assert np.argwhere(np.isnan(shown(figure))).tolist() == [[2, 4]]
     assert len(figure.data) == 1
 
 
