@@ -89,10 +89,18 @@ def test_links_lead_somewhere() -> None:
 def test_what_the_architecture_names_is_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     package = ROOT / "bnprobe"
-    rooms = (ROOT, package, package / "observe", package / "observe" / "probes", package / "observe" / "instruments", package / "diagnose")
+    rooms = (
+        ROOT,
+        package,
+        package / "observe",
+        package / "observe" / "probes",
+        package / "observe" / "instruments",
+        package / "diagnose",
+        package / "what_if",
+    )
     for name in re.findall(r"`([a-z_/]+(?:\.py|\.c|/))`", page):
         assert any((room / name).exists() for room in (*rooms, package / "measure")), f"the architecture names {name}, which is not there"
-    table = set(re.findall(r"^\| `([a-z]+)/` \| .* \| .* \|$", page, re.MULTILINE))
+    table = set(re.findall(r"^\| `([a-z_]+)/` \| .* \| .* \|$", page, re.MULTILINE))
     assert table == {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
 
 

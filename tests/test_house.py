@@ -15,7 +15,8 @@ PACKAGE = Path(bnprobe.__file__).parent
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
     "launch": {"launch", "observe.options", "observe.recorder", "observe.trial"},
-    "observe": {"observe", "measure", "store.writer", "store.schema", "remedies"},
+    "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
+    "what_if": {"what_if", "observe", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
     "measure": {"measure"},
     "store": {"store"},
     "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
@@ -38,7 +39,7 @@ ALLOWED = {
 }
 #: Files that every folder may import.
 GROUND = {"errors", "divergence", "identity", "numerals", "torch_private", "__version__"}
-TORCH_FOLDERS = {"observe", "measure", "remedies"}
+TORCH_FOLDERS = {"observe", "measure", "remedies", "what_if"}
 
 
 def imports(path: Path) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch
+from bnprobe.cli import demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch, what_if
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -26,6 +26,7 @@ and why.
   bnprobe inspect bnprobe-train.7.h5   say what the file holds
   bnprobe watch bnprobe-train.7.h5     follow it in the terminal while it is recorded
   bnprobe export bnprobe-train.7.h5 --to csv    write its tables for another tool
+  bnprobe what-if bnprobe-train.7.h5   say at which rates it would have trained, after record --what-if
   bnprobe lr-limit train.py --lr 0.1   find the largest rate that trains, with and without remedies
   bnprobe remedies                     list what record --remedy can change about a training
   bnprobe demo                         see all of it on two small networks
@@ -49,6 +50,7 @@ app.command()(diagnose.diagnose)
 app.command()(inspect.inspect)
 app.command()(watch.watch)
 app.command()(export.export)
+app.command("what-if")(what_if.what_if)
 app.command()(remedies.remedies)
 app.command()(demo.demo)
 

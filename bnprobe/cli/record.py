@@ -69,6 +69,17 @@ def record(
             help="Change the training, not the script; repeatable, in order (bnprobe remedies lists them).",
         ),
     ] = None,
+    what_if: Annotated[
+        str | None,
+        typer.Option(
+            "--what-if",
+            metavar="N|auto",
+            help="Keep N steps on a tape and train them again at the end, at other rates and with remedies (auto: 60).",
+        ),
+    ] = None,
+    what_if_memory: Annotated[
+        int, typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, in MiB.")
+    ] = 2048,
     ranks: Annotated[
         str, typer.Option("--ranks", metavar="0|all", help="Which processes of a distributed run to record, one file each.")
     ] = "0",
@@ -81,6 +92,7 @@ def record(
       bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
       bnprobe record --curvature 10 train.py       measure sharpness at every 10th step
       bnprobe record --remedy msr train.py         train with mean shift rejection
+      bnprobe record --what-if auto train.py       train its first 60 steps again at other rates, with other remedies
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
@@ -90,10 +102,11 @@ def record(
     from bnprobe.launch.ranks import output_of_rank, read_rank
     from bnprobe.launch.session import run_plainly, run_recorded
     from bnprobe.launch.target import resolve
-    from bnprobe.observe.options import RecordOptions
+    from bnprobe.observe.options import WHAT_IF_STEPS, RecordOptions
     from bnprobe.remedies.specification import parse_all
 
     probed = _steps_between("--line-probe", line_probe)
+    stretch = _steps_between("--what-if", what_if)
     remedies = tuple(one.text for one in parse_all(remedy or []))
     resolved = resolve(target, module, arguments or [])
     rank = read_rank(os.environ)
@@ -102,6 +115,10 @@ def record(
         raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
     if remedies and rank.world_size > 1 and ranks != "all":
         raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "add --ranks all")
+    if stretch is not None and remedies:
+        raise UsageError("--what-if tries remedies itself, on the training as it is", "leave --remedy out")
+    if stretch is not None and rank.world_size > 1:
+        raise UsageError("--what-if trains one process again, and this training has several", "bnprobe lr-limit tries rates in trials")
     if curvature_kernels not in ("script", "math"):
         raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:
@@ -123,6 +140,8 @@ def record(
             curvature_kernels=curvature_kernels,
             line_probe=probed,
             line_probe_channels=line_probe_channels,
+            what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
+            what_if_memory=what_if_memory * 2**20,
             remedies=remedies,
         ),
         collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
@@ -159,16 +178,20 @@ def closing_lines(file: Path) -> list[str]:
     Returns:
         Lines for the terminal, without our name in front.
     """
+    from bnprobe.analyse.what_if import what_if_of
     from bnprobe.diagnose import diagnose
     from bnprobe.diagnose.verdict import verdict_line
+    from bnprobe.report.what_if_text import lines
     from bnprobe.store.reader import read_run
 
     run = read_run(file)
     if run.steps == 0:
         return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"]
+    answers = what_if_of(run)
     return [
         f"recorded {run.steps} steps of {len(run.layers)} layers to {_shown(file)}",
         f"verdict: {verdict_line(diagnose(run))}",
+        *(f"what if: {line}" for line in (lines(answers) if answers is not None else ())),
         f"next: bnprobe report {_shown(file)}",
     ]
 

@@ -107,7 +107,7 @@ class BackwardTaps:
             return _ignore, _ignore  # reentrant checkpointing, inside a backward that was seen; or a question of ours
         call = backward_call(args, kwargs)
         with user_modes_disabled():
-            leaves = _trained_leaves(call)
+            leaves = trained_leaves(call)
         if leaves is None:
             self._mute(1)
             return lambda result: self._mute(-1), lambda: self._mute(-1)
@@ -192,7 +192,7 @@ def _is_plain(call: BackwardCall) -> bool:
         )
 
 
-def _trained_leaves(call: BackwardCall) -> Sequence[Any] | None:
+def trained_leaves(call: BackwardCall) -> Sequence[Any] | None:
     """Return what a training's backward goes to, nothing for all leaves; None where it is somebody else's gradient.
 
     Training by ``torch.autograd.grad(loss, parameters)`` is one gradient of a scalar with respect to leaves, after which the graph is gone.

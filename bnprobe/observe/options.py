@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+#: Steps of ``--what-if auto``.
+WHAT_IF_STEPS = 60
+
 
 @dataclass(frozen=True)
 class RecordOptions:
@@ -26,6 +29,8 @@ class RecordOptions:
             kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         line_probe_channels: Measure every channel at every point of a line probe.
+        what_if: Put so many steps on a tape and train them again when the training is over; None does not.
+        what_if_memory: Bytes that may be kept for that.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
     """
 
@@ -39,6 +44,8 @@ class RecordOptions:
     curvature_kernels: str = "script"
     line_probe: int | Literal["auto"] | None = None
     line_probe_channels: bool = False
+    what_if: int | None = None
+    what_if_memory: int = 2 * 2**30
     remedies: tuple[str, ...] = ()
 
 

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import torch
 
@@ -52,6 +52,8 @@ from bnprobe.torch_private import in_backward, user_modes_disabled
 
 #: A warning is said aloud if none came within so many steps before it.
 STEPS_BETWEEN_WARNINGS = 100
+if TYPE_CHECKING:
+    from bnprobe.what_if.companion import WhatIf
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -136,6 +138,7 @@ class Recorder:
         self._compiled = CompiledModules(
             self._forward, self._faults, self._begin_forward, self._writer.add_coverage, self._probes.line, self._compiled_steps
         )
+        self._what_if = self._make_what_if()
         self._clipping = Clipping(self._on_clip, self._writer.add_coverage)
         self._backward = BackwardTaps(
             self._on_backward,
@@ -145,6 +148,13 @@ class Recorder:
             self._writer.add_coverage,
             self._mute_gradients,
         )
+
+    def _make_what_if(self) -> WhatIf | None:
+        if not self._options.what_if:
+            return None
+        from bnprobe.what_if.companion import WhatIf  # it brings the diagnosis with it, which most recordings do without
+
+        return WhatIf(self._options, self._writer, lambda: self._clock.number, self.settle, self._own_optimizers, self._say)
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -165,6 +175,8 @@ class Recorder:
         watching = (self._tree, self._compiled, self._backward, self._clipping, self._panel.evaluations, self._optimizers)
         for part in (*watching, self._probes, self._unseen, self._recursion, Swaps()):
             part.attach(self._patches)
+        if self._what_if is not None:
+            self._what_if.attach(self._patches)
         self._prepare_step(self._step.number)
         self._probes.line.begin_step()
         self._step_began = time.perf_counter()
@@ -193,6 +205,8 @@ class Recorder:
         if self._over:
             return
         with self._thread.lock:
+            if self._what_if is not None:
+                self.settle()  # while it still listens: the last step belongs to the stretch
             self._detach()
             if self._injector is not None:
                 self._injector.detach()
@@ -202,6 +216,9 @@ class Recorder:
                 self._close_unfinished_step()
             self._unseen.write(self._step.number, self._forward, self._compiled, self._axes)
             self._delivery.finish(whole=ending.status in ("finished", "stopped"))
+            if self._what_if is not None:
+                with self._faults.guard("what if"):
+                    self._what_if.answer(ending)
             exit_status = ending.exit_status if ending.exit_status is not None else -1
             self._writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)
 
@@ -230,6 +247,8 @@ class Recorder:
         self._forward.gradients_muted += change
 
     def _detach(self) -> None:
+        if self._what_if is not None:
+            self._what_if.stretch.detach()
         for part in (self._probes, self._forward, self._panel.evaluations):
             part.detach()
         self._patches.undo()
@@ -311,9 +330,13 @@ class Recorder:
     def _before_update(self, optimizer: Optimizer) -> None:
         """An optimizer is about to move its weights."""
         self._optimizers.stepped_here.add(optimizer)
+        if self._what_if is not None:
+            self._what_if.stretch.pause()
         self._follow(self._clock.update_began(id(optimizer), inside_backward=in_backward()))
         self._panel.ask("before_update", self._step, Update(optimizer))
         self._probes.before_update(optimizer)
+        if self._what_if is not None:
+            self._what_if.stretch.before_update(optimizer)
 
     @_in_turn
     def _after_update(self, optimizer: Optimizer) -> None:
@@ -321,6 +344,8 @@ class Recorder:
         self._panel.ask("after_update", self._step, Update(optimizer))
         self._probes.after_update(optimizer, self._step.number)
         self._follow(self._clock.update_ended(id(optimizer)))
+        if self._what_if is not None:
+            self._what_if.stretch.after_update()
 
     @_in_turn
     def _on_skipped(self, optimizer: Optimizer) -> None:
@@ -435,6 +460,8 @@ class Recorder:
             with user_modes_disabled():
                 taps = self._end_measuring(step)
         readings = self._panel.close(step, taps)
+        if self._what_if is not None:
+            self._what_if.stretch.end_step(step.number)
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
         self._step = OpenStep(self._clock.number, observed=self._forward.attached or self._compiled.has_taps)
         self._backward.end_step()

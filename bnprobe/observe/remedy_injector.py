@@ -81,7 +81,7 @@ class RemedyInjector:
 
     def _inject(self, optimizer: Optimizer) -> None:
         trained = [p for group in optimizer.param_groups for p in group["params"] if not self._is_known(p)]
-        models = _models_of(trained) if trained else []
+        models = models_of(trained) if trained else []
         if not models:  # a further optimizer for the same model, or one for tensors that belong to no module
             return
         scope = Scope(models, trained)
@@ -135,7 +135,7 @@ class RemedyInjector:
         return load_state_dict
 
 
-def _models_of(parameters: Sequence[torch.Tensor]) -> list[nn.Module]:
+def models_of(parameters: Sequence[torch.Tensor]) -> list[nn.Module]:
     """Return the outermost modules that hold the parameters, wrappers included."""
     wanted = {id(parameter) for parameter in parameters}
     # type(), not isinstance(): that asks lazy proxies for their class, and some then do all their work.

@@ -24,6 +24,8 @@ DIMENSIONS = {
     "curvature": "a step at which the curvature of the loss was probed",
     "probe": "a line probe: one update, or one variant of it, followed further than the optimizer went",
     "probe_point": "one evaluation of the loss along a probe's line",
+    "what_if": "the recorded training trained again from its tape: one rate, one remedy",
+    "what_if_point": "one step of such a training",
     "event": "something the recorder noticed or decided",
     "coverage": "something that could not be observed, and why",
 }
@@ -509,6 +511,21 @@ _PROBE = [
     ),
 ]
 
+_WHAT_IF = [
+    Variable("what_if", ("what_if",), "i4", "1", "index of the training"),
+    Variable("what_if_remedy", ("what_if",), TEXT, "", "the remedy, as typed after --remedy; none for the training as it is"),
+    Variable("what_if_factor", ("what_if",), "f8", "1", "factor on every learning rate"),
+    Variable("what_if_rate", ("what_if",), "f8", "1", "that times the largest rate of any group within the stretch"),
+    Variable("what_if_grid", ("what_if",), "i4", "1", "1 where the factor is one of the search for the limit, 0 of the curves"),
+    Variable("what_if_outcome", ("what_if",), TEXT, "", "trains, stuck or diverges"),
+    Variable("what_if_stuck_by", ("what_if",), TEXT, "", "of one that is stuck: slow, risen or level"),
+    Variable("what_if_reason", ("what_if",), TEXT, "", "the numbers that decided, in words"),
+    Variable("what_if_point", ("what_if_point",), "i4", "1", "index of the step of a training"),
+    Variable("what_if_point_trial", ("what_if_point",), "i4", "1", "index of the training it belongs to"),
+    Variable("what_if_point_step", ("what_if_point",), "i4", "1", "its step, counted from 0 where the stretch begins"),
+    Variable("what_if_point_loss", ("what_if_point",), "f8", "as the loss", "loss of the step"),
+]
+
 _NOTES = [
     Variable("event", ("event",), "i4", "1", "index of the event"),
     Variable("event_step", ("event",), "i8", "1", "step of the event"),
@@ -522,7 +539,7 @@ _NOTES = [
 
 VARIABLES: dict[str, Variable] = {
     variable.name: variable
-    for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_CURVATURE, *_LAYER, *_PARAMETER, *_PROBE, *_NOTES]
+    for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_CURVATURE, *_LAYER, *_PARAMETER, *_PROBE, *_WHAT_IF, *_NOTES]
 }
 
 #: Every axis has a variable of its own name; these become HDF5 dimension scales, which xarray reads as coordinates.

@@ -31,7 +31,7 @@ BURST_SHARE = 0.004
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
-_LONG_AXES = ("step", "snapshot", "curvature", "probe_point")
+_LONG_AXES = ("step", "snapshot", "curvature", "probe_point", "what_if_point")
 _RECOVERED_NAMES = 100
 
 
@@ -132,6 +132,15 @@ class RunWriter:
         for point in points:
             self._append("probe_point", {"probe_point": self._axes["probe_point"].length, "probe_point_probe": probe, **point})
         return probe
+
+    def add_what_if(self, points: Iterable[Row], **columns: Any) -> int:
+        """Append a training from tapes with its steps; return its index. Both are given as the schema's variables."""
+        trial = self._axes["what_if"].length
+        self._append("what_if", {"what_if": trial, **columns})
+        for step, point in enumerate(points):
+            place = {"what_if_point": self._axes["what_if_point"].length, "what_if_point_trial": trial, "what_if_point_step": step}
+            self._append("what_if_point", {**place, **point})
+        return trial
 
     # -- bursts -------------------------------------------------------------------------------------------------------
 

@@ -184,7 +184,7 @@ class LineProbing:
 
     def _before_forward(self, module: torch.nn.Module, args: Any) -> None:
         """A module is called; if it is the first of a forward with gradient, a tape begins."""
-        if self._mode is not None or not torch.is_grad_enabled() or in_backward() or not _is_plain_call():
+        if self._mode is not None or not torch.is_grad_enabled() or in_backward() or not is_plain_call():
             return
         try:
             self._on_forward()
@@ -219,7 +219,7 @@ class LineProbing:
         """Stop taping until the next forward."""
         mode, self._mode = self._mode, None
         if mode is not None:
-            _remove(mode)
+            remove_mode(mode)
 
     def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout) -> None:
         """The forward taps have measured a signal: it will be measured at every point."""
@@ -429,12 +429,12 @@ class _Line:
         return weights
 
 
-def _is_plain_call() -> bool:
+def is_plain_call() -> bool:
     """Whether a module is called to compute, not to be traced, compiled or transformed."""
     return not (torch.compiler.is_compiling() or is_traced() or is_transformed())
 
 
-def _remove(mode: Recording) -> None:
+def remove_mode(mode: Recording) -> None:
     """Take our mode out of the stack, from under those that the script has entered since."""
     above = []
     while dispatch_depth():

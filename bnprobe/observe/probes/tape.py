@@ -13,7 +13,7 @@ that depends on one is not replayed, and the reason is kept.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -74,6 +74,7 @@ class Operation:
         generator: the random number generator it draws from, and that one's state before it.
         hole: why it cannot be executed again.
         place: how many operations came before it.
+        with_grad: whether autograd was on.
     """
 
     function: Callable[..., Any]
@@ -85,6 +86,7 @@ class Operation:
     generator: tuple[torch.Generator, torch.Tensor] | None = None
     hole: Hole | None = None
     place: int = -1
+    with_grad: bool = True
 
 
 class Mark(NamedTuple):
@@ -190,7 +192,8 @@ class Tape:
             arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
             keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
         hole = hole or _unrepeatable(function)
-        return Operation(function, arguments, keywords, [], reads, writes, _generator(function, args, kwargs), hole)
+        generator = _generator(function, args, kwargs)
+        return Operation(function, arguments, keywords, [], reads, writes, generator, hole, with_grad=torch.is_grad_enabled())
 
     def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         given = {id(tensor) for tensor in found(torch.Tensor, (args, kwargs))}
@@ -217,12 +220,14 @@ class Tape:
         if memory is not None and not memory.reference.expired():
             return self._alias(tensor, memory)
         if tensor.requires_grad:
-            if tensor.is_leaf:
-                slot = self._define(tensor)
-                self.parameters[slot] = tensor
-                return slot
-            return Hole(UNSEEN)
+            return self._leaf(tensor) if tensor.is_leaf else Hole(UNSEEN)
         return self._constant(tensor)
+
+    def _leaf(self, tensor: torch.Tensor) -> Slot:
+        """A parameter, or another leaf, is met for the first time."""
+        slot = self._define(tensor)
+        self.parameters[slot] = tensor
+        return slot
 
     def _define(self, tensor: torch.Tensor) -> Slot:
         slot = Slot(self._count)
@@ -241,7 +246,7 @@ class Tape:
         slot = Slot(self._count)
         self._count += 1
         self._slots[tensor] = slot
-        self._append(Operation(_view, (memory.slot, *place), {}, [slot], [memory.slot]))
+        self._append(Operation(view, (memory.slot, *place), {}, [slot], [memory.slot], with_grad=tensor.requires_grad))
         return slot
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
@@ -345,7 +350,7 @@ def found(kind: type[Kind], value: Any) -> Iterator[Kind]:
         yield from found(kind, list(value.values()))
 
 
-def alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
+def alias_classes(operations: Sequence[Operation]) -> dict[Slot, Slot]:
     """Map a slot to a representative of all that may share its memory."""
     classes: dict[Slot, Slot] = {}
     for operation in operations:
@@ -356,14 +361,15 @@ def alias_classes(operations: list[Operation]) -> dict[Slot, Slot]:
 
 
 def _may_alias(function: Any) -> bool:
-    if function is _view:
+    if function is view:
         return True
     schema = getattr(function, "_schema", None)
     # reshape, contiguous and the like return their argument or a copy: what they return is marked as no alias, and is a new tensor here.
     return schema is not None and any(result.alias_info is not None for result in schema.returns)
 
 
-def _view(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> torch.Tensor:
+def view(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> torch.Tensor:
+    """Return another view of a signal's memory, which no operation has made."""
     return tensor.as_strided(size, stride, tensor.storage_offset() + offset)
 
 

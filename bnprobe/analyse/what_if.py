@@ -1,0 +1,188 @@
+"""What a recording says of the same training at other rates and with other remedies: it was trained again from its tape.
+
+A bracket [trains at, fails at] is told for each remedy as ``lr-limit`` tells it: the fastest rate of the search that trained, and the
+slowest above it that did not. Rates near a limit are not monotone, so every training is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.store.reader import Run
+
+SCHEMA = "bnprobe-what-if-1"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The stretch trained again at one rate, with one remedy.
+
+    Attributes:
+        remedy: its specification, or none.
+        factor: on every learning rate.
+        rate: that times the largest rate of any group.
+        on_grid: whether it belongs to the search for the limit.
+        outcome: trains, stuck or diverges.
+        reason: the numbers that decided.
+        losses: one a step, (S,).
+    """
+
+    remedy: str
+    factor: float
+    rate: float
+    on_grid: bool
+    outcome: str
+    reason: str
+    losses: NDArray[np.float64]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trained."""
+        return self.outcome == "trains"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A question that has no answer, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class RemedyAnswer:
+    """What was found out about one remedy.
+
+    Attributes:
+        remedy: its specification, or none.
+        trials: rates rising.
+    """
+
+    remedy: str
+    trials: list[Retrained]
+
+    @cached_property
+    def trains_at(self) -> float | None:
+        """The fastest rate of the search that trained."""
+        return max((one.rate for one in self.trials if one.on_grid and one.trains), default=None)
+
+    @cached_property
+    def fails_at(self) -> float | None:
+        """The slowest rate of the search above that which did not; where none trained, the slowest that went too fast."""
+        low = self.trains_at
+        if low is not None:
+            return min((one.rate for one in self.trials if one.on_grid and one.rate > low), default=None)
+        return min((one.rate for one in self.trials if one.on_grid and one.outcome == "diverges"), default=None)
+
+    @property
+    def at_own(self) -> Retrained | None:
+        """The training at the script's own rates."""
+        return next((one for one in self.trials if one.factor == 1.0), None)
+
+    @cached_property
+    def windows(self) -> list[tuple[float, float]]:
+        """Rates between which every training that was made trained: more than one window where rates are not monotone."""
+        found: list[tuple[float, float]] = []
+        is_open = False
+        for one in self.trials:
+            if one.trains:
+                found[-1:] = [(found[-1][0], one.rate)] if is_open else [*found[-1:], (one.rate, one.rate)]
+            is_open = one.trains
+        return found
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """All answers of one recording.
+
+    Attributes:
+        steps: of the stretch that was trained again.
+        own_rate: the largest rate of any group within it; NaN where none is known.
+        proved: whether trained again at its own rates it was the recorded training, bit for bit.
+        remedies: by remedy, none first.
+        refused: what has no answer.
+        seconds: what the answers took.
+        rerun_steps: steps trained again, in all.
+    """
+
+    steps: int
+    own_rate: float
+    proved: bool
+    remedies: dict[str, RemedyAnswer]
+    refused: list[Refusal]
+    seconds: float
+    rerun_steps: int
+
+    def document(self) -> dict[str, Any]:
+        """Return the answers as JSON has them."""
+        return {
+            "schema": SCHEMA,
+            "steps": self.steps,
+            "own_rate": _number(self.own_rate),
+            "proved": self.proved,
+            "remedies": {
+                name: {
+                    "trains_at": found.trains_at,
+                    "fails_at": found.fails_at,
+                    "outcome_at_own": found.at_own.outcome if found.at_own is not None else None,
+                    "trials": [
+                        {"rate": one.rate, "outcome": one.outcome, "reason": one.reason, "losses": [_number(x) for x in one.losses]}
+                        for one in found.trials
+                    ],
+                }
+                for name, found in self.remedies.items()
+            },
+            "refused": [{"what": one.what, "why": one.why} for one in self.refused],
+        }
+
+
+def what_if_of(run: Run) -> WhatIf | None:
+    """Return the answers that a recording holds; None where it was made without ``--what-if``."""
+    if "what_if_steps" not in run.attributes:
+        return None
+    points = run["what_if_point_trial"]
+    trials: dict[str, list[Retrained]] = {}
+    for index, remedy in enumerate(run["what_if_remedy"].tolist()):
+        trials.setdefault(remedy, []).append(
+            Retrained(
+                remedy,
+                float(run["what_if_factor"][index]),
+                float(run["what_if_rate"][index]),
+                bool(run["what_if_grid"][index] == 1),
+                str(run["what_if_outcome"][index]),
+                str(run["what_if_reason"][index]),
+                run["what_if_point_loss"][points == index].astype(float),
+            )
+        )
+    own = float(run.attributes.get("what_if_own_rate", 0.0))
+    return WhatIf(
+        steps=int(run.attributes["what_if_steps"]),
+        own_rate=own if own > 0 else math.nan,
+        proved=run.attributes.get("what_if_proved") == 1,
+        remedies={name: RemedyAnswer(name, sorted(found, key=lambda one: one.rate)) for name, found in trials.items()},
+        refused=_refusals(str(run.attributes.get("what_if_refused", "[]"))),
+        seconds=float(run.attributes.get("what_if_seconds", math.nan)),
+        rerun_steps=int(run.attributes.get("what_if_rerun_steps", 0)),
+    )
+
+
+def _refusals(text: str) -> list[Refusal]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    entries = found if isinstance(found, list) else []
+    return [Refusal(str(one.get("what", "")), str(one.get("why", ""))) for one in entries if isinstance(one, dict)]
+
+
+def _number(value: float) -> float | None:
+    """Return a number as JSON can say it: what is not finite is null."""
+    return float(value) if math.isfinite(value) else None

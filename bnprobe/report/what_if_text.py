@@ -1,0 +1,53 @@
+"""The answers of a what-if in the terminal."""
+
+from __future__ import annotations
+
+from bnprobe.analyse.what_if import NONE, RemedyAnswer, WhatIf
+from bnprobe.numerals import number
+
+
+def lines(found: WhatIf) -> list[str]:
+    """Say what was found out: a line a remedy, then what has no answer."""
+    said = []
+    if found.proved:
+        said.append(
+            f"the first {found.steps} steps trained again from their tape; at the script's own rate, {number(found.own_rate)}, "
+            "that gives the recorded losses to the last bit"
+        )
+    width = max((len(_name(name)) for name in found.remedies), default=0)
+    said += [f"{_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
+    said += [f"no answer for {_name(one.what)}: {one.why}" for one in found.refused]
+    if not found.proved:
+        said.append("bnprobe lr-limit finds the limit by trials of the script itself")
+    return said
+
+
+def sentence(answer: RemedyAnswer) -> str:
+    """Say what was found out about one remedy."""
+    low, high, own = answer.trains_at, answer.fails_at, answer.at_own
+    if low is not None and high is not None:
+        failure = next(one for one in answer.trials if one.rate == high)
+        text = f"trains at {number(low)}, {_fails(failure.outcome)} at {number(high)}"
+    elif low is not None:
+        text = f"trains at {number(low)}, the fastest rate tried"
+    elif high is not None:
+        text = f"trains at no rate tried, diverges at {number(high)}"
+    else:
+        text = "trains at no rate tried"
+    if own is not None:
+        text += f"; at the script's own rate it {_fails(own.outcome) if not own.trains else 'trains'}"
+    if len(answer.windows) > 1:
+        text += "; rates that train: " + ", ".join(_window(*window) for window in answer.windows)
+    return text
+
+
+def _window(low: float, high: float) -> str:
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def _fails(outcome: str) -> str:
+    return "is stuck" if outcome == "stuck" else outcome
+
+
+def _name(remedy: str) -> str:
+    return "no remedy" if remedy == NONE else remedy

@@ -1,0 +1,120 @@
+"""The answers: at which rates the recorded training would have trained, without and with remedies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bnprobe.analyse.limits import Verdict
+from bnprobe.lrlimit.plan import next_index
+from bnprobe.store.limits_file import factor_of
+from bnprobe.what_if.judging import Judge, Measured, Trial
+from bnprobe.what_if.program import Program
+from bnprobe.what_if.remedy_edits import NONE, Refused, RemedyEdits
+from bnprobe.what_if.rerun import Rerun, RerunError, losses_differ
+
+#: Rates of the curves, as factors on the script's own, and the remedies they are drawn for.
+CURVE_FACTORS = (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0)
+CURVE_REMEDIES = (NONE, "msr")
+
+
+@dataclass
+class Answers:
+    """What was found out.
+
+    Attributes:
+        steps: of the stretch.
+        own_rate: the largest rate of any group within it.
+        proved: whether the rerun at the script's own rates was the recorded training, bit for bit.
+        trials: every rerun that was judged.
+        refused: what could not be answered, and why.
+        seconds: what it took.
+        rerun_steps: steps trained again, in all.
+    """
+
+    steps: int = 0
+    own_rate: float = float("nan")
+    proved: bool = False
+    trials: list[Trial] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+    rerun_steps: int = 0
+
+
+def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequence[str], say: Callable[[str], None]) -> Answers:
+    """Prove the program and search for the limit of each remedy.
+
+    Args:
+        program: the stretch.
+        judge: knows the recording.
+        edits: makes what a remedy changes.
+        remedies: which to try; "none" is the training as it is.
+        say: told what is going on.
+
+    Returns:
+        The answers; without a proof there is no trial among them.
+    """
+    began = time.perf_counter()
+    found = Answers(steps=program.steps, own_rate=program.own_rate)
+    rerun = Rerun(program)
+    try:
+        _prove(rerun, found)
+        if found.proved:
+            for remedy in remedies:
+                _search(rerun, judge, edits, remedy, found)
+    finally:
+        found.seconds = time.perf_counter() - began
+    return found
+
+
+def _prove(rerun: Rerun, found: Answers) -> None:
+    try:
+        course = rerun.run(keep_values=True)
+    except RerunError as error:
+        found.refused.append(("proof", f"trained again at its own rates, the stretch stops: {error}"))
+        return
+    found.rerun_steps += len(course.losses)
+    parted = losses_differ(rerun.program, course)
+    if parted is None:
+        found.proved = True
+        return
+    step, recorded, value = parted
+    reason = f"trained again at its own rates, the loss at step {step} is {value:.9g}, not {recorded:.9g}"
+    found.refused.append(("proof", reason))
+
+
+def _search(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, found: Answers) -> None:
+    """Find the bracket as ``lr-limit`` does, on its grid; then the rates of the curves that are missing."""
+    tried: dict[int, Trial] = {}
+    try:
+        while (place := next_index({index: verdict(trial) for index, trial in tried.items()})) is not None:
+            tried[place] = _trial(rerun, judge, edits, remedy, factor_of(place), found, place)
+        if remedy in CURVE_REMEDIES:
+            for factor in CURVE_FACTORS:
+                if factor != 1.0:
+                    _trial(rerun, judge, edits, remedy, factor, found)
+    except Refused as refusal:
+        found.refused.append((remedy, str(refusal)))
+        found.trials = [trial for trial in found.trials if trial.remedy != remedy]
+    except RerunError as error:
+        found.refused.append((remedy, f"the stretch cannot be trained again so: {error}"))
+        found.trials = [trial for trial in found.trials if trial.remedy != remedy]
+
+
+def _trial(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, factor: float, found: Answers, place: int | None = None) -> Trial:
+    course = rerun.run(factor, edits.of(remedy))
+    found.rerun_steps += len(course.losses)
+    outcome, stuck_by, reason = judge.judge(course.losses, course.skipped, factor, Measured({}))
+    trial = Trial(remedy, factor, outcome, stuck_by, reason, tuple(course.losses), place)
+    if outcome == "failed":
+        raise Refused(reason)
+    found.trials.append(trial)
+    return trial
+
+
+def verdict(trial: Trial) -> Verdict:
+    """Return what a trial says about its rate, as a search asks."""
+    if trial.outcome == "stuck" and trial.stuck_by != "risen":
+        return "slow" if trial.stuck_by == "slow" else "stuck"
+    return "trains" if trial.outcome == "trains" else "fails"

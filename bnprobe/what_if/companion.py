@@ -1,0 +1,117 @@
+"""What a recording asks of its what-if: to watch the first steps, and to answer when the training is over."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.options import RecordOptions
+from bnprobe.observe.patches import Patches
+from bnprobe.remedies.catalogue import ENTRIES
+from bnprobe.store.reader import read_run
+from bnprobe.store.writer import RunWriter
+from bnprobe.what_if.answers import Answers, answer
+from bnprobe.what_if.judging import Judge
+from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
+from bnprobe.what_if.stretch import Stretch
+
+#: What is tried, in order.
+REMEDIES = (
+    NONE,
+    "msr",
+    "batch-norm",
+    "clip-norm",
+    "agc",
+    "gradient-centralisation",
+    "weight-norm",
+    "weight-standardisation",
+    "no-norm",
+    "dropout",
+)
+assert set(REMEDIES[1:]) <= {entry.name for entry in ENTRIES}
+
+#: An attribute of the run file holds 64 KiB.
+_LONGEST_REASON = 300
+
+
+class WhatIf:
+    """The what-if of one recording.
+
+    Args:
+        options: how many steps are put on the tape, and how much memory may be kept for it.
+        writer: where the answers go.
+        step_number: tells the open step.
+        settle: closes the step whose update has happened.
+        optimizers: those of the recorded training.
+        say: told what is going on.
+    """
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        writer: RunWriter,
+        step_number: Callable[[], int],
+        settle: Callable[[], None],
+        optimizers: Callable[[], list[Optimizer]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers)
+        self._writer = writer
+        self._say = say
+
+    def attach(self, patches: Patches) -> None:
+        """Wait for the first forward."""
+        self.stretch.attach(patches)
+
+    def answer(self, ending: Any) -> None:
+        """The training is over, and nothing of the recorder is attached any more: train it again."""
+        if ending.status == "interrupted":
+            self.stretch.refuse("the recording was interrupted")
+        program = self.stretch.take()
+        if program is None:
+            self._store(Answers(refused=[("all", self.stretch.refusal)]))
+            return
+        self._say(f"what if: {program.steps} steps are trained again from their tape")
+        self._writer.burst()
+        run = read_run(self._writer.path)
+        judge = Judge(run, program.first_step, program.steps)
+        edits = RemedyEdits(self.stretch.built, program.first_step)
+        threads = torch.get_num_threads()
+        began = time.process_time()
+        found = answer(program, judge, edits, REMEDIES, self._say)
+        assert torch.get_num_threads() == threads
+        self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
+        self._store(found)
+
+    def _store(self, found: Answers) -> None:
+        if self.stretch.note:
+            found.refused.append(("steps", self.stretch.note))
+        for trial in found.trials:
+            rate = trial.factor * found.own_rate
+            columns = {
+                "what_if_remedy": trial.remedy,
+                "what_if_factor": trial.factor,
+                "what_if_rate": rate,
+                "what_if_grid": trial.grid_index is not None,
+                "what_if_outcome": trial.outcome,
+                "what_if_stuck_by": trial.stuck_by,
+                "what_if_reason": trial.reason,
+            }
+            self._writer.add_what_if([{"what_if_point_loss": loss} for loss in trial.losses], **columns)
+        refused = [{"what": what, "why": why[:_LONGEST_REASON]} for what, why in found.refused]
+        attributes: dict[str, Any] = {
+            "what_if_steps": found.steps,
+            "what_if_own_rate": found.own_rate if math.isfinite(found.own_rate) else 0.0,
+            "what_if_proved": int(found.proved),
+            "what_if_refused": json.dumps(refused),
+            "what_if_seconds": found.seconds,
+            "what_if_rerun_steps": found.rerun_steps,
+        }
+        for name, value in attributes.items():
+            self._writer.set_attribute(name, value)

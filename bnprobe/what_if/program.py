@@ -1,0 +1,179 @@
+"""A stretch of a training as a program: operations, backwards, and the steps of its optimizers, in the order in which they happened.
+
+A tape (``observe.probes.tape``) holds the operations. Between them stand the moments at which autograd or an optimizer did something that
+no operation shows: a backward, a gradient that was thrown away or put in by hand, an update. Signals that outlive a step (running
+statistics, power iterations, a gradient scaler's factor, accumulated gradients) need no case of their own: they are slots like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, alias_classes
+
+
+@dataclass(eq=False)
+class Backward:
+    """A backward, or a gradient that was asked for.
+
+    Attributes:
+        outputs: where it starts.
+        gradients: of each output; None is 1.
+        inputs: leaves or signals it goes to; None for all leaves.
+        accumulates: whether it adds to ``.grad``; otherwise it returns.
+        keeps_graph: whether the graph was kept.
+        creates_graph: whether the gradients can be differentiated.
+        results: what it left: (leaf, slot of its gradient); of one that returns, (input, slot or None).
+        losses: slots of the losses that the training descends, unscaled; empty where it is no step of the training.
+        recorded: their values.
+        step: the optimizer step that it belongs to.
+    """
+
+    outputs: list[Slot]
+    gradients: list[Slot | Constant | None]
+    inputs: list[Slot] | None
+    accumulates: bool
+    keeps_graph: bool
+    creates_graph: bool
+    results: list[tuple[Slot, Slot | None]] = field(default_factory=list)
+    losses: list[Slot] = field(default_factory=list)
+    recorded: list[torch.Tensor] = field(default_factory=list)
+    step: int = -1
+    place: int = -1
+
+    @property
+    def reads(self) -> list[Slot]:
+        """The slots it needs."""
+        given = [gradient for gradient in self.gradients if isinstance(gradient, Slot)]
+        return [*self.outputs, *given, *(self.inputs or ()), *self.losses, *(leaf for leaf, _ in self.results)]
+
+    @property
+    def writes(self) -> list[Slot]:
+        """The slots it overwrites: gradients that it adds to."""
+        return [gradient for _, gradient in self.results if gradient is not None]
+
+
+@dataclass(eq=False)
+class SetGradient:
+    """The script gave a leaf another gradient, or none."""
+
+    leaf: Slot
+    gradient: Slot | None
+    place: int = -1
+
+    @property
+    def reads(self) -> list[Slot]:
+        """The slots it needs."""
+        return [self.leaf] if self.gradient is None else [self.leaf, self.gradient]
+
+    @property
+    def writes(self) -> list[Slot]:
+        """The slots it overwrites: none."""
+        return []
+
+
+@dataclass(eq=False)
+class Move:
+    """An optimizer's step.
+
+    Attributes:
+        optimizer: its number.
+        settings: of each group, the rate and all else but the parameters, as they were.
+        held: the leaves that it may move.
+        step: the optimizer step.
+        conditions: slots of numbers; where one is not zero, a gradient scaler lets the step out.
+    """
+
+    optimizer: int
+    settings: list[dict[str, Any]]
+    held: list[Slot]
+    step: int
+    conditions: list[Slot] = field(default_factory=list)
+    place: int = -1
+
+    @property
+    def reads(self) -> list[Slot]:
+        """The slots it needs."""
+        return [*self.held, *self.conditions]
+
+    @property
+    def writes(self) -> list[Slot]:
+        """The slots it overwrites."""
+        return self.held
+
+
+Item = Operation | Backward | SetGradient | Move
+
+
+@dataclass
+class Program:
+    """A stretch that can be run again.
+
+    Attributes:
+        items: what happened, in order; only what losses or weights depend on.
+        starts: value of each leaf where the stretch begins; a leaf that asks for a gradient does so here.
+        optimizers: by number, as they were where the stretch begins, holding the leaves of ``starts``.
+        first_step: the optimizer step with which it begins.
+        steps: how many.
+        own_rate: the largest rate of any group within it.
+    """
+
+    items: list[Item]
+    starts: dict[Slot, torch.Tensor]
+    optimizers: dict[int, torch.optim.Optimizer]
+    first_step: int
+    steps: int
+    own_rate: float
+
+    @property
+    def backwards(self) -> list[Backward]:
+        """Those that descend a loss of the training."""
+        return [item for item in self.items if isinstance(item, Backward) and item.losses]
+
+    @property
+    def moves(self) -> list[Move]:
+        """The steps of all optimizers."""
+        return [item for item in self.items if isinstance(item, Move)]
+
+
+def names(item: Item) -> Iterator[Slot]:
+    """Yield every slot that an item needs or makes."""
+    yield from item.reads
+    yield from item.writes
+    if isinstance(item, Operation):
+        yield from (slot for slot in item.outputs if slot is not None)
+
+
+def needed(items: list[Item], alive: Callable[[Slot], bool] = lambda slot: False) -> list[Item]:
+    """Return, in order, what backwards and updates depend on; and what makes slots that are alive still."""
+    operations = [item for item in items if isinstance(item, Operation)]
+    aliases = alias_classes(operations)
+    wanted: set[Slot] = set()
+    classes: set[Slot] = set()
+
+    def want(slots: list[Slot]) -> None:
+        wanted.update(slots)
+        classes.update(aliases.get(slot, slot) for slot in slots)
+
+    for operation in operations:
+        want([slot for slot in (*operation.outputs, *operation.writes) if slot is not None and alive(slot)])
+    kept: list[Item] = []
+    for item in reversed(items):
+        if isinstance(item, Operation):
+            makes = any(slot in wanted for slot in item.outputs if slot is not None)
+            changes = any(aliases.get(slot, slot) in classes for slot in item.writes)
+            if not (makes or changes):
+                continue
+        want(item.reads)
+        kept.append(item)
+    kept.reverse()
+    return kept
+
+
+def hole_of(items: list[Item]) -> Hole | None:
+    """Return the first thing that cannot be executed again, if there is any."""
+    return next((item.hole for item in items if isinstance(item, Operation) and item.hole is not None), None)

@@ -1,0 +1,91 @@
+"""What is left of a model without its tensors: its modules, their settings, and which parameter is where.
+
+Remedies act on modules. The script's own are the script's, may be gone by the time a question is asked, and are not to be copied with all
+they refer to. A skeleton has modules of the same classes under the same names, with plain settings (numbers, words, tuples of them) alone.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from bnprobe.identity import OwnReference
+
+_PLAIN = (int, float, str, bool, type(None))
+
+
+class Skeleton:
+    """A model without tensors.
+
+    Args:
+        model: the root module.
+        seen: skeletons of its parts by ``id`` of the module, filled: a shared one is kept once.
+    """
+
+    def __init__(self, model: nn.Module, seen: dict[int, Skeleton] | None = None) -> None:
+        seen = {} if seen is None else seen
+        seen[id(model)] = self
+        registers = _registers()
+        self.kind = type(model)
+        self._settings = {name: value for name, value in vars(model).items() if name not in registers and _is_plain(value)}
+        self._parameters: dict[str, weakref.ref[torch.Tensor] | None] = {
+            name: None if parameter is None else OwnReference(parameter) for name, parameter in model._parameters.items()
+        }
+        self._children: dict[str, Skeleton | None] = {}
+        for name, child in model._modules.items():
+            self._children[name] = None if child is None else seen.get(id(child)) or Skeleton(child, seen)
+        self._slots: dict[str, Any] = {}
+
+    def resolve(self, slots: Mapping[int, Any], seen: set[int] | None = None) -> None:
+        """Know parameters by their slots from now on.
+
+        Args:
+            slots: by ``id`` of the parameter.
+            seen: skeletons that know theirs, filled.
+        """
+        seen = set() if seen is None else seen
+        seen.add(id(self))
+        for name, reference in self._parameters.items():
+            parameter = reference() if reference is not None else None
+            self._slots[name] = slots.get(id(parameter)) if parameter is not None else None
+        for child in self._children.values():
+            if child is not None and id(child) not in seen:
+                child.resolve(slots, seen)
+
+    def build(self, leaves: Mapping[Any, torch.Tensor], made: dict[int, nn.Module] | None = None) -> nn.Module:
+        """Return modules that hold other parameters; one that is not among them is missing.
+
+        Args:
+            leaves: by slot.
+            made: modules by identity of their skeleton, filled.
+
+        Returns:
+            The root module.
+        """
+        made = {} if made is None else made
+        if id(self) in made:
+            return made[id(self)]
+        module: nn.Module = self.kind.__new__(self.kind)
+        module.__dict__.update(_registers())
+        module.__dict__.update(self._settings)
+        made[id(self)] = module
+        for name, slot in self._slots.items():
+            module._parameters[name] = leaves.get(slot)  # type: ignore[assignment]
+        for name, child in self._children.items():
+            module._modules[name] = None if child is None else child.build(leaves, made)
+        return module
+
+
+def _registers() -> dict[str, Any]:
+    """Return the registers of a module that holds nothing."""
+    return {name: value for name, value in vars(nn.Module()).items() if name != "training"}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return type(value) in _PLAIN or isinstance(value, torch.dtype | torch.device)

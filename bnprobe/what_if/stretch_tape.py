@@ -1,0 +1,152 @@
+"""The tape of several steps: one tape for all, so that what one step leaves to the next is a slot like any other.
+
+Leaves are known by the value that they had when they were met, and held weakly. Tensors that were made inside a backward or an optimizer's
+step are seen by no operation: they count as constants, and a replay at other rates would take them for what they are not. So they are
+holes where a hook of the script's has shown them to it (``conceal``); the gradients of leaves are slots.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+
+from bnprobe.identity import OwnReference
+from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
+from bnprobe.torch_private import gradient_of
+from bnprobe.what_if.program import Item, SetGradient, needed
+
+_SHARED = "a parameter shares its memory with another signal of the training"
+
+
+def set_requires_grad(leaf: torch.Tensor, value: bool) -> torch.Tensor:
+    """Let a leaf ask for a gradient, or not: what ``requires_grad_`` does, as an operation of the tape."""
+    return leaf.requires_grad_(value)
+
+
+class StretchTape(Tape):
+    """A tape that goes on.
+
+    Attributes:
+        starts: the value of each leaf when it was met.
+        held_bytes: memory that it keeps from being freed, at most.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts: dict[Slot, torch.Tensor] = {}
+        self.held_bytes = 0
+        self.items: list[Item] = self.operations  # type: ignore[assignment]
+        self._leaves: dict[Slot, weakref.ref[torch.Tensor]] = {}
+        self._asks: dict[Slot, bool] = {}
+        self._gradients: dict[Slot, Slot | None] = {}
+        self._storages: dict[Slot, int] = {}
+        self._held: set[tuple[int, int, int]] = set()
+        self._pruned = 0
+
+    # -- leaves and their gradients -----------------------------------------------------------------------------------
+
+    def leaf(self, tensor: torch.Tensor) -> Slot:
+        """Return the slot of a parameter, known from now on if it was not."""
+        known = self._slots.get(tensor)
+        return known if known is not None else self._leaf(tensor)
+
+    def _leaf(self, tensor: torch.Tensor) -> Slot:
+        slot = self._define(tensor)
+        start = tensor.detach().clone(memory_format=torch.preserve_format)
+        if isinstance(tensor, torch.nn.Parameter):
+            start = torch.nn.Parameter(start, tensor.requires_grad)
+        self.starts[slot] = start.requires_grad_(tensor.requires_grad)
+        self.held_bytes += start.nbytes if start.layout is torch.strided else 0
+        self._leaves[slot] = OwnReference(tensor)
+        self._asks[slot] = tensor.requires_grad
+        self._gradients[slot] = None
+        if tensor.layout is torch.strided:
+            self._storages[slot] = tensor.untyped_storage()._cdata
+        return slot
+
+    def _resolve(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
+        found = super()._resolve(tensor)
+        if type(found) is Slot and found in self._asks and self._asks[found] != tensor.requires_grad and self._leaves[found]() is tensor:
+            self._asks[found] = tensor.requires_grad
+            self._append(Operation(set_requires_grad, (found, tensor.requires_grad), {}, [], [found], [found]))
+        return found
+
+    def _alias(self, tensor: torch.Tensor, memory: Any) -> Slot | Hole:
+        if tensor.requires_grad and tensor.is_leaf:
+            return Hole(_SHARED)
+        return super()._alias(tensor, memory)
+
+    def _is_weight(self, tensor: torch.Tensor) -> bool:
+        """A weight that the script writes to is a signal like any other here: what it does belongs to the training."""
+        return False
+
+    def note(self, item: Item) -> None:
+        """Put something between the operations."""
+        item.place = len(self.items)
+        self.items.append(item)
+
+    def note_gradients(self) -> None:
+        """Compare the gradients of all leaves with what is known of them, and note what the script has done with them."""
+        for slot, reference in self._leaves.items():
+            leaf = reference()
+            if leaf is None:
+                continue
+            gradient, known = gradient_of(leaf), self._gradients[slot]
+            if leaf.layout is torch.strided and leaf.untyped_storage()._cdata != self._storages[slot]:
+                self.broken = self.broken or "a parameter was given other memory during the stretch"
+            if gradient is None:
+                found = None
+            else:
+                found = self._slots.get(gradient)
+                if found is None:
+                    found = self._own(gradient)
+            if found != known:
+                self._gradients[slot] = found
+                self.note(SetGradient(slot, found))
+
+    def take_gradients(self) -> list[tuple[Slot, Slot | None]]:
+        """A backward has run: return what leaves have for a gradient now."""
+        results: list[tuple[Slot, Slot | None]] = []
+        for slot, reference in self._leaves.items():
+            leaf = reference()
+            gradient = gradient_of(leaf) if leaf is not None else None
+            if gradient is None:
+                continue
+            found = self._slots.get(gradient)
+            if found is None:
+                found = self._define(gradient)
+            self._gradients[slot] = found
+            results.append((slot, found))
+        return results
+
+    def define(self, tensor: torch.Tensor) -> Slot:
+        """Return a new slot for a tensor that is seen for the first time."""
+        known: Slot | None = self._slots.get(tensor)
+        return known if known is not None else self._define(tensor)
+
+    def given(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
+        """Return what a tensor is for the tape, as an argument of something that is no operation."""
+        return self._resolve(tensor)
+
+    # -- memory -------------------------------------------------------------------------------------------------------
+
+    def _constant(self, tensor: torch.Tensor) -> Constant:
+        if tensor.layout is torch.strided and not tensor.is_nested:
+            key = (tensor.data_ptr(), tensor.numel(), tensor.element_size())
+            if key not in self._held:
+                self._held.add(key)
+                self.held_bytes += tensor.nbytes
+        return super()._constant(tensor)
+
+    def prune(self) -> None:
+        """Forget the operations of the last step that nothing needs any more: evaluations, logs."""
+        alive = set(self._slots.values())
+        alive.update(memory.slot for memory in self._memory.values() if not memory.reference.expired())
+        recent = self.items[self._pruned :]
+        kept = needed(recent, alive.__contains__)
+        for place, item in enumerate(kept, self._pruned):
+            item.place = place
+        self.items[self._pruned :] = kept
+        self._pruned = len(self.items)
