@@ -48,7 +48,7 @@ def render_document(template: str, filters: Mapping[str, Callable[..., Any]], fi
     return environment.get_template(template).render(
         values,
         version=__version__,
-        policy=policy(scripts=[plotly, script], styles=[style, ""]),
+        policy=policy(scripts=[plotly, script], styles=[style, "", *_sheets_of(plotly)]),
         plotly=Markup(plotly),
         style=Markup(style),
         script=Markup(script),
@@ -65,7 +65,7 @@ def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     """Allow exactly these scripts and style sheets, and pictures that are part of the page; nothing that would need a network.
 
     Plotly adds rules to a style element that it creates empty, hence the hash of "" among ``styles``, and sets style attributes on what it
-    draws. (The style sheet of its maps, which no figure here uses, is refused.) A figure saved as a picture passes through a blob.
+    draws. A figure saved as a picture passes through a blob.
     """
     return "; ".join(
         [
@@ -78,6 +78,11 @@ def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
             "form-action 'none'",
         ]
     )
+
+
+def _sheets_of(plotly: str) -> list[str]:
+    """The style sheets that plotly's code puts into a page as it loads; refused, they would leave a message in the console."""
+    return re.findall(r"\.textContent='([^'\\]*)'", plotly)
 
 
 def write_document(text: str, output: Path) -> None:

@@ -38,8 +38,9 @@ def document(tmp_path: Path) -> Callable[[str], str]:
         path.write_text(page, encoding="utf-8")
         command = [str(CHROMIUM), "--headless", "--disable-gpu", "--disable-background-networking", "--window-size=1400,1000"]
         command += ["--no-sandbox"] if os.geteuid() == 0 else []
-        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom", path.as_uri()]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom"]
+        done = subprocess.run([*command, "--enable-logging=stderr", path.as_uri()], capture_output=True, timeout=120, check=True)
+        show.said = [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]  # type: ignore[attr-defined]
         return done.stdout.decode()
 
     return show
@@ -82,6 +83,7 @@ def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document
     dom = document(page)
     hidden = 12  # the channels of all layers but the first
     assert drawn(dom) == places(page) - hidden
+    assert document.said == []  # type: ignore[attr-defined]  # nothing in the console
     assert dom.count('class="heatmaplayer') > 6
     assert "data:image/png" in dom
     buttons = set(re.findall(r'class="modebar-btn[^>]*data-title="([^"]+)"', dom))
@@ -130,8 +132,8 @@ def test_zooming_one_figure_over_steps_zooms_all(run_file: Callable[[str], Path]
     await Plotly.relayout(place("map-common-mode-0"), zoomed);
     await new Promise((resolve) => setTimeout(resolve, 500));
     const range = (id, axis) => place(id).layout[axis].range.map(Math.round).join(" to ");
-    document.title = ["loss-0", "map-update-ratio-0", "loss-1", "map-update-ratio-1"].map((id) => range(id, "xaxis"))
-      .concat(["map-update-ratio-0", "map-update-ratio-1"].map((id) => range(id, "yaxis"))).join(", ");
+    document.title = ["loss-0", "map-dead-share-0", "loss-1", "map-dead-share-1"].map((id) => range(id, "xaxis"))
+      .concat(["map-dead-share-0", "map-dead-share-1"].map((id) => range(id, "yaxis"))).join(", ");
     """
     dom = document(afterwards(page, zoom))
     # Steps are shared by all, layers by the heat maps of the same run.
@@ -165,6 +167,7 @@ def test_the_policy_stops_what_escaping_would_have_missed(
     dom = document(page.replace("<main>", f"<main>{injected}"))
     assert "<title>zero_steps – bnprobe</title>" in dom
     assert calls == []
+    assert document.said, "the test must notice what the browser says of a page"  # type: ignore[attr-defined]
     image = injected[: injected.index("<script src")]
     assert "<title>owned</title>" in document(page.replace("<main>", f"<main>{image}").replace("http-equiv", "data-off"))
     assert calls, "the test must notice a page that does call"

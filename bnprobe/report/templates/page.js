@@ -75,13 +75,19 @@
     input: label.querySelector("input"),
     output: label.querySelector("output"),
   }));
+  /* A slider gives many events while it is dragged; one a frame of the screen is drawn, and nothing but the curves is. */
+  const moved = new Set();
   function show(slider) {
-    const at = Number(slider.input.value);
-    slider.output.value = slider.steps[at];
+    slider.output.value = slider.steps[Number(slider.input.value)];
+    if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); });
+    moved.add(slider);
+  }
+  const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+  function move(slider) {
     for (const id of slider.ids) {
       if (!figures[id].drawn) continue;
-      const moving = figures[id].frames[at].data;
-      Plotly.react(place(id), figures[id].data.map((trace, i) => ({ ...trace, ...moving[i] })), place(id).layout, config);
+      const { data } = figures[id].frames[Number(slider.input.value)];
+      Plotly.animate(place(id), { data, traces: data.map((_, trace) => trace) }, atOnce);
     }
   }
   function goTo(run, step) {
