@@ -75,7 +75,7 @@ class Step:
     @property
     def scale(self) -> torch.Tensor | float:
         """The factor on the gradients: a fused optimizer under a gradient scaler divides by it only inside its step."""
-        scale = getattr(self.optimizer, "grad_scale", None)
+        scale = vars(self.optimizer).get("grad_scale")
         return scale if isinstance(scale, torch.Tensor) else 1.0
 
     def mine(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

@@ -1,4 +1,4 @@
-"""What runs inside a backward and remembers it: hooks of every kind, and a checkpoint that draws random numbers and moves averages."""
+"""What runs inside a backward and remembers it: hooks of every kind, a gradient that is retained, and a checkpoint that draws random numbers and moves averages."""
 
 import random
 
@@ -31,10 +31,11 @@ for x, y in batches(5):
     optimizer.zero_grad()
     hidden = model[1](model[0](x))
     hidden.register_hook(lambda gradient: seen.append("signal"))
+    hidden.retain_grad()
     loss = F.cross_entropy(checkpoint(tail, hidden, use_reentrant=False, preserve_rng_state=False), y)
     loss.backward()
     say_loss(loss)
     say_norms(model)
     optimizer.step()
-    print(random.random(), float(torch.rand(())), seen)
+    print(random.random(), float(torch.rand(())), float(hidden.grad.norm()), seen)
 digest(model)

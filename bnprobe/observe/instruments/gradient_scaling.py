@@ -23,7 +23,8 @@ class GradientScaling(Instrument):
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Look at what the scaler has told the optimizer."""
-        scale, refused = getattr(update.optimizer, "grad_scale", None), getattr(update.optimizer, "found_inf", None)
+        told = vars(update.optimizer) if update.optimizer is not None else {}
+        scale, refused = told.get("grad_scale"), told.get("found_inf")
         step.fused_scale = at_hand(scale) if isinstance(scale, torch.Tensor) else None
         if isinstance(refused, torch.Tensor):
             step.skipped = at_hand(refused)

@@ -118,14 +118,16 @@ def examine(module: nn.Module) -> ObservedModule:
 def _has_running_statistics(module: nn.Module) -> bool:
     """Whether evaluation normalises by means and variances of a channel that training gathers; not those of several ranks together."""
     is_batch_norm = isinstance(module, BatchNormBase) and not isinstance(module, nn.SyncBatchNorm)
-    return is_batch_norm and isinstance(getattr(module, "running_mean", None), torch.Tensor)
+    return is_batch_norm and isinstance(module._buffers.get("running_mean"), torch.Tensor)
 
 
 def _drops(module: nn.Module) -> bool:
     """Whether training drops values at random: a dropout of torch's own or of a library, or one inside a recurrent or attention layer."""
-    shares = [getattr(module, name, 0.0) for name in ("p", "drop_prob", "dropout")]
-    is_dropping = isinstance(module, DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__
-    return is_dropping and any(isinstance(share, float | int) and share > 0 for share in shares)
+    if not (isinstance(module, DropoutNd | nn.RNNBase | nn.MultiheadAttention) or "Drop" in type(module).__name__):
+        return False
+    # What a module holds, and no more: to ask it for a name that it lacks may run code of the script.
+    shares = [vars(module).get(name, 0.0) for name in ("p", "drop_prob", "dropout")]
+    return any(isinstance(share, float | int) and share > 0 for share in shares)
 
 
 def own_parameters(module: nn.Module) -> list[torch.Tensor]:
@@ -164,9 +166,9 @@ def layout_of(module: nn.Module, kind: str, dimensions: int) -> Layout:
     """
     if _takes_single(module, kind, dimensions):
         return layout_of(module, kind, dimensions + 1)._replace(sample=0, is_single=True)
-    if kind == "recurrent" and dimensions == 3 and not getattr(module, "batch_first", False):
+    if kind == "recurrent" and dimensions == 3 and not vars(module).get("batch_first", False):
         return TIME_FIRST
-    if kind == "attention" and dimensions == 3 and not getattr(module, "batch_first", False):
+    if kind == "attention" and dimensions == 3 and not vars(module).get("batch_first", False):
         return TIME_FIRST
     if kind in (*_CHANNELS_LAST_KINDS, "recurrent") or _normalises_last_axis(module):
         return CHANNELS_LAST
@@ -183,7 +185,7 @@ def _takes_single(module: nn.Module, kind: str, dimensions: int) -> bool:
     if kind == "pooling" and (axes := type(module).__name__[-2:])[1:] == "d" and axes[0].isdigit():
         return dimensions == int(axes[0]) + 1
     if _normalises_last_axis(module):
-        return dimensions == len(getattr(module, "normalized_shape", ()))
+        return dimensions == len(vars(module).get("normalized_shape", ()))
     if isinstance(module, nn.RNNBase) or kind == "attention":
         return dimensions == 2
     return dimensions == 1 and kind in ("linear", "recurrent")

@@ -1,7 +1,8 @@
 """Leaves a training as it was after somebody ran a backward through its graph: random numbers, buffers, and the script's own hooks.
 
-A backward draws random numbers and moves buffers where it recomputes a checkpointed forward; and it calls the hooks that the script
-has put on tensors and modules, who may count, print, or keep what they are given.
+A backward draws random numbers and moves buffers where it recomputes a checkpointed forward; it calls the hooks that the script has put on
+tensors and modules, who may count, print, or keep what they are given; it adds to the gradients that tensors were told to retain; and
+torch warns of what it meets.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,30 +19,37 @@ import torch
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.observe.compiled import random_states, set_random_states
+from bnprobe.identity import IdentitySet
 from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
-from bnprobe.torch_private import holds_numbers, version_kept
+from bnprobe.torch_private import holds_numbers, user_modes_disabled, version_kept
 
 
 class ScriptHooks:
-    """Silences the backward hooks that the script registers, on request."""
+    """Silences the backward hooks that the script registers, on request, and the retaining of gradients."""
 
     def __init__(self) -> None:
         self._silent = False
+        self._retaining: IdentitySet[torch.Tensor] = IdentitySet()
 
     def attach(self, patches: Patches) -> None:
         """Watch what is registered from now on."""
         patches.replace(torch.Tensor, "register_hook", self._seeing_tensor_hooks)
+        patches.replace(torch.Tensor, "retain_grad", self._seeing_retained_gradients)
         patches.replace(BackwardHook, "__init__", self._seeing_module_hooks)
 
     @contextmanager
     def silenced(self) -> Iterator[None]:
-        """Call none of them: as hooks that return None, they change no gradient."""
+        """Call none of them: as hooks that return None, they change no gradient. Gradients that are retained stay as they are."""
+        retained = [(tensor, tensor.grad) for tensor in self._retaining]
         self._silent = True
         try:
-            yield
+            with _without_warnings():
+                yield
         finally:
             self._silent = False
+            for tensor, gradient in retained:
+                tensor.grad = gradient
 
     def _seeing_tensor_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -48,6 +57,17 @@ class ScriptHooks:
             return original(tensor, hook if torch.compiler.is_compiling() else self._silenceable(hook))
 
         return register_hook
+
+    def _seeing_retained_gradients(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def retain_grad(tensor: torch.Tensor) -> None:
+            original(tensor)
+            if not torch.compiler.is_compiling():
+                with user_modes_disabled():
+                    if not tensor.is_leaf:
+                        self._retaining.add(tensor)
+
+        return retain_grad
 
     def _seeing_module_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -63,6 +83,19 @@ class ScriptHooks:
             return None if self._silent else hook(*args, **kwargs)
 
         return call
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore warnings, and leave no trace of it: what ``catch_warnings`` does would let the script's own appear a second time."""
+    current: Callable[[], list[Any]] = getattr(warnings, "_get_filters", lambda: warnings.filters)  # of this context, from python 3.14
+    filters = current()
+    ignore = ("ignore", None, Warning, None, 0)
+    filters.insert(0, ignore)
+    try:
+        yield
+    finally:
+        filters[:] = [one for one in filters if one is not ignore]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -40,11 +40,19 @@ def _tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
 
 
 def _attributes(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
-    slots = [name for base in type(value).__mro__ for name in _names(getattr(base, "__slots__", ()))]
-    found = [getattr(value, name) for name in slots if hasattr(value, name)]
-    return found + list(getattr(value, "__dict__", {}).values())
+    """Return what an object holds, without asking it: its own ``__getattr__`` or ``values`` may count, print or compute."""
+    if isinstance(value, dict):
+        return list(dict.values(value))
+    slots = [name for base in type(value).__mro__ for name in _names(vars(base).get("__slots__", ()))]
+    found = [held for name in slots if name != "__dict__" and (held := _held(value, name)) is not None]
+    return found + list((_held(value, "__dict__") or {}).values())
+
+
+def _held(value: Any, name: str) -> Any:
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return None
 
 
 def _names(slots: Any) -> list[str]:

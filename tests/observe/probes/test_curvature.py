@@ -39,20 +39,13 @@ OTHERS = [
 ]
 
 
-#: Programs that see a probe of the curvature, and how.
-SEEING = {
-    "warning_levels": "torch warns of hooks on modules in the gradients that a probe asks for, at a line of ours",
-}
-
-
 def _programs() -> list[Any]:
     known = [case.program for case in CASES]
     return [pytest.param(one, marks=_marks(one), id=one.replace(" ", "-")) for one in known] + OTHERS
 
 
 def _marks(program: str) -> list[Any]:
-    seeing = [pytest.mark.xfail(strict=True, reason=SEEING[program])] if program in SEEING else []
-    return seeing if program in DELICATE else [pytest.mark.slow, *seeing]
+    return [] if program in DELICATE else [pytest.mark.slow]
 
 
 @pytest.mark.parametrize("program", _programs())
