@@ -38,7 +38,7 @@ ALLOWED = {
     "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
 }
 #: Files that every folder may import.
-GROUND = {"errors", "divergence", "identity", "numerals", "torch_private", "__version__"}
+GROUND = {"errors", "divergence", "identity", "numerals", "originals", "torch_private", "__version__"}
 TORCH_FOLDERS = {"observe", "measure", "remedies", "what_if"}
 
 

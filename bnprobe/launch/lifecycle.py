@@ -27,6 +27,8 @@ from typing import Any, Protocol
 from bnprobe.launch import ending as endings
 from bnprobe.launch.ending import Ending
 from bnprobe.launch.importing import AfterImport
+from bnprobe.launch.quiet_signals import QuietSignals
+from bnprobe.originals import Original
 
 _FATAL_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -70,7 +72,8 @@ class Lifecycle:
         self._make_recording = make_recording
         self._listener = listener
         self._strict = strict
-        self._pid = os.getpid()
+        self._pid = Original.getpid()
+        self._signals = QuietSignals(self._on_signal, _FATAL_SIGNALS)
         self._trigger = AfterImport("torch", self._begin)
         self._recording: Recording | None = None
         self._ending: Ending | None = None
@@ -80,9 +83,7 @@ class Lifecycle:
     def arm(self) -> None:
         """Prepare for every end, then wait for torch. Call it in the main thread, right before the script starts."""
         atexit.register(self._at_exit)
-        for number in _FATAL_SIGNALS:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._on_signal)
+        self._signals.attach()
         os._exit = self._finishing(os._exit)
         # A script that replaces itself by another program keeps what was recorded until then.
         os.execv = self._flushing(os.execv)
@@ -104,7 +105,7 @@ class Lifecycle:
 
     def _begin(self) -> None:
         """Torch has been imported."""
-        if os.getpid() != self._pid or self._is_over:
+        if Original.getpid() != self._pid or self._is_over:
             return
         with self._failing_open():
             recording = self._make_recording()
@@ -120,13 +121,13 @@ class Lifecycle:
             self._end(self._ending)
             if self._ending.status == "interrupted":
                 _remind_of_interrupt()
-        elif self._recording is not None and os.getpid() == self._pid:
+        elif self._recording is not None and Original.getpid() == self._pid:
             with self._failing_open():
                 self._recording.flush()
 
     def _end(self, ending: Ending, hurried: bool = False) -> None:
         """Close the recording, once, in the process that opened it."""
-        if os.getpid() != self._pid or self._is_over:
+        if Original.getpid() != self._pid or self._is_over:
             return
         self._is_over = True
         self._trigger.disarm()
@@ -140,8 +141,8 @@ class Lifecycle:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._end(endings.from_signal(number), hurried=True)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        Original.set_signal(number, signal.SIG_DFL)
+        Original.kill(Original.getpid(), number)
 
     def _finishing(self, original: Callable[..., Any]) -> Any:
         @functools.wraps(original)
@@ -154,7 +155,7 @@ class Lifecycle:
     def _flushing(self, original: Callable[..., Any]) -> Any:
         @functools.wraps(original)
         def execute(*arguments: Any, **options: Any) -> Any:
-            if self._recording is not None and os.getpid() == self._pid and not self._is_over:
+            if self._recording is not None and Original.getpid() == self._pid and not self._is_over:
                 with self._failing_open():
                     self._recording.flush()
             return original(*arguments, **options)
@@ -168,9 +169,7 @@ class Lifecycle:
             self._recording = None
         self._is_over = True
         self._trigger.disarm()
-        for number in _FATAL_SIGNALS:
-            if signal.getsignal(number) == self._on_signal:
-                signal.signal(number, signal.SIG_DFL)
+        self._signals.release()
 
     @contextmanager
     def _failing_open(self) -> Iterator[None]:
@@ -207,20 +206,20 @@ def _signals_held() -> Iterator[None]:
 
     def hold(number: int, frame: FrameType | None) -> None:
         if pending:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            Original.set_signal(number, signal.SIG_DFL)
+            Original.kill(Original.getpid(), number)
         pending.append(number)
 
     for number in [signal.SIGINT, *_FATAL_SIGNALS]:
-        handler = signal.getsignal(number)
+        handler = Original.getsignal(number)
         if handler not in (signal.SIG_IGN, None):
             before[number] = handler
-            signal.signal(number, hold)
+            Original.set_signal(number, hold)
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            Original.set_signal(number, handler)
         for number in pending:
             if number != signal.SIGINT:
-                os.kill(os.getpid(), number)
+                Original.kill(Original.getpid(), number)

@@ -15,7 +15,6 @@ everything else.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from bnprobe.observe.faults import Faults
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.signals.forward_hook import ForwardTaps
+from bnprobe.originals import Original
 from bnprobe.torch_private import COMPILED_CALL, ORIGINAL_MODULE, skip_when_compiling, tree_leaves, user_modes_disabled
 
 
@@ -102,7 +102,7 @@ class CompiledModules:
         for shadow in shadows:
             if not shadow.gradients:
                 continue
-            began, taps_before = time.perf_counter(), self._forward.seconds
+            began, taps_before = Original.perf_counter(), self._forward.seconds
             try:
                 places = list(shadow.gradients)
                 grad(
@@ -113,7 +113,7 @@ class CompiledModules:
                 )
             except Exception as error:
                 self._give_up(error)
-            self.seconds += time.perf_counter() - began - (self._forward.seconds - taps_before)
+            self.seconds += Original.perf_counter() - began - (self._forward.seconds - taps_before)
 
     def forget(self) -> None:
         """The step is over."""
@@ -218,7 +218,7 @@ class CompiledModules:
                 self._forward.attach()
 
     def _shadow(self, state: _State, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        began, taps_before = time.perf_counter(), self._forward.seconds
+        began, taps_before = Original.perf_counter(), self._forward.seconds
         was_attached = self._forward.attached
         self._is_shadowing = True
         try:
@@ -233,7 +233,7 @@ class CompiledModules:
             self._is_shadowing = False
             if not was_attached:
                 self._forward.detach()
-        self.seconds += time.perf_counter() - began - (self._forward.seconds - taps_before)
+        self.seconds += Original.perf_counter() - began - (self._forward.seconds - taps_before)
 
     def _follow(self, state: _State, output: Any, repeated: Any) -> None:
         """Catch the gradients that reach the compiled output."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
+from bnprobe.originals import Original
+
 #: Where faults of ours can come from: exceptions defined here, and frames of code that lies here.
 _OURS = ("bnprobe", "torch", "numpy", "h5py")
 
@@ -108,7 +110,7 @@ def _handlers() -> set[CodeType]:
     """Return the code of the signal handlers that are installed now."""
     found: set[CodeType] = set()
     for number in signal.valid_signals():
-        handler: Any = signal.getsignal(number)
+        handler: Any = Original.getsignal(number)
         handler = getattr(handler, "func", handler)  # functools.partial
         handler = getattr(handler, "__func__", handler)  # a bound method
         if not hasattr(handler, "__code__") and callable(handler) and not isinstance(handler, type | int):

@@ -7,7 +7,6 @@ instrument. ``instruments/kurtosis.py`` is the shortest example.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
+from bnprobe.originals import Original
 
 if TYPE_CHECKING:
     from bnprobe.measure.moments import Moments
@@ -164,7 +164,7 @@ class Stopwatch:
     def __enter__(self) -> Stopwatch:
         """Begin."""
         if not self._depth:
-            self._began = time.perf_counter()
+            self._began = Original.perf_counter()
         self._depth += 1
         return self
 
@@ -172,7 +172,7 @@ class Stopwatch:
         """End."""
         self._depth -= 1
         if not self._depth:
-            self.seconds += time.perf_counter() - self._began
+            self.seconds += Original.perf_counter() - self._began
 
     def take(self) -> float:
         """Return what has been timed since last asked."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
 from bnprobe.observe.options import Progress
 from bnprobe.observe.rows.delivery import Delivery
+from bnprobe.originals import Original
 
 #: Time between two reports, in seconds.
 INTERVAL = 0.25
@@ -42,7 +42,7 @@ class ProgressReport:
         """
         if self._listener is None:
             return
-        now, last = time.perf_counter(), self._delivery.last_step
+        now, last = Original.perf_counter(), self._delivery.last_step
         if last is None or now - self._last < INTERVAL:
             return
         self._last = now

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+
+from bnprobe.originals import Original
 
 #: The queue's account; three numbers: nanoseconds on a processor, nanoseconds in the queue, and how often it was given one.
 ACCOUNT = "/proc/thread-self/schedstat"
@@ -24,13 +25,13 @@ class QuietTime:
 
     def __init__(self) -> None:
         self._share = 1.0
-        self._began = time.perf_counter()
+        self._began = Original.perf_counter()
         self._queued = _queued()
         self._thread = threading.get_ident()
 
     def share(self) -> float:
         """Return the share of the time since the last look, 0 to 1, that the thread did not wait for a processor."""
-        now = time.perf_counter()
+        now = Original.perf_counter()
         passed = now - self._began
         if self._queued is None or passed < INTERVAL:
             return self._share

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,6 +46,7 @@ from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepCl
 from bnprobe.observe.swaps import Swaps
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
+from bnprobe.originals import Original
 from bnprobe.store.writer import RunWriter
 from bnprobe.torch_private import in_backward, user_modes_disabled
 
@@ -98,13 +98,13 @@ class Recorder:
         self._observer_total = self._closing_seconds = 0.0
         self._quiet = QuietTime()
         self._last_warning = -STEPS_BETWEEN_WARNINGS
-        self._began = self._step_began = time.perf_counter()
+        self._began = self._step_began = Original.perf_counter()
         self._watch = Stopwatch()
         self._clock = StepClock()
         self._step = OpenStep(0, observed=True)
         self._groups: Mapping[int, GroupSettings] = {}
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
-        self._writer = RunWriter(path, {**provenance, **_environment(), "pid": os.getpid()}, overwrite=True)
+        self._writer = RunWriter(path, {**provenance, **_environment(), "pid": Original.getpid()}, overwrite=True)
         self._unseen = Unseen(self._writer)
         self._recursion = RecursionRoom()
         self._thread = TrainingThread(self._unseen.note_other_thread, in_backward)
@@ -179,7 +179,7 @@ class Recorder:
             self._what_if.attach(self._patches)
         self._prepare_step(self._step.number)
         self._probes.line.begin_step()
-        self._step_began = time.perf_counter()
+        self._step_began = Original.perf_counter()
 
     def pause(self) -> None:
         """Detach from torch until ``resume``; nothing of the recorder is left in a step."""
@@ -400,7 +400,7 @@ class Recorder:
     def _end_step(self) -> None:
         """An update has happened; the step is closed when the next one begins."""
         step = self._step
-        now = time.perf_counter()
+        now = Original.perf_counter()
         step.seconds += now - self._step_began
         step.wall_time = now - self._began
         self._step_began = now

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from bnprobe.originals import Original
+
 #: Raised by the processor at a faulty instruction, which would be repeated for ever if its handler waited.
 _IMMEDIATE = {getattr(signal, name, None) for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")}
 
@@ -31,14 +33,14 @@ def uninterrupted() -> Iterator[None]:
 
     try:
         for number in signal.valid_signals() - _IMMEDIATE:
-            handler = signal.getsignal(number)
+            handler = Original.getsignal(number)
             if callable(handler) and not isinstance(handler, signal.Handlers):
                 before[number] = handler
-                signal.signal(number, hold)
+                Original.set_signal(number, hold)
         yield
     finally:
         for held, handler in before.items():
-            signal.signal(held, handler)
+            Original.set_signal(held, handler)
         with contextlib.ExitStack() as all_of_them:  # the first may raise KeyboardInterrupt; the others must not be lost
             for one in reversed(arrived):
-                all_of_them.callback(signal.raise_signal, one)
+                all_of_them.callback(Original.raise_signal, one)

@@ -7,11 +7,9 @@ last burst, a full disk costs nothing while the rows find room in memory, and a 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bnprobe.errors import RunFileError
+from bnprobe.originals import Original
 from bnprobe.store.axis import Axis, Row, Rows
 from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, create_run_file, stack
 from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES
@@ -58,10 +57,10 @@ class RunWriter:
         self._coverage: dict[tuple[str, str], int] = {}
         self._coverage_written = 0
         self._pending_bytes = 0
-        self._last_burst = time.monotonic()
+        self._last_burst = Original.monotonic()
         self._burst_seconds = 0.0
         self._told = False
-        self._owner = os.getpid()
+        self._owner = Original.getpid()
         self._lock = threading.RLock()
         self._session: Hdf5Session | None = None
         with uninterrupted():
@@ -152,19 +151,19 @@ class RunWriter:
         Returns:
             Whether everything is on disk.
         """
-        waited = time.monotonic() - self._last_burst
+        waited = Original.monotonic() - self._last_burst
         steps = self._axes["step"]
         many = steps.length - steps.written >= BURST_ROWS and not self._told
         if not (waited > BURST_SECONDS or (many and waited > self._burst_seconds / BURST_SHARE)):
             return False
-        began = time.monotonic()
+        began = Original.monotonic()
         written = self.burst()
-        self._burst_seconds = time.monotonic() - began
+        self._burst_seconds = Original.monotonic() - began
         return written
 
     def burst(self) -> bool:
         """Append all that waits to the file. On a fault keep it, tell the user once, and return False. A forked child does nothing."""
-        if os.getpid() != self._owner:
+        if Original.getpid() != self._owner:
             return False
         fault = self._try_burst(closing=False)
         if fault is None:
@@ -189,7 +188,7 @@ class RunWriter:
         """
         for name, value in attributes.items():
             self.set_attribute(name, value)
-        if self.closed or os.getpid() != self._owner:
+        if self.closed or Original.getpid() != self._owner:
             return self.path
         self.closed = True
         fault = self._try_burst(closing=True)
@@ -205,7 +204,7 @@ class RunWriter:
     def _try_burst(self, closing: bool) -> Exception | None:
         """Write all that waits; return what went wrong."""
         with self._lock, uninterrupted():
-            self._last_burst = time.monotonic()
+            self._last_burst = Original.monotonic()
             try:
                 if self._session is None:
                     self._session = Hdf5Session(self.path, self._end, self._written_lengths())
@@ -284,7 +283,7 @@ class RunWriter:
         for folder in (self.path.parent, Path(tempfile.gettempdir())):
             for number in range(_RECOVERED_NAMES):
                 suffix = f"-{number}" if number else ""
-                target = folder / f"{self.path.stem}.recovered-{os.getpid()}{suffix}.h5"
+                target = folder / f"{self.path.stem}.recovered-{Original.getpid()}{suffix}.h5"
                 if target.exists():
                     continue
                 with contextlib.suppress(RunFileError):

@@ -282,3 +282,15 @@ def test_executed_children_meet_the_signals_they_would_meet_anyway(bench):
     script = bench.write("train.py", TORCH + "import subprocess\nsubprocess.run([sys.executable, 'child.py'])")
     bench.write("child.py", "import signal\nprint(*(signal.getsignal(n) for n in (1, 2, 15)))")
     assert bench.record(script.name).stdout == bench.plain(script.name).stdout != ""
+
+
+def test_a_script_sees_no_handler_of_ours(bench):
+    script = bench.write(
+        "train.py",
+        "import os, signal, time\nimport torch\ntorch.step()\n"
+        "print(signal.getsignal(15), signal.getsignal(1), signal.signal(15, signal.SIG_DFL), signal.getsignal(15), flush=True)\n"
+        "os.kill(os.getpid(), 15); time.sleep(60)\n",
+    )
+    result = bench.record(script.name)
+    assert result.stdout == "0 0 0 0\n"
+    assert result.status == -signal.SIGTERM

@@ -138,6 +138,7 @@ CASES = [
         ("fc:input", "fc", "head:input", "head"),
         gaps=("nested", "sparse"),
     ),
+    Case("replaced_functions", 6),
     Case("own_attributes", 3, (*(f"body.inner.inner.{layer}" for layer in SMALL), "head")),
     Case("complex_weights", 3, ("spectral:input", "head:input", "head"), gaps=("spectral",)),
     # sequences

@@ -1,4 +1,7 @@
-"""What runs inside a backward and remembers it: hooks of every kind, a gradient that is retained, and a checkpoint that draws random numbers and moves averages."""
+"""What runs inside a backward and remembers it: hooks of every kind, and a checkpoint that draws random numbers and moves averages.
+
+A gradient that is retained remembers, too.
+"""
 
 import random
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from bnprobe.measure.norms import total_norm
 from bnprobe.numerals import number
 from bnprobe.observe.alarm import Level
 from bnprobe.observe.instrument import Instrument, Surroundings, Update
 from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.originals import Original
 from bnprobe.torch_private import gradient_of
 
 
@@ -30,10 +29,10 @@ class GradientWatch(Instrument):
         """Look, unless the step is measured anyway or its turn has not come."""
         if step.observed or update.optimizer is None or not self._schedule.watches_gradients():
             return
-        started, stride = time.perf_counter(), self._schedule.watch_stride
+        started, stride = Original.perf_counter(), self._schedule.watch_stride
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
         norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
-        level = self._schedule.note_gradient(norm, time.perf_counter() - started)
+        level = self._schedule.note_gradient(norm, Original.perf_counter() - started)
         if norm is not None and level is Level.GRAVE:
             self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")
         elif norm is not None and level is not Level.NOTHING:

@@ -9,7 +9,6 @@ before their first step: the first probe of such a training comes a step later, 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.graph import leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
+from bnprobe.originals import Original
 from bnprobe.torch_private import user_modes_disabled
 
 #: Four products are enough for one eigenvector that moves, not for two: they go to the metric that decides.
@@ -117,7 +117,7 @@ class CurvatureProbes:
             return
         if not self._is_due(step) or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):  # type: ignore[no-untyped-call]
             return
-        began = time.perf_counter()
+        began = Original.perf_counter()
         self._row = {"curvature": step, "curvature_micro_steps": 1, "curvature_products": 0, "curvature_reason": ""}
         self._waits = False
         try:
@@ -134,7 +134,7 @@ class CurvatureProbes:
             self._say("memory ran out; no further probe is tried")
         finally:
             self._kernels.restore()
-            self._row["curvature_seconds"] = time.perf_counter() - began
+            self._row["curvature_seconds"] = Original.perf_counter() - began
             self.seconds += self._row["curvature_seconds"]
             self._row = None if self._waits else self._row
 

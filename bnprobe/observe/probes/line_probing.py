@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from bnprobe.observe.probes.replay import Replay, ReplayError
 from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.signals.records import Tap
+from bnprobe.originals import Original
 from bnprobe.remedies.projections import Projection, update_projections
 from bnprobe.remedies.scope import Scope
 from bnprobe.store.writer import RunWriter
@@ -339,7 +339,7 @@ class LineProbing:
                 text += f", and again {others}"
             self._say(text)
         for name, projections in variants.items():
-            began = time.perf_counter()
+            began = Original.perf_counter()
             points: list[Point] = [({"probe_point_s": 0.0, "probe_point_ratio": 1.0}, first)]
             evaluate = partial(self._evaluate, replay, descended, partial(line.at, projections=projections), points)
             probe = search_line(evaluate, loss)
@@ -386,7 +386,7 @@ class LineProbing:
             "probe_divergence_low": probe.divergence[0],
             "probe_divergence_high": probe.divergence[1],
             "probe_forwards": probe.forwards,
-            "probe_seconds": time.perf_counter() - began,
+            "probe_seconds": Original.perf_counter() - began,
         }
         self._rows.append((sorted(points, key=lambda point: point[0]["probe_point_s"]), {**columns, **found}))
 
@@ -397,14 +397,14 @@ class LineProbing:
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """What is done in here is ours: unseen by the script, timed, and a fault of it ends the probe and not the training."""
-        began = time.perf_counter()
+        began = Original.perf_counter()
         try:
             with user_modes_disabled(), torch.no_grad():
                 yield
         except Exception as error:
             self._probed = False
             self._faults.report("a line probe", error)
-        self.seconds += time.perf_counter() - began
+        self.seconds += Original.perf_counter() - began
 
 
 class _Line:

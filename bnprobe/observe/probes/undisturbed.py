@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch.utils.hooks import BackwardHook
 
-from bnprobe.observe.compiled import random_states, set_random_states
 from bnprobe.identity import IdentitySet
+from bnprobe.observe.compiled import random_states, set_random_states
 from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
 from bnprobe.torch_private import holds_numbers, user_modes_disabled, version_kept
@@ -88,8 +88,8 @@ class ScriptHooks:
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Ignore warnings, and leave no trace of it: what ``catch_warnings`` does would let the script's own appear a second time."""
-    current: Callable[[], list[Any]] = getattr(warnings, "_get_filters", lambda: warnings.filters)  # of this context, from python 3.14
-    filters = current()
+    of_context = getattr(warnings, "_get_filters", None)  # from python 3.14
+    filters: Any = warnings.filters if of_context is None else of_context()
     ignore = ("ignore", None, Warning, None, 0)
     filters.insert(0, ignore)
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -31,6 +30,7 @@ from bnprobe.observe.signals.records import INPUT, OUTPUT, Modes, Pass, Tap, Tap
 from bnprobe.observe.signals.registry import SignalRegistry, Source, follow, learn
 from bnprobe.observe.signals.rest import Rest
 from bnprobe.observe.training_thread import TrainingThread
+from bnprobe.originals import Original
 from bnprobe.torch_private import (
     holds_numbers,
     in_backward,
@@ -177,7 +177,7 @@ class ForwardTaps:
         if output is None and sys.exc_info()[1] is not None:
             self._tree.note_failed_forward(module)
             return
-        started = time.perf_counter()
+        started = Original.perf_counter()
         try:
             with self.thread.lock, user_modes_disabled():
                 self._observe(module, self._tree.get(module), args, output)
@@ -185,7 +185,7 @@ class ForwardTaps:
             self._faults.report(f"layer {self._safe_name(module)}", error)
             self._unseen.add(id(module))
             self.missed_calls = True
-        self.seconds += time.perf_counter() - started
+        self.seconds += Original.perf_counter() - started
 
     def _safe_name(self, module: nn.Module) -> str:
         try:
@@ -338,7 +338,7 @@ class ForwardTaps:
         def hook(gradient: torch.Tensor) -> None:
             if self.muted or self.gradients_muted or self.thread.is_other():
                 return
-            started = time.perf_counter()
+            started = Original.perf_counter()
             try:
                 with user_modes_disabled():
                     if holds_numbers(gradient):
@@ -346,7 +346,7 @@ class ForwardTaps:
             except Exception as error:
                 module = key.module()
                 self._faults.report(f"activation gradient of {self._safe_name(module) if module is not None else 'a layer'}", error)
-            self.seconds += time.perf_counter() - started
+            self.seconds += Original.perf_counter() - started
 
         return hook  # type: ignore[no-any-return]
 
