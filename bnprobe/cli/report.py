@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bnprobe.store.reader import Run
+
+#: Exit status where the page is written and a run has no step, or was read in part; 1 to 3 are taken.
+INCOMPLETE = 4
 
 
 def report(
@@ -23,23 +30,39 @@ def report(
 ) -> None:
     """Write a self-contained page on one or several runs. It works offline and sends nothing anywhere.
 
+    Ends with status 4 where a run holds no training step or is damaged: the page says what there is.
+
     \b
       bnprobe report run.h5                       write run.html
       bnprobe report plain.h5 batch_norm.h5 -o both.html --open
-    """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    """  # noqa: D301, DOC501 - \b is typer's mark for lines to leave alone
     from bnprobe.report.limits_page import write_limits_page
     from bnprobe.report.page import write_page
     from bnprobe.store.limits_file import holds_limits
 
     page = output or runs[0].parent / f"{runs[0].name.removesuffix('.h5')}.html"
     check_page(page, runs)
+    lacking: list[str] = []
     if len(runs) == 1 and holds_limits(runs[0]):
         write_limits_page(runs[0], page)
     else:
-        write_page(runs, page)
+        lacking = [sentence for run in write_page(runs, page) for sentence in what_is_lacking(run)]
     print(f"wrote {page}")
+    for sentence in lacking:
+        print(f"bnprobe: {sentence}", file=sys.stderr)
     if show:
         open_page(page)
+    if lacking:
+        raise typer.Exit(INCOMPLETE)
+
+
+def what_is_lacking(run: Run) -> list[str]:
+    """Say what a page on a run cannot show, a sentence each."""
+    found = [] if run.steps else [f"{run.path} holds no training step; `bnprobe inspect` says what was seen"]
+    if run.problems:
+        rest = f", and {len(run.problems) - 1} more" if len(run.problems) > 1 else ""
+        found.append(f"{run.path} is damaged: {run.problems[0]}{rest}")
+    return found
 
 
 def check_page(page: Path, runs: list[Path]) -> None:

@@ -25,23 +25,28 @@ FIRST_LINES = 15
 FIRST_EVENTS = 12
 
 
-def write_page(paths: list[Path], output: Path) -> None:
+def write_page(paths: list[Path], output: Path) -> list[Run]:
     """Write a page about run files, side by side where there are several.
 
     Args:
         paths: run files.
         output: the page; an existing one is replaced, at once and as a whole.
 
+    Returns:
+        The runs that it shows.
+
     Raises:
         RunFileError: a file is missing or is no run file.
         UsageError: the page cannot be written.
     """
-    write_document(render(paths), output)
+    runs = [read_run(path) for path in paths]
+    write_document(render(runs), output)
+    return runs
 
 
-def render(paths: Sequence[Path]) -> str:
-    """Return the page's text."""
-    runs = analyse_runs([read_run(path) for path in paths])
+def render(recorded: Sequence[Run | Path]) -> str:
+    """Return the text of a page about runs, or about the files that hold them."""
+    runs = analyse_runs([read_run(one) if isinstance(one, Path) else one for one in recorded])
     panels = panels_of(runs)
     filters: dict[str, Callable[..., Any]] = {
         "title": title,

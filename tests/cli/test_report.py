@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import h5py
 import pytest
 
 from tests.cli.test_app import bnprobe
@@ -56,6 +57,23 @@ def test_bad_input_is_one_sentence(runs, arguments, message):
     assert first.startswith("bnprobe: ") and message in first
     assert second.startswith("hint: ")
     assert {path.name: path.read_bytes() for path in runs.iterdir()} == before
+
+
+def test_a_run_without_a_step_says_so(runs):
+    BUILDERS["zero_steps"](runs / "zero.h5")
+    result = bnprobe("report", "healthy.h5", "zero.h5", cwd=runs)
+    assert (result.returncode, result.stdout) == (4, "wrote healthy.html\n")
+    assert result.stderr == "bnprobe: zero.h5 holds no training step; `bnprobe inspect` says what was seen\n"
+
+
+def test_a_damaged_run_says_so(runs):
+    with h5py.File(runs / "healthy.h5", "a") as file:
+        short = file["activation_rms"][:3]
+        del file["activation_rms"]
+        file["activation_rms"] = short
+    result = bnprobe("report", "healthy.h5", cwd=runs)
+    assert (result.returncode, result.stdout) == (4, "wrote healthy.html\n")
+    assert "healthy.h5 is damaged: activation_rms has" in result.stderr
 
 
 def test_open_starts_the_browser(runs, monkeypatch, capsys):
