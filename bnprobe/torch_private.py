@@ -304,3 +304,37 @@ def plain_kernels() -> Iterator[None]:
 
 def _own_attributes(kind: type) -> set[str]:
     return {name for base in kind.__mro__ if base not in (torch.Tensor, object) for name in vars(base)}
+
+
+# -- what a graph keeps for its backward ----------------------------------------------------------------------------------
+
+_saved_names: dict[type, tuple[str, ...]] = {}
+
+
+def sequence_number(node: Any) -> int:
+    """Return a number that grows with every operation of this thread that autograd follows; 2.6 to 2.13."""
+    return int(node._sequence_nr())
+
+
+def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
+    """Return the tensors that an operation keeps for its backward, by their names, without ``_saved_``; 2.13.
+
+    What a hook of the script would have to bring back (a checkpoint would compute it anew) is left out, and so is what has been changed in
+    place or freed since; where torch does not tell of such hooks, everything is.
+    """
+    kind = type(node)
+    names = _saved_names.get(kind)
+    if names is None:
+        names = _saved_names[kind] = tuple(name.removeprefix("_raw_saved_") for name in dir(kind) if name.startswith("_raw_saved_"))
+    found: list[tuple[str, torch.Tensor]] = []
+    for name in names:
+        try:
+            raw = getattr(node, f"_raw_saved_{name}")
+            several = raw if isinstance(raw, list | tuple) else (raw,)
+            if any(getattr(one, "unpack_hook", raw) is not None for one in several):
+                continue
+            values = getattr(node, f"_saved_{name}")
+        except (RuntimeError, AttributeError):
+            continue
+        found += [(name, value) for value in (values if isinstance(values, list | tuple) else (values,)) if isinstance(value, torch.Tensor)]
+    return found

@@ -26,12 +26,13 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
     row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(run.recorded))[:1]]))
     if not _is_calm(run, row) or half_precision_overflow(run) is not None:
         return None
-    origin, step = origin_of(run, row), run.step(row)
+    origin = origin_of(run, row)
+    step = run.step(row) if origin.traced_step is None else origin.traced_step
     before = float(run.recorded.loss[row - 1]) if row else float("nan")
     calm = f": the loss had been {number(before)}, no layer had deviated from its baseline" if np.isfinite(before) else ""
     excess = _excess(run, row)
     evidence = [Evidence("largest finite activation against its course", excess, None, "decades", step)]
-    if origin.layer is not None:
+    if origin.layer is not None and origin.traced_step is None:
         evidence.append(
             Evidence(f"values that are not finite in the {origin.signal}", nonfinite_count(run, row, origin.layer), 0.0, "", step)
         )

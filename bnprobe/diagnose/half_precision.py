@@ -10,7 +10,7 @@ from bnprobe.analyse import stability
 from bnprobe.analyse.layers import TRANSFORMING, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
-from bnprobe.diagnose.nonfinite_origin import NonfiniteOrigin, nonfinite_count, origin_of
+from bnprobe.diagnose.nonfinite_origin import NonfiniteOrigin, measured_origin, nonfinite_count
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import loss_summary, number, percent
 
@@ -44,7 +44,7 @@ def _overflow(run: RunAnalysis) -> Finding | None:
     if end.reason != "non-finite loss" and not (faulty <= seen).any():
         return None
     row = int(min([end.row, *faulty[:1]]))
-    origin, step = origin_of(run, row), run.step(row)
+    origin, step = measured_origin(run, row), run.step(row)
     layer = origin.layer if origin.layer is not None else run.last_layer
     is_own = origin.signal == "activations" and layer is not None and run.recorded.layers[layer].kind == "other"  # it computes unseen
     is_unseen = (is_own or origin.signal == "activation gradients") and _is_half_unseen(run)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,17 +12,72 @@ from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import every_step, module_place
 
+_FORWARD = "Look there for a division by zero, or the root or logarithm of zero or less."
+_BACKWARD = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
+_DATA = "Look at the data of that step, and leave such samples out."
+_LOSS = (
+    "Look at how the loss is computed, and at the targets of that step: the logarithm of zero, a division by zero or by the size of an "
+    "empty set, an exponential that overflows."
+)
+
 
 class NonfiniteOrigin(NamedTuple):
-    """Where the first value that is not finite arose: in words, in which signal and layer, and what to do there."""
+    """Where the first value that is not finite arose: in words, in which signal and layer, and what to do there.
+
+    Attributes:
+        traced_step: the step, where the recorder found the place in the graph of a loss or in gradients, whatever was measured.
+    """
 
     place: str
     signal: str
     layer: int | None
     advice: str
+    traced_step: int | None = None
 
 
 def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
+    """Say where the first value that is not finite arose, of those up to a row at which some were seen.
+
+    What was measured says most; where that came too late, the recorder's own trace (``observe/instruments/nonfinite_trace``) says it.
+    """
+    trace = _trace(run)
+    if trace is not None and row in run.measured_rows and trace["step"] == run.step(row):
+        measured = measured_origin(run, row)
+        return measured if measured.layer is not None or not trace.get("in_loss") else _traced_origin(run, trace)
+    if trace is not None and trace["step"] <= (run.step(row) or 0):
+        return _traced_origin(run, trace)
+    return measured_origin(run, row)
+
+
+def _trace(run: RunAnalysis) -> dict[str, Any] | None:
+    try:
+        trace = json.loads(str(run.recorded.attributes.get("nonfinite_origin", "null")))
+    except ValueError:
+        return None
+    return trace if isinstance(trace, dict) and isinstance(trace.get("step"), int) else None
+
+
+def _traced_origin(run: RunAnalysis, trace: Mapping[str, Any]) -> NonfiniteOrigin:
+    kind, operation, step = trace.get("kind"), trace.get("operation", ""), int(trace["step"])
+    layer = next((place for place, one in enumerate(run.recorded.layers) if one.name == trace.get("layer")), None)
+    module = module_place(run, layer) if layer is not None else "the network"
+    if kind == "gradient":
+        return NonfiniteOrigin(f"in the backward pass, between the loss and {module}", "activation gradients", layer, _BACKWARD, step)
+    if kind == "parameter":
+        return NonfiniteOrigin(f"in a parameter of {module}", "activations", layer, "Look at what wrote into it.", step)
+    if kind == "data" and trace.get("in_loss"):
+        place = f"in what the loss was given beside the network's output, at its operation `{operation}`"
+        return NonfiniteOrigin(place, "loss", None, "Look at the targets and weights of that step, and leave such samples out.", step)
+    if kind == "data":
+        return NonfiniteOrigin(f"in the data given to {module}", "input", layer, _DATA, step)
+    if trace.get("in_loss"):
+        place = f"in the loss itself, at its operation `{operation}`, all activations being finite,"
+        return NonfiniteOrigin(place, "loss", None, _LOSS, step)
+    within = "in the forward pass of" if trace.get("is_exact") else "after"
+    return NonfiniteOrigin(f"{within} {module}, at the operation `{operation}`", "activations", layer, _FORWARD, step)
+
+
+def measured_origin(run: RunAnalysis, row: int) -> NonfiniteOrigin:
     """Look at a row: forward first, in order of depth, then the loss, then backward, from the loss on."""
     forward = np.flatnonzero(run.recorded.activation.nonfinite[row] > 0)
     backward = np.flatnonzero(run.recorded.activation_gradient.nonfinite[row] > 0)
@@ -31,20 +88,17 @@ def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
         made_by = str(run.recorded.layer_made_by[layer])
         if described.role == "input" and made_by:
             place = f"in what the operation `{made_by}` gives to {module}"
-            return NonfiniteOrigin(place, "input", layer, "Look there for a division by zero, or the root or logarithm of zero or less.")
+            return NonfiniteOrigin(place, "input", layer, _FORWARD)
         if described.role == "input":
-            return NonfiniteOrigin(
-                f"in the input of {module}", "input", layer, "Look at the data of that step, and leave such samples out."
-            )
+            return NonfiniteOrigin(f"in the input of {module}", "input", layer, _DATA)
         place = f"in the forward pass of {module_of(described.name)} ({described.type})"
-        return NonfiniteOrigin(place, "activations", layer, "Look there for a division by zero, or the root or logarithm of zero or less.")
+        return NonfiniteOrigin(place, "activations", layer, _FORWARD)
     if row in run.measured_rows and not np.isfinite(run.recorded.loss[row]):
         return _in_the_loss()
     if backward.size:
         layer = int(backward[np.argmax(depth[backward])])
         place = f"in the backward pass, between the loss and {module_place(run, layer)}"
-        advice = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
-        return NonfiniteOrigin(place, "activation gradients", layer, advice)
+        return NonfiniteOrigin(place, "activation gradients", layer, _BACKWARD)
     if row in run.measured_rows:
         return _in_the_loss()
     advice = every_step(run, "Record again to learn in which module; there will be a division, root or logarithm of zero")
@@ -56,8 +110,7 @@ def _in_the_loss() -> NonfiniteOrigin:
         "in the loss itself or its targets, all activations being finite,",
         "loss",
         None,
-        "Look at how the loss is computed, and at the targets of that step: the logarithm of zero, a division by zero or by the size of an "
-        "empty set, an exponential that overflows.",
+        _LOSS,
     )
 
 

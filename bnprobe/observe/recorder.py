@@ -297,6 +297,8 @@ class Recorder:
             step.losses += (loss,)
         if scale is not None:
             step.scale = scale
+        if not step.observed and step.modes is None:
+            step.modes = self._forward.modes_now()
 
     @_in_turn
     def _before_backward(self, losses: list[torch.Tensor], is_plain: Callable[[], bool], scale: torch.Tensor | None) -> None:
@@ -342,6 +344,7 @@ class Recorder:
     def _after_update(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights."""
         self._panel.ask("after_update", self._step, Update(optimizer))
+        self._unseen.note_update(optimizer, self._axes, was_observed=self._step.observed)
         self._probes.after_update(optimizer, self._step.number)
         self._follow(self._clock.update_ended(id(optimizer)))
         if self._what_if is not None:
@@ -415,6 +418,8 @@ class Recorder:
         if step.groups is not self._groups:
             self._groups = step.groups
             self._schedule.note_rates(step.groups)
+        if step.modes is not None:
+            self._schedule.note_modes(step.modes)
         if not step.is_heard and (loss := step.loss_at_hand) is not None:
             self._delivery.hear(step, loss)
 
@@ -475,7 +480,7 @@ class Recorder:
     def _end_measuring(self, step: OpenStep) -> Sequence[Tap]:
         """Bring in what was measured in a step, or asked for beyond; a step under a budget has nothing of it."""
         taps, step.batch_size, step.evaluations = self._forward.take()
-        step.modes = self._forward.take_modes(taps, self._axes.trains)
+        step.modes = self._forward.take_modes(taps, self._axes.trains) or step.modes
         self._compiled.forget()
         step.probe_seconds = self._probes.end_step(self._clock.moved_before)
         step.observer_seconds = self._forward.seconds + self._compiled.seconds + step.probe_seconds

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from bnprobe.observe.alarm import Alarm, Level
 from bnprobe.observe.rows.open_step import GroupSettings
+from bnprobe.observe.signals.records import Modes
 from bnprobe.observe.turns import Turns
 
 #: The first steps are a run's own baseline and are measured whatever they cost.
@@ -84,6 +85,7 @@ class Schedule:
         self._loss_alarm = Alarm()
         self._gradient_alarm = Alarm()
         self._rates: dict[int, float] = {}
+        self._modes: tuple[bool, bool, int] | None = None
         # The last steps that are measured in trouble, that are paid for, and whose updates are followed further.
         self._trouble_until = self._paid_until = self._probes_until = -1
 
@@ -194,9 +196,12 @@ class Schedule:
             self._be_in_trouble(level)
         return level
 
-    def note_change(self) -> None:
-        """Something else than a number has changed: a mode, say."""
-        self._pay_for(CHANGE_STEPS)
+    def note_modes(self, modes: Modes) -> None:
+        """Take note of the modes in which the forwards of a step ran, as far as they are known."""
+        present = (modes.training > 0, modes.evaluating > 0, modes.model)
+        if self._modes is not None and present != self._modes:
+            self._pay_for(CHANGE_STEPS)
+        self._modes = present
 
     def note_rates(self, groups: Mapping[int, GroupSettings]) -> None:
         """Take note of the learning rates of a step, by place of the parameter group."""

@@ -130,6 +130,21 @@ _STEP = [
     Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
     Variable("clip_norm", ("step",), "f8", "as the gradient", "total gradient norm before the script clipped it"),
     Variable(
+        "gradient_norm",
+        ("step",),
+        "f8",
+        "as the gradient",
+        "norm of all gradients that the update used; at steps whose layers are not measured as often as that costs little",
+        "||g||_2 over all parameters",
+    ),
+    Variable(
+        "loss_rows",
+        ("step",),
+        "i4",
+        "1",
+        "first axis of the nearest result behind the loss that has one: samples, or tokens side by side, summed over micro-steps",
+    ),
+    Variable(
         "evaluation_batch_size",
         ("step",),
         "f4",
@@ -150,7 +165,8 @@ _STEP = [
         ("step",),
         "i4",
         "1",
-        "calls, in forwards that train, of modules that behave differently in training (dropout, batch norm), in training mode",
+        "calls, in forwards that train, of modules that behave differently in training (dropout, batch norm), in training mode; at steps "
+        "whose layers are not measured, of what ran at the last measured step, in the modes of this one",
     ),
     Variable("modules_evaluating", ("step",), "i4", "1", "the same in evaluation mode"),
     Variable("model_training", ("step",), "i4", "1", "1 where the model itself was in training mode, 0 in evaluation mode"),

@@ -125,3 +125,9 @@ def test_types_and_origins(compare: Compare) -> None:
     assert run["layer_made_by"].tolist() == ["", "", "", "add", "", "tanh", ""]
     assert set(run["layer_dtype"]) == set(run["parameter_dtype"]) == {"float32"}
     assert set(compare("precision bfloat16").run["parameter_dtype"]) == {"bfloat16"}
+
+
+@pytest.mark.parametrize(("budget", "times"), [(0.0, [3]), (1e9, [])])
+def test_a_model_that_was_trained_between_two_measured_steps_is_named(compare: Compare, budget: float, times: list[int]) -> None:
+    gaps = compare("trained_between", budget=budget, free_seconds=0.0).run.gaps
+    assert [gap.times for gap in gaps if "between two measured steps" in gap.reason and gap.subject.startswith("Adam")] == times

@@ -87,6 +87,8 @@ def test_every_program_is_expected_somewhere() -> None:
         "long_run",
         "line_of_sight",
         "quadratic",
+        "born_unseen",
+        "trained_between",
         "rising_loss",
         "residual_1d",
         "trained_elsewhere",

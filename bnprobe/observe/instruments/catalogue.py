@@ -10,7 +10,9 @@ from bnprobe.observe.instruments.gradient_scaling import GradientScaling
 from bnprobe.observe.instruments.gradient_watch import GradientWatch
 from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.observe.instruments.loss_checks import LossChecks
+from bnprobe.observe.instruments.loss_rows import LossRows
 from bnprobe.observe.instruments.moved_by_hand import MovedByHand
+from bnprobe.observe.instruments.nonfinite_trace import NonfiniteTrace
 from bnprobe.observe.instruments.parameter_groups import ParameterGroups
 from bnprobe.observe.instruments.stale_gradients import StaleGradients
 from bnprobe.observe.instruments.untrained_parameters import UntrainedParameters
@@ -21,6 +23,8 @@ CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
     ParameterGroups,
     GradientScaling,
     GradientWatch,
+    NonfiniteTrace,
+    LossRows,
     StaleGradients,
     LossChecks,
     Updates,

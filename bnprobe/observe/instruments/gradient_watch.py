@@ -32,6 +32,9 @@ class GradientWatch(Instrument):
         started, stride = Original.perf_counter(), self._schedule.watch_stride
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
         norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
+        if norm is not None:
+            scale = step.fused_scale if step.fused_scale is not None else 1.0
+            step.gradient_norm = norm / scale if isinstance(scale, float) else None
         level = self._schedule.note_gradient(norm, Original.perf_counter() - started)
         if norm is not None and level is Level.GRAVE:
             self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")

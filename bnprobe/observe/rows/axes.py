@@ -40,6 +40,7 @@ class Axes:
         self._channels = 0
         self._models: list[weakref.ref[nn.Module]] = []
         self._parameters: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self._parameter_layers: dict[int, str] = {}
         self._owners: dict[str, weakref.ref[nn.Module]] = {}
         self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
         self._optimizers: IdentityMap[torch.optim.Optimizer, _KnownOptimizer] = IdentityMap()
@@ -84,6 +85,12 @@ class Axes:
         known = self._parameters.get(id(parameter))
         return known[1] if known is not None and known[0]() is parameter else None
 
+    def layer_of(self, parameter: torch.Tensor | int) -> str:
+        """Return the name of the layer that a parameter, or one of that id, belongs to; empty where it is not known."""
+        key = parameter if isinstance(parameter, int) else id(parameter)
+        reference, place = self._parameters.get(key, (None, -1))
+        return self._parameter_layers.get(place, "") if reference is not None and reference() is not None else ""
+
     def trains(self, root: nn.Module) -> bool:
         """Whether any parameter of a model was introduced as trained; a network that only judges, as in a perceptual loss, has none."""
         return any(self.parameter(parameter) is not None for parameter in parameters(root))
@@ -101,6 +108,11 @@ class Axes:
                 self.introduce_parameters(trained_parameters([group]), place, known.name)
             known.sizes = sizes
         return known.groups[: len(sizes)]
+
+    def optimizer_name(self, optimizer: torch.optim.Optimizer) -> str:
+        """Return the name of an optimizer in the file, or its class as long as it has none."""
+        known = self._optimizers.get(optimizer)
+        return known.name if known is not None else type(optimizer).__name__
 
     def introduce_parameters(self, parameters: Iterable[torch.Tensor], group: int, optimizer: str) -> None:
         """Give places to parameters."""
@@ -121,6 +133,7 @@ class Axes:
                 parameter_dtype=str(parameter.dtype).removeprefix("torch."),
             )
             self._parameters[id(parameter)] = (OwnReference(parameter), place)
+            self._parameter_layers[place] = owner
             if owner and id(parameter) in owners:
                 self._owners.setdefault(owner, weakref.ref(owners[id(parameter)]))
 

@@ -70,9 +70,9 @@ class ClosedStep:
         self._arrive()
         row = own_row(step)
         row["batch_size"] = step.batch_size or None
-        if step.modes is not None:
-            row["modules_training"], row["modules_evaluating"], row["model_training"] = step.modes
         columns = self._columns()
+        if (norms := columns.get("parameter_gradient_norm")) is not None and not np.isnan(norms).all():
+            row["gradient_norm"] = float(np.sqrt(np.nansum(norms**2)))
         row.update((name, column) for name, column in columns.items() if _axis_of(name) == "step")
         if not step.observed:
             return row, None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: A number at hand, or one that lies on an accelerator.
 Number = torch.Tensor | float
 _AT_HAND = frozenset({float, bool, type(None)})
+#: Modes that are not known.
+_UNKNOWN = Modes(-1, -1, -1)
 
 
 class GroupSettings(NamedTuple):
@@ -43,6 +45,8 @@ class OpenStep:
         groups: place of a parameter group -> its settings. Steps at which they are the same share it: it is replaced, never changed.
         updates: norms around the updates, for instruments that ask which parameters have moved.
         clip_norm: norm of the gradients that the script clipped.
+        gradient_norm: norm of all gradients together, where it was looked at although layers are not measured.
+        loss_rows: first axis of what its losses are made of, see ``loss_rows``.
         has_readings: an instrument has found something although layers are not measured.
         modes: in which mode its forwards ran.
         evaluations_seen: whether evaluations after the update were counted.
@@ -63,6 +67,8 @@ class OpenStep:
     groups: Mapping[int, GroupSettings] = MappingProxyType({})
     updates: tuple[UpdateMeasurement, ...] = ()
     clip_norm: Number | None = None
+    gradient_norm: float | None = None
+    loss_rows: int = 0
     has_readings: bool = False
     modes: Modes | None = None
     evaluations_seen: bool = True
@@ -108,6 +114,7 @@ class OpenStep:
 
 def own_numbers(steps: Sequence[OpenStep]) -> dict[str, Any]:
     """Return the numbers that every step has, measured or not, by variable: one for each step. They are at hand."""
+    all_modes = [step.modes or _UNKNOWN for step in steps]
     return {
         "step": [step.number for step in steps],
         "loss": [step.loss for step in steps],
@@ -119,6 +126,11 @@ def own_numbers(steps: Sequence[OpenStep]) -> dict[str, Any]:
         "layers_observed": [int(step.observed) for step in steps],
         "evaluations": [step.evaluations if step.evaluations_seen else -1 for step in steps],
         "clip_norm": [step.clip_norm for step in steps],
+        "gradient_norm": [step.gradient_norm for step in steps],
+        "loss_rows": [step.loss_rows or -1 for step in steps],
+        "modules_training": [modes.training for modes in all_modes],
+        "modules_evaluating": [modes.evaluating for modes in all_modes],
+        "model_training": [modes.model for modes in all_modes],
         "loss_scale": [step.scale if step.scale is not None else step.fused_scale for step in steps],
     }
 

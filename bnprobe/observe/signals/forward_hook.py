@@ -38,6 +38,7 @@ from bnprobe.torch_private import (
     is_traced,
     is_transformed,
     plain,
+    sequence_number,
     user_modes_disabled,
 )
 
@@ -143,6 +144,10 @@ class ForwardTaps:
         """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
         return self._ledger.take_modes(taps, is_trained)
 
+    def modes_now(self) -> Modes | None:
+        """Return the present modes of what ran at the last measured step, which are those of a step that is not measured."""
+        return self._ledger.modes_now()
+
     def take_unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
         return self._ledger.take_unfinished()
@@ -246,7 +251,7 @@ class ForwardTaps:
         self, module: nn.Module, entry: ObservedModule, args: tuple[Any, ...], output: Any, order: int, forward: Pass
     ) -> None:
         if entry.depends_on_mode:
-            self._ledger.note_mode(forward, in_training=module.training)
+            self._ledger.note_mode(forward, entry.reference, in_training=module.training)
         call = entry.count_call(forward.number)
         if call >= CALL_LIMIT:
             self._on_gap(
@@ -325,7 +330,8 @@ class ForwardTaps:
         measured = moments(plain(signal), layout)
         self._registry.add(signal, layout, measured, entry, source)
         made_by = _operation(signal) if key.role == INPUT else ""
-        tap = Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics)
+        node = sequence_number(signal.grad_fn) if signal.grad_fn is not None else -1
+        tap = Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics, node)
         self._ledger.add(tap)
         if self.on_signal is not None:
             self.on_signal(tap, signal, layout)

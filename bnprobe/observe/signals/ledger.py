@@ -6,8 +6,9 @@ failed) is dropped when later backward calls have shown which forwards they belo
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,6 +35,14 @@ class _Waiting:
 _NOTHING = _Waiting([])
 
 
+@dataclass
+class _Ran:
+    """Modules of a forward that behave differently in training: calls in training mode and in evaluation, and each call's module."""
+
+    counts: list[int] = field(default_factory=lambda: [0, 0])
+    modules: list[weakref.ref[nn.Module]] = field(default_factory=list)
+
+
 class Ledger:
     """Holds the measured signals of the open step."""
 
@@ -46,7 +55,10 @@ class Ledger:
         self._batch_size = 0
         # Forwards that the backward after them did not go through: another may (a generator's, after its critic's).
         self._waiting: dict[Pass, _Waiting] = {}
-        self._modes: dict[Pass, list[int]] = {}
+        self._modes: dict[Pass, _Ran] = {}
+        # Models whose forwards made the last measured step, and their modules that behave differently in training, call by call.
+        self._models: list[weakref.ref[nn.Module]] = []
+        self._ran: list[weakref.ref[nn.Module]] = []
 
     @property
     def is_empty(self) -> bool:
@@ -63,9 +75,11 @@ class Ledger:
         self._open.append(tap)
         self.waiting_bytes += _size(tap)
 
-    def note_mode(self, forward: Pass, *, in_training: bool) -> None:
+    def note_mode(self, forward: Pass, module: weakref.ref[nn.Module], *, in_training: bool) -> None:
         """Count a module that behaves differently in training."""
-        self._modes.setdefault(forward, [0, 0])[not in_training] += 1
+        ran = self._modes.setdefault(forward, _Ran())
+        ran.counts[not in_training] += 1
+        ran.modules.append(module)
 
     def end_micro_step(self, *, missed: bool = False) -> tuple[set[Pass], set[Pass]]:
         """A backward has run: keep the forwards it went through; return the forwards since the last one, and those it went through.
@@ -115,11 +129,23 @@ class Ledger:
         if not (taps or self._modes):
             return None
         forwards = [one for one in {tap.forward for tap in taps} if (root := one.root()) is not None and is_trained(root)]
-        counts = [self._modes.get(forward, (0, 0)) for forward in forwards]
+        ran = [self._modes.get(forward, _Ran()) for forward in forwards]
         self._modes = {forward: count for forward, count in self._modes.items() if forward in self._waiting}
         if not forwards:
             return None
-        return Modes(sum(one[0] for one in counts), sum(one[1] for one in counts), int(all(one.in_training for one in forwards)))
+        self._models = [forward.root for forward in forwards]
+        self._ran = [module for one in ran for module in one.modules]
+        training, evaluating = (sum(one.counts[mode] for one in ran) for mode in (0, 1))
+        return Modes(training, evaluating, int(all(one.in_training for one in forwards)))
+
+    def modes_now(self) -> Modes | None:
+        """Return in which mode the forwards of the last measured step would run now; None where there was none, or it is gone."""
+        models = [model for reference in self._models if (model := reference()) is not None]
+        if not models:
+            return None
+        modes = [module.training for reference in self._ran if (module := reference()) is not None]
+        training = sum(modes)
+        return Modes(training, len(modes) - training, int(all(model.training for model in models)))
 
     def take_unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""

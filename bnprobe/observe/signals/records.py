@@ -51,6 +51,7 @@ class Tap(NamedTuple):
         dtype: type of its numbers.
         made_by: the operation that made it, for an input.
         statistics: of a batch norm's output.
+        node: the operation that made it, by its place among all that autograd follows; -1 where there is none.
     """
 
     key: TapKey
@@ -62,6 +63,7 @@ class Tap(NamedTuple):
     dtype: torch.dtype = torch.float32
     made_by: str = ""
     statistics: BatchStatistics | None = None
+    node: int = -1
 
 
 class Modes(NamedTuple):

@@ -18,7 +18,7 @@ from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
-from bnprobe.torch_private import plain
+from bnprobe.torch_private import plain, sequence_number
 
 #: Operations before a signal that are looked at for one that was measured.
 NODE_LIMIT = 32
@@ -85,7 +85,7 @@ class SignalRegistry:
         self._by_address[bare.data_ptr()] = measured
         node = signal.grad_fn
         if node is not None:
-            self._by_node[_number(node)] = measured
+            self._by_node[sequence_number(node)] = measured
         elif source is not None:
             before = self._by_shape.setdefault(bare.shape, measured)
             if before is None or before.layout != layout:
@@ -109,7 +109,7 @@ class SignalRegistry:
             known = self._by_shape.get(signal.shape)
             return Source(known, known.layout, False) if known is not None else None
         for node, is_swapped in _nodes_before(signal.grad_fn):
-            known = self._by_node.get(_number(node))
+            known = self._by_node.get(sequence_number(node))
             if known is not None and (layout := _swapped(known.layout, is_swapped)) is not None:
                 axis = layout.sample
                 same = len(known.shape) == signal.dim() and known.shape[known.layout.sample] == signal.shape[axis]

@@ -135,8 +135,10 @@ def test_signals_of_different_widths_are_not_merged() -> None:
 
 def test_modes_are_those_of_forwards_that_count() -> None:
     ledger, forward, other = Ledger(), _pass(0), _pass(1)
-    ledger.note_mode(forward, in_training=True)
-    ledger.note_mode(forward, in_training=False)
-    ledger.note_mode(other, in_training=False)
+    dropout, norm = nn.Dropout(), nn.BatchNorm1d(2)
+    ledger.note_mode(forward, weakref.ref(dropout), in_training=True)
+    ledger.note_mode(forward, weakref.ref(norm), in_training=False)
+    ledger.note_mode(other, weakref.ref(norm), in_training=False)
     assert ledger.take_modes([_tap(forward)], lambda _: True) == Modes(1, 1, 1)
     assert ledger.is_empty, "modes of forwards that do not wait are forgotten"
+    assert ledger.modes_now() == Modes(2, 0, 1), "those of now"

@@ -1,0 +1,111 @@
+"""Where the first value that is not finite arose, at whatever step: most steps are not measured, and a NaN is born at one of them.
+
+A loss that is not finite has its graph searched just before its backward (``nonfinite_graph``). A gradient that is not finite is told by
+the parameters that have one: backward goes from the loss to the first layer and spoils everything behind it, so the deepest of them is
+nearest. Layers are named by the places of their results in the graph, which are noted at the steps of snapshots: a graph that has as many
+operations as it had then has them in the same places.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import torch
+
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.nonfinite_graph import Birth, bad_leaves, find_birth, nodes_of
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import OUTPUT, Tap
+from bnprobe.torch_private import gradient_of, sequence_number
+
+#: The attribute of the run file that says it.
+ATTRIBUTE = "nonfinite_origin"
+
+
+class NonfiniteTrace(Instrument):
+    """Looks for the place, once a run.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    every_step = True
+
+    def __init__(self, around: Surroundings) -> None:
+        self._axes = around.axes
+        self._schedule = around.schedule
+        self._writer = around.writer
+        self._is_over = False
+        self._graph: tuple[int, int] | None = None  # first operation and last, of the step that is going on
+        self._span = -1
+        self._places: list[tuple[int, int]] = []  # of the layers' results in the graph, and the layers
+
+    def before_backward(self, step: OpenStep, backward: Backward) -> None:
+        """Search the graph of a loss that is not finite; note how long that of a snapshot is."""
+        if self._is_over:
+            return
+        loss = step.losses[-1] if step.losses else None
+        if type(loss) is float and not math.isfinite(loss):
+            bad, count = bad_leaves(backward.losses)
+            if bad:  # the update before has made them so
+                self._note_gradient(max(step.number - 1, 0), bad, count)
+            elif (birth := find_birth(backward.losses)) is not None:
+                self._note(step.number, self._described(birth, self._length(backward)))
+            return
+        self._graph = None
+        if step.observed and step.micro_steps == 1 and self._schedule.is_snapshot(step.number) and (nodes := nodes_of(backward.losses)):
+            self._graph = sequence_number(nodes[0]), sequence_number(nodes[-1])
+
+    def before_update(self, step: OpenStep, update: Update) -> None:
+        """Look for the gradients that are not finite, where their norm is not."""
+        if self._is_over or step.gradient_norm is None or math.isfinite(step.gradient_norm):
+            return
+        parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not gradient.isfinite().all()]
+        self._note_gradient(step.number, parameters, len(update.parameters))
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Note where in the graph the layers' results are."""
+        if self._graph is not None:
+            first, last = self._graph
+            self._graph = None
+            results = [tap for tap in taps if tap.key.role == OUTPUT and not tap.is_gradient and first <= tap.node <= last]
+            found = [(tap.node - first, place) for tap in results if (place := self._axes.place(tap.key)) is not None]
+            self._places, self._span = sorted(found), last - first
+        return []
+
+    def _length(self, backward: Backward) -> int:
+        nodes = nodes_of(backward.losses)
+        return sequence_number(nodes[-1]) - sequence_number(nodes[0])
+
+    def _described(self, birth: Birth, span: int) -> dict[str, object]:
+        """Say what is known of a birth, with the layer in which it was or, where that is not known, the one before it."""
+        layer, is_exact = "", False
+        if span == self._span and self._places:
+            # What was computed after one layer's result and up to the next one's belongs to the next.
+            index = bisect_left(self._places, (birth.node, -1))
+            is_exact = True
+            layer = self._axes.layer_names[self._places[index][1]] if index < len(self._places) else ""
+        elif birth.parameter:
+            layer = self._axes.layer_of(birth.parameter)
+        return {
+            "kind": birth.kind,
+            "layer": layer,
+            "operation": birth.operation,
+            "argument": birth.argument,
+            "is_exact": is_exact,
+            "in_loss": is_exact and not layer,
+        }
+
+    def _note_gradient(self, step: int, parameters: Sequence[torch.Tensor], count: int) -> None:
+        """Note the deepest layer whose gradient was not finite, or whose parameters are not since an update."""
+        names = {self._axes.layer_of(one) for one in parameters}
+        layers = [name for name in self._axes.layer_names if name in names]
+        if layers:
+            self._note(step, {"kind": "gradient", "layer": layers[-1], "bad": len(parameters), "of": count})
+
+    def _note(self, step: int, what: dict[str, object]) -> None:
+        self._is_over = True
+        self._writer.set_attribute(ATTRIBUTE, json.dumps({"step": step, **what}))
