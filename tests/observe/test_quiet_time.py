@@ -13,7 +13,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.queued = 100.0, 5.0
-        monkeypatch.setattr(quiet_time.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(quiet_time.Original, "perf_counter", staticmethod(lambda: self.now))
         monkeypatch.setattr(quiet_time, "_queued", lambda: self.queued)
 
 
