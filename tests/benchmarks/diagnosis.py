@@ -3,12 +3,13 @@
     python -m tests.benchmarks.diagnosis                        # all programs, seed 0
     python -m tests.benchmarks.diagnosis --seeds 3              # three seeds each
     python -m tests.benchmarks.diagnosis --every 5              # every fifth step measured
+    python -m tests.benchmarks.diagnosis --default --sample 150 # default options beside everything measured, of a fixed random sample
     python -m tests.benchmarks.diagnosis --kill                 # runs that diverge are killed (SIGKILL) one step after
     python -m tests.benchmarks.diagnosis --only tuned --cause dead-units
     python -m tests.benchmarks.diagnosis --as-recorded          # judges what is kept, whichever recorder made it
 
-What is recorded is kept in `.recordings`, so that a change of a rule is judged in seconds: only what another recorder made, or another
-version of a program, is recorded anew.
+Shares are followed by their 95 % intervals (Wilson). What is recorded is kept in `.recordings`, so that a change of a rule is judged in
+seconds: only what another recorder made, or another version of a program, is recorded anew.
 
 The programs that were held out are summed up only: whoever reads which of them failed may tune on them. `--details` shows them,
 for a final report.
@@ -17,11 +18,14 @@ for a final report.
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from bnprobe.observe.options import RecordOptions
 from tests.faults.judging import Diagnosed, judge_all
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY, Program
@@ -31,16 +35,17 @@ from tests.faults.score import Figures, figures, gravest, is_expected, is_layer_
 PARTS = ("tuned", "held_out")
 
 
-def takes(programs: Sequence[Program], options: argparse.Namespace) -> list[Take]:
-    """Every program at every seed, with its fault and without; where runs are to be killed, those that may diverge."""
+def takes(programs: Sequence[Program], options: argparse.Namespace, budget: float) -> list[Take]:
+    """Every program at every seed, with its fault and without, or a sample; where runs are to be killed, those that may diverge."""
     faults_only = options.faults_only or options.kill
-    return [
-        Take(program, fixed, seed, options.every, options.kill, options.budget)
+    every = [
+        Take(program, fixed, seed, options.every, options.kill, budget)
         for program in programs
         for fixed in ((False,) if program.cause == HEALTHY or faults_only else (False, True))
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         if not (faults_only and program.cause == HEALTHY)
     ]
+    return random.Random(0).sample(every, min(options.sample, len(every))) if options.sample is not None else every
 
 
 def gather(wanted: Sequence[Take], options: argparse.Namespace) -> list[Recording]:
@@ -110,6 +115,10 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of them (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure every N-th step")
     parser.add_argument("--budget", type=float, default=NO_LIMIT, help="share of time for measuring (default: no limit; record has 0.05)")
+    parser.add_argument(
+        "--default", action="store_true", help="with the default options of record, and the same runs with everything measured"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="a random sample of so many runs, always the same")
     parser.add_argument("--kill", action="store_true", help="SIGKILL one step after the divergence")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
     parser.add_argument("--faults-only", action="store_true", help="leave out programs without their fault, and healthy ones")
@@ -127,19 +136,28 @@ def main() -> int:
     ]
     started = time.monotonic()
     done: list[Diagnosed] = []
-    recordings = gather(takes(chosen, options), options)
+    budgets = (RecordOptions().budget, NO_LIMIT) if options.default else (options.budget,)
+    wanted = {budget: takes(chosen, options, budget) for budget in budgets}
+    recordings = {budget: gather(wanted[budget], options) for budget in budgets}
+    if options.default:  # the same runs in both, where some are missing
+        both = set.intersection(*({replace(one.take, budget=0.0) for one in recordings[budget]} for budget in budgets))
+        recordings = {budget: [one for one in recordings[budget] if replace(one.take, budget=0.0) in both] for budget in budgets}
     gathered = time.monotonic()
-    for one in judge_all(recordings, options.jobs):
-        done.append(one)
-        if one.take.program.part == "tuned" or options.details:
-            print(line(one), flush=True)
-    for part in PARTS:
-        mine = [one for one in done if one.take.program.part == part]
-        if mine:
-            counted = figures(mine)
-            if part == "tuned" or options.details:
-                print(f"\n{confusion(counted)}")
-            print(f"\n{summary(f'{part}: {len(mine)} runs', counted)}")
+    for budget in budgets:
+        how = {NO_LIMIT: "everything measured", RecordOptions().budget: "default options"}.get(budget, f"budget {budget:g}")
+        judged = []
+        for one in judge_all(recordings[budget], options.jobs):
+            judged.append(one)
+            if one.take.program.part == "tuned" or options.details:
+                print(line(one), flush=True)
+        for part in PARTS:
+            mine = [one for one in judged if one.take.program.part == part]
+            if mine:
+                counted = figures(mine)
+                if part == "tuned" or options.details:
+                    print(f"\n{confusion(counted)}")
+                print(f"\n{summary(f'{part}, {how}: {len(mine)} runs', counted)}")
+        done += judged
     if options.kill:
         print(f"\nkilled one step after the divergence: {sum(one.killed_at is not None for one in done)} of {len(done)} runs")
     broken = [one for one in done if one.error or not one.findings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from tests.faults.program import HEALTHY
 GRAVE = ("error", "warning")
 
 
+#: Standard deviations of a normal distribution within which 95 % lie.
+DEVIATIONS_95 = 1.959964
+
+
 @dataclass(frozen=True)
 class Share:
     """So many of so many."""
@@ -21,7 +26,22 @@ class Share:
     of: int
 
     def __str__(self) -> str:
-        return f"{self.right}/{self.of} = {self.right / self.of:.1%}" if self.of else "none"
+        low, high = self.interval
+        return f"{self.right}/{self.of} = {self.right / self.of:.1%} ({low:.1%} to {high:.1%})" if self.of else "none"
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share that it is a sample of (Wilson 1927, without continuity correction).
+
+        >>> tuple(round(end, 3) for end in Share(9, 10).interval)
+        (0.596, 0.982)
+        """
+        if not self.of:
+            return 0.0, 1.0
+        share, z = self.right / self.of, DEVIATIONS_95
+        centre = share + z**2 / (2 * self.of)
+        half = z * math.sqrt(share * (1.0 - share) / self.of + z**2 / (4 * self.of**2))
+        return max(0.0, (centre - half) / (1.0 + z**2 / self.of)), min(1.0, (centre + half) / (1.0 + z**2 / self.of))
 
 
 @dataclass(frozen=True)

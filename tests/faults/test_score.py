@@ -38,7 +38,7 @@ def test_hits_places_and_steps() -> None:
     assert counted.step == Share(2, 4)
     assert counted.confusion["dead-units", "mean-shift"] == 2
     assert counted.confusion["learning-rate-too-low", "no run file"] == 1
-    assert str(counted.top1) == "3/6 = 50.0%"
+    assert str(counted.top1) == "3/6 = 50.0% (18.8% to 81.2%)"
 
 
 def test_alarms_are_counted_by_the_gravest_finding_of_healthy_runs() -> None:
