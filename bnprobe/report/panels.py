@@ -146,7 +146,9 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
             hold = columns_hold(fields[number])
             note = f"Each column is the largest of {hold} observed steps." if hold > 1 else ""
             figure = heat_map(analysed, fields[number], limits, height)
-            panels.maps.append(panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note))
+            panel = panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note)
+            panels.figures[panel.id] |= {"quantity": quantity.title, "logarithmic": quantity.logarithmic}
+            panels.maps.append(panel)
 
 
 def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bnprobe.report.page import render
+from bnprobe.store.reader import read_run
 from tests.synthetic_runs import exploding_recording
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
@@ -33,13 +34,13 @@ NAMES = [
 def document(tmp_path: Path) -> Callable[[str], str]:
     """Open a page and return what the browser made of it, once all figures are drawn."""
 
-    def show(page: str) -> str:
+    def show(page: str, fragment: str = "") -> str:
         path = tmp_path / "page.html"
         path.write_text(page, encoding="utf-8")
         command = [str(CHROMIUM), "--headless", "--disable-gpu", "--disable-background-networking", "--window-size=1400,1000"]
         command += ["--no-sandbox"] if os.geteuid() == 0 else []
         command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom"]
-        done = subprocess.run([*command, "--enable-logging=stderr", path.as_uri()], capture_output=True, timeout=120, check=True)
+        done = subprocess.run([*command, "--enable-logging=stderr", path.as_uri() + fragment], capture_output=True, timeout=120, check=True)
         show.said = [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]  # type: ignore[attr-defined]
         return done.stdout.decode()
 
@@ -122,6 +123,38 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
 def test_a_click_on_a_heat_map_moves_the_slider(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     click = 'place("map-dead-share-0").emit("plotly_click", { points: [{ pointNumber: [4, 7] }] });'
     assert "<output>7</output>" in document(afterwards(render([run_file("exploding")]), click))
+
+
+def layer_panel(dom: str) -> str:
+    """What the panel of one layer says, without its drawing."""
+    return dom[dom.index('<aside id="layer-panel"') :].split('<div class="chart"')[0]
+
+
+def test_a_click_on_a_name_opens_its_layer(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    page = render([run_file("exploding"), run_file("healthy")])
+    assert "hidden" in layer_panel(document(page)).split(">")[0]
+    click = """
+    document.querySelector("tr[data-layer='3'] button.layer").click();
+    document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+    document.title = `${chart.data.length} curves, ${location.hash}`;
+    """
+    dom = document(afterwards(page, click.replace("document.dispatchEvent", "document.body.dispatchEvent")))
+    shown = layer_panel(dom)
+    name = read_run(run_file("exploding")).layers[4].name
+    assert f"<h2>{name}</h2>" in shown and "hidden" not in shown.split(">")[0]
+    assert "● exploding" in shown and "● healthy" in shown
+    curves, link = re.findall(r"<title>(\d+) curves, (.*)</title>", dom)[0]
+    assert int(curves) in (10, 12)  # a quantity a run; a layer without weights has no update ratio
+    assert f"layer={name}" in link
+
+
+@pytest.mark.slow
+def test_a_link_opens_the_step_and_the_layer_that_it_names(run_file: Callable[[str], Path], document: Callable[..., str]) -> None:
+    dom = document(render([run_file("exploding")]), "#step=7&layer=classifier")
+    assert "<output>7</output>" in dom
+    assert "<h2>classifier</h2>" in layer_panel(dom)
+    dom = document(render([run_file("exploding")]), "#step=7&layer=%3Cscript%3E")
+    assert "hidden" in layer_panel(dom).split(">")[0]
 
 
 @pytest.mark.slow

@@ -64,7 +64,10 @@
     });
     if (isMap(id)) place(id).on("plotly_click", (event) => {
       const [row, column] = event.points[0].pointNumber;
-      goTo(figures[id].run, figures[id].data[0].text[row]?.[column]);
+      const { data, run } = figures[id];
+      goTo(run, data[0].text[row]?.[column]);
+      const name = data[0].customdata[row]?.[0];
+      openLayer(run, layersOf(run).indexOf(name));
     });
   }
 
@@ -78,7 +81,8 @@
   /* A slider gives many events while it is dragged; one a frame of the screen is drawn, and nothing but the curves is. */
   const moved = new Set();
   function show(slider) {
-    slider.output.value = slider.steps[Number(slider.input.value)];
+    slider.output.value = stepOf(slider);
+    keepInLink();
     if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); });
     moved.add(slider);
   }
@@ -97,7 +101,105 @@
     slider.input.value = distances.indexOf(Math.min(...distances));
     show(slider);
   }
+  const stepOf = (slider) => slider.steps[Number(slider.input.value)];
   for (const slider of sliders) slider.input.addEventListener("input", () => show(slider));
+
+  /* One layer by itself: its row of every heat map as a curve over steps, beside the layer of the same name in the other runs. */
+  const panel = place("layer-panel");
+  const chart = panel.querySelector(".chart");
+  const maps = Array.from(document.querySelectorAll('.plot[id^="map-"]'), (element) => element.id);
+  const kindOf = (id) => id.replace(/-\d+$/, "");
+  const colours = ["#2f7fc1", "#d55e00", "#0f9d76", "#c765a0", "#c98a00", "#8a8a8a"];
+  const labels = Array.from(document.querySelectorAll(".verdict > .run"), (element) => element.textContent);
+  const labelsOf = (id) => figures[id].data[0].customdata.map((row) => row[0]);
+  const layersOf = (run) => labelsOf(`map-activation-rms-${run}`);
+  let opened = null;
+  function curve(id, name, colour, axis) {
+    const row = labelsOf(id).indexOf(name);
+    if (row < 0) return [];
+    const { z, text } = figures[id].data[0];
+    const y = Array.from(z[row], (value) => (Number.isNaN(value) ? null : figures[id].logarithmic ? 10 ** value : value));
+    return [{ x: text[row], y, xaxis: `x${axis}`, yaxis: `y${axis}`, mode: y.length > 60 ? "lines" : "lines+markers", marker: { size: 4 },
+      line: { color: colour, width: 1.6 }, showlegend: false, hovertemplate: "step %{x}: %{y:.4~g}<extra></extra>" }];
+  }
+  function openLayer(run, index) {
+    if (!maps.length || index < 0 || index >= layersOf(run).length) return;
+    opened = { run, index };
+    const name = layersOf(run)[index];
+    const kinds = maps.filter((id) => figures[id].run === run && labelsOf(id).includes(name));
+    const width = 1 / kinds.length;
+    const traces = [];
+    const layout = { margin: { l: 48, r: 8, t: 38, b: 28 }, height: 210, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: "system-ui, sans-serif", size: 11 }, annotations: [], shapes: [], hovermode: "closest" };
+    kinds.forEach((id, place) => {
+      const axis = place + 1;
+      const from = place * width + (place ? 0.035 : 0);
+      for (const other of maps.filter((one) => kindOf(one) === kindOf(id))) traces.push(...curve(other, name, colours[figures[other].run % colours.length], axis));
+      const look = { gridcolor: "rgba(128,128,128,0.25)", zeroline: false, automargin: false };
+      layout[`xaxis${axis}`] = { ...look, domain: [from, (place + 1) * width], anchor: `y${axis}`, range: figures[id].layout.xaxis.range, nticks: 4 };
+      layout[`yaxis${axis}`] = { ...look, anchor: `x${axis}`, type: figures[id].logarithmic ? "log" : "linear", exponentformat: "power", nticks: 5,
+        ...(figures[id].logarithmic ? {} : { range: [-0.05, 1.05] }) };
+      layout.annotations.push({ text: figures[id].quantity.replace(" of ", "<br>of "), align: "left", x: from, xanchor: "left", xref: "paper", y: 1, yanchor: "bottom", yref: "paper", showarrow: false });
+    });
+    const slider = sliders.find((one) => one.run === run);
+    if (slider) layout.shapes = kinds.map((_, place) => ({ type: "line", xref: `x${place + 1}`, yref: "paper", x0: stepOf(slider), x1: stepOf(slider), y0: 0, y1: 1,
+      line: { color: "rgba(128,128,128,0.6)", width: 1 } }));
+    const line = document.querySelector(`tr[data-run="${run}"][data-layer="${index}"]`);
+    const raw = line ? line.querySelector("th").textContent.trim() : "";
+    const cells = line ? Array.from(line.querySelectorAll("td"), (cell) => cell.textContent) : [];
+    const named = Array.from(document.querySelectorAll(`article.finding[data-run="${run}"]`))
+      .filter((article) => JSON.parse(article.dataset.layers).includes(raw)).map((article) => article.querySelector("h4").textContent);
+    panel.hidden = false;
+    document.body.classList.add("with-layer");
+    panel.querySelector("h2").textContent = raw;
+    panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${layersOf(run).length}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : [])].join(" · ");
+    if (labels.length > 1) panel.querySelector(".keys").replaceChildren(...labels.map((label, number) => {
+      const key = document.createElement("span");
+      key.textContent = `● ${label}`;
+      key.style.color = colours[number % colours.length];
+      return key;
+    }));
+    chart.setAttribute("aria-label", `${raw}: ${kinds.map((id) => figures[id].quantity).join(", ")} over steps`);
+    keepInLink();
+    return Plotly.react(chart, traces, layout, { ...config, displayModeBar: false });
+  }
+  function closeLayer() {
+    opened = null;
+    panel.hidden = true;
+    document.body.classList.remove("with-layer");
+    keepInLink();
+  }
+  panel.querySelector("button").addEventListener("click", closeLayer);
+  document.addEventListener("keydown", (event) => {
+    if (opened === null || event.target.matches("input, select")) return;
+    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (event.key === "Escape") closeLayer();
+    if (by) { openLayer(opened.run, opened.index + by); event.preventDefault(); }
+  });
+  document.addEventListener("click", (event) => {
+    const line = event.target.closest("button.layer")?.closest("tr");
+    if (line) openLayer(Number(line.dataset.run), Number(line.dataset.layer));
+  });
+
+  /* What is being looked at stands in the link: `#run=0&step=14&layer=conv1`. A link to a section is left as it is. */
+  let isOpening = true;
+  function keepInLink() {
+    if (isOpening) return;
+    const state = new URLSearchParams();
+    const run = opened ? opened.run : 0;
+    const slider = sliders.find((one) => one.run === run);
+    if (run) state.set("run", run);
+    if (slider) state.set("step", stepOf(slider));
+    if (opened) state.set("layer", layersOf(run)[opened.index]);
+    history.replaceState(null, "", `#${state}`);
+  }
+  function followLink() {
+    const state = new URLSearchParams(location.hash.slice(1));
+    const run = Number(state.get("run") ?? 0);
+    if (state.has("step")) goTo(run, Number(state.get("step")));
+    if (state.has("layer") && maps.length && maps.some((id) => figures[id].run === run)) openLayer(run, layersOf(run).indexOf(state.get("layer")));
+    isOpening = false;
+  }
 
   const choice = place("channel-layer");
   if (choice) {
@@ -137,6 +239,7 @@
       await draw(id);
       await new Promise((resolve) => setTimeout(resolve));
     }
+    followLink();
     document.documentElement.dataset.drawn = Object.values(figures).filter((figure) => figure.drawn).length;
   })();
 })();
