@@ -41,12 +41,14 @@ def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
     What was measured says most; where that came too late, the recorder's own trace (``observe/instruments/nonfinite_trace``) says it.
     """
     trace = _trace(run)
-    if trace is not None and row in run.measured_rows and trace["step"] == run.step(row):
+    if trace is None or trace["step"] > (run.step(row) or 0):
+        return measured_origin(run, row)
+    if row in run.measured_rows and trace["step"] == run.step(row):
         measured = measured_origin(run, row)
-        return measured if measured.layer is not None or not trace.get("in_loss") else _traced_origin(run, trace)
-    if trace is not None and trace["step"] <= (run.step(row) or 0):
-        return _traced_origin(run, trace)
-    return measured_origin(run, row)
+        if measured.layer is not None or trace.get("kind") == "gradient":
+            return measured
+        trace["in_loss"] = True  # all activations were finite
+    return _traced_origin(run, trace)
 
 
 def _trace(run: RunAnalysis) -> dict[str, Any] | None:
@@ -59,22 +61,26 @@ def _trace(run: RunAnalysis) -> dict[str, Any] | None:
 
 def _traced_origin(run: RunAnalysis, trace: Mapping[str, Any]) -> NonfiniteOrigin:
     kind, operation, step = trace.get("kind"), trace.get("operation", ""), int(trace["step"])
-    layer = next((place for place, one in enumerate(run.recorded.layers) if one.name == trace.get("layer")), None)
+    places = {layer.name: place for place, layer in enumerate(run.recorded.layers)}
+    layer, before = places.get(str(trace.get("layer"))), places.get(str(trace.get("after")))
     module = module_place(run, layer) if layer is not None else "the network"
+    behind = f", behind {module_place(run, before)}" if before is not None else ""
     if kind == "gradient":
         return NonfiniteOrigin(f"in the backward pass, between the loss and {module}", "activation gradients", layer, _BACKWARD, step)
     if kind == "parameter":
         return NonfiniteOrigin(f"in a parameter of {module}", "activations", layer, "Look at what wrote into it.", step)
-    if kind == "data" and trace.get("in_loss"):
-        place = f"in what the loss was given beside the network's output, at its operation `{operation}`"
-        return NonfiniteOrigin(place, "loss", None, "Look at the targets and weights of that step, and leave such samples out.", step)
-    if kind == "data":
-        return NonfiniteOrigin(f"in the data given to {module}", "input", layer, _DATA, step)
+    if trace.get("in_loss") and kind == "data":
+        place = f"in what the loss was given beside the network's output, at its operation `{operation}`{behind},"
+        return NonfiniteOrigin(place, "loss", before, "Look at the targets and weights of that step, and leave such samples out.", step)
     if trace.get("in_loss"):
-        place = f"in the loss itself, at its operation `{operation}`, all activations being finite,"
-        return NonfiniteOrigin(place, "loss", None, _LOSS, step)
-    within = "in the forward pass of" if trace.get("is_exact") else "after"
-    return NonfiniteOrigin(f"{within} {module}, at the operation `{operation}`", "activations", layer, _FORWARD, step)
+        place = f"in the loss itself, at its operation `{operation}`{behind}, all activations being finite,"
+        return NonfiniteOrigin(place, "loss", before, _LOSS, step)
+    if kind == "data":
+        place = f"in the data given to {module}" if layer is not None else f"in data, at the operation `{operation}`{behind},"
+        return NonfiniteOrigin(place, "input", layer if layer is not None else before, _DATA, step)
+    if layer is None:
+        return NonfiniteOrigin(f"at the operation `{operation}`{behind},", "activations", before, _FORWARD, step)
+    return NonfiniteOrigin(f"in the forward pass of {module}, at the operation `{operation}`,", "activations", layer, _FORWARD, step)
 
 
 def measured_origin(run: RunAnalysis, row: int) -> NonfiniteOrigin:

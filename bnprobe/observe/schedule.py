@@ -183,15 +183,18 @@ class Schedule:
             self._be_in_trouble(level)
         return level
 
-    def note_gradient(self, norm: float | None, seconds: float) -> Level:
-        """Take note of a gradient norm, None if it was not looked at, and of what it cost; return what it says."""
+    def note_look(self, seconds: float) -> None:
+        """Take note of what a look at the gradients of a step that is not measured has cost."""
         self._unwatched = 0
         self._looks += 1
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
         self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
         if self._looks >= BASELINE_STEPS:
             self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._bare, self.watch_stride)
-        level = self._gradient_alarm.take(norm) if norm is not None else Level.NOTHING
+
+    def note_gradient(self, norm: float) -> Level:
+        """Take note of the norm of all gradients; return what it says."""
+        level = self._gradient_alarm.take(norm)
         if level is not Level.NOTHING:
             self._be_in_trouble(level)
         return level

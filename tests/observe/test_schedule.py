@@ -221,7 +221,8 @@ def watch(schedule: Schedule, steps: int, bare: float, cost: float, norm: float 
     for step in range(steps):
         if schedule.watches_gradients():
             looked.append(step)
-            schedule.note_gradient(norm, cost)
+            schedule.note_look(cost)
+            schedule.note_gradient(norm)
         schedule.account(bare, 0.0, was_observed=False)
     return looked
 
@@ -258,7 +259,7 @@ def test_a_rising_gradient_is_trouble_however_rarely_it_is_watched() -> None:
     assert [schedule.is_observed(step) for step in (2100, 2101)] == [True, False]
     while not schedule.watches_gradients():
         pass
-    assert schedule.note_gradient(100.0, 0.001) is Level.GRAVE
+    assert schedule.note_gradient(100.0) is Level.GRAVE
     assert schedule.is_observed(2102)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bnprobe.measure.norms import total_norm
 from bnprobe.numerals import number
 from bnprobe.observe.alarm import Level
@@ -33,13 +35,27 @@ class GradientWatch(Instrument):
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
         norm = total_norm(gradients) if all(gradient.is_cpu for gradient in gradients) else None
         if norm is not None:
-            scale = step.fused_scale if step.fused_scale is not None else 1.0
-            step.gradient_norm = norm / scale if isinstance(scale, float) else None
-        level = self._schedule.note_gradient(norm, Original.perf_counter() - started)
-        if norm is not None and level is Level.GRAVE:
-            self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")
-        elif norm is not None and level is not Level.NOTHING:
-            text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
-            self._writer.add_event(step.number, "schedule", text)
+            step.gradient_norm = self._hear(step, norm)
+        self._schedule.note_look(Original.perf_counter() - started)
         if self._schedule.watch_stride != stride:
             self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)
+
+    def after_update(self, step: OpenStep, update: Update) -> None:
+        """Take the norm from what was measured, at a step that was. A gradient of NaN cannot be told from none there."""
+        if step.observed and update.optimizer is not None and step.updates and step.updates[-1].gradient.is_cpu:
+            norms = step.updates[-1].gradient.numpy()
+            self._hear(step, float(np.sqrt(np.nansum(np.square(norms, dtype=np.float64)))))
+
+    def _hear(self, step: OpenStep, norm: float) -> float | None:
+        """Tell the schedule a norm; return it without the factor that the optimizer itself takes out, None where that is not at hand."""
+        scale = step.fused_scale if step.fused_scale is not None else 1.0
+        if not isinstance(scale, float):
+            return None
+        norm /= scale
+        level = self._schedule.note_gradient(norm)
+        if level is Level.GRAVE:
+            self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")
+        elif level is not Level.NOTHING:
+            text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
+            self._writer.add_event(step.number, "schedule", text)
+        return norm

@@ -81,18 +81,17 @@ class NonfiniteTrace(Instrument):
         return sequence_number(nodes[-1]) - sequence_number(nodes[0])
 
     def _described(self, birth: Birth, span: int) -> dict[str, object]:
-        """Say what is known of a birth, with the layer in which it was or, where that is not known, the one before it."""
+        """Say what is known of a birth: the layer in which it was, and the one with parameters that is nearest before."""
         layer, is_exact = "", False
         if span == self._span and self._places:
             # What was computed after one layer's result and up to the next one's belongs to the next.
             index = bisect_left(self._places, (birth.node, -1))
             is_exact = True
             layer = self._axes.layer_names[self._places[index][1]] if index < len(self._places) else ""
-        elif birth.parameter:
-            layer = self._axes.layer_of(birth.parameter)
         return {
             "kind": birth.kind,
             "layer": layer,
+            "after": self._axes.layer_of(birth.parameter) if birth.parameter else "",
             "operation": birth.operation,
             "argument": birth.argument,
             "is_exact": is_exact,

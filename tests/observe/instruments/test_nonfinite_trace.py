@@ -16,23 +16,23 @@ AT = 100
 
 
 @pytest.mark.parametrize(
-    ("kind", "layer", "words"),
+    ("kind", "layer", "place", "words"),
     [
-        ("module", "scale", "`div`"),
-        ("gradient", "second", "backward pass"),
-        ("data", "first", "data given to first"),
-        ("target", "", "beside the network's output"),
-        ("loss", "", "in the loss itself, at its operation `log`"),
+        ("module", "scale", "scale", "`div`"),
+        ("gradient", "second", "second", "backward pass"),
+        ("data", "first", "first", "data given to first"),
+        ("target", "", "last", "beside the network's output"),
+        ("loss", "", "last", "in the loss itself, at its operation `log`, behind last"),
     ],
 )
-def test_the_place_is_told_though_its_step_was_not_measured(compare: Compare, kind: str, layer: str, words: str) -> None:
+def test_the_place_is_told_though_its_step_was_not_measured(compare: Compare, kind: str, layer: str, place: str, words: str) -> None:
     ran = compare(f"born_unseen {kind}", budget=0.0, free_seconds=0.0)
     run = ran.run
     assert not run["layers_observed"][AT]
     trace = json.loads(str(run.attributes["nonfinite_origin"]))
     assert (trace["step"], trace["layer"]) == (AT, layer)
     finding = next(iter(diagnose(run)))
-    assert (finding.id, finding.step, finding.layers) == ("numerical-fault", AT, (layer,) if layer else ())
+    assert (finding.id, finding.step, finding.layers) == ("numerical-fault", AT, (place,))
     assert words in finding.cause
 
 
