@@ -77,6 +77,14 @@ def record(
             help="Keep N steps on a tape and train them again at the end, at other rates and with remedies (auto: 60).",
         ),
     ] = None,
+    what_if_remedy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--what-if-remedy",
+            metavar="NONE|NAME[:SETTINGS]",
+            help="What to try on the tape; repeatable; join remedies that act together with + (default: NONE and nine remedies).",
+        ),
+    ] = None,
     what_if_memory: Annotated[
         int, typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, in MiB.")
     ] = 2048,
@@ -141,6 +149,7 @@ def record(
             line_probe=probed,
             line_probe_channels=line_probe_channels,
             what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
+            what_if_remedies=tuple(dict.fromkeys(_tried(one) for one in what_if_remedy or [])),
             what_if_memory=what_if_memory * 2**20,
             remedies=remedies,
         ),
@@ -167,6 +176,17 @@ def _steps_between(option: str, value: str | None) -> int | Literal["auto"] | No
     if not (value.isascii() and value.isdecimal() and int(value) > 0):
         raise UsageError(f"{option} {value}: expected a number of steps, at least 1, or auto")
     return int(value)
+
+
+def _tried(text: str) -> str:
+    """Read what is to be tried on a tape.
+
+    Returns:
+        The shortest texts of the remedies that act together, joined; "none" for none.
+    """
+    from bnprobe.remedies.specification import parse_all, split
+
+    return "none" if text.strip().lower() == "none" else "+".join(one.text for one in parse_all(split(text.strip())))
 
 
 def closing_lines(file: Path) -> list[str]:

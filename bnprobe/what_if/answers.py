@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bnprobe.analyse.limits import Verdict
 from bnprobe.lrlimit.plan import next_index
 from bnprobe.store.limits_file import factor_of
 from bnprobe.what_if.judging import Judge, Measured, Trial
+from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
-from bnprobe.what_if.remedy_edits import NONE, Refused, RemedyEdits
+from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
 from bnprobe.what_if.rerun import Rerun, RerunError, losses_differ
 
 #: Rates of the curves, as factors on the script's own, and the remedies they are drawn for.
@@ -42,7 +43,7 @@ class Answers:
     rerun_steps: int = 0
 
 
-def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequence[str], say: Callable[[str], None]) -> Answers:
+def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequence[str]) -> Answers:
     """Prove the program and search for the limit of each remedy.
 
     Args:
@@ -50,7 +51,6 @@ def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequenc
         judge: knows the recording.
         edits: makes what a remedy changes.
         remedies: which to try; "none" is the training as it is.
-        say: told what is going on.
 
     Returns:
         The answers; without a proof there is no trial among them.

@@ -62,6 +62,7 @@ class WhatIf:
         say: Callable[[str], None],
     ) -> None:
         self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers)
+        self._remedies = options.what_if_remedies or REMEDIES
         self._writer = writer
         self._say = say
 
@@ -81,10 +82,10 @@ class WhatIf:
         self._writer.burst()
         run = read_run(self._writer.path)
         judge = Judge(run, program.first_step, program.steps)
-        edits = RemedyEdits(self.stretch.built, program.first_step)
+        edits = RemedyEdits(self.stretch.built, program)
         threads = torch.get_num_threads()
         began = time.process_time()
-        found = answer(program, judge, edits, REMEDIES, self._say)
+        found = answer(program, judge, edits, self._remedies)
         assert torch.get_num_threads() == threads
         self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
         self._store(found)

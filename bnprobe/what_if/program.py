@@ -29,7 +29,8 @@ class Backward:
         creates_graph: whether the gradients can be differentiated.
         results: what it left: (leaf, slot of its gradient); of one that returns, (input, slot or None).
         losses: slots of the losses that the training descends, unscaled; empty where it is no step of the training.
-        recorded: their values.
+        scale: a gradient scaler's factor that is still in them.
+        recorded: their values, that factor taken out.
         step: the optimizer step that it belongs to.
     """
 
@@ -41,6 +42,7 @@ class Backward:
     creates_graph: bool
     results: list[tuple[Slot, Slot | None]] = field(default_factory=list)
     losses: list[Slot] = field(default_factory=list)
+    scale: Slot | Constant | None = None
     recorded: list[torch.Tensor] = field(default_factory=list)
     step: int = -1
     place: int = -1
@@ -48,8 +50,9 @@ class Backward:
     @property
     def reads(self) -> list[Slot]:
         """The slots it needs."""
-        given = [gradient for gradient in self.gradients if isinstance(gradient, Slot)]
-        return [*self.outputs, *given, *(self.inputs or ()), *self.losses, *(leaf for leaf, _ in self.results)]
+        given = [gradient for gradient in (*self.gradients, self.scale) if isinstance(gradient, Slot)]
+        # It adds to gradients that are there, so that what has been done to them counts.
+        return [*self.outputs, *given, *(self.inputs or ()), *self.losses, *(leaf for leaf, _ in self.results), *self.writes]
 
     @property
     def writes(self) -> list[Slot]:
@@ -84,21 +87,26 @@ class Move:
         optimizer: its number.
         settings: of each group, the rate and all else but the parameters, as they were.
         held: the leaves that it may move.
+        gradients: slots of the gradients that it finds.
         step: the optimizer step.
         conditions: slots of numbers; where one is not zero, a gradient scaler lets the step out.
+        handed: what a gradient scaler hands to an optimizer that unscales and skips by itself, by attribute.
     """
 
     optimizer: int
     settings: list[dict[str, Any]]
     held: list[Slot]
+    gradients: list[Slot]
     step: int
     conditions: list[Slot] = field(default_factory=list)
+    handed: dict[str, Slot | Constant] = field(default_factory=dict)
     place: int = -1
 
     @property
     def reads(self) -> list[Slot]:
         """The slots it needs."""
-        return [*self.held, *self.conditions]
+        handed = [value for value in self.handed.values() if isinstance(value, Slot)]
+        return [*self.held, *self.gradients, *self.conditions, *handed]
 
     @property
     def writes(self) -> list[Slot]:
@@ -106,7 +114,26 @@ class Move:
         return self.held
 
 
-Item = Operation | Backward | SetGradient | Move
+@dataclass(eq=False)
+class Decision:
+    """The script looked at a truth value, and may have gone one way or the other."""
+
+    slot: Slot
+    value: bool
+    place: int = -1
+
+    @property
+    def reads(self) -> list[Slot]:
+        """The slots it needs."""
+        return [self.slot]
+
+    @property
+    def writes(self) -> list[Slot]:
+        """The slots it overwrites: none."""
+        return []
+
+
+Item = Operation | Backward | SetGradient | Move | Decision
 
 
 @dataclass
@@ -120,6 +147,8 @@ class Program:
         first_step: the optimizer step with which it begins.
         steps: how many.
         own_rate: the largest rate of any group within it.
+        random_state: of the default generator where it begins.
+        draws_nothing: whether that generator is in the same state where it ends.
     """
 
     items: list[Item]
@@ -128,6 +157,8 @@ class Program:
     first_step: int
     steps: int
     own_rate: float
+    random_state: torch.Tensor
+    draws_nothing: bool
 
     @property
     def backwards(self) -> list[Backward]:

@@ -1,32 +1,30 @@
 """Remedies in a rerun: the code of ``bnprobe.remedies`` itself, acting on copies of the leaves and around the steps of copied optimizers.
 
 What ``--remedy`` does while the script's optimizer is built is done when a rerun begins, with the random numbers of that moment. Remedies
-that edit gradients or weights need no more. Of those that change what a module computes, the tape has the operations: they are edited where
-they read the weights of a module that was changed.
+that edit gradients or weights need no more. Those that change what modules compute are put into the tape (``module_edits``).
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from bnprobe.errors import RemedyError
-from bnprobe.observe.probes.tape import Slot
+from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.remedies.application import Applied, hand_over
-from bnprobe.remedies.remedy import Changes
+from bnprobe.remedies.remedy import Added, Changes
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.specification import parse_all, split
+from bnprobe.what_if.module_edits import ModuleEdits, Refused, refuse_edited_gradients
+from bnprobe.what_if.program import Program
 from bnprobe.what_if.rerun import Edits, State
 from bnprobe.what_if.skeleton import Skeleton
 
 NONE = "none"
-
-
-class Refused(Exception):
-    """A remedy cannot be tried in a rerun; the message says why."""
 
 
 @dataclass
@@ -34,12 +32,13 @@ class Built:
     """The moment at which an optimizer was built.
 
     Attributes:
-        number: of the optimizer.
         models: what it trains.
         trained: slots of its parameters.
         random_state: of the default generator.
+        number: of the optimizer.
         was_loaded: whether weights had been loaded into a model.
         was_changed: whether weights were set afterwards, before the stretch began.
+        changed_mode: whether a module trained, or evaluated, where the stretch began and did the other where it ended.
     """
 
     models: list[Skeleton]
@@ -48,6 +47,7 @@ class Built:
     number: int = -1
     was_loaded: bool = False
     was_changed: bool = False
+    changed_mode: bool = False
 
 
 class RemedyEdits:
@@ -55,12 +55,12 @@ class RemedyEdits:
 
     Args:
         built: when optimizers were built, in order.
-        first_step: where the stretch begins.
+        program: the stretch.
     """
 
-    def __init__(self, built: list[Built], first_step: int) -> None:
+    def __init__(self, built: list[Built], program: Program) -> None:
         self._built = built
-        self._first_step = first_step
+        self._program = program
 
     def of(self, remedy: str) -> Edits:
         """Return the edits of a remedy.
@@ -72,18 +72,19 @@ class RemedyEdits:
             return Edits()
         if not self._built:
             raise Refused("no module was seen whose parameters an optimizer trains")
-        return _Remedied(remedy, self._built, self._first_step)
+        return _Remedied(remedy, self._built, self._program)
 
 
 class _Remedied(Edits):
     """What some remedies change together."""
 
-    def __init__(self, remedy: str, built: list[Built], first_step: int) -> None:
+    def __init__(self, remedy: str, built: list[Built], program: Program) -> None:
         self._specifications = parse_all(split(remedy))
-        self._name = remedy
         self._built = built
-        self._first_step = first_step
+        self._program = program
         self._applied: list[Applied] = []
+        self._modules: list[ModuleEdits] = []
+        self._added: dict[int, list[torch.Tensor]] = {}
 
     def begin(self, state: State) -> None:
         """Apply them, as they would have been while each optimizer was built."""
@@ -93,9 +94,10 @@ class _Remedied(Edits):
             if not trained:
                 continue
             known.update(map(id, trained))
-            self._check(built)
+            is_structural = self._check(built)
             made: dict[int, nn.Module] = {}
             models = [skeleton.build(state.leaves, made) for skeleton in built.models]
+            edits = ModuleEdits(self._program, state.leaves, list(made.values())) if is_structural else None
             torch.default_generator.set_state(built.random_state)
             try:
                 applied = Applied(self._specifications, Scope(models, trained))  # type: ignore[arg-type]
@@ -104,9 +106,40 @@ class _Remedied(Edits):
                     continue
                 raise Refused(str(error)) from error
             self._applied.append(applied)
+            if edits is not None:
+                edits.find_changes()
+                self._modules.append(edits)
             for touched, remedy in zip(applied.touched, applied.remedies, strict=True):
                 if touched.added:
-                    hand_over(state.optimizers[built.number], touched.added, remedy.name)
+                    self._hand_over(state, built.number, touched.added, remedy.name)
+        if any(edits.draws for edits in self._modules):
+            if not self._program.draws_nothing:
+                raise Refused("it draws random numbers, and so does the script: with it, batches or masks would have been others")
+            self.draws = True
+            torch.default_generator.set_state(self._program.random_state)
+
+    def _hand_over(self, state: State, number: int, added: tuple[Added, ...], remedy: str) -> None:
+        refuse_edited_gradients(self._program, remedy)
+        hand_over(state.optimizers[number], added, remedy)
+        for one in added:
+            self._added.setdefault(id(one.beside), []).append(one.parameter)
+
+    def arguments(self, operation: Operation, arguments: list[Any], state: State) -> list[Any]:
+        """Return the arguments of an operation, weights being what remedies make of them."""
+        for edits in self._modules:
+            arguments = edits.arguments(operation, arguments)
+        return arguments
+
+    def result(self, operation: Operation, arguments: list[Any], result: Any, state: State) -> Any:
+        """Return the result of an operation, as the module around it would have passed it on."""
+        for edits in self._modules:
+            result = edits.result(operation, arguments, result)
+        return result
+
+    def cleared(self, leaf: torch.Tensor) -> None:
+        """A gradient was thrown away: so would have been those of parameters beside it."""
+        for parameter in self._added.get(id(leaf), ()):
+            parameter.grad = None
 
     def end(self) -> None:
         """Take them off."""
@@ -115,15 +148,22 @@ class _Remedied(Edits):
                 applied.remove()
         self._applied.clear()
 
-    def _check(self, built: Built) -> None:
+    def _check(self, built: Built) -> bool:
+        """Return whether any of them changes what modules compute."""
+        is_structural = False
         for one in self._specifications:
             remedy = one.entry.load()(one.settings)
-            if remedy.needs >= Changes.STRUCTURE:
-                raise Refused(f"{one.entry.name} changes what modules compute, which is not put into a tape; lr-limit tries it")
-            if remedy.needs >= Changes.WEIGHTS:
-                if self._first_step:
-                    raise Refused(f"{one.entry.name} sets the weights anew, and the stretch begins at step {self._first_step}")
+            is_structural |= remedy.needs >= Changes.STRUCTURE
+            first = self._program.first_step
+            if remedy.needs >= Changes.STRUCTURE and first:
+                raise Refused(f"{one.entry.name} acts before training, and the stretch begins at step {first}")
+            if remedy.needs == Changes.WEIGHTS:
+                if first:
+                    raise Refused(f"{one.entry.name} sets the weights anew, and the stretch begins at step {first}")
                 if built.was_loaded:
                     raise Refused(f"{one.entry.name} sets the weights anew, and weights were loaded into this model")
-                if built.was_changed:
-                    raise Refused(f"{one.entry.name} sets the weights while the optimizer is built, and the script has set them after that")
+            if remedy.needs >= Changes.STRUCTURE and built.changed_mode:
+                raise Refused(f"{one.entry.name} adds modules, and the script switched between training and evaluation meanwhile")
+            if remedy.needs >= Changes.WEIGHTS and built.was_changed:
+                raise Refused(f"{one.entry.name} acts while the optimizer is built, and the script has set weights after that")
+        return is_structural

@@ -18,7 +18,7 @@ from bnprobe.divergence import Diverged, Divergence
 from bnprobe.observe.probes.tape import Constant, Operation, Slot, version, view
 from bnprobe.torch_private import AutocastDisabled, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
 from bnprobe.what_if.optimizer_copy import copy_optimizer, set_settings
-from bnprobe.what_if.program import Backward, Item, Move, Program, SetGradient, names
+from bnprobe.what_if.program import Backward, Decision, Item, Move, Program, SetGradient, names
 
 
 class RerunError(Exception):
@@ -49,7 +49,13 @@ class State:
 
 
 class Edits:
-    """What a remedy changes in a rerun. This one changes nothing."""
+    """What a remedy changes in a rerun. This one changes nothing.
+
+    Attributes:
+        draws: whether it draws random numbers, from a generator that otherwise stands still.
+    """
+
+    draws = False
 
     def begin(self, state: State) -> None:
         """The leaves have their first values, and no optimizer has made a step."""
@@ -61,6 +67,9 @@ class Edits:
     def result(self, operation: Operation, arguments: list[Any], result: Any, state: State) -> Any:
         """Return the result of an operation."""
         return result
+
+    def cleared(self, leaf: torch.Tensor) -> None:
+        """The script has thrown a gradient away."""
 
     def end(self) -> None:
         """The rerun is over."""
@@ -143,8 +152,16 @@ class Rerun:
                             _go_back(item, state)
                         elif isinstance(item, Move):
                             _move(item, state, factor, course)
+                        elif isinstance(item, Decision):
+                            if bool(state.values[item.slot]) != item.value:
+                                if not _is_finite(state):
+                                    steps.lose()
+                                    return course
+                                raise RerunError("the script looks at a truth value, which is another here: it might go another way", place)
                         else:
                             _set_gradient(item, state)
+                            if item.gradient is None:
+                                edits.cleared(state.leaves[item.leaf])
                     except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError) as error:
                         name = getattr(item, "function", type(item).__name__)
                         raise RerunError(f"{name} does not accept what it gets: {str(error)[:200]}", place) from error
@@ -170,7 +187,7 @@ class Rerun:
 
     def _operate(self, operation: Operation, state: State, edits: Edits) -> None:
         values = state.values
-        if operation.generator is not None:
+        if operation.generator is not None and not edits.draws:
             operation.generator[0].set_state(operation.generator[1])
         arguments = [_valued(argument, values) for argument in operation.arguments]
         keywords = {name: _valued(value, values) for name, value in operation.keywords.items()}
@@ -221,10 +238,17 @@ class _Steps:
             if self._course.diverged is not None:
                 return True
         found = [values[slot].detach() for slot in item.losses]
+        if item.scale is not None:
+            found = [value / _valued(item.scale, values) for value in found]
         if keep:
             self._course.values.append([value.clone() for value in found])
         self._losses.append(float(found[0]) if len(found) == 1 else float(torch.stack([value.reshape(()) for value in found]).sum()))
         return False
+
+    def lose(self) -> None:
+        """The training has been lost before the step's loss was descended."""
+        self._losses = [math.nan]
+        self.close()
 
     def close(self) -> None:
         """The step is over."""
@@ -238,6 +262,12 @@ class _Steps:
         course.diverged = self._watched.take(self._step, loss, course.skipped[len(course.losses) - 1])
         if self._on_step is not None:
             self._on_step(self._step, loss)
+
+
+def _is_finite(state: State) -> bool:
+    """Whether every signal that is kept, and every weight, is finite."""
+    tensors = (value for value in (*state.values.values(), *state.leaves.values()) if isinstance(value, torch.Tensor))
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point() and not tensor.is_sparse)
 
 
 def _go_back(item: Backward, state: State) -> None:
@@ -265,12 +295,17 @@ def _set_gradient(item: SetGradient, state: State) -> None:
 
 
 def _move(item: Move, state: State, factor: float, course: Course) -> None:
+    optimizer = state.optimizers[item.optimizer]
     if any(float(state.values[slot]) != 0.0 for slot in item.conditions):
         course.skipped += [False] * (len(course.losses) - len(course.skipped)) + [True]
-        return
-    optimizer = state.optimizers[item.optimizer]
+        if not item.handed:
+            return
+    for name, value in item.handed.items():
+        setattr(optimizer, name, _valued(value, state.values))
     set_settings(optimizer, item.settings, factor)
     optimizer.step()
+    for name in item.handed:
+        delattr(optimizer, name)
 
 
 def _valued(argument: Any, values: Mapping[Slot, Any]) -> Any:

@@ -31,6 +31,7 @@ class Skeleton:
         seen[id(model)] = self
         registers = _registers()
         self.kind = type(model)
+        self._module = OwnReference(model)
         self._settings = {name: value for name, value in vars(model).items() if name not in registers and _is_plain(value)}
         self._parameters: dict[str, weakref.ref[torch.Tensor] | None] = {
             name: None if parameter is None else OwnReference(parameter) for name, parameter in model._parameters.items()
@@ -49,12 +50,21 @@ class Skeleton:
         """
         seen = set() if seen is None else seen
         seen.add(id(self))
+        module = self._module()
+        if module is not None:
+            self._settings["training"] = module.training
         for name, reference in self._parameters.items():
             parameter = reference() if reference is not None else None
             self._slots[name] = slots.get(id(parameter)) if parameter is not None else None
         for child in self._children.values():
             if child is not None and id(child) not in seen:
                 child.resolve(slots, seen)
+
+    def has_kept_its_mode(self) -> bool:
+        """Whether every module that is alive trains, or evaluates, as it did when its parameters were resolved."""
+        module = self._module()
+        own = module is None or module.training == self._settings.get("training", True)
+        return own and all(child is None or child.has_kept_its_mode() for child in self._children.values())
 
     def build(self, leaves: Mapping[Any, torch.Tensor], made: dict[int, nn.Module] | None = None) -> nn.Module:
         """Return modules that hold other parameters; one that is not among them is missing.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.line_probing import is_plain_call, remove_mode
-from bnprobe.observe.probes.tape import UNSEEN, Hole, Recording, Slot, version
+from bnprobe.observe.probes.tape import UNSEEN, Constant, Hole, Recording, Slot, version
 from bnprobe.observe.remedy_injector import models_of
 from bnprobe.torch_private import (
     BACKWARD_OWNERS,
@@ -37,10 +38,13 @@ from bnprobe.torch_private import (
 )
 from bnprobe.what_if.optimizer_copy import copy_optimizer, largest_rate, settings_of
 from bnprobe.what_if.program import Backward, Move, Program, hole_of, needed
+from bnprobe.what_if.python_numbers import changing_number
 from bnprobe.what_if.remedy_edits import Built
 from bnprobe.what_if.skeleton import Skeleton
 from bnprobe.what_if.stretch_tape import StretchTape
 
+#: Attributes through which a gradient scaler speaks to an optimizer that does its work itself.
+HANDED = ("grad_scale", "found_inf")
 #: Fewer steps say nothing about a rate; ``lr-limit`` asks for as many.
 FEWEST_STEPS = 20
 
@@ -86,7 +90,11 @@ class Stretch:
         self._known: list[weakref.ref[Optimizer]] = []
         self._copies: dict[int, Optimizer] = {}
         self._unscaled: dict[Slot, tuple[Slot, torch.Tensor]] = {}
-        self._conditions: dict[int, list[Slot]] = {}
+        self._scale: torch.Tensor | None = None
+        self._scaler: Any = None
+        self._moved = 0
+        self._moving = False
+        self._random_state = self._last_random_state = torch.zeros(0)
         self._last_step = 0
         self._built: list[tuple[weakref.ref[Optimizer], Built, list[tuple[weakref.ref[torch.Tensor], int]]]] = []
         self._loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -102,6 +110,7 @@ class Stretch:
         for owner in BACKWARD_OWNERS:
             patches.replace(owner, RUN_BACKWARD, self._seeing_backward, stays=True)
         patches.replace(torch.amp.GradScaler, "scale", self._seeing_scale)
+        patches.replace(torch.amp.GradScaler, "step", self._seeing_scaled_step)
         patches.replace(Optimizer, "__init__", self._seeing_construction)
         patches.replace(nn.Module, "load_state_dict", self._seeing_loads)
 
@@ -159,6 +168,7 @@ class Stretch:
             return self.refuse("the script itself watches torch's operations, with a dispatch mode")
         self._settle()
         self._first_step = self._last_step = self._step_number()
+        self._random_state = torch.default_generator.get_state()
         tape = StretchTape()
         with user_modes_disabled(), torch.no_grad():
             self._tape = tape
@@ -247,22 +257,46 @@ class Stretch:
         self.pause()
         if in_backward():
             return self.refuse("the optimizer steps inside backward")
+        if _needs_closure(optimizer):
+            return self.refuse(f"{type(optimizer).__name__} asks for the loss inside its step, as often as it likes")
+        self._moving = True
         with user_modes_disabled(), torch.no_grad():
-            tape = self._tape
-            assert tape is not None
-            number = self._copy(optimizer)
-            if number is None:
-                return
-            tape.note_gradients()
-            copied = self._copies[number]
-            if [len(group["params"]) for group in optimizer.param_groups] != [len(group["params"]) for group in copied.param_groups]:
-                return self.refuse("an optimizer was given parameters during the stretch")
-            held = [tape.leaf(parameter) for parameter in trained_parameters(optimizer.param_groups)]
-            conditions = self._conditions.pop(number, [])
-            tape.note(Move(number, settings_of(optimizer), held, self._step_number(), conditions))
+            self._note_move(optimizer)
+
+    def _note_move(self, optimizer: Optimizer) -> None:
+        self._moved += 1
+        tape = self._tape
+        assert tape is not None
+        number = self._copy(optimizer)
+        if number is None:
+            return
+        tape.note_gradients()
+        copied = self._copies[number]
+        if [len(group["params"]) for group in optimizer.param_groups] != [len(group["params"]) for group in copied.param_groups]:
+            return self.refuse("an optimizer was given parameters during the stretch")
+        held = [tape.leaf(parameter) for parameter in trained_parameters(optimizer.param_groups)]
+        gradients = tape.gradients_of(held)
+        move = Move(number, settings_of(optimizer), held, gradients, self._step_number())
+        for name in HANDED:
+            if isinstance(value := getattr(optimizer, name, None), torch.Tensor):
+                move.handed[name] = self._at_hand(value)
+        if self._scaler is not None:
+            found = self._scaler._found_inf_per_device(optimizer).values()
+            move.conditions = [slot for value in found if (slot := tape.find(value)) is not None]
+        tape.note(move)
+
+    def _at_hand(self, value: torch.Tensor) -> Slot | Constant:
+        """Return what a number in a tensor is for the tape; one that no parameter has a part in is copied."""
+        assert self._tape is not None
+        slot = self._tape.find(value)
+        if slot is not None:
+            return slot
+        copy = value.detach().clone()
+        return Constant(copy, version(copy))
 
     def after_update(self) -> None:
         """It has."""
+        self._moving = False
         self.resume()
 
     def end_step(self, number: int) -> None:
@@ -276,7 +310,12 @@ class Stretch:
         if tape.broken:
             return self.refuse(tape.broken)
         tape.prune()
+        self._scale = None
+        self._unscaled.clear()
         self._last_step = number + 1
+        self._last_random_state = torch.default_generator.get_state()
+        for built in self.built:
+            built.changed_mode = not all(skeleton.has_kept_its_mode() for skeleton in built.models)
         done = number + 1 - self._first_step
         if done >= self._steps:
             return self.detach()
@@ -291,7 +330,11 @@ class Stretch:
     def _seeing_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def run_backward(*args: Any, **kwargs: Any) -> Any:
-            if not self.is_open or self._depth or in_backward() or self._mode is None:
+            if not self.is_open or self._depth or in_backward():
+                return original(*args, **kwargs)
+            if self._mode is None:
+                if self._moving:
+                    self.refuse("an optimizer asks for the loss again inside its step")
                 return original(*args, **kwargs)
             self._depth += 1
             self.pause()
@@ -329,6 +372,9 @@ class Stretch:
                     self._unscaled[slot][1] if slot in self._unscaled else output.detach().clone()
                     for slot, output in zip(item.outputs, call.outputs, strict=True)
                 ]
+                if self._scale is not None and not any(output in self._unscaled for output in item.outputs):
+                    item.scale = self._at_hand(self._scale)
+                    item.recorded = [value / self._scale for value in item.recorded]
             tape.note(item)
             return item
 
@@ -349,14 +395,37 @@ class Stretch:
         @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             result = original(scaler, outputs)
-            if self.is_open and isinstance(outputs, torch.Tensor) and isinstance(result, torch.Tensor) and self._tape is not None:
+            factor = getattr(scaler, "_scale", None)
+            if self.is_open and self._tape is not None and scaler.is_enabled() and isinstance(factor, torch.Tensor):
                 with user_modes_disabled():
-                    before, after = self._tape.find(outputs), self._tape.find(result)
-                    if before is not None and after is not None:
-                        self._unscaled[after] = before, outputs.detach().clone()
+                    self._scale = factor
+                    for one, scaled in zip(_sequence(outputs), _sequence(result), strict=False):
+                        if isinstance(one, torch.Tensor) and isinstance(scaled, torch.Tensor):
+                            before, after = self._tape.find(one), self._tape.find(scaled)
+                            if before is not None and after is not None:
+                                self._unscaled[after] = before, one.detach().clone()
             return result
 
         return scale
+
+    def _seeing_scaled_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            if not self.is_open or not scaler.is_enabled():
+                return original(scaler, optimizer, *args, **kwargs)
+            self._scaler, moved = scaler, self._moved
+            try:
+                result = original(scaler, optimizer, *args, **kwargs)
+                if self._moved == moved and self.is_open:
+                    self.pause()
+                    with user_modes_disabled(), torch.no_grad():
+                        self._note_move(optimizer)
+                    self.resume()
+                return result
+            finally:
+                self._scaler = None
+
+        return step
 
     # -- the result ---------------------------------------------------------------------------------------------------
 
@@ -379,6 +448,9 @@ class Stretch:
         if hole is not None:
             self.refusal = hole.reason
             return None
+        if reason := changing_number(items):
+            self.refusal = reason
+            return None
         for place, item in enumerate(items):
             item.place = place
         moves = [item for item in items if isinstance(item, Move)]
@@ -388,7 +460,18 @@ class Stretch:
             return None
         used = {move.optimizer for move in moves}
         optimizers = {number: copied for number, copied in self._copies.items() if number in used}
-        return Program(items, tape.starts, optimizers, self._first_step, steps, max(rates))
+        draws_nothing = torch.equal(self._random_state, self._last_random_state)
+        return Program(items, tape.starts, optimizers, self._first_step, steps, max(rates), self._random_state, draws_nothing)
+
+
+def _needs_closure(optimizer: Optimizer) -> bool:
+    """Whether an optimizer's step cannot be made without an argument."""
+    given = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
+    return any(one.default is one.empty for one in given if one.kind is one.POSITIONAL_OR_KEYWORD)
+
+
+def _sequence(tensors: Any) -> Sequence[Any]:
+    return tensors if isinstance(tensors, list | tuple) else (tensors,)
 
 
 def _creates_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ holes where a hook of the script's has shown them to it (``conceal``); the gradi
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ import torch
 from bnprobe.identity import OwnReference
 from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
 from bnprobe.torch_private import gradient_of
-from bnprobe.what_if.program import Item, SetGradient, needed
+from bnprobe.what_if.program import Decision, Item, SetGradient, needed
 
 _SHARED = "a parameter shares its memory with another signal of the training"
 
@@ -106,6 +107,10 @@ class StretchTape(Tape):
                 self._gradients[slot] = found
                 self.note(SetGradient(slot, found))
 
+    def gradients_of(self, leaves: Sequence[Slot]) -> list[Slot]:
+        """Return the slots of the gradients that leaves have."""
+        return [gradient for leaf in leaves if (gradient := self._gradients[leaf]) is not None]
+
     def take_gradients(self) -> list[tuple[Slot, Slot | None]]:
         """A backward has run: return what leaves have for a gradient now."""
         results: list[tuple[Slot, Slot | None]] = []
@@ -129,6 +134,11 @@ class StretchTape(Tape):
     def given(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         """Return what a tensor is for the tape, as an argument of something that is no operation."""
         return self._resolve(tensor)
+
+    def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        super()._after(operation, args, kwargs, result)
+        if type(result) is bool and operation.reads:
+            self.note(Decision(operation.reads[0], result))
 
     # -- memory -------------------------------------------------------------------------------------------------------
 

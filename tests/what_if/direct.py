@@ -25,17 +25,16 @@ class _Listener:
         pass
 
 
-def main() -> None:
-    """Train."""
-    file, factor, steps, remedies, script, *arguments = sys.argv[1:]
+def train(file: Path, factor: float, steps: int | None, remedies: str, script: Path, arguments: list[str]) -> None:
+    """Train; leaves the way the script leaves, or when it has made its steps."""
     chosen = () if remedies.lower() == "none" else tuple(split(remedies))
-    options = RecordOptions(max_steps=int(steps), stop_when_diverged=True, budget=0.01, free_seconds=0.0, remedies=chosen)
+    options = RecordOptions(max_steps=steps, stop_when_diverged=True, budget=0.01, free_seconds=0.0, remedies=chosen)
 
     def make_recording() -> Recording:
         from bnprobe.observe.recorder import Recorder
         from bnprobe.observe.trial import Trial
 
-        return Trial(Recorder(Path(file), options, {}), float(factor), 0, lambda: False)
+        return Trial(Recorder(file, options, {}), factor, 0, lambda: False)
 
     lifecycle = Lifecycle(make_recording, _Listener(), strict=True)
     lifecycle.arm()
@@ -45,7 +44,13 @@ def main() -> None:
         if ending.status == "stopped":
             lifecycle.leave(ending)
 
-    run(Target(script, False, tuple(arguments)), ended)
+    run(Target(str(script), False, tuple(arguments)), ended)
+
+
+def main() -> None:
+    """Train."""
+    file, factor, steps, remedies, script, *arguments = sys.argv[1:]
+    train(Path(file), float(factor), int(steps), remedies, Path(script), arguments)
 
 
 if __name__ == "__main__":

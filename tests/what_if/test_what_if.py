@@ -1,4 +1,4 @@
-"""What is trained again from the tape is what the script really trains, to the last bit."""
+"""From the command line: a script is recorded, its first steps are trained again, and the answers are told."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ def assert_equal(training: Training, answers: dict[str, Any], remedy: str, facto
     assert training.losses(factor, remedy, STEPS) == found["losses"]
 
 
-def test_the_plain_training_and_a_remedy(training: Callable[..., Training]) -> None:
+def test_a_script_is_trained_again(training: Callable[..., Training]) -> None:
     script = training()
-    assert script.record("--what-if", str(STEPS)) == script.plain()
+    assert script.record("--what-if", str(STEPS), "--what-if-remedy", "none", "--what-if-remedy", "msr") == script.plain()
     answers = script.answers()
     assert (answers["proved"], answers["steps"], answers["own_rate"]) == (True, STEPS, 0.05)
+    assert list(answers["remedies"]) == ["none", "msr"]
     assert answers["remedies"]["none"]["outcome_at_own"] == "trains"
     assert answers["remedies"]["none"]["trains_at"] < answers["remedies"]["none"]["fails_at"]
     assert_equal(script, answers, "none", 5.0)
-    assert_equal(script, answers, "msr", 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("remedy", "factor"), [("none", 0.1), ("msr", 1.0), ("batch-norm", 5.0), ("agc", 1.0), ("weight-norm", 1.0)])
+def test_it_is_the_real_training(training: Callable[..., Training], remedy: str, factor: float) -> None:
+    script = training()
+    script.record("--what-if", str(STEPS), "--what-if-remedy", "none", "--what-if-remedy", remedy)
+    assert_equal(script, script.answers(), remedy, factor)
