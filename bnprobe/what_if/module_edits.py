@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from bnprobe.observe.probes.tape import Operation, Slot
+from bnprobe.observe.probes.tape import Operation, Slot, operation_name
 from bnprobe.remedies.scope import CONVOLUTIONS
 from bnprobe.what_if.program import Backward, Program, SetGradient
 
@@ -144,8 +144,7 @@ def refuse_edited_gradients(program: Program, remedy: str) -> None:
 
 
 def _name(operation: Operation) -> str:
-    schema = getattr(operation.function, "_schema", None)
-    return str(schema.name.partition("::")[2]) if schema is not None else getattr(operation.function, "__name__", "")
+    return operation_name(operation.function) or getattr(operation.function, "__name__", "")
 
 
 def _hooks(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -113,6 +113,7 @@ class Stretch:
         patches.replace(torch.amp.GradScaler, "step", self._seeing_scaled_step)
         patches.replace(Optimizer, "__init__", self._seeing_construction)
         patches.replace(nn.Module, "load_state_dict", self._seeing_loads)
+        patches.replace(Optimizer, "load_state_dict", self._seeing_state_loads)
 
     def detach(self) -> None:
         """Leave torch alone; the stretch is over."""
@@ -240,6 +241,15 @@ class Stretch:
                 skeleton.resolve(slots)
             self.built.append(built)
 
+    def _seeing_state_loads(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def load_state_dict(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            if self.is_open and any(reference() is optimizer for reference in self._known):
+                self.refuse("the state of an optimizer was loaded during the stretch")
+            return original(optimizer, *args, **kwargs)
+
+        return load_state_dict
+
     def _seeing_loads(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def load_state_dict(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -284,6 +294,7 @@ class Stretch:
             found = self._scaler._found_inf_per_device(optimizer).values()
             move.conditions = [slot for value in found if (slot := tape.find(value)) is not None]
         tape.note(move)
+        tape.has_moved = True
 
     def _at_hand(self, value: torch.Tensor) -> Slot | Constant:
         """Return what a number in a tensor is for the tape; one that no parameter has a part in is copied."""
@@ -448,7 +459,7 @@ class Stretch:
         if hole is not None:
             self.refusal = hole.reason
             return None
-        if reason := changing_number(items):
+        if reason := tape.loaded(items) or changing_number(items):
             self.refusal = reason
             return None
         for place, item in enumerate(items):

@@ -14,10 +14,13 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
-from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
+from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape, operation_name
 from bnprobe.torch_private import gradient_of
 from bnprobe.what_if.program import Decision, Item, SetGradient, needed
 
+#: Operations that give a tensor its first values, whatever it held before.
+_INITIALISING = {"uniform_", "normal_", "zero_", "fill_", "bernoulli_", "exponential_"}
+_LOADED = "weights were loaded, or set from outside the tape, after the training had begun: at other rates they would have been others"
 _SHARED = "a parameter shares its memory with another signal of the training"
 
 
@@ -32,12 +35,16 @@ class StretchTape(Tape):
     Attributes:
         starts: the value of each leaf when it was met.
         held_bytes: memory that it keeps from being freed, at most.
+        has_moved: whether an optimizer has made a step.
+        late: leaves whose first values may come from the training: met after that, and not initialised since.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.starts: dict[Slot, torch.Tensor] = {}
         self.held_bytes = 0
+        self.has_moved = False
+        self.late: set[Slot] = set()
         self.items: list[Item] = self.operations  # type: ignore[assignment]
         self._leaves: dict[Slot, weakref.ref[torch.Tensor]] = {}
         self._asks: dict[Slot, bool] = {}
@@ -63,6 +70,8 @@ class StretchTape(Tape):
         self._leaves[slot] = OwnReference(tensor)
         self._asks[slot] = tensor.requires_grad
         self._gradients[slot] = None
+        if self.has_moved and isinstance(tensor, torch.nn.Parameter):
+            self.late.add(slot)
         if tensor.layout is torch.strided:
             self._storages[slot] = tensor.untyped_storage()._cdata
         return slot
@@ -82,6 +91,10 @@ class StretchTape(Tape):
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         """A weight that the script writes to is a signal like any other here: what it does belongs to the training."""
         return False
+
+    def loaded(self, items: Sequence[Item]) -> str:
+        """Return why weights that items need may come from outside the tape; empty where none do."""
+        return _LOADED if any(slot in self.late for item in items for slot in item.reads) else ""
 
     def note(self, item: Item) -> None:
         """Put something between the operations."""
@@ -134,6 +147,17 @@ class StretchTape(Tape):
     def given(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         """Return what a tensor is for the tape, as an argument of something that is no operation."""
         return self._resolve(tensor)
+
+    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
+        operation = super()._before(function, args, kwargs)
+        if operation is None or not self.has_moved or not operation.arguments:
+            return operation
+        name, first = operation_name(function), operation.arguments[0]
+        if name in _INITIALISING:
+            self.late.discard(first)
+        elif name == "copy_" and first in self._asks and isinstance(operation.arguments[1], Constant):
+            operation.hole = operation.hole or Hole(_LOADED)
+        return operation
 
     def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         super()._after(operation, args, kwargs, result)

@@ -169,7 +169,7 @@ class Tape:
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
         written = list(_written(function, args, kwargs))
-        if _name(function) not in _WEIGHT_WRITERS and (weights := [tensor for tensor in written if self._is_weight(tensor)]):
+        if operation_name(function) not in _WEIGHT_WRITERS and (weights := [tensor for tensor in written if self._is_weight(tensor)]):
             for tensor in weights:
                 self._renew(tensor)
             return None
@@ -386,7 +386,7 @@ def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
     schema = getattr(function, "_schema", None)
     if schema is None:
         return
-    if _name(function) in _SILENT_WRITERS:
+    if operation_name(function) in _SILENT_WRITERS:
         yield from found(torch.Tensor, [args[place] for place in _RUNNING_STATISTICS if place < len(args)])
     if schema.is_mutable:
         for place, argument in enumerate(schema.arguments):
@@ -394,7 +394,7 @@ def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
                 yield from found(torch.Tensor, kwargs.get(argument.name, args[place] if place < len(args) else None))
 
 
-def _name(function: Any) -> str:
+def operation_name(function: Any) -> str:
     """Return the name of an operation without its namespace and overload."""
     return str(getattr(getattr(function, "_schema", None), "name", "").partition("::")[2])
 
@@ -409,7 +409,7 @@ def _unrepeatable(function: Any) -> Hole | None:
 
 def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Generator, torch.Tensor] | None:
     """Return the generator an operation will draw from, with its state."""
-    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and _name(function) not in _RANDOM:
+    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and operation_name(function) not in _RANDOM:
         return None
     generator = kwargs.get("generator")
     if generator is None:
