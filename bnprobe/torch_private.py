@@ -58,14 +58,16 @@ def pop_dispatch_mode() -> Any:
 
 
 #: Whether the script profiles, and a switch of this thread for what its profiler is told of; 2.6 to 2.13.
-_is_profiled: Callable[[], bool] = torch._C._autograd._profiler_enabled
+is_profiled: Callable[[], bool] = torch._C._autograd._profiler_enabled
 _tell_profiler: Callable[[bool], None] = torch._C._autograd._enable_record_function
 _unprofiled = threading.local()
+#: What every profiler calls before it begins; 2.6 to 2.13.
+PROFILER, BEGIN_PROFILING = torch.autograd.profiler.profile, "_prepare_trace"
 
 
 def user_modes_disabled() -> AbstractContextManager[Any]:
     """Return a context in which no mode, no tensor subclass and no profiler of the script sees what is done."""
-    if dispatch_depth() == 0 and not _is_profiled():
+    if dispatch_depth() == 0 and not is_profiled():
         return TorchFunctionDisabled()
     stack = ExitStack()
     stack.enter_context(TorchFunctionDisabled())
@@ -77,7 +79,7 @@ def user_modes_disabled() -> AbstractContextManager[Any]:
 @contextlib.contextmanager
 def _profiler_untold() -> Iterator[None]:
     # Torch does not say how the switch stands: of contexts within each other the outermost turns it.
-    if getattr(_unprofiled, "is_on", False) or not _is_profiled():
+    if getattr(_unprofiled, "is_on", False) or not is_profiled():
         yield
         return
     _unprofiled.is_on = True

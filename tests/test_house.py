@@ -16,7 +16,7 @@ PACKAGE = Path(bnprobe.__file__).parent
 ALLOWED = {
     "launch": {"launch", "observe.options", "observe.recorder", "observe.trial"},
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
-    "what_if": {"what_if", "observe", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
+    "what_if": {"what_if", "observe", "measure.graph", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
     "measure": {"measure"},
     "store": {"store"},
     "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},

@@ -154,7 +154,7 @@ class Recorder:
             return None
         from bnprobe.what_if.companion import WhatIf  # it brings the diagnosis with it, which most recordings do without
 
-        return WhatIf(self._options, self._writer, lambda: self._clock.number, self.settle, self._own_optimizers, self._say)
+        return WhatIf(self._options, self._writer, lambda: self._clock.number, self.settle, self._own_optimizers, self._faults, self._say)
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

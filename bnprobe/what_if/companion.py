@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bnprobe.observe.faults import Faults
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.patches import Patches
@@ -49,6 +50,7 @@ class WhatIf:
         step_number: tells the open step.
         settle: closes the step whose update has happened.
         optimizers: those of the recorded training.
+        faults: where a fault goes.
         say: told what is going on.
     """
 
@@ -59,9 +61,10 @@ class WhatIf:
         step_number: Callable[[], int],
         settle: Callable[[], None],
         optimizers: Callable[[], list[Optimizer]],
+        faults: Faults,
         say: Callable[[str], None],
     ) -> None:
-        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers)
+        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults)
         self._remedies = options.what_if_remedies or REMEDIES
         self._writer = writer
         self._say = say
@@ -86,6 +89,9 @@ class WhatIf:
         threads = torch.get_num_threads()
         began = time.process_time()
         found = answer(program, judge, edits, self._remedies)
+        if not found.proved and self.stretch.customs:
+            names = ", ".join(self.stretch.customs)
+            found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
         assert torch.get_num_threads() == threads
         self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
         self._store(found)

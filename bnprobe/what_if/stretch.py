@@ -11,7 +11,7 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,9 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from bnprobe.identity import OwnReference
+from bnprobe.measure.graph import nodes
 from bnprobe.observe.autograd_patch import trained_leaves
+from bnprobe.observe.faults import Faults
 from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.patches import Patches
@@ -28,9 +30,12 @@ from bnprobe.observe.probes.tape import UNSEEN, Constant, Hole, Recording, Slot,
 from bnprobe.observe.remedy_injector import models_of
 from bnprobe.torch_private import (
     BACKWARD_OWNERS,
+    BEGIN_PROFILING,
+    PROFILER,
     RUN_BACKWARD,
     backward_call,
     dispatch_depth,
+    functorch_wraps,
     in_backward,
     is_imaginary,
     push_dispatch_mode,
@@ -58,6 +63,7 @@ class Stretch:
         step_number: tells the open step.
         settle: closes the step whose update has happened.
         optimizers: those of the recorded training.
+        faults: where a fault goes.
 
     Attributes:
         refusal: why there is no program; empty as long as there may be one.
@@ -71,6 +77,7 @@ class Stretch:
         step_number: Callable[[], int],
         settle: Callable[[], None],
         optimizers: Callable[[], list[Optimizer]],
+        faults: Faults,
     ) -> None:
         self.refusal = ""
         self.note = ""
@@ -80,6 +87,7 @@ class Stretch:
         self._step_number = step_number
         self._settle = settle
         self._optimizers = optimizers
+        self._faults = faults
         self._handle: Any = None
         self._tape: StretchTape | None = None
         self._mode: Recording | None = None
@@ -94,6 +102,7 @@ class Stretch:
         self._scaler: Any = None
         self._moved = 0
         self._moving = False
+        self._customs: tuple[str, ...] = ()
         self._random_state = self._last_random_state = torch.zeros(0)
         self._last_step = 0
         self._built: list[tuple[weakref.ref[Optimizer], Built, list[tuple[weakref.ref[torch.Tensor], int]]]] = []
@@ -109,6 +118,7 @@ class Stretch:
         self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
         for owner in BACKWARD_OWNERS:
             patches.replace(owner, RUN_BACKWARD, self._seeing_backward, stays=True)
+        patches.replace(PROFILER, BEGIN_PROFILING, self._seeing_profilers)
         patches.replace(torch.amp.GradScaler, "scale", self._seeing_scale)
         patches.replace(torch.amp.GradScaler, "step", self._seeing_scaled_step)
         patches.replace(Optimizer, "__init__", self._seeing_construction)
@@ -131,6 +141,15 @@ class Stretch:
         self._built.clear()
         self.built.clear()
         self.detach()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A fault in here ends the stretch, and not the training."""
+        try:
+            yield
+        except Exception as error:
+            self.refuse(f"a fault of bnprobe: {type(error).__name__}: {str(error)[:200]}")
+            self._faults.report("what if", error)
 
     @property
     def is_open(self) -> bool:
@@ -155,10 +174,11 @@ class Stretch:
         """A module is called with gradient: the step before it is over, and the stretch begins if it has not."""
         if self._over or not torch.is_grad_enabled() or in_backward() or not is_plain_call():
             return
-        if self._tape is None:
-            self._begin()
-        elif self._mode is not None:
-            self._settle()
+        with self._guarded():
+            if self._tape is None:
+                self._begin()
+            elif self._mode is not None:
+                self._settle()
 
     def _begin(self) -> None:
         if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
@@ -205,7 +225,7 @@ class Stretch:
         def __init__(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if not self._over and not trains_nothing(optimizer):
-                with contextlib.suppress(Exception), user_modes_disabled(), torch.no_grad():
+                with self._guarded(), user_modes_disabled(), torch.no_grad():
                     self._note_construction(optimizer)
 
         return __init__
@@ -265,6 +285,10 @@ class Stretch:
         if not self.is_open:
             return
         self.pause()
+        with self._guarded():
+            self._begin_move(optimizer)
+
+    def _begin_move(self, optimizer: Optimizer) -> None:
         if in_backward():
             return self.refuse("the optimizer steps inside backward")
         if _needs_closure(optimizer):
@@ -305,6 +329,11 @@ class Stretch:
         copy = value.detach().clone()
         return Constant(copy, version(copy))
 
+    @property
+    def customs(self) -> tuple[str, ...]:
+        """Names of autograd functions of the script's own that its first loss went through: their backwards are not on the tape."""
+        return tuple(filter(None, self._customs))
+
     def after_update(self) -> None:
         """It has."""
         self._moving = False
@@ -314,6 +343,10 @@ class Stretch:
         """A step is closed."""
         if not self.is_open or number < self._first_step:
             return
+        with self._guarded():
+            self._end_step(number)
+
+    def _end_step(self, number: int) -> None:
         tape = self._tape
         assert tape is not None
         was_open = self._mode is not None
@@ -349,10 +382,13 @@ class Stretch:
                 return original(*args, **kwargs)
             self._depth += 1
             self.pause()
+            item: Backward | None = None
             try:
-                item = self._begin_backward(args, kwargs)
+                with self._guarded():
+                    item = self._begin_backward(args, kwargs)
                 result = original(*args, **kwargs)
-                self._end_backward(item, result)
+                with self._guarded():
+                    self._end_backward(item, result)
                 return result
             finally:
                 self._depth -= 1
@@ -368,6 +404,11 @@ class Stretch:
             if not all(isinstance(output, torch.Tensor) for output in call.outputs) or any(map(is_imaginary, call.outputs)):
                 self.refuse("a backward starts from what is no tensor")
                 return None
+            if any(isinstance(one, torch.Tensor) and functorch_wraps(one) for one in (*call.outputs, *call.gradients)):
+                self.refuse("a gradient is batched or transformed (torch.func)")
+                return None
+            if not self._customs and call.outputs:
+                self._customs = custom_functions(call.outputs) or ("",)
             tape.note_gradients()
             outputs = [tape.given(output) for output in call.outputs]
             gradients = [None if gradient is None else tape.given(gradient) for gradient in call.gradients]
@@ -402,13 +443,22 @@ class Stretch:
                 slots = [tape.define(gradient) if gradient is not None else None for gradient in given]
                 item.results = list(zip(item.inputs or (), slots, strict=True))
 
+    def _seeing_profilers(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def prepare(*args: Any, **kwargs: Any) -> Any:
+            if self.is_open:
+                self.refuse("the script profiles its operations, and would count those of the tape")
+            return original(*args, **kwargs)
+
+        return prepare
+
     def _seeing_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             result = original(scaler, outputs)
             factor = getattr(scaler, "_scale", None)
             if self.is_open and self._tape is not None and scaler.is_enabled() and isinstance(factor, torch.Tensor):
-                with user_modes_disabled():
+                with self._guarded(), user_modes_disabled():
                     self._scale = factor
                     for one, scaled in zip(_sequence(outputs), _sequence(result), strict=False):
                         if isinstance(one, torch.Tensor) and isinstance(scaled, torch.Tensor):
@@ -429,7 +479,7 @@ class Stretch:
                 result = original(scaler, optimizer, *args, **kwargs)
                 if self._moved == moved and self.is_open:
                     self.pause()
-                    with user_modes_disabled(), torch.no_grad():
+                    with self._guarded(), user_modes_disabled(), torch.no_grad():
                         self._note_move(optimizer)
                     self.resume()
                 return result
@@ -479,6 +529,12 @@ def _needs_closure(optimizer: Optimizer) -> bool:
     """Whether an optimizer's step cannot be made without an argument."""
     given = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
     return any(one.default is one.empty for one in given if one.kind is one.POSITIONAL_OR_KEYWORD)
+
+
+def custom_functions(outputs: Sequence[torch.Tensor]) -> tuple[str, ...]:
+    """Return the names of the autograd functions written in python in the graph of some signals."""
+    own = (node for node in nodes(outputs) if isinstance(node, torch.autograd.function.BackwardCFunction))
+    return tuple(sorted({type(node).__name__.removesuffix("Backward") for node in own}))
 
 
 def _sequence(tensors: Any) -> Sequence[Any]:

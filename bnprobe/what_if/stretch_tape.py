@@ -21,6 +21,8 @@ from bnprobe.what_if.program import Decision, Item, SetGradient, needed
 #: Operations that give a tensor its first values, whatever it held before.
 _INITIALISING = {"uniform_", "normal_", "zero_", "fill_", "bernoulli_", "exponential_"}
 _LOADED = "weights were loaded, or set from outside the tape, after the training had begun: at other rates they would have been others"
+#: Operations that draw as many random numbers as their input makes them: at other weights, all that is drawn after them is another.
+_DRAWING_BY_VALUE = {"rrelu_with_noise", "rrelu_with_noise_", "poisson", "binomial", "_standard_gamma", "_sample_dirichlet"}
 _SHARED = "a parameter shares its memory with another signal of the training"
 
 
@@ -146,10 +148,15 @@ class StretchTape(Tape):
 
     def given(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         """Return what a tensor is for the tape, as an argument of something that is no operation."""
-        return self._resolve(tensor)
+        try:
+            return self._resolve(tensor)
+        except NotImplementedError:  # it has no memory
+            return Hole("a gradient is batched or transformed (torch.func)")
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
         operation = super()._before(function, args, kwargs)
+        if operation is not None and operation_name(function) in _DRAWING_BY_VALUE:
+            operation.hole = operation.hole or Hole(f"{function} draws as many random numbers as its input makes it")
         if operation is None or not self.has_moved or not operation.arguments:
             return operation
         name, first = operation_name(function), operation.arguments[0]

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.multiprocessing import reductions
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch.utils.weak import WeakIdKeyDictionary, WeakIdRef
 
 from bnprobe.identity import OwnReference
 from bnprobe.torch_private import DispatchMode, OpOverload, functorch_wraps
@@ -107,6 +107,10 @@ class _Memory:
     dtype: torch.dtype
 
 
+class _OwnTensorReference(WeakIdRef, OwnReference[torch.Tensor]):
+    """A key of ours: tensors can be swapped in spite of it."""
+
+
 class Tape:
     """What was executed so far.
 
@@ -125,7 +129,7 @@ class Tape:
         self.marks: list[Mark] = []
         self.broken = ""
         self._count = 0
-        self._slots: Any = WeakTensorKeyDictionary()
+        self._slots: Any = WeakIdKeyDictionary(ref_type=_OwnTensorReference)
         self._memory: dict[int, _Memory] = {}
         self._constants: dict[int, list[weakref.ref[Constant]]] = {}
 
