@@ -37,6 +37,11 @@ PoolNd = (
 )
 LossBase = nn.modules.loss._Loss
 
+# -- calls of modules: the function that calls ``forward``, and what stands at that call in its source; 2.6 to 2.13 --------
+
+MODULE_CALLER: Any = nn.Module._call_impl
+FORWARD_CALL = "forward_call"
+
 # -- modes and subclasses of the script: none of them is to meet an operation that is not the script's -------------------
 
 #: Contexts of C; 2.6 to 2.13.

@@ -14,7 +14,7 @@ PACKAGE = Path(bnprobe.__file__).parent
 
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
-    "launch": {"launch", "observe.options", "observe.recorder", "observe.trial"},
+    "launch": {"launch", "observe.frames", "observe.options", "observe.recorder", "observe.trial"},
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
     "what_if": {"what_if", "observe", "measure.graph", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
     "measure": {"measure"},

@@ -20,6 +20,7 @@ from bnprobe.errors import RemedyError, UsageError
 from bnprobe.launch import ending
 from bnprobe.launch.ending import Ending
 from bnprobe.launch.target import Target, is_container
+from bnprobe.observe.frames import clean, runs_a_script
 from bnprobe.observe.options import StopTraining
 
 # Python 3.10 shows importlib.util under its path, later versions as a frozen module.
@@ -68,6 +69,7 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
         ended(ending.finished())
 
 
+@runs_a_script
 def _execute(target: Target) -> None:
     """Prepare ``sys`` and ``__main__`` for the target, and execute its code there."""
     sys.orig_argv = [sys.orig_argv[0], *(["-m"] if target.is_module else []), target.name, *target.arguments]
@@ -169,6 +171,8 @@ def _show(error: BaseException) -> None:
     """Show an uncaught exception as the interpreter does."""
     traceback = _without_our_frames(error.__traceback__)
     error.__traceback__ = traceback
+    clean(error)
+    traceback = error.__traceback__
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, traceback
     if sys.version_info >= (3, 12):
         sys.last_exc = error

@@ -144,10 +144,14 @@ def trains_nothing(optimizer: Optimizer) -> bool:
 
 
 def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
-    """Return the tensors of an optimizer's parameter groups, each once."""
+    """Return the tensors of an optimizer's parameter groups that can be trained, each once."""
     found: dict[int, torch.Tensor] = {}
     for group in groups:
         parameters = group.get("params", ())
         if isinstance(parameters, list | tuple):
-            found.update((id(parameter), parameter) for parameter in parameters if isinstance(parameter, torch.Tensor))
+            found.update((id(parameter), parameter) for parameter in parameters if _is_number(parameter))
     return list(found.values())
+
+
+def _is_number(parameter: object) -> bool:
+    return isinstance(parameter, torch.Tensor) and (parameter.is_floating_point() or parameter.is_complex())

@@ -44,6 +44,7 @@ from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.step_clock import CountsBackwards, Event, StepClock, StepClosed, WeightsMoved
 from bnprobe.observe.swaps import Swaps
+from bnprobe.observe.tracebacks import QuietTracebacks
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.observe.unseen import Unseen
 from bnprobe.originals import Original
@@ -173,7 +174,7 @@ class Recorder:
     def resume(self) -> None:
         """Attach to torch, again after ``pause``."""
         watching = (self._tree, self._compiled, self._backward, self._clipping, self._panel.evaluations, self._optimizers)
-        for part in (*watching, self._probes, self._unseen, self._recursion, Swaps()):
+        for part in (*watching, self._probes, self._unseen, self._recursion, Swaps(), QuietTracebacks()):
             part.attach(self._patches)
         if self._what_if is not None:
             self._what_if.attach(self._patches)

@@ -1,7 +1,8 @@
 """Room for a recursion that fits the script's own limit.
 
-Where any global hook exists torch calls a module through one function more: a network of nested modules takes four frames a module instead
-of three, and the hook needs some of its own below the deepest. The limit is raised by that much, and the script is told the one it knows.
+What measures a module needs some frames of its own below the deepest. And where global hooks serve (``module_calls``) torch calls a module
+through one function more: a network of nested modules takes four frames a module instead of three. The limit is raised by that much, and
+the script is told the one it knows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from bnprobe.observe.module_calls import seeing_code
 from bnprobe.observe.patches import Patches
 
 #: Frames that measuring takes below the deepest module, and more.
@@ -61,4 +63,5 @@ class RecursionRoom:
 
 def with_room(limit: int) -> int:
     """Return the limit under which a recursion fits as it does under another without hooks."""
-    return min(limit + limit // 3 + OWN_FRAMES, LARGEST)
+    more = 0 if seeing_code() is not None else limit // 3
+    return min(limit + more + OWN_FRAMES, LARGEST)

@@ -139,6 +139,8 @@ CASES = [
         gaps=("nested", "sparse"),
     ),
     Case("replaced_functions", 6),
+    Case("packed_once", 6),
+    Case("shown_tracebacks", 6, ("0:input", "0", "2", "3")),
     Case("own_attributes", 3, (*(f"body.inner.inner.{layer}" for layer in SMALL), "head")),
     Case("complex_weights", 3, ("spectral:input", "head:input", "head"), gaps=("spectral",)),
     # sequences

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bnprobe.observe.patches import Patches
-from bnprobe.observe.recursion import LARGEST, RecursionRoom, with_room
+from bnprobe.observe.recursion import LARGEST, OWN_FRAMES, RecursionRoom, with_room
 
 
 def _depth() -> int:
@@ -20,16 +20,16 @@ def _depth() -> int:
     return deeper(0)
 
 
-def test_the_script_sees_its_own_limit_and_has_a_third_more() -> None:
+def test_the_script_sees_its_own_limit_and_has_room_above_it() -> None:
     own, plain = sys.getrecursionlimit(), _depth()
     room, patches = RecursionRoom(), Patches()
     room.attach(patches)
     try:
         assert sys.getrecursionlimit() == own
-        assert _depth() >= plain * 4 // 3
+        assert _depth() >= plain + OWN_FRAMES
         sys.setrecursionlimit(own + 300)
         assert sys.getrecursionlimit() == own + 300
-        assert _depth() >= (plain + 300) * 4 // 3
+        assert _depth() >= plain + 300 + OWN_FRAMES
         for wrong, error in ((-1, ValueError), ("1", TypeError), (1.5, TypeError)):
             with pytest.raises(error):
                 sys.setrecursionlimit(wrong)  # type: ignore[arg-type]

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.moments import moments
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Backward, Instrument, Reading, Stopwatch, Surroundings
 from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
+from bnprobe.observe.module_calls import after_forward
 from bnprobe.observe.modules.kinds import layout_of
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.rows.open_step import OpenStep
@@ -106,7 +106,7 @@ class EvaluationTaps(Instrument):
         if step < 0 or step - self._last < STEPS_BETWEEN or Compilation.in_use:
             return
         self._first = 0
-        self._handle = torch_module.register_module_forward_hook(self._hook)
+        self._handle = after_forward(self._hook)
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Look at one call. Must return None: anything else would replace the output."""

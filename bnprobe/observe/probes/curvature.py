@@ -92,6 +92,7 @@ class CurvatureProbes:
 
     def prepare(self, step: int) -> None:
         """A step is about to begin."""
+        self._hooks.begin_step()
         self._kernels.restore()
         if self._switches and self._is_due(step):
             self._kernels.use()
@@ -165,6 +166,8 @@ class CurvatureProbes:
     def _probe(self, losses: list[torch.Tensor], is_plain: Callable[[], bool], factor: float, may_wait: bool) -> Sharpness:
         if not is_plain():
             raise CurvatureError("backward started from something else than losses of one number each")
+        if self._hooks.has_packed:
+            raise CurvatureError("the script packs what its backward needs (saved_tensors_hooks), and may unpack it once only")
         with user_modes_disabled():
             leaves, obstacle = leaves_and_obstacle(losses)
             if obstacle:

@@ -19,12 +19,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instruments.parameter_groups import group_settings
+from bnprobe.observe.module_calls import before_forward
 from bnprobe.observe.modules.parts import parameters
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
@@ -40,6 +40,7 @@ from bnprobe.store.writer import RunWriter
 from bnprobe.torch_private import (
     dispatch_depth,
     in_backward,
+    is_profiled,
     is_traced,
     is_transformed,
     pop_dispatch_mode,
@@ -124,7 +125,7 @@ class LineProbing:
         """Say whether the step that comes next is to be probed; the open one may still have an optimizer to come."""
         self._next_is_probed = is_probed
         if is_probed and self._handle is None:
-            self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
+            self._handle = before_forward(self._before_forward)
 
     def begin_step(self) -> None:
         """The step is over and the next one begins: forget it. A step that is not probed costs nothing."""
@@ -154,7 +155,7 @@ class LineProbing:
         finally:
             mode, self._suspended = self._suspended, None
             if was_attached and (self._probed or self._next_is_probed):
-                self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
+                self._handle = before_forward(self._before_forward)
             if mode is not None:
                 self._resume(mode)
 
@@ -205,6 +206,8 @@ class LineProbing:
             self._reason = "the forward runs in a thread of its own"
         elif dispatch_depth():
             self._reason = "the script itself watches torch's operations, with a dispatch mode"
+        elif is_profiled():
+            self._reason = "the script profiles, and a tape would be in its profile"
         else:
             self._tape = Tape()
             return Recording(self._tape)

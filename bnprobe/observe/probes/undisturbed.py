@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.identity import IdentitySet
@@ -31,12 +32,21 @@ class ScriptHooks:
     def __init__(self) -> None:
         self._silent = False
         self._retaining: IdentitySet[torch.Tensor] = IdentitySet()
+        self._packing = 0
+        #: What the script's own hooks have packed since the step began: they may be able to unpack it once.
+        self.has_packed = False
 
     def attach(self, patches: Patches) -> None:
         """Watch what is registered from now on."""
         patches.replace(torch.Tensor, "register_hook", self._seeing_tensor_hooks)
         patches.replace(torch.Tensor, "retain_grad", self._seeing_retained_gradients)
         patches.replace(BackwardHook, "__init__", self._seeing_module_hooks)
+        patches.replace(saved_tensors_hooks, "__enter__", functools.partial(self._seeing_packing, 1))
+        patches.replace(saved_tensors_hooks, "__exit__", functools.partial(self._seeing_packing, -1))
+
+    def begin_step(self) -> None:
+        """Another step begins."""
+        self.has_packed = self._packing > 0
 
     @contextmanager
     def silenced(self) -> Iterator[None]:
@@ -68,6 +78,17 @@ class ScriptHooks:
                         self._retaining.add(tensor)
 
         return retain_grad
+
+    def _seeing_packing(self, change: int, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def change_hooks(hooks: Any, *args: Any) -> Any:
+            # Those of torch, that move to the host or compute again, do so as often as they are asked.
+            if type(hooks) is saved_tensors_hooks or not type(hooks).__module__.startswith("torch."):
+                self._packing += change
+                self.has_packed = True
+            return original(hooks, *args)
+
+        return change_hooks
 
     def _seeing_module_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import moments
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
+from bnprobe.observe.module_calls import after_forward
 from bnprobe.observe.modules.evaluation_count import EvaluationCount
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
 from bnprobe.observe.modules.tree import ModuleTree
@@ -168,7 +168,7 @@ class ForwardTaps:
 
     def _hook_again(self) -> None:
         if self._handle is None:
-            self._handle = torch_module.register_module_forward_hook(self._hook, always_call=True)
+            self._handle = after_forward(self._hook)
 
     def _unhook(self) -> None:
         if self._handle is not None:

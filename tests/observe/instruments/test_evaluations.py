@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 
+from bnprobe.observe import module_calls
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Stopwatch
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
@@ -39,7 +39,7 @@ def noted(taps: EvaluationTaps) -> list[float]:
 
 
 def hooks() -> int:
-    return len(torch_module._global_forward_hooks)
+    return sum(map(len, module_calls._HOOKS.values()))
 
 
 @torch.no_grad()

@@ -44,6 +44,7 @@ WITHOUT = {
     "checkpointed_model": "no forward with gradient was seen",
     "watched_operations": "dispatch mode",
     "vector_loss": "not one number",
+    "profiled": "the script profiles",
     "zero_first_loss": "no ratio",
     "nan_loss": "no ratio",
     "grad_scaler_fused": "no ratio",
@@ -69,8 +70,8 @@ SEEING = {
         f"short_lives {kind}": "the graph of a probed step is held until the next one begins"
         for kind in ("plain", "scaled", "closure", "hand")
     },
+    "profiled": "a profile that begins between a forward and its backward has the operations before the backward twice",
     "swapped": "torch refuses to swap weights whose probed step is held until the next one begins",
-    "profiled": "the forwards of a probe are in the script's own profile",
 }
 
 
