@@ -3,7 +3,8 @@
 A number that was always positive, as most losses and every norm, is followed by its logarithm: its noise is a factor, however small it has
 become. Any other is followed in units of its own mean deviation. What is judged is the rise above a running mean; noise is the highest rise
 of late, so that no shape of its distribution is supposed: of values that are all alike a new one is the highest of n once in n, and rises
-twice as far as the highest before it far more rarely.
+twice as far as the highest before it far more rarely. And a value is no news that was as high not long ago: the noise of a loss that falls
+grows, for one of its terms falls no further.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ FORGETTING = 1.0 / 512.0
 #: Values after which a rise counts as noise: what grows from step to step is to be compared with what was before it began to.
 DELAY = 16
 #: So many times the highest rise of late is beyond the noise, and so many times is grave.
-BEYOND, FAR_BEYOND = 2.0, 4.0
-#: The least rises that are called so, of the logarithm: to 1.05 times the mean, and to 3 times.
-LEAST, LEAST_GRAVE = math.log(1.05), math.log(3.0)
+BEYOND, FAR_BEYOND = 2.0, 6.0
+#: The least rises that are called so, of the logarithm: to 1.05 times the mean, and to 5 times.
+LEAST, LEAST_GRAVE = math.log(1.05), math.log(5.0)
 #: The same in mean deviations, for a number that has not always been positive.
 LEAST_DEVIATIONS, LEAST_GRAVE_DEVIATIONS = 8.0, 24.0
+#: Values that a high one has to surpass.
+SURPASSED = 100
+#: Before the first mean has settled, a value so many times the highest so far is grave, of the logarithm.
+EARLY_GRAVE = math.log(10.0)
 
 
 class Level(IntEnum):
@@ -49,7 +54,8 @@ class Alarm:
         self._count = 0
         self._mean = self._deviation = self._noise = 0.0
         self._worst = -math.inf
-        self._recent: deque[float] = deque()
+        self._rises: deque[float] = deque()
+        self._values: deque[float] = deque(maxlen=SURPASSED)
 
     def take(self, value: float) -> Level:
         """Take note of a value; what stays high is no news: the level is that of a value higher than it was while high."""
@@ -64,23 +70,27 @@ class Alarm:
             return Level.GRAVE if is_news else Level.NOTHING
         present = math.log(value) if self._is_positive else value
         rise = present - self._mean
-        level = self._judge(rise)
+        level = self._judge(present, rise)
         is_worse = level is not Level.NOTHING and present > self._worst
         if level is Level.NOTHING:
             self._worst = -math.inf
         elif is_worse:
             self._worst = present
         self._learn(rise, is_high=level is not Level.NOTHING)
+        self._values.append(present)
         return level if is_worse else Level.NOTHING
 
-    def _judge(self, rise: float) -> Level:
+    def _judge(self, present: float, rise: float) -> Level:
         if self._count < SETTLING_VALUES:
-            return Level.NOTHING
+            is_early = self._is_positive and self._values and present > max(self._values) + EARLY_GRAVE
+            return Level.GRAVE if is_early else Level.NOTHING
         if self._is_positive:
             least, grave = LEAST, LEAST_GRAVE
         else:
             least, grave = LEAST_DEVIATIONS * self._deviation, LEAST_GRAVE_DEVIATIONS * self._deviation
         if rise <= max(least, BEYOND * self._noise):
+            return Level.NOTHING
+        if present <= max(self._values):
             return Level.NOTHING
         return Level.GRAVE if rise > max(grave, FAR_BEYOND * self._noise) else Level.BEYOND_NOISE
 
@@ -90,7 +100,7 @@ class Alarm:
         self._count += 1
         if self._count > 1:  # the first value is the mean
             self._deviation += weight * (abs(rise) - self._deviation)
-            self._recent.append(rise)
+            self._rises.append(rise)
             # The first rises are there from the beginning: a run that has only begun is to have some noise.
-            old = self._recent.popleft() if self._count > SETTLING_VALUES + DELAY else rise if self._count <= SETTLING_VALUES else 0.0
+            old = self._rises.popleft() if self._count > SETTLING_VALUES + DELAY else rise if self._count <= SETTLING_VALUES else 0.0
             self._noise = max(old, self._noise * (1.0 - FORGETTING))

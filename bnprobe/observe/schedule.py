@@ -39,7 +39,7 @@ LEAST_PART = 0.5
 #: Part of the income that steps at equal distances have, and the least of it where the purse is empty and more.
 REGULAR_PART, LEAST_REGULAR_PART = 2.0 / 3.0, 1.0 / 3.0
 #: Measured steps whose cost is remembered, and how many times the usual one a single cost counts at most.
-COSTS, DEAREST = 11, 3.0
+COSTS, DEAREST = 11, 1.5
 #: Memory of how long a step takes, as a weight for the newest.
 MEMORY = 0.05
 #: Seconds on credit beyond which a training that seems about to be lost is measured no more than any other.

@@ -31,13 +31,13 @@ def noise(kind: str, count: int) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["gauss", "squares", "lognormal", "pareto", "signed"])
 def test_noise_of_any_shape_is_no_rise(kind: str) -> None:
-    assert rises(noise(kind, 10_000)) <= 12
+    assert rises(noise(kind, 10_000)) <= 6
     assert levels(noise(kind, 10_000)).count(Level.GRAVE) <= (2 if kind == "pareto" else 0)
 
 
 def test_a_falling_or_noisy_loss_is_no_rise() -> None:
     assert rises([1.0 / (1 + step) for step in range(2000)]) == 0
-    assert rises([10.0 * 0.99**step + 0.5 * ((step * 7919) % 100) / 100 for step in range(500)]) <= 5
+    assert rises([10.0 * 0.99**step + 0.5 * ((step * 7919) % 100) / 100 for step in range(500)]) == 0
 
 
 @pytest.mark.parametrize("growth", [1.05, 1.1, 1.5])
@@ -45,7 +45,12 @@ def test_what_grows_from_step_to_step_is_told_before_it_is_large(growth: float) 
     draw = random.Random(1)
     values = [math.exp(0.1 * draw.gauss(0.0, 1.0) + math.log(growth) * max(0, step - 200)) for step in range(300)]
     first = next(step for step, level in enumerate(levels(values)) if step > 200 and level is not Level.NOTHING)
-    assert growth ** (first - 200) < 3.0
+    assert growth ** (first - 200) < 4.0
+
+
+def test_a_training_that_is_lost_in_its_first_steps_is_told() -> None:
+    assert levels([0.8, 160.0])[1] is Level.GRAVE
+    assert not any(levels([0.8, 2.0, 5.0, 12.0]))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
