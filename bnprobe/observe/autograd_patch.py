@@ -45,6 +45,7 @@ class BackwardTaps:
         on_failed: called when it has raised.
         on_gap: called with (subject, reason) for a backward whose loss cannot be told.
         mute: called with +1 and -1 around gradients that are no training's: penalties, curvature.
+        on_inner: called with (outputs, inputs) before such a gradient whose graph is kept, or that can be differentiated again.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class BackwardTaps:
         on_failed: Callable[[], None],
         on_gap: Callable[[str, str], None],
         mute: Callable[[int], None],
+        on_inner: Callable[[list[torch.Tensor], list[torch.Tensor]], None] | None = None,
     ) -> None:
         self._on_backward = on_backward
         self._after_backward = after_backward
@@ -62,6 +64,7 @@ class BackwardTaps:
         self._on_failed = on_failed
         self._on_gap = on_gap
         self._mute = mute
+        self._on_inner = on_inner
         # Gradients that the recorder itself asks for, in this thread, are none of the script's.
         self._own = threading.local()
         # id(scaled loss) -> (scaled loss, loss), for the open step, and the factor last used in it.
@@ -109,6 +112,8 @@ class BackwardTaps:
         with user_modes_disabled():
             leaves = trained_leaves(call)
         if leaves is None:
+            if self._on_inner is not None and call.keeps_graph and not call.accumulates:
+                self._aside(self._on_inner, _tensors(call.outputs), _tensors(call.inputs))
             self._mute(1)
             return lambda result: self._mute(-1), lambda: self._mute(-1)
         with user_modes_disabled():

@@ -118,6 +118,9 @@ class Instrument:
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """A backward is about to run; gradients of the one before it are still in place."""
 
+    def before_inner_gradient(self, step: OpenStep, outputs: Sequence[torch.Tensor], inputs: Sequence[torch.Tensor]) -> None:
+        """``torch.autograd.grad`` is about to run for a gradient that can be differentiated again, or a graph that is kept."""
+
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Gradients are as the optimizer will use them, and the weights have not moved."""
 

@@ -148,6 +148,7 @@ class Recorder:
             self._on_failed_backward,
             self._writer.add_coverage,
             self._mute_gradients,
+            self._on_inner_gradient,
         )
 
     def _make_what_if(self) -> WhatIf | None:
@@ -216,6 +217,7 @@ class Recorder:
             with self._faults.guard("the last, unfinished step"):
                 self._close_unfinished_step()
             self._unseen.write(self._step.number, self._forward, self._compiled, self._axes)
+            self._writer.set_attribute("backwards_without_update", self._clock.backwards_without_update)
             self._delivery.finish(whole=ending.status in ("finished", "stopped"))
             if self._what_if is not None:
                 with self._faults.guard("what if"):
@@ -246,6 +248,11 @@ class Recorder:
 
     def _mute_gradients(self, change: int) -> None:
         self._forward.gradients_muted += change
+
+    @_in_turn
+    def _on_inner_gradient(self, outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> None:
+        """The script asks for a gradient that is to be part of its loss."""
+        self._panel.ask("before_inner_gradient", self._step, outputs, inputs)
 
     def _detach(self) -> None:
         if self._what_if is not None:
@@ -371,9 +378,9 @@ class Recorder:
         self._follow(self._clock.update_ended(id(optimizer)))
 
     @_in_turn
-    def _on_clip(self, norm: torch.Tensor | float) -> None:
+    def _on_clip(self, norm: torch.Tensor | float, limit: float | None) -> None:
         """Gradients are clipped by their norm."""
-        self._step.clip_norm = norm
+        self._step.clip_norm, self._step.clip_limit = norm, limit
 
     # -- what the clock says ------------------------------------------------------------------------------------------
 

@@ -83,6 +83,11 @@ class StepClock:
         return self._moved_by
 
     @property
+    def backwards_without_update(self) -> int:
+        """Backward calls since the last update of an optimizer; each one may be counted as a step by then."""
+        return self._backwards_without_update
+
+    @property
     def moved_before(self) -> frozenset[int]:
         """Keys of the optimizers that stepped in the step that was closed last."""
         return self._moved_before

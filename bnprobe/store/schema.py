@@ -129,6 +129,7 @@ _STEP = [
     Variable("skipped", ("step",), "i4", "1", "1 where a gradient scaler skipped the update"),
     Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
     Variable("clip_norm", ("step",), "f8", "as the gradient", "total gradient norm before the script clipped it"),
+    Variable("clip_limit", ("step",), "f8", "as the gradient", "the norm that the script clipped it to"),
     Variable(
         "gradient_norm",
         ("step",),
@@ -177,6 +178,62 @@ _STEP = [
         "1",
         "1 where a loss that applies softmax (or the logistic function) was given values to which it had been applied already",
         "LogSoftmax of Softmax, or binary cross-entropy with logits of Sigmoid, in the graph of the loss",
+    ),
+    Variable("loss_cut_off", ("step",), "i4", "1", "1 where no parameter was behind the loss: a number made a tensor again"),
+    Variable(
+        "loss_pairs_all",
+        ("step",),
+        "i4",
+        "1",
+        "1 where the loss compared every output with every target, as (N, 1) against (N,) does",
+        "N numbers become N x N in the graph of the loss, against something without gradient",
+    ),
+    Variable("loss_rectified", ("step",), "i4", "1", "1 where logits went through a ReLU into a loss that takes logits"),
+    Variable(
+        "loss_of_probabilities",
+        ("step",),
+        "i4",
+        "1",
+        "1 where a loss that takes log-probabilities was given probabilities",
+        "negative log-likelihood, or t ln t - t y, of Softmax or Sigmoid",
+    ),
+    Variable("loss_of_one_class", ("step",), "i4", "1", "1 where the log-softmax of the loss has a single class"),
+    Variable("softmax_trivial", ("step",), "i4", "1", "softmaxes in the graph of the loss over an axis of size one: they give one"),
+    Variable(
+        "softmax_over_samples",
+        ("step",),
+        "i4",
+        "1",
+        "softmaxes in the graph of the loss over the axis of the batch",
+        "axis 0, of the size that the first axis of output and target has",
+    ),
+    Variable(
+        "flat_second_derivatives",
+        ("step",),
+        "i4",
+        "1",
+        "derivatives, by data, of a derivative through ReLU or another piecewise linear activation: zero",
+    ),
+    Variable("target_rms", ("step",), "f8", "as the target", "root mean square of the targets of a squared, smooth or Huber error"),
+    Variable(
+        "target_variance",
+        ("step",),
+        "f8",
+        "square of the target",
+        "how targets differ between samples: the squared error of the best constant prediction",
+        "mean over places of var_n t (unbiased)",
+    ),
+    Variable(
+        "output_variance", ("step",), "f8", "square of the target", "the same of the outputs", "mean over places of var_n y (unbiased)"
+    ),
+    Variable("prediction_error", ("step",), "f8", "square of the target", "squared error of the outputs", "mean (y - t)^2"),
+    Variable("target_smallest", ("step",), "f8", "1", "smallest target of the step's binary cross-entropies"),
+    Variable("target_largest", ("step",), "f8", "1", "the largest of them"),
+    Variable("target_labels", ("step",), "f8", "count", "labels that the cross-entropy of the step counted, those to be ignored left out"),
+    Variable("target_classes", ("step",), "f8", "count", "different classes among the labels of the step's cross-entropy"),
+    Variable("target_class", ("step",), "f8", "1", "the most frequent of them"),
+    Variable(
+        "target_entropy", ("step",), "f8", "nats", "their entropy, the cross-entropy of guessing by their shares", "-sum_c p_c ln p_c"
     ),
     Variable("half_results", ("step",), "i4", "1", "results of type float16 in the graph of the loss, at the steps of snapshots"),
     Variable(
@@ -257,6 +314,14 @@ _STEP_PARAMETER = [
         "||g||_2",
     ),
     Variable("weight_norm", ("step", "parameter"), "f4", "as the weight", "norm of the parameter before the update", "||w||_2"),
+    Variable(
+        "update_lost",
+        ("step", "parameter"),
+        "f4",
+        "1",
+        "of a parameter in bfloat16 or float16: share of its elements with a gradient that the update left as they were",
+        "mean [w_after = w_before] over g != 0",
+    ),
     Variable("update_norm", ("step", "parameter"), "f4", "as the weight", "norm of the step actually taken", "||w_after - w_before||_2"),
 ]
 

@@ -14,7 +14,9 @@ from bnprobe.observe.instruments.loss_rows import LossRows
 from bnprobe.observe.instruments.moved_by_hand import MovedByHand
 from bnprobe.observe.instruments.nonfinite_trace import NonfiniteTrace
 from bnprobe.observe.instruments.parameter_groups import ParameterGroups
+from bnprobe.observe.instruments.second_derivatives import SecondDerivatives
 from bnprobe.observe.instruments.stale_gradients import StaleGradients
+from bnprobe.observe.instruments.targets import Targets
 from bnprobe.observe.instruments.untrained_parameters import UntrainedParameters
 from bnprobe.observe.instruments.updates import Updates
 
@@ -27,6 +29,8 @@ CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
     LossRows,
     StaleGradients,
     LossChecks,
+    Targets,
+    SecondDerivatives,
     Updates,
     UntrainedParameters,
     MovedByHand,

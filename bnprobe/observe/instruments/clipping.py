@@ -20,11 +20,12 @@ class Clipping:
     """Tells of gradients that are clipped by their norm.
 
     Args:
-        on_clip: called with the norm before clipping: a number, or a copy that lies on an accelerator.
+        on_clip: called with the norm before clipping, a number or a copy that lies on an accelerator, and the norm to clip to, None where
+            that is no plain number.
         on_gap: called with (subject, reason) where torch has no such place.
     """
 
-    def __init__(self, on_clip: Callable[[torch.Tensor | float], None], on_gap: Callable[[str, str], None]) -> None:
+    def __init__(self, on_clip: Callable[[torch.Tensor | float, float | None], None], on_gap: Callable[[str, str], None]) -> None:
         self._on_clip = on_clip
         self._on_gap = on_gap
 
@@ -41,7 +42,7 @@ class Clipping:
         def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(total_norm, torch.Tensor) and not is_imaginary(total_norm):
                 with user_modes_disabled():
-                    self._on_clip(at_hand(total_norm))
+                    self._on_clip(at_hand(total_norm), float(max_norm) if type(max_norm) in (int, float) else None)
             return original(parameters, max_norm, total_norm, *args, **kwargs)
 
         return clip_grads_with_norm_

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import torch
 
 from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.loss_form import (
+    compares_one_class,
+    is_cut_off,
+    pairs_all_with_all,
+    rectifies_logits,
+    softmaxes_over_samples,
+    takes_probabilities_for_logarithms,
+    trivial_softmaxes,
+)
 from bnprobe.observe.instruments.loss_graph import applies_softmax_twice, half_results
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 
+#: What is asked of the graph, by name of the schema; None is no answer.
+_QUESTIONS: dict[str, Callable[[list[torch.Tensor]], int | None]] = {
+    "half_results": half_results,
+    "softmax_twice": applies_softmax_twice,
+    "loss_cut_off": is_cut_off,
+    "loss_pairs_all": pairs_all_with_all,
+    "loss_rectified": rectifies_logits,
+    "loss_of_probabilities": takes_probabilities_for_logarithms,
+    "loss_of_one_class": compares_one_class,
+    "softmax_trivial": trivial_softmaxes,
+    "softmax_over_samples": softmaxes_over_samples,
+}
+
 
 class LossChecks(Instrument):
-    """Counts float16 results in the graph of the losses, and asks whether one applies softmax to the result of a softmax.
+    """Asks what the graph of the losses shows exactly; of several backward calls in a step the largest answer counts.
 
     Args:
         around: what is there to look at.
@@ -19,20 +43,19 @@ class LossChecks(Instrument):
 
     def __init__(self, around: Surroundings) -> None:
         self._schedule = around.schedule
-        self._half_results: int | None = None
-        self._is_twice: bool | None = None
+        self._found: dict[str, int] = {}
 
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Look at the graph while it is whole."""
         if not self._schedule.is_snapshot(step.number):
             return
-        self._half_results = (self._half_results or 0) + half_results(backward.losses)
-        if not self._is_twice:
-            found = applies_softmax_twice(backward.losses)
-            self._is_twice = found if found is not None else self._is_twice
+        for name, question in _QUESTIONS.items():
+            if (answer := question(backward.losses)) is not None:
+                self._found[name] = (
+                    max(int(answer), self._found.get(name, 0)) if name != "half_results" else answer + self._found.get(name, 0)
+                )
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
-        """Return both, where they were looked for and are known."""
-        found = {"half_results": self._half_results, "softmax_twice": self._is_twice}
-        self._half_results = self._is_twice = None
-        return [(name, Reading([float(value)])) for name, value in found.items() if value is not None]
+        """Return the answers."""
+        found, self._found = self._found, {}
+        return [(name, Reading([float(value)])) for name, value in found.items()]

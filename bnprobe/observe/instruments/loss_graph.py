@@ -7,14 +7,13 @@ was used, and nothing has to be put into the script's way to read it.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 
-#: Nodes between the loss and its softmax that are looked at: sums and means of a few terms.
-NODE_LIMIT = 64
-#: Nodes of the whole graph that are looked at for their type: more than any network of some hundred layers has.
-GRAPH_LIMIT = 20_000
+from bnprobe.observe.instruments.graph import NODE_LIMIT, PASSING, kind, nodes, roots, sources
+
 #: What a loss does itself -> what must not have been done to its input before.
 _APPLIED_BY = {
     "LogSoftmaxBackward0": ("SoftmaxBackward0", "SigmoidBackward0"),
@@ -23,25 +22,6 @@ _APPLIED_BY = {
 #: Operations that average shares weighed by shares, as of experts' votes weighed by a gate, and those that put several side by side.
 _WEIGHING = ("Mul", "Bmm", "Mm")
 _GATHERING = ("Stack", "Cat", "Mean")
-#: Operations that leave the numbers as they are, or choose among them.
-_PASSING = (
-    "View",
-    "UnsafeView",
-    "ReshapeAlias",
-    "Transpose",
-    "Permute",
-    "TBackward",
-    "Squeeze",
-    "Unsqueeze",
-    "Clone",
-    "ToCopy",
-    "Alias",
-    "Slice",
-    "Select",
-    "Index",
-    "Clamp",
-    "Expand",
-)
 
 
 def applies_softmax_twice(losses: Any) -> bool | None:
@@ -53,12 +33,12 @@ def applies_softmax_twice(losses: Any) -> bool | None:
     Returns:
         None where no such loss is within reach, and so nothing is known.
     """
-    pending, seen = _roots(losses), 0
+    pending, seen = roots(losses), 0
     found: bool | None = None
     while pending and seen < NODE_LIMIT:
         node = pending.pop(0)
         seen += 1
-        forbidden = _APPLIED_BY.get(type(node).__name__)
+        forbidden = _APPLIED_BY.get(kind(node))
         if forbidden is not None:
             found = bool(found) or _is_made_of(node, forbidden)
         else:
@@ -77,19 +57,12 @@ def half_results(losses: Any) -> int:
     Returns:
         Their number.
     """
-    pending, seen, count = _roots(losses), set[Any](), 0
-    while pending and len(seen) < GRAPH_LIMIT:
-        node = pending.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        # What autograd knows of a result, to check its gradient against; absent from nodes written in Python. A weight that is only stored
-        # so is a leaf, and no result.
-        count += type(node).__name__ != "AccumulateGrad" and any(
-            result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ())
-        )
-        pending += _sources(node)
-    return count
+    # What autograd knows of a result, to check its gradient against; absent from nodes written in Python. A weight that is only stored so
+    # is a leaf, and no result.
+    return sum(
+        kind(node) != "AccumulateGrad" and any(result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ()))
+        for node in nodes(losses)
+    )
 
 
 def leaves(losses: Any, most: int) -> list[torch.Tensor]:
@@ -99,48 +72,30 @@ def leaves(losses: Any, most: int) -> list[torch.Tensor]:
         losses: what a backward starts from: a tensor, or several.
         most: how many are looked for.
     """
-    pending, seen, found = _roots(losses), set[Any](), list[torch.Tensor]()
-    while pending and len(seen) < GRAPH_LIMIT and len(found) < most:
-        node = pending.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None) if type(node).__name__ == "AccumulateGrad" else None
-        if isinstance(variable, torch.Tensor):
-            found.append(variable)
-        pending += _sources(node)
-    return found
-
-
-def _roots(losses: Any) -> list[Any]:
-    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
-    return [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
+    found = (getattr(node, "variable", None) for node in nodes(losses) if kind(node) == "AccumulateGrad")
+    return list(itertools.islice((variable for variable in found if isinstance(variable, torch.Tensor)), most))
 
 
 def _is_made_of(node: Any, normalising: tuple[str, ...]) -> bool:
     """Whether the numbers that a node received are results of some operations, or averages of such results weighed by such results."""
-    pending, seen = _sources(node)[:1], 0
+    pending, seen = sources(node)[:1], 0
     while pending and seen < NODE_LIMIT:
         source = pending.pop()
         seen += 1
-        name, following = type(source).__name__, _sources(source)
+        name, following = kind(source), sources(source)
         if name in normalising:
             continue
-        if name.startswith(_PASSING):
+        if name.startswith(PASSING):
             following = following[:1]
         elif name.startswith(_WEIGHING):
             is_summing = not name.startswith("Mul")  # a product of matrices sums, and only softmax makes shares that sum to one
             normalising = ("SoftmaxBackward0",) if is_summing else normalising
             following = following if len(following) == 2 else []  # shares times a constant are no shares
         elif name.startswith("Sum"):
-            following = following if following and type(following[0]).__name__.startswith(_WEIGHING) else []
+            following = following if following and kind(following[0]).startswith(_WEIGHING) else []
         elif not name.startswith(_GATHERING) or any(other is None for other, _ in source.next_functions):
             return False
         if not following:
             return False
         pending += following
     return bool(seen) and not pending
-
-
-def _sources(node: Any) -> list[Any]:
-    return [other for other, _ in node.next_functions if other is not None]

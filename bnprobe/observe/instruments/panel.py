@@ -13,7 +13,7 @@ from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 from bnprobe.torch_private import user_modes_disabled
 
-_MOMENTS = ("before_backward", "before_update", "skipped_update", "after_update", "close")
+_MOMENTS = ("before_backward", "before_inner_gradient", "before_update", "skipped_update", "after_update", "close")
 
 
 class Panel:

@@ -27,6 +27,8 @@ class UpdateMeasurement:
         update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
         kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
         rows: (k,) difference between rows after the update; None where it was not asked for.
+        lost: (k,) share of the elements with a gradient that the update left as they were, NaN for all but those in half precision; None
+            without any.
         places: places of the parameters in the run file.
     """
 
@@ -36,6 +38,7 @@ class UpdateMeasurement:
     update: torch.Tensor | None = None
     kernels: torch.Tensor | None = None
     rows: torch.Tensor | None = None
+    lost: torch.Tensor | None = None
     places: list[int | None] = field(default_factory=list)
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
@@ -88,6 +91,7 @@ class UpdateMeter:
             new = _local(parameters[index])
             if old.shape == new.shape and old.dtype == new.dtype:
                 olds[index], news[index] = old, new
+        measurement.lost = _lost(olds, news, parameters)
         measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
         found = [_local(parameter) if id(parameter) in kernels else None for parameter in parameters]
@@ -130,6 +134,26 @@ class UpdateMeter:
             self._buffers[key] = buffer
             self._buffer_bytes += buffer.nbytes
         return buffer
+
+
+def _lost(
+    olds: Sequence[torch.Tensor | None], news: Sequence[torch.Tensor | None], parameters: Sequence[torch.Tensor]
+) -> torch.Tensor | None:
+    """Share of the elements with a gradient that are as they were, of what is stored in half precision; None without any such."""
+    shares: dict[int, torch.Tensor] = {}
+    for index, (old, new) in enumerate(zip(olds, news, strict=True)):
+        if old is None or new is None or new.dtype not in (torch.bfloat16, torch.float16):
+            continue
+        gradient = gradient_of(parameters[index])
+        if gradient is not None and gradient.shape == new.shape and gradient.layout is torch.strided:
+            has_gradient = gradient != 0
+            shares[index] = ((old == new) & has_gradient).sum() / has_gradient.sum()
+    if not shares:
+        return None
+    found = torch.full((len(olds),), torch.nan, device=next(iter(shares.values())).device)
+    for index, share in shares.items():
+        found[index] = share
+    return found
 
 
 def _local(parameter: torch.Tensor) -> torch.Tensor:

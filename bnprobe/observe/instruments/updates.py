@@ -50,5 +50,6 @@ class Updates(Instrument):
             if update.kernels is not None:
                 columns["kernel_slice_mean"], columns["kernel_cmrr"] = update.kernels
             columns["row_difference"] = update.rows
+            columns["update_lost"] = update.lost
             found += [(name, Reading(values, update.places)) for name, values in columns.items() if values is not None]
         return found

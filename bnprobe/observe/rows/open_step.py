@@ -47,6 +47,7 @@ class OpenStep:
         clip_norm: norm of the gradients that the script clipped.
         gradient_norm: norm of all gradients together, where it was looked at although layers are not measured.
         loss_rows: first axis of what its losses are made of, see ``loss_rows``.
+        clip_limit: the norm it clipped them to, where that is a plain number.
         has_readings: an instrument has found something although layers are not measured.
         modes: in which mode its forwards ran.
         evaluations_seen: whether evaluations after the update were counted.
@@ -69,6 +70,7 @@ class OpenStep:
     clip_norm: Number | None = None
     gradient_norm: float | None = None
     loss_rows: int = 0
+    clip_limit: float | None = None
     has_readings: bool = False
     modes: Modes | None = None
     evaluations_seen: bool = True
@@ -131,6 +133,7 @@ def own_numbers(steps: Sequence[OpenStep]) -> dict[str, Any]:
         "modules_training": [modes.training for modes in all_modes],
         "modules_evaluating": [modes.evaluating for modes in all_modes],
         "model_training": [modes.model for modes in all_modes],
+        "clip_limit": [step.clip_limit for step in steps],
         "loss_scale": [step.scale if step.scale is not None else step.fused_scale for step in steps],
     }
 

@@ -123,3 +123,18 @@ def test_where_no_kernel_is_asked_for_none_is_measured() -> None:
     measurement = meter.before([kernel])
     meter.after(measurement, [kernel])
     assert measurement.kernels is None
+
+
+def test_in_half_precision_it_counts_what_an_update_left_as_it_was() -> None:
+    kept = [nn.Parameter(torch.ones(8, dtype=torch.bfloat16)), nn.Parameter(torch.ones(8))]
+    for parameter in kept:
+        parameter.grad = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], dtype=parameter.dtype)
+    meter = UpdateMeter()
+    measurement = meter.before(kept)
+    with torch.no_grad():
+        for parameter in kept:
+            parameter[:1] += 1.0
+            parameter[1:] += 1e-4  # lost beside one in bfloat16
+    meter.after(measurement, kept)
+    assert measurement.lost is not None
+    assert measurement.lost.tolist() == pytest.approx([0.75, float("nan")], nan_ok=True)

@@ -1,0 +1,150 @@
+"""Mistakes in the form of a loss that its graph shows exactly, whichever functions it was written with.
+
+- Output and target broadcast against each other: (N, 1) against (N,) makes (N, N), and every output is compared with every target.
+- ReLU on logits: a class whose logit is negative gets no gradient.
+- Probabilities where their logarithms are taken: the loss has no floor at zero and rewards another thing.
+- Softmax over an axis of size one, which gives one whatever it is given; and over the axis of the batch, so that samples compete.
+- A loss that is cut off: a number that was made a tensor again, from which no gradient leads to any weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from bnprobe.observe.instruments.graph import NODE_LIMIT, PASSING, kind, loss_nodes, nodes, shape, softmax_axis, sources
+
+#: Losses that take logits.
+_OF_LOGITS = ("LogSoftmaxBackward", "BinaryCrossEntropyWithLogitsBackward")
+_PROBABILITIES = ("SoftmaxBackward", "SigmoidBackward")
+_RECTIFIERS = ("ReluBackward", "ThresholdBackward")
+
+
+def is_cut_off(losses: list[torch.Tensor]) -> bool:
+    """Whether what a backward starts from has no graph behind it, or one that leads to no parameter."""
+    if not losses or any(loss.grad_fn is None for loss in losses):
+        return bool(losses) and all(loss.grad_fn is None for loss in losses)
+    ends = [getattr(node, "variable", None) for node in nodes(losses, NODE_LIMIT + 1)]
+    return len(ends) <= NODE_LIMIT and not any(isinstance(end, torch.nn.Parameter) for end in ends)
+
+
+def pairs_all_with_all(losses: Any) -> bool:
+    """Whether N outputs became N x N numbers of the loss against something that no gradient goes to: a target of another shape.
+
+    What pairs outputs with each other on purpose, as contrastive and ranking losses do, has them on both sides.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    for node in loss_nodes(losses):
+        made, given = shape(node), sources(node)
+        if made is None or len(given) != 1 or len([axis for axis in made if axis > 1]) != 2:
+            continue
+        size = max(made)
+        before = shape(given[0])
+        if before is not None and sum(axis == size for axis in made) == 2 and _numel(before) == size == max(before):
+            return True
+    return False
+
+
+def rectifies_logits(losses: Any) -> bool | None:
+    """Whether logits went through a ReLU, and nothing else, on their way into a loss that takes logits; None without such a loss.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    found = [_came_through(node, _RECTIFIERS) for node in loss_nodes(losses) if kind(node).startswith(_OF_LOGITS)]
+    return any(found) if found else None
+
+
+def takes_probabilities_for_logarithms(losses: Any) -> bool:
+    """Whether a loss that takes log-probabilities is given probabilities: a negative log-likelihood, or a divergence of KL's form.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    for node in loss_nodes(losses):
+        if kind(node).startswith("NllLoss"):
+            if _came_through(node, _PROBABILITIES):
+                return True
+        elif kind(node).startswith("Sub") and len(given := sources(node)) == 1:
+            # target ln target - target * input, the first of which has no gradient
+            if kind(given[0]).startswith("Mul") and len(sources(given[0])) == 1 and _came_through(given[0], _PROBABILITIES):
+                return True
+    return False
+
+
+def compares_one_class(losses: Any) -> bool | None:
+    """Whether a log-softmax of the loss has an axis of size one, so that it is zero whatever it is given; None without a log-softmax.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    axes = [axis for node in loss_nodes(losses) if kind(node).startswith("LogSoftmax") and (axis := softmax_axis(node)) is not None]
+    return all(axis.size == 1 for axis in axes) if axes else None
+
+
+def trivial_softmaxes(losses: Any) -> int | None:
+    """How many softmaxes of the whole graph have an axis of size one; None without a softmax.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    axes = [axis for node in nodes(losses) if (axis := softmax_axis(node)) is not None]
+    return sum(axis.size == 1 for axis in axes) if axes else None
+
+
+def softmaxes_over_samples(losses: Any) -> int | None:
+    """How many softmaxes of the graph normalise over the first axis, where that is the batch's; None without a softmax.
+
+    The batch's is the first axis of what the loss compares, if it has as many places. An N x N matrix compares samples on purpose.
+
+    Args:
+        losses: what a backward starts from: a tensor, or several.
+    """
+    axes = [axis for node in nodes(losses) if (axis := softmax_axis(node)) is not None]
+    samples = _samples(losses)
+    if not axes or samples is None:
+        return None
+    return sum(
+        axis.place == 0
+        and axis.size == samples > 1
+        and len(axis.shape) > 1
+        and axis.shape.count(samples) == 1
+        and _numel(axis.shape) > samples
+        for axis in axes
+    )
+
+
+def _samples(losses: Any) -> int | None:
+    """Size of the first axis of what a loss compares; None where the loss has a part that cannot be seen into."""
+    first = (made[0] for node in loss_nodes(losses) for source in sources(node) if (made := shape(source)) and len(made) > 1)
+    return next(first, None)
+
+
+def _came_through(node: Any, wanted: tuple[str, ...]) -> bool:
+    for source in _way(node):
+        if kind(source).startswith(wanted):
+            return True
+        if not kind(source).startswith(PASSING):
+            return False
+    return False
+
+
+def _way(node: Any) -> Iterator[Any]:
+    """Go through the nodes that made what a node received first."""
+    for _ in range(NODE_LIMIT):
+        following = sources(node)[:1]
+        if not following:
+            return
+        node = following[0]
+        yield node
+
+
+def _numel(axes: tuple[int, ...]) -> int:
+    count = 1
+    for axis in axes:
+        count *= axis
+    return count

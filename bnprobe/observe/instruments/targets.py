@@ -1,0 +1,112 @@
+"""What a loss compares the network with: how targets differ from each other, and how far the output is from them.
+
+A squared or absolute error keeps its output and target for the backward, and a cross-entropy its labels. From them follows what a constant
+prediction would score, which no value of the loss tells by itself; and whether batches hold one class after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.graph import kind, loss_nodes, saved
+from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.records import Tap
+
+_ERRORS = ("MseLoss", "SmoothL1Loss", "Huber")
+_LABELLED = ("Nll",)
+#: Numbers of a target that are looked at.
+MOST_NUMBERS = 2**20
+
+
+class Targets(Instrument):
+    """Looks at the largest comparison of output and target in the graph of a measured step's losses.
+
+    Args:
+        around: what is there to look at.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._found: dict[str, torch.Tensor] = {}
+
+    def before_backward(self, step: OpenStep, backward: Backward) -> None:
+        """Look at what the losses keep for their backward; of several micro-steps at the first."""
+        if not step.observed or step.micro_steps > 1:
+            return
+        for node in loss_nodes(backward.losses):
+            if kind(node).startswith(_ERRORS) and "target_variance" not in self._found:
+                self._found |= compared(saved(node, "self"), saved(node, "target"))
+            elif kind(node).startswith(_LABELLED) and "target_classes" not in self._found:
+                self._found |= classes(saved(node, "target"), getattr(node, "_saved_ignore_index", None))
+            elif kind(node).startswith("BinaryCrossEntropy"):
+                self._widen(saved(node, "target"))
+
+    def _widen(self, target: torch.Tensor | None) -> None:
+        """Take the ends of a target into the range of all."""
+        if target is None or not 0 < target.numel() <= MOST_NUMBERS:
+            return
+        low, high = torch.aminmax(target.double())
+        self._found["target_smallest"] = torch.minimum(low, self._found.get("target_smallest", low))
+        self._found["target_largest"] = torch.maximum(high, self._found.get("target_largest", high))
+
+    def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
+        """Return what was found."""
+        found, self._found = self._found, {}
+        return [(name, Reading(value.reshape(1))) for name, value in found.items()]
+
+
+@torch.no_grad()
+def compared(output: torch.Tensor | None, target: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Compare an output with its target.
+
+    Args:
+        output: (N, ...).
+        target: of the same shape.
+
+    Returns:
+        By name of the schema; nothing for fewer than two samples, or where one is not at hand.
+    """
+    if output is None or target is None or output.shape != target.shape or not output.dim() or output.shape[0] < 2:
+        return {}
+    if not target.is_floating_point() or target.numel() > MOST_NUMBERS or target.layout is not torch.strided or not target.stride(0):
+        return {}  # a target that was spread over the samples is none of theirs
+    output, target = output.double(), target.double()
+    return {
+        "target_rms": target.square().mean().sqrt(),
+        "target_variance": target.var(0).mean(),
+        "output_variance": output.var(0).mean(),
+        "prediction_error": (output - target).square().mean(),
+    }
+
+
+@torch.no_grad()
+def classes(labels: torch.Tensor | None, ignored: object) -> dict[str, torch.Tensor]:
+    """Count the classes among labels.
+
+    Args:
+        labels: of any shape, whole numbers.
+        ignored: the label that does not count, if any.
+
+    Returns:
+        By name of the schema; entropy and class mean nothing where no label counts.
+    """
+    if labels is None or not 0 < labels.numel() <= MOST_NUMBERS or labels.is_floating_point():
+        return {}
+    counted = labels.reshape(-1).long()
+    is_counted = torch.ones_like(counted, dtype=torch.bool)
+    if isinstance(ignored, int):
+        is_counted = counted != (ignored - 2**64 if ignored >= 2**63 else ignored)  # torch says -100 as an unsigned number
+    number = is_counted.sum().double()
+    # In order, those that do not count last; what waits for an accelerator is left out.
+    in_order = torch.where(is_counted, counted, torch.iinfo(torch.int64).max).sort().values
+    alike = (torch.searchsorted(in_order, in_order, right=True) - torch.searchsorted(in_order, in_order)).double()
+    place = torch.arange(counted.numel(), device=counted.device)
+    weight = (place < number).double()
+    return {
+        "target_labels": number,
+        "target_classes": (weight / alike).sum(),
+        "target_class": in_order[(alike * weight).argmax()].double(),
+        "target_entropy": -(weight * (alike / number).log()).sum() / number,
+    }

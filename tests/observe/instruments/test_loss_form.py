@@ -1,0 +1,119 @@
+"""What the graph of a loss shows of mistakes in its form, and what looks like them on purpose."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bnprobe.observe.instruments.loss_form import (
+    compares_one_class,
+    is_cut_off,
+    pairs_all_with_all,
+    rectifies_logits,
+    softmaxes_over_samples,
+    takes_probabilities_for_logarithms,
+    trivial_softmaxes,
+)
+
+W = torch.ones(3, 1, requires_grad=True)
+X = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+Y = X.sum(1)
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+
+
+def out() -> torch.Tensor:
+    return X @ W
+
+
+def logits() -> torch.Tensor:
+    return X * W.T
+
+
+def broadcast(loss: Callable[..., torch.Tensor], *args: torch.Tensor) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return loss(*args)
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: broadcast(F.mse_loss, out(), Y), True),
+        (lambda: broadcast(F.smooth_l1_loss, out(), Y), True),
+        (lambda: (out() - Y).pow(2).mean(), True),
+        (lambda: (Y[:, None] - out()[:, 0]).abs().mean(), True),
+        (lambda: 0.1 * (out() - Y).square().mean() + W.square().sum(), True),
+        (lambda: F.mse_loss(out()[:, 0], Y), False),
+        (lambda: (out() - Y[:, None]).pow(2).mean(), False),
+        (lambda: (out() - Y[0]).pow(2).mean(), False),  # one target for all
+        (lambda: (out() - torch.linspace(0, 1, 5)).abs().mean(), False),  # quantiles, not as many as samples
+        (lambda: (out() - out().T).abs().mean(), False),  # pairs on purpose
+        (lambda: F.cross_entropy(logits(), LABELS), False),
+        (lambda: torch.zeros((), requires_grad=True), False),
+    ],
+)
+def test_outputs_that_meet_every_target(loss: Callable[[], torch.Tensor], found: bool) -> None:
+    assert pairs_all_with_all(loss()) is found
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: F.cross_entropy(logits().relu(), LABELS), True),
+        (lambda: F.cross_entropy(logits().relu().reshape(4, 2, 3).transpose(1, 2), LABELS.reshape(4, 2)), True),
+        (lambda: F.binary_cross_entropy_with_logits(out().relu(), (Y[:, None] > 0).float()), True),
+        (lambda: F.cross_entropy(logits().relu() @ torch.eye(3), LABELS), False),  # a layer lies between
+        (lambda: F.cross_entropy(F.leaky_relu(logits()), LABELS), False),
+        (lambda: F.mse_loss(out().relu(), Y[:, None]), None),
+    ],
+)
+def test_logits_behind_a_rectifier(loss: Callable[[], torch.Tensor], found: bool | None) -> None:
+    assert rectifies_logits(loss()) is found
+
+
+def test_one_class_and_a_softmax_of_one_place() -> None:
+    assert compares_one_class(F.cross_entropy(out(), torch.zeros(8, dtype=torch.long))) is True
+    assert compares_one_class(F.cross_entropy(logits(), LABELS)) is False
+    assert compares_one_class(out().mean()) is None
+    assert trivial_softmaxes((torch.softmax(out(), 1) * logits()).sum()) == 1
+    assert trivial_softmaxes((torch.softmax(out(), -1) * logits()).sum()) == 1
+    assert trivial_softmaxes((torch.softmax(out(), 0) * logits()).sum()) == 0
+    assert trivial_softmaxes(out().mean()) is None
+
+
+def test_a_softmax_over_the_batch() -> None:
+    def loss(weights: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(weights * logits(), LABELS)
+
+    assert softmaxes_over_samples(loss(torch.softmax(logits(), 0))) == 1
+    assert softmaxes_over_samples(loss(torch.softmax(logits(), 1))) == 0
+    assert softmaxes_over_samples(loss(torch.softmax(logits().T, 0).T)) == 0  # the same, laid out otherwise
+    pooled = (torch.softmax(out(), 0) * X).sum(0, keepdim=True)  # attention over the instances of one bag
+    assert softmaxes_over_samples(F.cross_entropy(pooled, LABELS[:1])) == 0
+    assert softmaxes_over_samples(F.cross_entropy(out() @ out().T, torch.arange(8))) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda: F.nll_loss(torch.softmax(logits(), 1), LABELS), True),
+        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(X, 1)), True),
+        (lambda: F.nll_loss(torch.softmax(logits(), 1).log(), LABELS), False),
+        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(X, 1), reduction="batchmean"), False),
+        (lambda: 1 - (torch.softmax(logits(), 1) * torch.softmax(X, 1)).sum(1).mean(), False),  # an overlap, to be large
+        (lambda: F.mse_loss(torch.softmax(logits(), 1), torch.softmax(X, 1)), False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+def test_probabilities_for_logarithms(loss: Callable[[], torch.Tensor], found: bool) -> None:
+    assert takes_probabilities_for_logarithms(loss()) is found
+
+
+def test_a_number_made_a_tensor_again() -> None:
+    assert is_cut_off([torch.tensor(out().mean().item(), requires_grad=True)])
+    assert is_cut_off([torch.tensor([0.5, 1.5], requires_grad=True).mean()])
+    assert not is_cut_off([(X @ torch.nn.Parameter(torch.ones(3))).mean()])
