@@ -151,11 +151,12 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
 
     Looks for a batch norm that is called more than once in a forward, and whose gap between training and evaluation is wide at some of its
     calls. Looks like a network that is run twice, as in siamese training or a GAN: there each forward calls it once. Signals that are
-    alike share their statistics without harm: where the gap is what chance makes, nothing is said.
+    alike, as two views of the same pictures, share their statistics without harm: where what is normalised has the same means at all calls,
+    or the gap is what chance makes, nothing is said.
     """
     recorded = run.recorded
     repeats = [i for i in _measured(run) if recorded.layer_repeat[i] > 0]
-    modules = {module_of(run.name(i)) for i in repeats}
+    modules = {module for module in dict.fromkeys(module_of(run.name(i)) for i in repeats) if _signals_differ(run, module)}
     layers = np.array([i for i in _measured(run) if module_of(run.name(i)) in modules], dtype=np.int64)
     if not layers.size:
         return None
@@ -185,6 +186,26 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
         fix="Give each place a batch norm of its own, or use layer norm, which keeps no statistics.",
         source=_REUSED,
     )
+
+
+def _signals_differ(run: RunAnalysis, module: str) -> bool:
+    """Whether what a batch norm received at its calls had different means, in deviations of a channel; where it is not known, it may."""
+    recorded = run.recorded
+    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(recorded.layers))
+    place = {index: at for at, (*_, index) in enumerate(outputs)}
+    calls = [i for i, layer in enumerate(recorded.layers) if layer.role == "output" and module_of(layer.name) == module]
+    before = [
+        outputs[place[i] - 1][2] for i in calls if place[i] and recorded.layers[outputs[place[i] - 1][2]].model == recorded.layers[i].model
+    ]
+    same_width = {recorded.layers[i].channels for i in (*before, *calls)}
+    if len(before) < 2 or len(before) < len(calls) or len(same_width) != 1 or not recorded.snapshot.size:
+        return True
+    means = np.stack([recorded.channel_mean[:, recorded.channel_slice(i)] for i in before])
+    variances = np.stack([recorded.channel_variance[:, recorded.channel_slice(i)] for i in before])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = np.abs(means - means.mean(axis=0)) / np.sqrt(variances.mean(axis=0))
+    seen = np.flatnonzero(np.isfinite(apart).all(axis=(0, 2)))
+    return not seen.size or bool(np.median(apart[:, seen[-1]].max(axis=0)) > thresholds.REUSED_APART)
 
 
 def _measured(run: RunAnalysis) -> NDArray[np.int64]:

@@ -67,7 +67,7 @@ def _from_the_start(run: RunAnalysis, layer: int) -> Finding | None:
     step = run.step(run.first_row)
     return Finding(
         id="unscaled-input",
-        severity="error" if run.underperforms else "warning",
+        severity="error" if run.underperforms or run.is_no_better_than_a_constant else "warning",
         confidence=round(min(0.9, 0.6 + 0.15 * float(np.log10(size / run.threshold(thresholds.UNSCALED_RMS)))), 2),
         layers=(run.name(layer),),
         step=step,

@@ -50,7 +50,7 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
     )
     return Finding(
         id="learning-rate-too-high",
-        severity="error" if run.has_failed or run.made_no_progress else "warning",
+        severity="error" if run.has_failed or run.made_no_progress or run.is_collapsed else "warning",
         confidence=0.8 if run.divergence is not None else 0.6,
         layers=(module,),
         step=run.step(row),

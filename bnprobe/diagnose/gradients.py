@@ -50,7 +50,9 @@ def _falls_along_depth(run: RunAnalysis, first: int) -> Finding | None:
     shown = sorted(spans, key=lambda span: span.decades)[(len(spans) - 1) // 2]
     starved = _starvation(run)
     is_outright = shown.decades >= run.threshold(thresholds.VANISHED_OUTRIGHT_DECADES)
-    if not shown.decades >= limit or not (run.is_stuck or starved < run.threshold(thresholds.STARVED_RATIO) or is_outright):
+    is_starved = starved < run.threshold(thresholds.STARVED_RATIO) or not np.isfinite(starved)
+    is_lost = run.is_stuck and shown.decades >= run.threshold(thresholds.VANISHED_STUCK_DECADES)
+    if not shown.decades >= limit or not (is_starved or is_lost or is_outright):
         return None
     since = next(span.step for span in spans if span.decades >= limit)
     kind = each(run.recorded.layers[shown.first].kind)
@@ -158,7 +160,7 @@ def _along_depth(run: RunAnalysis) -> Finding | None:
         if run.is_normalised
         else run.threshold(thresholds.EXPLODED_PLAIN_GRADIENT_DECADES)
     )
-    if -start.decades < limit:
+    if -start.decades < limit or not _compounds_along_depth(run, run.first_row, limit):
         return None
     kind = each(run.recorded.layers[start.first].kind)
     cause = (
@@ -174,6 +176,13 @@ def _along_depth(run: RunAnalysis) -> Finding | None:
         run.step(start.step),
     )
     return _finding(run, 0.8, (run.name(start.first), run.name(start.last)), run.step(start.step), (growth,), cause)
+
+
+def _compounds_along_depth(run: RunAnalysis, row: int | None, limit: float) -> bool:
+    """Whether the growth is from layer to layer, and not in one place, as where a second term of the loss enters."""
+    size = log10(run.recorded.activation_gradient.rms[row, run.profile])
+    size = size[np.isfinite(size)]
+    return bool(size.size > 1 and size[0] - size[-1] - np.diff(size[::-1]).max(initial=0.0) >= thresholds.COMPOUNDING_SHARE * limit)
 
 
 def _through_time(run: RunAnalysis) -> Finding | None:

@@ -219,3 +219,44 @@ def _overflown_weight(run: RunAnalysis, row: int) -> str | None:
     spoilt = np.isfinite(run.recorded.parameter_gradient_norm[before[0]]) & ~np.isfinite(run.recorded.update_norm[before[0]])
     spoilt &= run.recorded.parameter_dtype == _HALF
     return run.recorded.parameters[int(spoilt.argmax())].name if spoilt.any() else None
+
+
+_LOST = "Zamirai et al. 2020, Revisiting BFloat16 Training (arXiv 2010.06192): updates below half of a weight's last place are lost"
+
+
+def lost_updates(run: RunAnalysis) -> Finding | None:
+    """Weights are stored in half precision, and most of their elements stay where they are: updates are smaller than what they can hold.
+
+    Looks at what updates left unchanged among elements that had a gradient, over the parameters in bfloat16 or float16, in a run that keeps
+    most of its loss or in which hardly any element moves. Looks like a learning rate that is too low; a higher one helps here, too, but
+    float32 would not need it.
+    """
+    recorded = run.recorded
+    with np.errstate(invalid="ignore"):
+        seen = np.isfinite(recorded.update_lost)
+    sizes = np.array([parameter.size for parameter in recorded.parameters], dtype=float)
+    rows = np.flatnonzero(seen.any(axis=1))
+    if rows.size < thresholds.DEAD_STEPS:
+        return None
+    weights = seen[rows] * sizes
+    lost = float(np.median(np.nansum(recorded.update_lost[rows] * weights, axis=1) / weights.sum(axis=1)))
+    limit = thresholds.LOST_SHARE if run.underperforms else thresholds.MOSTLY
+    if not lost >= limit:
+        return None
+    stored = [i for i in range(len(sizes)) if seen[rows, i].any()]
+    dtype = str(recorded.parameter_dtype[stored[0]])
+    return Finding(
+        id="lost-updates",
+        severity="error" if run.is_stuck else "warning",
+        confidence=0.9,
+        layers=tuple(dict.fromkeys(recorded.parameters[i].layer for i in stored))[:2],
+        step=run.step(int(rows[0])),
+        evidence=(
+            Evidence("share of the elements with a gradient that an update leaves as they were", lost, limit, "", run.step(int(rows[0]))),
+            Evidence(f"parameters stored in {dtype}", float(len(stored)), 0.0),
+        ),
+        cause=f"The weights are stored in {dtype}, whose numbers lie so far apart that updates are lost: of the elements with a gradient "
+        f"{percent(lost)} stay as they are at an update; {loss_summary(run)}.",
+        fix="Keep the weights in float32 and compute in half precision (`torch.autocast`), or use an optimizer that keeps float32 copies.",
+        source=_LOST,
+    )

@@ -86,8 +86,8 @@ def eval_mode_training(run: RunAnalysis) -> Finding | None:
 
     Looks for forwards that a backward went through, of a model in evaluation mode, in which dropout or batch norm ran so. Looks like a
     batch norm that was frozen on purpose: there the model itself is in training mode and only some of its modules are not, or all, in a run
-    that learns well. A network
-    without such modules has no modes. Typical is a run that begins in training mode and never returns to it after its first validation.
+    that learns well. A network without such modules has no modes. Typical is a run that begins in training mode and never returns to it
+    after its first validation, or not before the next epoch.
     """
     recorded = run.recorded
     rows = np.flatnonzero(recorded.modules_evaluating >= 0)
@@ -96,13 +96,17 @@ def eval_mode_training(run: RunAnalysis) -> Finding | None:
     is_off = (recorded.model_training[rows] == 0) & (recorded.modules_evaluating[rows] > 0)
     if run.underperforms:
         is_off |= (recorded.modules_training[rows] == 0) & (recorded.modules_evaluating[rows] > 0)
-    on = np.flatnonzero(~is_off)
+    on, off = np.flatnonzero(~is_off), np.flatnonzero(is_off)
     since = int(on[-1]) + 1 if on.size else 0
-    if rows.size - since < thresholds.EVALUATING_STEPS:
+    if rows.size - since >= thresholds.EVALUATING_STEPS and not (off[:since] < since).sum() > rows.size - since:
+        first, last = int(rows[since]), int(rows[-1])
+        when = "from the first step on" if since == 0 else f"since step {run.step(first)}, after {run.step(first)} steps in training mode"
+    elif off.size >= max(thresholds.DEAD_STEPS, thresholds.EVALUATING_SHARE * rows.size) and (np.diff(off) == 1).mean() >= 0.5:
+        first, last = int(rows[off[0]]), int(rows[off[-1]])
+        when = f"at {off.size} of {rows.size} steps, from step {run.step(first)} on, each time for a while"
+    else:
         return None
-    first, last = int(rows[since]), int(rows[-1])
     evaluating, training_mode = int(recorded.modules_evaluating[last]), int(recorded.modules_training[last])
-    when = "from the first step on" if since == 0 else f"since step {run.step(first)}, after {run.step(first)} steps in training mode"
     return Finding(
         id="eval-mode-training",
         severity=run.severity(),
@@ -124,6 +128,59 @@ def _normalising_layers(run: RunAnalysis) -> tuple[str, ...]:
     return tuple(layer.name for layer in run.recorded.layers if layer.type.startswith("BatchNorm"))[:1]
 
 
+def no_optimizer_step(run: RunAnalysis) -> Finding | None:
+    """Gradients are computed, and no optimizer ever moves a weight.
+
+    Looks for a file without a step in which backward passes were counted, while an optimizer existed. Looks like a script that ended
+    before its first step, as one that accumulates many batches.
+    """
+    backwards = int(run.recorded.attributes.get("backwards_without_update", 0))
+    if run.recorded.steps or backwards < thresholds.CALM_STEPS:
+        return None
+    return Finding(
+        id="no-optimizer-step",
+        severity="error",
+        confidence=0.9,
+        layers=(),
+        step=None,
+        evidence=(
+            Evidence("backward passes", float(backwards), float(thresholds.CALM_STEPS)),
+            Evidence("steps of an optimizer", 0.0, 1.0),
+        ),
+        cause=f"Nothing is trained: {backwards} backward passes ran, an optimizer exists, and it never took a step.",
+        fix="Call `optimizer.step()` after the backward pass; `scheduler.step()` only changes the rate, and a gradient accumulated "
+        "over more passes than the script makes never arrives.",
+        source="backward passes and optimizer steps seen by the recorder",
+    )
+
+
+def gradients_cleared(run: RunAnalysis) -> Finding | None:
+    """Gradients are cleared between the backward pass and the optimizer's step.
+
+    Looks for gradients that reached the layers in every measured backward, and none that was there when the optimizer stepped. Looks like
+    frozen parameters; there no gradient reaches the layers either.
+    """
+    if not run.gradients_were_cleared:
+        return None
+    step = run.step(run.first_row)
+    arrived = float(np.fmax.reduce(run.recorded.activation_gradient.rms[run.first_row], initial=0.0))
+    return Finding(
+        id="gradients-cleared",
+        severity="error",
+        confidence=0.95,
+        layers=(),
+        step=step,
+        evidence=(
+            Evidence("largest activation gradient", arrived, 0.0, "as the gradient", step),
+            Evidence("steps at which a weight had a gradient", 0.0, None, "steps"),
+        ),
+        cause="The gradients are cleared before they are used: in every measured step they reached the layers, and when the optimizer "
+        f"stepped no weight had one; {loss_summary(run)}.",
+        fix="Call `optimizer.zero_grad()` before the backward pass or after the step, never between the two.",
+        source="activation gradients of the backward pass; parameter gradients at the optimizer's step",
+    )
+
+
 def frozen_parameters(run: RunAnalysis) -> Finding | None:
     """Layers that work in every forward are trained by nobody.
 
@@ -140,6 +197,8 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
     if layers.size and not _is_tuning_the_head(run, layers, frozen):
         return _untrained(run, layers, forgotten)
+    if (cut := _in_no_grad(run)) is not None:
+        return cut
     return _kept(run, np.flatnonzero(frozen > 0), frozen)
 
 
@@ -159,7 +218,10 @@ def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[n
         count = float(np.nansum(forgotten))
         why = f"no optimizer has the {number(count)} parameters of {names}"
         evidence = Evidence("parameters that require a gradient and are in no optimizer", count, 0.0)
-        fix = "Build the optimizer after the model is complete, from all of `model.parameters()`."
+        fix = (
+            "Build the optimizer after the model is complete, from all of `model.parameters()`; layers kept in a plain list are no part of "
+            "the model: use `nn.ModuleList`."
+        )
     else:
         why = f"no gradient ever reached the parameters of {names}, though an optimizer has them and the layers run"
         evidence = Evidence("layers that no gradient reached", float(layers.size), 0.0)
@@ -173,6 +235,38 @@ def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[n
         evidence=(evidence, Evidence("layers that were measured", float(len(run.recorded.layers)))),
         cause=f"A part of the network is not trained: {why}; {loss_summary(run)}.",
         fix=fix,
+        source=_OPTIMIZERS,
+    )
+
+
+def _in_no_grad(run: RunAnalysis) -> Finding | None:
+    """Parameters that an optimizer has, of modules that run without gradient inside every forward that trains."""
+    recorded = run.recorded
+    parts = [gap.subject for gap in recorded.gaps if "without gradient inside forwards" in gap.reason]
+    steps = np.isfinite(recorded.weight_norm).sum(axis=0)
+    reached = np.isfinite(recorded.parameter_gradient_norm).any(axis=0) | np.isinf(recorded.parameter_gradient_norm).any(axis=0)
+    cut = [
+        parameter
+        for index, parameter in enumerate(recorded.parameters)
+        if steps[index] >= thresholds.DEAD_STEPS
+        and not reached[index]
+        and any(parameter.layer == part or parameter.layer.startswith(f"{part}.") for part in parts)
+    ]
+    if not cut or not reached.any():
+        return None
+    names = tuple(dict.fromkeys(parameter.layer for parameter in cut))
+    count = float(sum(parameter.size for parameter in cut))
+    return Finding(
+        id="frozen-parameters",
+        severity="error" if run.is_stuck else "warning",
+        confidence=0.9,
+        layers=names[:3],
+        step=run.step(run.first_row),
+        evidence=(Evidence("parameters that an optimizer has and no gradient reached", count, 0.0),),
+        cause=f"A part of the network is not trained: {' and '.join(names[:2])}{f' and {len(names) - 2} more' * (len(names) > 2)} "
+        "run inside "
+        f"`torch.no_grad()`, although an optimizer has their {number(count)} parameters; {loss_summary(run)}.",
+        fix="Take the call of that part out of `torch.no_grad()`; where it is to stay as it is, leave it out of the optimizer.",
         source=_OPTIMIZERS,
     )
 

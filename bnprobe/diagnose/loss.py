@@ -64,11 +64,12 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
     measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
     like the noise of small batches; there the next loss is back, and the leap small. Looks like a divergence; there the loss does not
     come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, or batches are of another
-    size from there on, the script begins a training of another kind, and its loss is another one.
+    size from there on, the script begins a training of another kind, and its loss is another one. A loss
+    that may stand or rise although the training is right, as of a critic whose targets move, may leap as well.
     """
     shortest = 1 if run.has_batches else thresholds.SPIKE_LENGTH  # the loss of a single hard sample is no spike
     found = [spike for spike in run.spikes if spike.length >= shortest and not _begins_anew(run, spike.row)]
-    if run.divergence is not None or not found:
+    if run.divergence is not None or run.loss_may_stand or not found:
         return None
     spike = max(found, key=lambda one: one.rise)
     mover = _first_mover(run, spike.row)

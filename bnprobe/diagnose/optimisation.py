@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import decay, updates
 from bnprobe.analyse.layers import is_matrix, module_of
+from bnprobe.analyse.stability import MOVED_SHARE
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -30,14 +31,14 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
         return None
     if not (run.gradient_norm[np.isfinite(run.gradient_norm)] > 0).any():
         return None
+    if (ended := _schedule_ended(run)) is not None:
+        return ended
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (run.underperforms or is_on_its_way):
         return None
-    if (ended := _schedule_ended(run)) is not None:
-        return ended
     if run.was_cut and _is_warming_up(run):
         return None
-    distance = _distance(run)
+    distance = distance_moved(run)
     if distance is None or distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
     if run.was_cut and distance * thresholds.USUAL_STEPS / run.recorded.steps >= run.threshold(thresholds.UNMOVED_DISTANCE):
@@ -64,7 +65,7 @@ def _is_warming_up(run: RunAnalysis) -> bool:
     return bool(rate[-1] >= rate.max() > thresholds.WARM_UP * np.median(rate))
 
 
-def _distance(run: RunAnalysis) -> float | None:
+def distance_moved(run: RunAnalysis) -> float | None:
     """How far the fastest layer moved: the sum of its step sizes, interpolated between the steps at which they were measured."""
     every = np.arange(run.recorded.steps)
     moved = []
@@ -77,8 +78,11 @@ def _distance(run: RunAnalysis) -> float | None:
 
 def _schedule_ended(run: RunAnalysis) -> Finding | None:
     """A schedule took the learning rate down by decades early in the run, and the loss has stood since."""
-    rates = run.recorded.learning_rate
-    if not run.is_stuck or run.is_at_chance or not np.isfinite(rates).any():
+    rates, course = run.recorded.learning_rate, run.course
+    if run.is_at_chance or course is None or not np.isfinite(rates).any():
+        return None
+    stands = not course.is_falling and course.third - course.late < MOVED_SHARE * abs(course.third)
+    if not (run.is_stuck or (stands and course.late > thresholds.STANDING_SHARE * course.start)):
         return None
     rate = np.fmax.reduce(rates, axis=1, initial=0.0)
     peak, high = float(rate.max()), np.flatnonzero(rate >= thresholds.SPENT_RATE * rate.max())

@@ -13,7 +13,7 @@ from bnprobe.analyse.stability import MOVED_SHARE, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.optimisation import learning_rate_too_low
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import loss_summary, loss_way, number, percent
+from bnprobe.diagnose.wording import constant_summary, loss_summary, loss_way, number, percent
 
 Word = Literal["diverged", "learns", "learns-poorly", "no-progress", "collapsed-output", "unclear"]
 TrialWord = Literal["trains", "stuck", "diverges"]
@@ -67,7 +67,8 @@ def outcome(run: RunAnalysis) -> Outcome:
     *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise. *Collapsed output*: the same, or
     little better, and the last layer gives one output for all samples.
 
-    *Learns poorly*: the loss has lost most of what it had gained, or keeps most of its first value. *Learns*: the rest.
+    *Learns poorly*: the loss has lost most of what it had gained, keeps most of its first value, or is a squared error that a constant
+    prediction would reach. *Learns*: the rest.
     """
     if not run.recorded.steps:
         return Outcome("unclear", "no training step was recorded", None)
@@ -90,7 +91,7 @@ def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
 
 def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
     has_learned = _has_come_down(run, course)
-    if run.output_has_collapsed and course.late > thresholds.FALLEN_SHARE * course.start:
+    if run.is_collapsed:
         reason = f"the last layer, {run.place(run.last_layer or 0)}, gives nearly the same output for every sample; {loss_summary(run)}"
         return Outcome("collapsed-output", reason, *_trial(run, course))
     if run.has_relapsed:
@@ -105,6 +106,9 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
             )
             return Outcome("unclear", reason, *_trial(run, course))
         return Outcome("no-progress", loss_summary(run), *_trial(run, course))
+    if run.is_no_better_than_a_constant:
+        reason = f"{loss_way(course)}, and its squared error is {constant_summary(run)}"
+        return Outcome("learns-poorly", reason, *_trial(run, course))
     if course.late > thresholds.UNDERPERFORMING_SHARE * course.start:
         kept = percent(round(course.late / course.start, 3))
         return Outcome("learns-poorly", f"{loss_way(course)}, which is still {kept} of where it began", *_trial(run, course))

@@ -166,6 +166,14 @@ class RunAnalysis:
         has_grown = robust.median(energy[late]) > thresholds.OUTPUT_GROWTH * energy[known[0]]
         return bool(robust.median(share[late]) < thresholds.COLLAPSED_SHARE and not has_grown)
 
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether that is all that a run has come to, the loss having lost little of its first value."""
+        course = self._full_course
+        if course is None or self.loss_may_stand or not course.late > thresholds.FALLEN_SHARE * course.start:
+            return False
+        return self.output_has_collapsed
+
     @cached_property
     def has_batches(self) -> bool:
         """Whether most forwards see several samples: of a single one everything is common by definition."""
@@ -182,6 +190,25 @@ class RunAnalysis:
         return 1 - thresholds.BELOW_CHANCE < course.late / chance < 1 + thresholds.ABOVE_CHANCE and not course.is_falling
 
     @cached_property
+    def constant_share(self) -> float | None:
+        """Late squared error over that of the best constant prediction, the variance of the targets; None where it was not measured late.
+
+        Of a loss that may stand it says nothing: its targets move with the network.
+        """
+        if self._full_course is None or self.loss_may_stand:
+            return None
+        error, variance = self.recorded.prediction_error, self.recorded.target_variance
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(variance > 0, error / variance, np.nan)
+        late = np.flatnonzero(np.isfinite(share) & (np.arange(share.size) >= self.recorded.steps // 3))
+        return float(robust.median(share[late[-max(thresholds.CALM_LOSSES, late.size // 2) :]])) if late.size else None
+
+    @property
+    def is_no_better_than_a_constant(self) -> bool:
+        """Whether a constant prediction would score as well as the network does in the end."""
+        return self.constant_share is not None and self.constant_share >= thresholds.CONSTANT_SHARE
+
+    @cached_property
     def classes(self) -> int:
         """Outputs of the deepest layer with weights, 0 where there is none."""
         return self.recorded.layers[self.last_layer].channels if self.last_layer is not None else 0
@@ -191,6 +218,8 @@ class RunAnalysis:
         """Whether the run is lost, stuck, or keeps most of its first loss: then less evidence is asked for, as something must be wrong."""
         course = self.course
         if self.is_suspected or self.has_failed or self.is_stuck:
+            return True
+        if self.is_collapsed:
             return True
         share = self.threshold(thresholds.UNDERPERFORMING_SHARE)
         return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > share * abs(course.first)

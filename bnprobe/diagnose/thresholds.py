@@ -117,6 +117,8 @@ SHIFTED_FRACTION = Threshold(0.6, 0.4)
 #: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that underperforms less is asked for.
 VANISHED_DECADES = Threshold(2.6, 1.0)
 VANISHED_UNDERPERFORMING_DECADES = Threshold(2.25, 1.0)
+#: The same of a run that is stuck although the first layers move. Measured: 2.7 in a sound transformer that was given a wrong axis.
+VANISHED_STUCK_DECADES = Threshold(3.0, 1.0)
 #: The same where first and last layers move alike, or hardly at all: then it is the fall, whatever moves. Measured: up to 3.6 in healthy
 #: trainings, and where the rate was too low.
 VANISHED_OUTRIGHT_DECADES = Threshold(4.0, 3.0)
@@ -175,6 +177,8 @@ UNMOVED_DISTANCE = Threshold(0.3, 2.0)
 USUAL_STEPS = 1000
 #: Last learning rate of a warm-up over its median so far: 2 where it rises evenly. Convention.
 WARM_UP = 1.5
+#: Share of its start at which a loss stands, from which it could have fallen further. Practice: a third.
+STANDING_SHARE = 0.3
 #: Of its peak, a learning rate that moves nothing any more, and the share of the run within which a schedule that was meant does not reach
 #: it. Convention.
 SPENT_RATE = 0.01
@@ -221,6 +225,41 @@ UNCLEARED_STEPS = 2
 UNCLEARED_SHARE = Threshold(0.6, 0.3)
 #: Steps that ended a run in evaluation mode. Convention: two are no accident of where the recording was cut.
 EVALUATING_STEPS = 2
+#: Share of all steps in evaluation mode, in stretches between others, from which it is no accident. Convention.
+EVALUATING_SHARE = 0.05
+#: Share that a dropout drops, from which it leaves too little. Practice: 0.1 to 0.5 is usual; 0.9 is most often the share to keep.
+DROPPED = 0.8
+#: Share of zeros behind a dropout that no usual one leaves behind a rectifier that was not seen. Arithmetic: 0.5 behind one of 0.7
+#: leaves 0.85.
+DROPPED_ZEROS = 0.93
+#: How far a target of a binary cross-entropy may be outside 0 to 1. Practice: rounding, and label smoothing that overshoots.
+OUT_OF_RANGE = 0.01
+#: Deviation of the first logits, and first loss over that of a guess, from which they are too wide. Practice: networks start with logits
+#: of deviation 0.1 to 1 and a loss within a tenth of ln C.
+WIDE_LOGITS = 4.0
+WIDE_LOSS = 2.5
+
+#: What is left after clipping to a norm, up to rounding. Practice.
+CLIPPED_EXACTLY = 1.01
+#: Share of all cases that is nearly all of them. Practice.
+MOSTLY = 0.9
+#: Share of a gradient that clipping leaves where it, rather than the learning rate, keeps the weights in place. Practice: limits are a few
+#: times the usual norm, and one of a tenth of it still leaves what a rate ten times larger makes up for.
+CLIPPED_AWAY = 0.05
+#: Share of a weight's elements that updates in half precision leave as they are, from which it is not trained. Arithmetic: an element moves
+#: if its update is above half of its last place, 2^-9 of it in bfloat16; in float32 nearly all move.
+LOST_SHARE = 0.5
+#: Labels of a batch from which one class alone is no accident, steps that have one class, and how often the class changes. Convention.
+PURE_LABELS = 8
+PURE_SHARE = 0.5
+PURE_CHANGES = 0.3
+#: Rms of the targets from which they are not scaled, and times the output that they are. Practice: a network starts with outputs about 1.
+UNSCALED_TARGET = 50.0
+TARGET_TIMES = 50.0
+#: Deviation of the first outputs over that of the targets, from which the start is too wide. Practice: about 1 is usual; 8 was seen.
+WIDE_OUTPUT = 4.0
+#: Squared error over that of a constant prediction, from which the output is no better than a constant. Convention.
+CONSTANT_SHARE = 0.97
 
 #: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
 #: which one value overflows lies within two decades of it.
@@ -301,6 +340,10 @@ GAP_TIMES = 2.0
 GAP_STEPS = 3
 #: Samples of an evaluation's batch, below which it says little of its data. Practice.
 EVALUATED_SAMPLES = 16
+#: Distance of a signal's means at different calls of one batch norm, in deviations, below which they are of one kind. Practice:
+#: measured: 0.05 to
+#: 0.35 for two views of the same pictures, 0.8 for three layers.
+REUSED_APART = 0.5
 #: Gap of one call of a batch norm that is called several times. Practice: as above.
 REUSED_GAP = Threshold(0.35, 0.1)
 

@@ -115,31 +115,8 @@ def _turning_point(run: RunAnalysis, level: float) -> int:
 def stuck(run: RunAnalysis) -> Finding | None:
     """The training makes no progress, or its loss has no gradient, whatever the reason."""
     found = outcome(run)
-    return (
-        _cleared(run) or _without_gradient(run) or (_no_progress(run, found) if found.word in ("no-progress", "collapsed-output") else None)
-    )
-
-
-def _cleared(run: RunAnalysis) -> Finding | None:
-    if not run.gradients_were_cleared:
-        return None
-    step = run.step(run.first_row)
-    arrived = float(np.fmax.reduce(run.recorded.activation_gradient.rms[run.first_row], initial=0.0))
-    return Finding(
-        id="stuck",
-        severity="error",
-        confidence=0.9,
-        layers=(),
-        step=step,
-        evidence=(
-            Evidence("largest activation gradient", arrived, 0.0, "as the gradient", step),
-            Evidence("steps at which a weight had a gradient", 0.0, None, "steps"),
-        ),
-        cause="The gradients are cleared before they are used: in every measured step they reached the layers, and when the optimizer "
-        f"stepped no weight had one; {loss_summary(run)}.",
-        fix="Call `optimizer.zero_grad()` before the backward pass or after the step, never between the two.",
-        source="activation gradients of the backward pass; parameter gradients at the optimizer's step",
-    )
+    is_useless = found.word in ("no-progress", "collapsed-output") or (found.word == "learns-poorly" and run.is_no_better_than_a_constant)
+    return _without_gradient(run) or (_no_progress(run, found) if is_useless else None)
 
 
 def _without_gradient(run: RunAnalysis) -> Finding | None:
@@ -165,6 +142,14 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     if course is None or (run.is_at_chance and course.noise > thresholds.NOISY_SHARE * course.late):
         return None
     limit = float(np.log(run.classes)) if run.is_at_chance else (1 - thresholds.VISIBLE_FALL) * course.start
+    compared = (
+        (Evidence("squared error against a constant prediction's", run.constant_share, thresholds.CONSTANT_SHARE),)
+        if run.is_no_better_than_a_constant and run.constant_share is not None
+        else (
+            Evidence(f"loss, median of the last {course.late_steps} steps", course.late, limit, "as the loss"),
+            Evidence("standard error of its fall", course.uncertainty, None, "as the loss"),
+        )
+    )
     excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the causes of the list."
     return Finding(
         id="stuck",
@@ -172,10 +157,7 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
         confidence=0.4,
         layers=(run.name(run.last_layer),) if found.word == "collapsed-output" and run.last_layer is not None else (),
         step=None,
-        evidence=(
-            Evidence(f"loss, median of the last {course.late_steps} steps", course.late, limit, "as the loss"),
-            Evidence("standard error of its fall", course.uncertainty, None, "as the loss"),
-        ),
+        evidence=compared,
         cause=f"The training does not learn, and the recording does not show why: {found.reason}.{excluded}",
         fix="Check that labels belong to their inputs and that output and target have the same shape, and overfit one small batch first: "
         "a network that cannot do that has a fault in its code.",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import units
+from bnprobe.analyse.layers import signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -154,3 +155,45 @@ def _row_of_death(run: RunAnalysis, layer: int) -> int:
     alive = np.flatnonzero(share[rows] < run.threshold(thresholds.DEAD_SHARE))
     start = int(alive[-1]) + 1 if alive.size else 0
     return int(rows[min(start, rows.size - 1)])
+
+
+_DROPOUT = "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014: dropout keeps half of hidden units, and more of the input"
+
+
+def dropout_too_strong(run: RunAnalysis) -> Finding | None:
+    """A dropout leaves so little of the signal that what is learned is mostly its noise.
+
+    Looks at the share of zeros behind each dropout in training mode against that of the signal before it. A share to keep that was given as
+    the share to drop is the usual reason. Looks like slow learning; the loss in evaluation mode is far below the one in training.
+    """
+    recorded = run.recorded
+    zeros = recorded.activation.zeros
+    found = []
+    for index, layer in enumerate(recorded.layers):
+        if layer.kind != "dropout" or layer.role != "output":
+            continue
+        *_, before = (-1, *signals_before(recorded, index))
+        # What a function of the script's own made zero in between is not seen.
+        is_seen = before >= 0 and recorded.layers[before].kind in ("activation", "embedding")
+        is_seen &= recorded.layers[before].channels == layer.channels
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kept = (1 - zeros[:, index]) / (1 - zeros[:, before]) if is_seen else 1 - zeros[:, index]
+        rows = np.flatnonzero(np.isfinite(kept) & (kept < 1))
+        dropped = 1 - float(np.median(kept[rows])) if rows.size >= thresholds.DEAD_STEPS else 0.0
+        if dropped >= (thresholds.DROPPED if is_seen else thresholds.DROPPED_ZEROS):
+            found.append((dropped, index, int(rows[0])))
+    dropped, worst, row = max(found, default=(0.0, 0, 0))
+    if not found:
+        return None
+    return Finding(
+        id="dropout-too-strong",
+        severity="warning",
+        confidence=0.8,
+        layers=(run.name(worst),),
+        step=run.step(row),
+        evidence=(Evidence(f"share that {run.name(worst)} drops", dropped, thresholds.DROPPED, "", run.step(row)),),
+        cause=f"{run.place(worst)} drops {percent(dropped)} of its signal, so that little of it is left to learn from; "
+        f"{loss_summary(run)}.",
+        fix="Give `nn.Dropout` the share to drop, not the one to keep: 0.1 to 0.5 is usual.",
+        source=_DROPOUT,
+    )

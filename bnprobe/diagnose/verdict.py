@@ -9,6 +9,7 @@ from bnprobe.diagnose import (
     activations,
     arithmetic,
     batch_norm,
+    clipping,
     data,
     divergence,
     gradients,
@@ -17,7 +18,9 @@ from bnprobe.diagnose import (
     initialisation,
     loop,
     loss,
+    loss_form,
     optimisation,
+    targets,
     unexplained,
     units,
 )
@@ -34,9 +37,22 @@ __all__ = ["CAUSES", "diagnose", "verdict_line"]
 #: Every cause: one function of an analysed run each. Where two showed at the same step, the one that stands first here is the
 #: cause: what is wrong with the structure comes before what the optimizer then does.
 CAUSES: dict[str, Callable[[RunAnalysis], Finding | None]] = {
+    "no-optimizer-step": loop.no_optimizer_step,
     "missing-zero-grad": loop.missing_zero_grad,
     "eval-mode-training": loop.eval_mode_training,
+    "gradients-cleared": loop.gradients_cleared,
+    "detached-loss": loss_form.detached_loss,
     "frozen-parameters": loop.frozen_parameters,
+    "broadcast-loss": loss_form.broadcast_loss,
+    "probabilities-for-logarithms": loss_form.probabilities_for_logarithms,
+    "targets-out-of-range": targets.targets_out_of_range,
+    "one-class-softmax": loss_form.one_class_softmax,
+    "softmax-over-batch": loss_form.softmax_over_batch,
+    "rectified-logits": loss_form.rectified_logits,
+    "flat-second-derivative": loss_form.flat_second_derivative,
+    "unshuffled-data": targets.unshuffled_data,
+    "clipped-before-unscaling": clipping.clipped_before_unscaling,
+    "lost-updates": half_precision.lost_updates,
     "double-softmax": loss.double_softmax,
     "symmetric-initialisation": initialisation.symmetric_initialisation,
     "half-precision-overflow": half_precision.half_precision_overflow,
@@ -45,11 +61,15 @@ CAUSES: dict[str, Callable[[RunAnalysis], Finding | None]] = {
     "batch-norm-small-batch": batch_norm.batch_norm_small_batch,
     "batch-norm-train-eval-gap": batch_norm.batch_norm_train_eval_gap,
     "unscaled-input": data.unscaled_input,
+    "dropout-too-strong": units.dropout_too_strong,
+    "unscaled-targets": targets.unscaled_targets,
     "dead-units": units.dead_units,
     "exploding-activations": activations.exploding_activations,
     "saturated-units": units.saturated_units,
+    "unscaled-outputs": targets.unscaled_outputs,
     "exploding-gradients": gradients.exploding_gradients,
     "vanishing-gradients": gradients.vanishing_gradients,
+    "clipping-too-tight": clipping.clipping_too_tight,
     "learning-rate-too-low": optimisation.learning_rate_too_low,
     "weight-decay-too-strong": optimisation.weight_decay_too_strong,
     "mean-shift": activations.mean_shift,
@@ -64,12 +84,30 @@ FALLBACKS: tuple[Callable[[RunAnalysis], Finding | None], ...] = (
 )
 
 _OF_STEP_SIZE = ("exploding-activations", "exploding-gradients", "mean-shift", "dead-units")
+#: What a loss that asks for the wrong thing brings about: nothing is learned, or the loss leaps as it pleases.
+_OF_LOSS = (*_OF_STEP_SIZE, "vanishing-gradients", "learning-rate-too-low", "learning-rate-too-high", "saturated-units", "loss-spike")
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "missing-zero-grad": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault", "loss-spike", "batch-norm-train-eval-gap"),
     "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
     "frozen-parameters": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
     "double-softmax": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units"),
+    "broadcast-loss": _OF_LOSS,
+    "one-class-softmax": _OF_LOSS,
+    "softmax-over-batch": _OF_LOSS,
+    "probabilities-for-logarithms": _OF_LOSS,
+    "targets-out-of-range": _OF_LOSS,
+    "dropout-too-strong": ("learning-rate-too-low", "mean-shift"),
+    "rectified-logits": _OF_LOSS,
+    "detached-loss": ("frozen-parameters", *_OF_LOSS),
+    "gradients-cleared": ("frozen-parameters", *_OF_LOSS),
+    "flat-second-derivative": _OF_LOSS,
+    "unshuffled-data": ("batch-norm-train-eval-gap", *_OF_LOSS),
+    "unscaled-targets": _OF_LOSS,
+    "unscaled-outputs": ("weight-decay-too-strong", "learning-rate-too-low", "learning-rate-too-high", "loss-spike"),
+    "clipped-before-unscaling": ("learning-rate-too-low", "clipping-too-tight"),
+    "clipping-too-tight": ("learning-rate-too-low",),
+    "lost-updates": ("learning-rate-too-low", "vanishing-gradients"),
     "symmetric-initialisation": (
         "exploding-activations",
         "vanishing-gradients",
@@ -127,7 +165,14 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
         "loss-spike",
     ),
     "dead-units": ("mean-shift", "vanishing-gradients", "learning-rate-too-low"),
-    "learning-rate-too-high": (*_OF_STEP_SIZE, "saturated-units", "half-precision-overflow", "batch-norm-train-eval-gap", "loss-spike"),
+    "learning-rate-too-high": (
+        *_OF_STEP_SIZE,
+        "vanishing-gradients",
+        "saturated-units",
+        "half-precision-overflow",
+        "batch-norm-train-eval-gap",
+        "loss-spike",
+    ),
 }
 #: Causes whose warning is enough to explain a run that failed; the others have to be an error by themselves.
 EXPLAINING = (
@@ -164,7 +209,7 @@ def diagnose(run: Run) -> Diagnosis:
 
 
 def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
-    if empty := health.nothing_recorded(run):
+    if empty := loop.no_optimizer_step(run) or health.nothing_recorded(run):
         return [empty]
     found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
     if became.is_failure or run.has_relapsed:

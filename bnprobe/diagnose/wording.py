@@ -110,6 +110,12 @@ def loss_way(course: LossCourse) -> str:
     return f"the loss went from {number(course.early)} to {number(course.late)}"
 
 
+def constant_summary(run: RunAnalysis) -> str:
+    """How the late squared error compares with that of a constant prediction, as a clause."""
+    share = run.constant_share if run.constant_share is not None else float("nan")
+    return "what a constant prediction scores" if share < 1.5 else f"{times(share)} what a constant prediction scores"
+
+
 def first_to_deviate(run: RunAnalysis) -> str:
     """Which layer deviated from its baseline first, as a clause with its semicolon; empty where none did after the first step."""
     first = run.first_deviation

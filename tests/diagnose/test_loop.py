@@ -175,5 +175,5 @@ class TestFrozenParameters:
         made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
         assert frozen_parameters(case(made)) is None
         (first, *_) = diagnose(made.run())
-        assert (first.id, first.severity, first.confidence) == ("stuck", "error", 0.9)
+        assert (first.id, first.severity, first.confidence) == ("gradients-cleared", "error", 0.95)
         assert first.cause.startswith("The gradients are cleared before they are used")

@@ -425,6 +425,74 @@ TUNED: Catalogue = {
         "greenhouse": (("norms.0*",), (0, 0)),
         "dilated_heart": (("blocks.0.norm", "blocks.*.norm"), (0, 0)),
     },
+    "no-optimizer-step": {
+        "scheduler": ((), None),
+        "accumulation": ((), None),
+    },
+    "gradients-cleared": {
+        "digits": ((), (0, 2)),
+        "recurrent": ((), (0, 2)),
+    },
+    "detached-loss": {
+        "collected": ((), (0, 2)),
+        "by_hand": ((), (0, 2)),
+    },
+    "broadcast-loss": {
+        "regression": ((), (0, 2)),
+        "tides": ((), (0, 2)),
+    },
+    "one-class-softmax": {
+        "alarm": ((), (0, 2)),
+        "attention": ((), (0, 2)),
+    },
+    "softmax-over-batch": {
+        "classes": ((), (0, 2)),
+        "attention": ((), (0, 2)),
+    },
+    "rectified-logits": {
+        "digits": ((), (0, 2)),
+        "tags": ((), (0, 2)),
+    },
+    "flat-second-derivative": {
+        "rod": ((), (0, 2)),
+        "membrane": ((), (0, 2)),
+    },
+    "probabilities-for-logarithms": {
+        "digits": ((), (0, 2)),
+        "pupil": ((), (0, 2)),
+    },
+    "targets-out-of-range": {
+        "painter": ((), (0, 2)),
+        "mask": ((), (0, 2)),
+    },
+    "dropout-too-strong": {
+        "digits": ((), (0, 2)),
+        "reader": ((), (0, 2)),
+    },
+    "unshuffled-data": {
+        "digits": ((), (0, 4)),
+        "sensors": ((), (0, 4)),
+    },
+    "clipped-before-unscaling": {
+        "digits": ((), (0, 2)),
+        "series": ((), (0, 2)),
+    },
+    "clipping-too-tight": {
+        "digits": ((), (0, 2)),
+        "sum": ((), (0, 2)),
+    },
+    "lost-updates": {
+        "digits": ((), (0, 2)),
+        "fine_tuning": ((), (0, 2)),
+    },
+    "unscaled-targets": {
+        "prices": (("2",), (0, 2)),
+        "orbits": (("4",), (0, 2)),
+    },
+    "unscaled-outputs": {
+        "ratings": ((), (0, 2)),
+        "wide_head": (("4",), (0, 2)),
+    },
     HEALTHY: {
         name: ((), None)
         for name in (

@@ -13,9 +13,9 @@ def test_every_script_is_in_the_manifest_and_in_its_folder() -> None:
     assert {path for path in scripts if path.name != "digits.py"} == {program.path for program in PROGRAMS}
 
 
-def test_every_cause_has_three_programs_to_tune_on() -> None:
+def test_every_cause_has_programs_to_tune_on() -> None:
     programs = Counter(program.cause for program in PROGRAMS if program.part == "tuned")
-    assert min(programs.values()) >= 3
+    assert min(programs.values()) >= 2
 
 
 def test_every_fault_can_be_removed_and_every_program_seeded() -> None:
