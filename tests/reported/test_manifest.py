@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bnprobe.diagnose.verdict import CAUSES
+
 HERE = Path(__file__).parent
 ENTRIES = json.loads((HERE / "manifest.json").read_text())
-SCRIPTS = sorted(path.name for path in HERE.glob("*.py") if path.name not in {"__init__.py", Path(__file__).name})
+SCRIPTS = sorted(
+    path.name for path in HERE.glob("*.py") if path.name not in {"__init__.py", "score.py", "test_score.py", Path(__file__).name}
+)
 
 
 def test_every_script_has_one_entry_and_every_entry_a_script():
@@ -18,8 +22,10 @@ def test_every_script_has_one_entry_and_every_entry_a_script():
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["file"])
 def test_an_entry_is_complete(entry):
-    assert set(entry) == {"file", "cause", "where", "faulty", "fixed", "source", "expect", "seen"}
+    assert set(entry) == {"file", "cause", "where", "faulty", "fixed", "source", "expect", "seen", "named", "honest", "partly"}
     assert isinstance(entry["seen"], bool)
+    assert set(entry["named"] + entry["partly"]) <= set(CAUSES)
+    assert set(entry["honest"]) <= {"healthy", "inconclusive", "stuck"}
     empty = [key for key, value in entry.items() if isinstance(value, str) and not value.strip() and key != "where"]
     assert not empty
     assert entry["faulty"] != entry["fixed"]
