@@ -10,6 +10,7 @@ from bnprobe.analyse.stability import Deviation, Divergence
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.analyse.views import RunView
+from bnprobe.analyse.what_if import WhatIf, what_if_of
 from bnprobe.diagnose import Diagnosis, Finding, diagnose
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
@@ -25,6 +26,7 @@ class AnalysedRun:
         diagnosis: the findings, and the analysis that they rest on.
         tolerances: every estimate of the learning rate that a step tolerated.
         stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
+        what_if: what its first steps became, trained again at other rates; None without.
         fields: the quantities per step and layer, by key.
     """
 
@@ -32,6 +34,7 @@ class AnalysedRun:
     diagnosis: Diagnosis
     tolerances: list[Tolerance]
     stopping_rate: StoppingRate | None
+    what_if: WhatIf | None
     fields: dict[str, Field]
 
     @property
@@ -81,11 +84,14 @@ def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:
 def _analyse(run: Run, label: str) -> AnalysedRun:
     diagnosis = diagnose(run)
     recorded = diagnosis.analysis.recorded
+    answers = what_if_of(recorded)
     return AnalysedRun(
         label=label,
         diagnosis=diagnosis,
         tolerances=_tolerances(recorded),
-        stopping_rate=stopping_rate(recorded),
+        # Trials find what the estimate estimates: where there are any, it is not told.
+        stopping_rate=None if answers is not None and answers.proved else stopping_rate(recorded),
+        what_if=answers,
         fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
     )
 

@@ -16,6 +16,7 @@ from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.panels import panels_of
 from bnprobe.report.tolerance_story import story
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
+from bnprobe.report.what_if_text import lines as what_if_lines
 from bnprobe.report.wording import elide, plural
 from bnprobe.store.reader import Run, read_run
 
@@ -56,6 +57,7 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "attributes": _attribute_lines,
         "remedies": remedies_of,
         "story": story,
+        "what_if": what_if_lines,
     }
     return render_document(
         "page.html",

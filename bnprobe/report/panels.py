@@ -19,6 +19,7 @@ from bnprobe.report.figures.line_channels import channel_line, line_channel_view
 from bnprobe.report.figures.line_probe import chosen_lines, line_limits, line_probe
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.figures.tolerance import rate_limits, tolerance
+from bnprobe.report.figures.what_if import SHOWN, what_if_figure
 from bnprobe.report.packing import pack
 from bnprobe.report.quantities import QUANTITIES, shared_limits
 from bnprobe.report.tolerance_story import notes
@@ -66,6 +67,7 @@ class Panels:
         columns: how many stand side by side.
         loss: one a run.
         tolerance: one a run that holds evidence of what its steps tolerated.
+        what_if: one a run whose first steps were trained again.
         lines: the loss along chosen steps, one a run that has line probes.
         curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
@@ -79,6 +81,7 @@ class Panels:
     figures: dict[str, Any] = field(default_factory=dict)
     loss: list[Panel] = field(default_factory=list)
     tolerance: list[Panel] = field(default_factory=list)
+    what_if: list[Panel] = field(default_factory=list)
     lines: list[Panel] = field(default_factory=list)
     curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
@@ -99,6 +102,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
     layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
     _add_losses(panels, drawn)
+    _add_what_if(panels, drawn)
     _add_tolerance(panels, [pair for pair in drawn if pair[1].tolerances])
     _add_lines(panels, drawn)
     _add_curvature(panels, drawn)
@@ -113,6 +117,13 @@ def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     limits = loss_limits([analysed for _, analysed in runs])
     for number, analysed in runs:
         panels.loss.append(panels.add(f"loss-{number}", "", number, loss(analysed, limits)))
+
+
+def _add_what_if(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    for number, analysed in runs:
+        found = analysed.what_if
+        if found is not None and any(name in found.remedies for name in SHOWN):
+            panels.what_if.append(panels.add(f"what-if-{number}", "", number, what_if_figure(found)))
 
 
 def _add_tolerance(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -1,10 +1,16 @@
 """What a training from tapes is worth: is it the real one, does it find the limits that trials find, what does it cost?
 
     python tests/benchmarks/what_if.py equality [--remedies NAME,...] [--factors F,...] [PROGRAM.py [ARG]...]...
+    python tests/benchmarks/what_if.py agreement [--steps N] [COMBINATION]...
+    python tests/benchmarks/what_if.py cost [COMBINATION]...
 
 Every program of ``tests/programs`` is recorded with its steps on a tape, trained again from that at three factors on its rates, and really
 trained at each in a process of its own: are the losses equal to the last bit? And are the weights of the recorded training those of the
 unrecorded one? Without programs, all cases of ``tests/observe/programs.py``.
+
+``agreement`` makes the search of ``lr-limit`` twice for each combination of a network and an optimizer, without and with mean shift
+rejection: by real trainings in processes of their own, and from the tape of one recording. ``cost`` measures a taped step against a plain
+one, and the whole answer (without and with mean shift rejection) against the bare stretch.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import itertools
 import json
 import math
 import os
@@ -197,6 +204,195 @@ def _verdict(again: list[float], direct: Path, first: int, what: str) -> str:
     return "equal"
 
 
+#: Network, optimizer, rate, remedy of the second search.
+COMBINATIONS = {
+    "plain-sgd": ("plain", "sgd", 0.1),
+    "plain-momentum": ("plain", "momentum", 0.05),
+    "vgg-nesterov": ("vgg", "nesterov", 0.02),
+    "residual-momentum": ("residual", "momentum", 0.01),
+    "residual-norm-adam": ("residual-norm", "adam", 0.003),
+    "transformer-adamw": ("transformer", "adamw", 0.002),
+    "convnext-adamw": ("convnext", "adamw", 0.002),
+    "mixer-adam": ("mixer", "adam", 0.003),
+    "recurrent-rmsprop": ("recurrent", "rmsprop", 0.003),
+    "unet-momentum": ("unet", "momentum", 0.05),
+    "mlp-adagrad": ("mlp", "adagrad", 0.02),
+    "plain-rmsprop": ("plain", "rmsprop", 0.001),
+}
+TRAINING = ROOT / "tests" / "benchmarks" / "what_if_training.py"
+
+
+def agreement(arguments: list[str]) -> None:
+    """Compare the brackets from a tape with those of real trials."""
+    parser = argparse.ArgumentParser(prog="what_if.py agreement")
+    parser.add_argument("combinations", nargs="*")
+    parser.add_argument("--steps", type=int, default=60)
+    chosen = parser.parse_args(arguments)
+    same = near = all_of_them = 0
+    for name in chosen.combinations or list(COMBINATIONS):
+        network, optimizer, rate = COMBINATIONS[name]
+        own = [network, optimizer, str(rate), str(chosen.steps)]
+        folder = Path(tempfile.mkdtemp())
+        found = _answers(own, chosen.steps, folder)
+        for remedy in ("none", "msr"):
+            answer = found["remedies"].get(remedy)
+            if answer is None:
+                why = next((one["why"] for one in found["refused"] if one["what"] in (remedy, "all", "proof")), "")
+                print(f"{name:20} {remedy:5} refused: {why}", flush=True)
+                continue
+            trials = _real_search(own, remedy, chosen.steps, folder)
+            real = _bracket(trials, found["own_rate"])
+            told = (answer["trains_at"], answer["fails_at"])
+            equal = _near(told, real, 1.0 + 1e-9)
+            same, near, all_of_them = same + equal, near + _near(told, real, 1.5), all_of_them + 1
+            odd = "" if equal else f"; really {trials}; from the tape {[(one['rate'], one['outcome']) for one in answer['trials']]}"
+            print(f"{name:20} {remedy:5} {_shown(told)} from the tape, {_shown(real)} by trials{odd}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"the same bracket in {same} of {all_of_them}; within a factor of 1.5 in {near}")
+
+
+def _answers(own: list[str], steps: int, folder: Path) -> dict[str, Any]:
+    from bnprobe.analyse.what_if import what_if_of
+    from bnprobe.launch.session import run_recorded
+    from bnprobe.launch.target import Target
+    from bnprobe.observe.options import RecordOptions
+    from bnprobe.store.reader import read_run
+
+    options = RecordOptions(what_if=steps, what_if_remedies=("none", "msr"))
+    target = Target(str(TRAINING), False, tuple(own))
+    in_child(functools.partial(run_recorded, target, folder / "run.h5", options, {}, _Listener()), _made(folder / "taped"))
+    found = what_if_of(read_run(folder / "run.h5"))
+    assert found is not None
+    return found.document()
+
+
+def _real_search(own: list[str], remedy: str, steps: int, folder: Path) -> dict[int, str]:
+    """Make the search of ``lr-limit`` by real trainings; return the outcome at each place of its grid."""
+    from bnprobe.analyse.limits import verdict_of
+    from bnprobe.lrlimit.judge import judge_run
+    from bnprobe.lrlimit.plan import next_index
+    from bnprobe.lrlimit.trial import Assignment
+    from bnprobe.store.limits_file import factor_of
+    from bnprobe.store.reader import read_run
+    from tests.what_if.direct import train
+
+    trials: dict[int, Any] = {}
+    while (place := next_index({index: verdict_of(trial) for index, trial in trials.items()})) is not None:
+        file = folder / "direct.h5"
+        file.unlink(missing_ok=True)
+        in_child(functools.partial(train, file, factor_of(place), steps, remedy, TRAINING, own), _made(folder / "direct"))
+        trials[place] = judge_run(read_run(file), Assignment(remedy, 0, place), 0.0, "")
+    return {place: trial.outcome for place, trial in sorted(trials.items())}
+
+
+def _bracket(trials: dict[int, str], own_rate: float) -> tuple[float | None, float | None]:
+    from bnprobe.store.limits_file import factor_of
+
+    low = max((place for place, outcome in trials.items() if outcome == "trains"), default=None)
+    if low is None:
+        high = min((place for place, outcome in trials.items() if outcome == "diverges"), default=None)
+    else:
+        high = min((place for place in trials if place > low), default=None)
+    return tuple(None if place is None else own_rate * factor_of(place) for place in (low, high))  # type: ignore[return-value]
+
+
+def _near(told: tuple[float | None, float | None], real: tuple[float | None, float | None], ratio: float) -> bool:
+    return all(
+        (a is None) == (b is None) and (a is None or b is None or max(a / b, b / a) <= ratio) for a, b in zip(told, real, strict=True)
+    )
+
+
+def _shown(bracket: tuple[float | None, float | None]) -> str:
+    return "[" + ", ".join("-" if end is None else f"{end:.4g}" for end in bracket) + "]"
+
+
+def cost(arguments: list[str]) -> None:
+    """Measure what taping and answering cost."""
+    steps = 60
+    for name in arguments or ["plain-momentum", "residual-norm-adam", "transformer-adamw"]:
+        network, optimizer, rate = COMBINATIONS[name]
+        own = [network, optimizer, str(rate), str(steps), "128"]
+        folder = Path(tempfile.mkdtemp())
+        in_child(functools.partial(_measured, own, None, folder / "bare.json"), _made(folder / "bare"))
+        in_child(functools.partial(_measured, own, 0, folder / "recorded.json"), _made(folder / "recorded"))
+        in_child(functools.partial(_measured, own, steps, folder / "taped.json"), _made(folder / "taped"))
+        bare, recorded, taped = (json.loads((folder / f"{kind}.json").read_text()) for kind in ("bare", "recorded", "taped"))
+        print(
+            f"{name:20} plain step {1e3 * bare['step']:.1f} ms, taped {1e3 * taped['step']:.1f} ms "
+            f"({taped['step'] / bare['step']:.2f} times; recorded alone {recorded['step'] / bare['step']:.2f}); "
+            f"the answer {taped['answer']:.1f} s of processor time, "
+            f"{taped['answer'] / (steps * bare['step']):.1f} times the bare stretch, {taped['again']} steps trained again; "
+            f"memory at most {taped['memory'] - bare['memory']:.0f} MiB more",
+            flush=True,
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measured(own: list[str], what_if: int | None, file: Path) -> None:
+    """Train, and write how long a step took, the median of all, in processor time."""
+    import resource
+    import statistics
+    import time
+
+    import torch
+
+    from bnprobe.launch.session import run_plainly, run_recorded
+    from bnprobe.launch.target import Target
+    from bnprobe.observe.options import RecordOptions
+
+    times: list[float] = []
+    found: dict[str, Any] = {"answer": 0.0, "again": 0}
+    torch.optim.Optimizer.profile_hook_step = staticmethod(_timed(torch.optim.Optimizer.profile_hook_step, times))  # type: ignore[method-assign]
+    target = Target(str(TRAINING), False, tuple(own))
+    if what_if is None:
+        with contextlib.suppress(SystemExit):
+            run_plainly(target)
+    else:
+        from bnprobe.what_if.companion import WhatIf
+
+        store = WhatIf._store
+
+        def keep(self: Any, answers: Any) -> None:
+            found.update(answer=time.process_time() - began, again=answers.rerun_steps)
+            store(self, answers)
+
+        answer = WhatIf.answer
+
+        def timed(self: Any, ending: Any) -> None:
+            nonlocal began
+            began = time.process_time()
+            answer(self, ending)
+
+        began = 0.0
+        WhatIf._store, WhatIf.answer = keep, timed  # type: ignore[method-assign]
+        options = RecordOptions(what_if=what_if or None, what_if_remedies=("none", "msr"))
+        with contextlib.suppress(SystemExit):
+            run_recorded(target, file.with_suffix(".h5"), options, {}, _Listener())
+    import atexit
+
+    steps = [later - earlier for earlier, later in itertools.pairwise(times[:60])]
+    atexit._run_exitfuncs()
+    found |= {"step": statistics.median(steps), "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    file.write_text(json.dumps(found))
+
+
+def _timed(original: Any, times: list[float]) -> Any:
+    import time
+
+    @functools.wraps(original)
+    def profile_hook_step(function: Any) -> Any:
+        hooked = original(function)
+
+        @functools.wraps(hooked)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            times.append(time.process_time())
+            return hooked(*args, **kwargs)
+
+        return step
+
+    return profile_hook_step
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
@@ -204,7 +400,7 @@ def _made(folder: Path) -> Path:
 
 def main() -> None:
     """Run one of the benchmarks."""
-    kinds = {"equality": equality}
+    kinds = {"equality": equality, "agreement": agreement, "cost": cost}
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     if kind not in kinds:
         sys.exit(f"say one of {', '.join(kinds)}")

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.analyse.what_if import RemedyAnswer, Retrained, WhatIf
+from bnprobe.report.figures.what_if import curves, what_if_figure
+
+
+def trained(remedy: str, factor: float, outcome: str, losses: list[float], on_grid: bool = False) -> Retrained:
+    return Retrained(remedy, factor, 0.1 * factor, on_grid, outcome, "", np.array(losses))
+
+
+def answers() -> WhatIf:
+    none = [trained("none", 0.1, "trains", [2.0, 1.9]), trained("none", 1.0, "trains", [2.0, 1.5], True)]
+    none += [trained("none", 5.0, "stuck", [2.0, 2.1], True), trained("none", 10.0, "diverges", [2.0, float("inf")])]
+    msr = [trained("msr", 1.0, "trains", [2.1, 1.4], True), trained("msr", 10.0, "trains", [2.1, 1.0])]
+    remedies = {"none": RemedyAnswer("none", none), "msr": RemedyAnswer("msr", msr)}
+    return WhatIf(2, 0.1, True, remedies, [], 1.0, 10)
+
+
+def test_the_rates_of_the_curves_are_drawn_in_a_field_each() -> None:
+    figure = what_if_figure(answers())
+    assert [trace.xaxis for trace in figure.data] == ["x", "x", "x", "x2", "x2"]
+    assert [trace.name for trace in figure.data][:3] == ["rate 0.01", "rate 0.1 (the script's own)", "rate 1"]
+    assert figure.layout.yaxis.range == figure.layout.yaxis2.range
+    assert np.isnan(figure.data[2].y[1]), "what is not finite is not drawn"
+
+
+def test_trainings_of_the_search_are_left_out() -> None:
+    assert [one.factor for one in curves(answers().remedies["none"])] == [0.1, 1.0, 10.0]
