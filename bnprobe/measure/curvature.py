@@ -218,7 +218,7 @@ class SharpnessTracker:
         try:
             return self._measure(Hessian(losses, parameters, factor), optimizers, effort)
         except ArithmeticError as error:
-            raise CurvatureError(f"{error}: the loss leaves the range of its number type") from None
+            raise CurvatureError(f"{error}: the loss leaves the range of its number type") from error
 
     def _measure(self, hessian: Hessian, optimizers: Sequence[torch.optim.Optimizer], effort: Effort) -> Sharpness:
         rules, reason = _rules(optimizers, hessian.parameters)
@@ -288,8 +288,8 @@ def _explained() -> Iterator[None]:
     except Exception as error:
         text = (str(error).splitlines() or [""])[0][:200]
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
-            raise MemoryError(text) from None
-        raise CurvatureError(f"no second derivative: {text or type(error).__name__}") from None
+            raise MemoryError(text) from error
+        raise CurvatureError(f"no second derivative: {text or type(error).__name__}") from error
 
 
 def _check(losses: Sequence[torch.Tensor], parameters: Sequence[torch.Tensor]) -> None:

@@ -28,6 +28,7 @@ from bnprobe.observe.compiled_steps import CompiledSteps, Habit
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.repetition import without_side_effects
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.originals import Original
 from bnprobe.torch_private import COMPILED_CALL, ORIGINAL_MODULE, skip_when_compiling, tree_leaves, user_modes_disabled
@@ -223,7 +224,7 @@ class CompiledModules:
         self._is_shadowing = True
         try:
             self._forward.attach()
-            with state.restored(), self._line.shadowing(state.module):
+            with state.restored(), without_side_effects(state.module), self._line.shadowing(state.module):
                 repeated = torch.func.functional_call(state.module, state.tensors, args, kwargs)
             self._follow(state, output, repeated)
             self.count += 1

@@ -100,6 +100,19 @@ def is_the_scripts(error: BaseException) -> bool:
     return kind.__module__.partition(".")[0] not in (*_OURS, *sys.stdlib_module_names)
 
 
+def let_through(error: BaseException) -> None:
+    """Raise what the script has raised, where that is what an exception of ours was made from.
+
+    Raises:
+        BaseException: the script's.
+    """
+    origin: BaseException | None = error
+    while origin is not None:
+        if is_the_scripts(origin):
+            raise origin
+        origin = origin.__cause__
+
+
 def _frames(trace: TracebackType | None) -> Iterator[Any]:
     while trace is not None:
         yield trace.tb_frame

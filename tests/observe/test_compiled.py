@@ -27,6 +27,14 @@ def test_compiled_training_is_untouched(compare: Compare, form: str) -> None:
     assert ran.recorded.stdout == ran.plain.stdout  # losses, digest, number of graphs, breaks and recompilations
 
 
+def test_what_a_module_counts_keeps_and_prints_it_does_once(compare: Compare) -> None:
+    ran = compare("compiled_side_effects")
+    assert "call 4" in ran.plain.stdout
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert ran.run["layers_observed"].tolist() == [1] * 4
+    assert ran.run.gaps == []
+
+
 @forms("module", "inplace", "block")
 def test_a_compiled_module_is_seen_as_eager_code_is(compare: Compare, form: str) -> None:
     eager, compiled = compare("compiled none").run, compare(f"compiled {form}").run

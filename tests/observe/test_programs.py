@@ -94,6 +94,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "trained_elsewhere",
         "compiled",
         "compiled_outputs",
+        "compiled_side_effects",
         "compiled_steps",
         "counting_hooks",
         "max_steps",

@@ -19,6 +19,7 @@ from torch import nn
 from bnprobe.errors import CurvatureError
 from bnprobe.identity import OwnReference
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
+from bnprobe.observe.faults import let_through
 from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.patches import Patches
@@ -125,10 +126,12 @@ class CurvatureProbes:
             factor = 1.0 if scale is None else float(scale)
             self._row.update(_columns(self._probe(losses, is_plain, factor, may_wait=step == 0)))
         except CurvatureError as error:
+            let_through(error)
             self._say(str(error))
         except _NoMetricYet:
             self._waits = True
-        except MemoryError:
+        except MemoryError as error:
+            let_through(error)
             self._gave_up = True
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.empty_cache()

@@ -22,7 +22,7 @@ import torch
 
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
-from bnprobe.observe.faults import Faults
+from bnprobe.observe.faults import Faults, let_through
 from bnprobe.observe.instruments.parameter_groups import group_settings
 from bnprobe.observe.module_calls import before_forward
 from bnprobe.observe.modules.parts import parameters
@@ -265,6 +265,7 @@ class LineProbing:
             try:
                 descended.replay = Replay(tape, descended.slots)
             except ReplayError as error:
+                let_through(error)
                 self._reason = str(error)
                 return
             self._losses[frozenset(id(parameter) for parameter in descended.replay.parameters)] = descended
@@ -307,8 +308,10 @@ class LineProbing:
             try:
                 self._probe(update, common)
             except ReplayError as error:
+                let_through(error)
                 self._give_up(common, str(error))
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
+                let_through(error)
                 self._give_up(common, "there was not enough memory to compute the loss again")
 
     def no_update(self, step: int, optimizer: str, reason: str) -> None:

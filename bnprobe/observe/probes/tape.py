@@ -22,6 +22,7 @@ from torch.multiprocessing import reductions
 from torch.utils.weak import WeakIdKeyDictionary, WeakIdRef
 
 from bnprobe.identity import OwnReference
+from bnprobe.observe.faults import let_through
 from bnprobe.torch_private import DispatchMode, OpOverload, functorch_wraps
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
@@ -150,12 +151,14 @@ class Tape:
         try:
             operation = None if self.broken else self._before(function, args, kwargs)
         except Exception as error:
+            let_through(error)
             self.broken = f"{type(error).__name__} while {function} was noted: {str(error)[:200]}"
         result = function(*args, **kwargs)
         if operation is not None:
             try:
                 self._after(operation, args, kwargs, result)
             except Exception as error:
+                let_through(error)
                 self.broken = f"{type(error).__name__} after {function} was noted: {str(error)[:200]}"
         return result
 
