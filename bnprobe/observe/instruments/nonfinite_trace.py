@@ -23,10 +23,14 @@ from bnprobe.torch_private import gradient_of, sequence_number
 
 #: The attribute of the run file that says it.
 ATTRIBUTE = "nonfinite_origin"
+#: Losses that are searched: some scripts leave such batches out, and have many of them.
+MOST_SEARCHES = 5
+#: Lengths of graphs of which the places are kept: optimizers in turn have one each.
+MOST_GRAPHS = 16
 
 
 class NonfiniteTrace(Instrument):
-    """Looks for the place, once a run.
+    """Looks for the place; what is kept is the last birth after a finite loss.
 
     Args:
         around: what is there to look at.
@@ -38,23 +42,26 @@ class NonfiniteTrace(Instrument):
         self._axes = around.axes
         self._schedule = around.schedule
         self._writer = around.writer
-        self._is_over = False
+        self._is_over = False  # until a loss is finite again: what follows a birth is no other
+        self._searches = 0
         self._graph: tuple[int, int] | None = None  # first operation and last, of the step that is going on
-        self._span = -1
-        self._places: list[tuple[int, int]] = []  # of the layers' results in the graph, and the layers
+        # By length of a graph: the places of the layers' results in it, and the layers.
+        self._places: dict[int, list[tuple[int, int]]] = {}
 
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Search the graph of a loss that is not finite; note how long that of a snapshot is."""
-        if self._is_over:
-            return
         loss = step.losses[-1] if step.losses else None
         if type(loss) is float and not math.isfinite(loss):
+            if self._is_over or self._searches >= MOST_SEARCHES:
+                return
+            self._searches += 1
             bad, count = bad_leaves(backward.losses)
             if bad:  # the update before has made them so
                 self._note_gradient(max(step.number - 1, 0), bad, count)
             elif (birth := find_birth(backward.losses)) is not None:
                 self._note(step.number, self._described(birth, self._length(backward)))
             return
+        self._is_over = False
         self._graph = None
         if step.observed and step.micro_steps == 1 and self._schedule.is_snapshot(step.number) and (nodes := nodes_of(backward.losses)):
             self._graph = sequence_number(nodes[0]), sequence_number(nodes[-1])
@@ -73,7 +80,8 @@ class NonfiniteTrace(Instrument):
             self._graph = None
             results = [tap for tap in taps if tap.key.role == OUTPUT and not tap.is_gradient and first <= tap.node <= last]
             found = [(tap.node - first, place) for tap in results if (place := self._axes.place(tap.key)) is not None]
-            self._places, self._span = sorted(found), last - first
+            if last - first in self._places or len(self._places) < MOST_GRAPHS:
+                self._places[last - first] = sorted(found)
         return []
 
     def _length(self, backward: Backward) -> int:
@@ -83,11 +91,12 @@ class NonfiniteTrace(Instrument):
     def _described(self, birth: Birth, span: int) -> dict[str, object]:
         """Say what is known of a birth: the layer in which it was, and the one with parameters that is nearest before."""
         layer, is_exact = "", False
-        if span == self._span and self._places:
+        places = self._places.get(span)
+        if places:
             # What was computed after one layer's result and up to the next one's belongs to the next.
-            index = bisect_left(self._places, (birth.node, -1))
+            index = bisect_left(places, (birth.node, -1))
             is_exact = True
-            layer = self._axes.layer_names[self._places[index][1]] if index < len(self._places) else ""
+            layer = self._axes.layer_names[places[index][1]] if index < len(places) else ""
         return {
             "kind": birth.kind,
             "layer": layer,
