@@ -29,6 +29,8 @@ LEAST, LEAST_GRAVE = math.log(1.05), math.log(5.0)
 LEAST_DEVIATIONS, LEAST_GRAVE_DEVIATIONS = 8.0, 24.0
 #: Values that a high one has to surpass.
 SURPASSED = 100
+#: A gradient that is grave is so many times the highest of late.
+GRADIENT_LEAP = 5.0
 #: Before the first mean has settled, a value so many times the highest so far is grave, of the logarithm.
 EARLY_GRAVE = math.log(10.0)
 
@@ -44,9 +46,15 @@ class Level(IntEnum):
 
 
 class Alarm:
-    """Follows one number, step by step."""
+    """Follows one number, step by step.
 
-    def __init__(self) -> None:
+    Args:
+        leap: how many times the highest of late a value has to be to be grave, of a number that was always positive. A loss that grows
+            from step to step is grave, however little it does; the norm of a gradient grows as well where a network begins to learn.
+    """
+
+    def __init__(self, leap: float = 1.0) -> None:
+        self._leap = math.log(leap)
         self._is_positive = True
         self._begin()
 
@@ -90,9 +98,11 @@ class Alarm:
             least, grave = LEAST_DEVIATIONS * self._deviation, LEAST_GRAVE_DEVIATIONS * self._deviation
         if rise <= max(least, BEYOND * self._noise):
             return Level.NOTHING
-        if present <= max(self._values):
+        highest = max(self._values)
+        if present <= highest:
             return Level.NOTHING
-        return Level.GRAVE if rise > max(grave, FAR_BEYOND * self._noise) else Level.BEYOND_NOISE
+        is_leap = not self._is_positive or present >= highest + self._leap
+        return Level.GRAVE if is_leap and rise > max(grave, FAR_BEYOND * self._noise) else Level.BEYOND_NOISE
 
     def _learn(self, rise: float, *, is_high: bool) -> None:
         weight = MEMORY / 4 if is_high else max(MEMORY, 1.0 / (self._count + 1))

@@ -15,7 +15,7 @@ from bnprobe.originals import Original
 #: The queue's account; three numbers: nanoseconds on a processor, nanoseconds in the queue, and how often it was given one.
 ACCOUNT = "/proc/thread-self/schedstat"
 #: Seconds between two looks at it.
-INTERVAL = 0.02
+INTERVAL = 0.1
 #: The least share of quiet time: a thread that hardly ran says little.
 LEAST_SHARE = 0.05
 

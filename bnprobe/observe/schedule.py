@@ -13,7 +13,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from bnprobe.observe.alarm import Alarm, Level
+from bnprobe.observe.alarm import GRADIENT_LEAP, Alarm, Level
 from bnprobe.observe.rows.open_step import GroupSettings
 from bnprobe.observe.signals.records import Modes
 from bnprobe.observe.turns import Turns
@@ -40,6 +40,8 @@ LEAST_PART = 0.5
 REGULAR_PART, LEAST_REGULAR_PART = 2.0 / 3.0, 1.0 / 3.0
 #: Measured steps whose cost is remembered, and how many times the usual one a single cost counts at most.
 COSTS, DEAREST = 11, 1.5
+#: Steps that are not measured after which the stride is looked at again.
+STEPS_BETWEEN_STRIDES = 8
 #: Memory of how long a step takes, as a weight for the newest.
 MEMORY = 0.05
 #: Seconds on credit beyond which a training that seems about to be lost is measured no more than any other.
@@ -75,6 +77,8 @@ class Schedule:
         self._bare = self._passing = 0.0
         self._bare_steps = self._passing_steps = 0
         self._costs: deque[float] = deque(maxlen=COSTS)
+        #: What measuring a step costs, in seconds: the mean of the last, of which none counts much more than the usual.
+        self._cost = 0.0
         self._measured = 0
         self._turns = Turns()
         self._asked, self._answer, self._last, self._gap = -1, False, -every, every
@@ -83,7 +87,7 @@ class Schedule:
         self._looks = 0
         self._unwatched = 0
         self._loss_alarm = Alarm()
-        self._gradient_alarm = Alarm()
+        self._gradient_alarm = Alarm(GRADIENT_LEAP)
         self._rates: dict[int, float] = {}
         self._modes: tuple[bool, bool, int] | None = None
         # The last steps that are measured in trouble, that are paid for, and whose updates are followed further.
@@ -135,8 +139,6 @@ class Schedule:
         self._bare_steps += 1
         self._bare += max(MEMORY, 1.0 / self._bare_steps) * (max(seconds - observer_seconds, 0.0) - self._bare)
         observer_seconds -= closing_seconds
-        if closing_seconds and self._costs:
-            self._costs[-1] += closing_seconds
         if not was_observed:
             self._passing_steps += 1
             self._passing += max(MEMORY, 1.0 / self._passing_steps) * (observer_seconds - self._passing)
@@ -144,11 +146,14 @@ class Schedule:
         self._purse += max(income - self._passing, income * LEAST_PART) - closing_seconds
         if was_observed:
             self._measured += 1
-            self._costs.append(observer_seconds)
             self._purse -= observer_seconds
+        if was_observed or closing_seconds:
+            self._note_cost(observer_seconds if was_observed else None, closing_seconds)
         if self._measured < BASELINE_STEPS:
             # The first steps pay for imports, allocations and thread pools: they thin nothing after them.
             self._purse = max(self._purse, 0.0)
+            return False
+        if not was_observed and self._bare_steps % STEPS_BETWEEN_STRIDES:
             return False
         stride = _stride(self._cost, self._allowed, self.stride, self._every)
         if stride != self.stride:
@@ -159,13 +164,14 @@ class Schedule:
             return True
         return False
 
-    @property
-    def _cost(self) -> float:
-        """What measuring a step costs, in seconds: the mean of the last, of which none counts many times the usual."""
-        if not self._costs:
-            return 0.0
-        usual = sorted(self._costs)[len(self._costs) // 2]
-        return sum(min(cost, DEAREST * usual) for cost in self._costs) / len(self._costs)
+    def _note_cost(self, seconds: float | None, closing_seconds: float) -> None:
+        """Take note of what a measured step cost, and of what closing the one before it did."""
+        if self._costs:
+            self._costs[-1] += closing_seconds
+        if seconds is not None:
+            self._costs.append(seconds)
+        usual = sorted(self._costs)[len(self._costs) // 2] if self._costs else 0.0
+        self._cost = sum(min(cost, DEAREST * usual) for cost in self._costs) / max(len(self._costs), 1)
 
     @property
     def _allowed(self) -> float:

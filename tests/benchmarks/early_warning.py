@@ -26,7 +26,7 @@ import numpy as np
 
 from bnprobe.analyse.stability import divergence
 from bnprobe.errors import RunFileError
-from bnprobe.observe.alarm import Alarm, Level
+from bnprobe.observe.alarm import GRADIENT_LEAP, Alarm, Level
 from bnprobe.store.reader import Run, read_run
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY
@@ -58,7 +58,7 @@ def by_alarms(level: Level) -> Callable[[Sequence[float], Sequence[float]], int 
     """A detector: the recorder's alarms on loss and gradient norm, at some level."""
 
     def find(losses: Sequence[float], norms: Sequence[float]) -> int | None:
-        of_loss, of_gradient = Alarm(), Alarm()
+        of_loss, of_gradient = Alarm(), Alarm(GRADIENT_LEAP)
         for row, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
             found = of_loss.take(loss)
             if not math.isnan(norm):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bnprobe.observe.alarm import Alarm, Level
+from bnprobe.observe.alarm import GRADIENT_LEAP, Alarm, Level
 
 
 def levels(values: list[float]) -> list[Level]:
@@ -70,3 +70,10 @@ def test_what_stays_high_is_no_news() -> None:
 
 def test_a_number_that_becomes_negative_begins_anew() -> None:
     assert rises([1.0, 0.5, 0.2, *noise("signed", 1000)]) <= 1
+
+
+def test_a_gradient_that_grows_as_learning_begins_is_not_grave() -> None:
+    growing, leaping = Alarm(GRADIENT_LEAP), Alarm(GRADIENT_LEAP)
+    calm = [1.0 + 0.001 * (step % 2) for step in range(200)]
+    assert Level.GRAVE not in [growing.take(value) for value in [*calm, *(1.03**step for step in range(200))]]
+    assert [leaping.take(value) for value in [*calm, 8.0]][-1] is Level.GRAVE
