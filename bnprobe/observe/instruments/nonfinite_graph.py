@@ -8,6 +8,7 @@ finite, a parameter, or data. An operation that keeps neither, or whose result n
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from bnprobe.torch_private import holds_numbers, saved_tensors, sequence_number
 
 #: Operations that are looked at: more than any network of some hundred layers has.
 GRAPH_LIMIT = 20_000
+#: Parameters before an operation that are looked for: some belong to no layer.
+MOST_PARAMETERS = 8
 #: What autograd calls what an operation gives out; everything else that it keeps, it was given.
 _RESULTS = ("result", "result0", "result1", "result2", "output", "out", "log_sumexp", "logsumexp", "invstd")
 #: Operations that make no value that is not finite of finite ones, unless they overflow.
@@ -33,14 +36,14 @@ class Birth(NamedTuple):
         kind: "operation"; "data", where it was given to an operation; or "parameter".
         operation: the operation, as in "log".
         node: its place in the graph, see ``relative_number``; -1 where there is none.
-        parameter: id of the parameter, or of one that is next to the operation; 0 where there is none.
+        parameters: ids of the parameters nearest before the operation, itself included, the nearest first.
         argument: what autograd calls what was not finite, or what made the result so, as in "self" or "target".
     """
 
     kind: str
     operation: str
     node: int
-    parameter: int
+    parameters: tuple[int, ...]
     argument: str
 
 
@@ -78,7 +81,7 @@ def find_birth(losses: list[torch.Tensor]) -> Birth | None:
             if minus is None and _has_nonfinite(tensor):
                 minus = _told_by(node, name, tensor, first)
         if argument := _singular(node):
-            return Birth("operation", operation_name(node), sequence_number(node) - first, _nearest_parameter(node), argument)
+            return Birth("operation", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), argument)
     return minus
 
 
@@ -99,15 +102,15 @@ def _told_by(node: Any, name: str, tensor: torch.Tensor, first: int) -> Birth:
     made_by = node if name in _RESULTS else tensor.grad_fn
     if made_by is not None and operation_name(made_by) in _ADDING and any(other is None for other, _ in made_by.next_functions):
         # Of what it was given, autograd follows one, which was finite: everything before it was.
-        return Birth("data", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameter(made_by), "operand")
+        return Birth("data", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), "operand")
     if made_by is not None:
-        return Birth("operation", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameter(made_by), name)
+        return Birth("operation", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), name)
     for parameter in _parameters(node):
         if tensor is parameter or (tensor.shape == parameter.shape and tensor.data_ptr() == parameter.data_ptr()):
-            return Birth("parameter", operation_name(node), sequence_number(node) - first, id(parameter), name)
+            return Birth("parameter", operation_name(node), sequence_number(node) - first, (id(parameter),), name)
     if name == "weight" and (own := next(_parameters(node), None)) is not None:
-        return Birth("parameter", operation_name(node), sequence_number(node) - first, id(own), name)
-    return Birth("data", operation_name(node), sequence_number(node) - first, _nearest_parameter(node), name)
+        return Birth("parameter", operation_name(node), sequence_number(node) - first, (id(own),), name)
+    return Birth("data", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), name)
 
 
 def _singular(node: Any) -> str:
@@ -180,15 +183,14 @@ def _parameters(node: Any) -> Iterator[torch.Tensor]:
             yield variable
 
 
-def _nearest_parameter(node: Any) -> int:
-    """Return the id of the parameter nearest before an operation; 0 where there is none."""
-    pending, seen = [node], {node}
-    while pending and len(seen) < GRAPH_LIMIT:
-        present = pending.pop(0)
-        for parameter in _parameters(present):
-            return id(parameter)
+def _nearest_parameters(node: Any) -> tuple[int, ...]:
+    """Return the ids of the parameters nearest before an operation, the nearest first."""
+    pending, seen, found = deque([node]), {node}, dict[int, None]()
+    while pending and len(seen) < GRAPH_LIMIT and len(found) < MOST_PARAMETERS:
+        present = pending.popleft()
+        found.update((id(parameter), None) for parameter in _parameters(present))
         for other, _ in present.next_functions:
             if other is not None and other not in seen:
                 seen.add(other)
                 pending.append(other)
-    return 0
+    return tuple(found)

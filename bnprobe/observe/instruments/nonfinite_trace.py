@@ -44,6 +44,7 @@ class NonfiniteTrace(Instrument):
         self._writer = around.writer
         self._is_over = False  # until a loss is finite again: what follows a birth is no other
         self._searches = 0
+        self._birth: tuple[Birth, int] | None = None  # of the step that is going on, and the length of its graph
         self._graph: tuple[int, int] | None = None  # first operation and last, of the step that is going on
         # By length of a graph: the places of the layers' results in it, and the layers.
         self._places: dict[int, list[tuple[int, int]]] = {}
@@ -59,7 +60,8 @@ class NonfiniteTrace(Instrument):
             if bad:  # the update before has made them so
                 self._note_gradient(max(step.number - 1, 0), bad, count)
             elif (birth := find_birth(backward.losses)) is not None:
-                self._note(step.number, self._described(birth, self._length(backward)))
+                self._birth = birth, self._length(backward)
+                self._note(step.number, self._described(*self._birth))
             return
         self._is_over = False
         self._graph = None
@@ -68,6 +70,9 @@ class NonfiniteTrace(Instrument):
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Look for the gradients that are not finite, where their norm is not."""
+        if self._birth is not None:  # in the first step parameters have names only now
+            birth, self._birth = self._birth, None
+            self._note(step.number, self._described(*birth))
         if self._is_over or step.gradient_norm is None or math.isfinite(step.gradient_norm):
             return
         parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not gradient.isfinite().all()]
@@ -100,7 +105,7 @@ class NonfiniteTrace(Instrument):
         return {
             "kind": birth.kind,
             "layer": layer,
-            "after": self._axes.layer_of(birth.parameter) if birth.parameter else "",
+            "after": next((name for one in birth.parameters if (name := self._axes.layer_of(one))), ""),
             "operation": birth.operation,
             "argument": birth.argument,
             "is_exact": is_exact,
