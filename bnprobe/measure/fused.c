@@ -341,7 +341,7 @@ typedef struct {
 #define MOST_PARTS 64
 
 /* To be counted up with every change of what fused.py calls. */
-int bnprobe_interface(void) { return 4; }
+int bnprobe_interface(void) { return 5; }
 
 /* How a signal is read; see fused.py. */
 typedef struct {
@@ -402,9 +402,11 @@ double bnprobe_moments(const float *x, const Plan *plan, double *table, double *
 
 #define CHUNK 65536 /* values whose squares one thread adds up at a time */
 
-/* Many tensors, what is subtracted from each, or NULL, and the sums of squares by chunk. */
+/* Many tensors, what is subtracted from each, where each is copied to, and the sums of squares by chunk. Without a tensor there is no chunk;
+ * what is subtracted and the copies may be NULL, all of them or single ones. */
 typedef struct {
     const float *const *x, *const *minus;
+    float *const *copies;
     const ptrdiff_t *length;
     ptrdiff_t chunks, next;
     double *sums;
@@ -434,14 +436,17 @@ static void add_chunks(void *shared) {
         for (; chunk - first >= (norms->length[tensor] + CHUNK - 1) / CHUNK; tensor++) first += (norms->length[tensor] + CHUNK - 1) / CHUNK;
         ptrdiff_t begin = (chunk - first) * CHUNK, left = norms->length[tensor] - begin;
         const float *minus = norms->minus ? norms->minus[tensor] + begin : NULL;
-        norms->sums[chunk] = bnprobe_squares(norms->x[tensor] + begin, minus, left < CHUNK ? left : CHUNK);
+        ptrdiff_t length = left < CHUNK ? left : CHUNK;
+        norms->sums[chunk] = bnprobe_squares(norms->x[tensor] + begin, minus, length);
+        if (norms->copies && norms->copies[tensor]) memcpy(norms->copies[tensor] + begin, norms->x[tensor] + begin, (size_t)length * sizeof(float));
     }
 }
 
-/* Sums of squares of `count` tensors, or of their differences. `sums` holds as many numbers as there are chunks. */
-void bnprobe_norms(const float *const *x, const float *const *minus, const ptrdiff_t *length, ptrdiff_t count, double *sums, double *out,
-                   const Team *team) {
-    Norms norms = {x, minus, length, 0, 0, sums};
+/* Sums of squares of `count` tensors, or of their differences; NaN where there is no tensor, whose length is 0. `sums` holds as many numbers
+ * as there are chunks. */
+void bnprobe_norms(const float *const *x, const float *const *minus, float *const *copies, const ptrdiff_t *length, ptrdiff_t count, double *sums,
+                   double *out, const Team *team) {
+    Norms norms = {x, minus, copies, length, 0, 0, sums};
     for (ptrdiff_t tensor = 0; tensor < count; tensor++) norms.chunks += (length[tensor] + CHUNK - 1) / CHUNK;
     if (team->parallel && norms.chunks > 1)
         team->parallel(add_chunks, &norms, team->threads, 0);

@@ -32,7 +32,7 @@ GRAIN = 2**15
 #: As in fused.c; a power of two.
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
-INTERFACE = 4
+INTERFACE = 5
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
 #: Figures laid out in one block, 256 KiB.
@@ -123,22 +123,41 @@ def packed_moments(x: torch.Tensor, how: Plan) -> tuple[NDArray[np.float64], flo
     return result, _library().bnprobe_moments(x.data_ptr(), how.address, table, address, _team(torch.get_num_threads()))
 
 
-def lengths(tensors: Sequence[torch.Tensor], minus: Sequence[torch.Tensor] | None = None) -> NDArray[np.float64]:
-    """Return (k,) Euclidean norms of tensors that ``is_walkable``, or of their differences from others of the same shapes, in float64."""
+def lengths(
+    tensors: Sequence[torch.Tensor | None],
+    minus: Sequence[torch.Tensor | None] | None = None,
+    copies: Sequence[torch.Tensor | None] | None = None,
+) -> NDArray[np.float64]:
+    """Return (k,) Euclidean norms in float64, and copy on the way.
+
+    Args:
+        tensors: those whose norms are taken; they ``is_walkable``. Without one, NaN.
+        minus: what is subtracted from each first, of the same shapes.
+        copies: where each is copied to, unless that is None.
+    """
     count = len(tensors)
-    sizes = [tensor.numel() for tensor in tensors]
+    sizes = [0 if tensor is None else tensor.numel() for tensor in tensors]
     table = np.empty(2 * count + sum(sizes) // CHUNK)  # sums of squares, then those of each chunk
     begin = table.ctypes.data
     _library().bnprobe_norms(
-        (_pointer * count)(*[tensor.data_ptr() for tensor in tensors]),
-        (_pointer * count)(*[tensor.data_ptr() for tensor in minus]) if minus is not None else None,
+        _pointers(tensors),
+        _pointers(minus) if minus is not None else None,
+        _pointers(copies) if copies is not None else None,
         (_size * count)(*sizes),
         count,
         begin + 8 * count,
         begin,
         _team(torch.get_num_threads() if max(sizes, default=0) > GRAIN else 1),
     )
-    return np.sqrt(table[:count])
+    found: NDArray[np.float64] = np.sqrt(table[:count])
+    missing = [place for place, tensor in enumerate(tensors) if tensor is None]
+    if missing:
+        found[missing] = np.nan
+    return found
+
+
+def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
+    return (_pointer * len(tensors))(*[None if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 def is_walkable(tensor: torch.Tensor) -> bool:
@@ -217,6 +236,6 @@ def _library() -> Any:
         return None
     library.bnprobe_moments.argtypes = [*[_pointer] * 4, ctypes.POINTER(_Team)]
     library.bnprobe_moments.restype = ctypes.c_double
-    library.bnprobe_norms.argtypes = [*[_pointer] * 3, _size, *[_pointer] * 2, ctypes.POINTER(_Team)]
+    library.bnprobe_norms.argtypes = [*[_pointer] * 4, _size, *[_pointer] * 2, ctypes.POINTER(_Team)]
     library.bnprobe_norms.restype = None
     return library

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.unchecked import unchecked
@@ -27,7 +27,7 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
     if fused.available() and all(tensor is None or fused.is_walkable(tensor) for tensor in tensors):
-        return _scattered([tensor is not None for tensor in tensors], fused.lengths([tensor for tensor in tensors if tensor is not None]))
+        return _single(fused.lengths(tensors))
     present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
@@ -55,17 +55,15 @@ def distances(olds: Sequence[torch.Tensor | None], news: Sequence[torch.Tensor |
     """
     befores, afters = [old for old in olds if old is not None], [new for new in news if new is not None]
     if fused.available() and all(map(fused.is_walkable, befores)) and all(map(fused.is_walkable, afters)):
-        return _scattered([old is not None for old in olds], fused.lengths(afters, befores))
+        return _single(fused.lengths(news, olds))
     if befores:
         torch._foreach_sub_(befores, afters)
     return norms(olds)
 
 
 @unchecked
-def _scattered(is_present: list[bool], values: np.ndarray[Any, np.dtype[np.float64]]) -> torch.Tensor:
-    result = np.full(len(is_present), np.nan, dtype=np.float32)
-    result[is_present] = values
-    return torch.from_numpy(result)
+def _single(values: NDArray[np.float64]) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))
 
 
 @torch.no_grad()

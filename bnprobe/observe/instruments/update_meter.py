@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from bnprobe.measure import fused
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
@@ -65,13 +66,19 @@ class UpdateMeter:
         """
         kept = list(parameters)
         found = [gradient_of(parameter) if gradients is None else gradients.get(id(parameter)) for parameter in kept]
-        measurement = UpdateMeasurement(list(map(id, kept)), norms(found), norms(kept))
-        measurement._turns = self._take_turns(kept)
-        weights = [_local(kept[index]) for index in measurement._turns]
-        measurement._before = [self._buffer(id(kept[index]), weight) for index, weight in zip(measurement._turns, weights, strict=True)]
-        if weights:
-            torch._foreach_copy_(measurement._before, weights)
-        return measurement
+        turns = self._take_turns(kept)
+        weights = [_local(kept[index]) for index in turns]
+        before = [self._buffer(id(kept[index]), weight) for index, weight in zip(turns, weights, strict=True)]
+        if fused.available() and all(one is None or fused.is_walkable(one) for one in (*found, *kept)):
+            copies: list[torch.Tensor | None] = [None] * (2 * len(kept))
+            for index, copy in zip(turns, before, strict=True):
+                copies[len(kept) + index] = copy
+            gradient, weight = torch.from_numpy(fused.lengths((*found, *kept), copies=copies)).chunk(2) if kept else (norms([]), norms([]))
+        else:
+            gradient, weight = norms(found), norms(kept)
+            if weights:
+                torch._foreach_copy_(before, weights)
+        return UpdateMeasurement(list(map(id, kept)), gradient, weight, _turns=turns, _before=before)
 
     @torch.no_grad()
     def after(
@@ -92,7 +99,10 @@ class UpdateMeter:
             if old.shape == new.shape and old.dtype == new.dtype:
                 olds[index], news[index] = old, new
         measurement.lost = _lost(olds, news, parameters)
-        measurement.update = distances(olds, news).to(measurement.weight.device)
+        if fused.available() and all(map(fused.is_walkable, (one for one in news if one is not None))):
+            measurement.update = torch.from_numpy(fused.lengths(news, olds))
+        else:
+            measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
         found = [_local(parameter) if id(parameter) in kernels else None for parameter in parameters]
         if any(kernel is not None for kernel in found):

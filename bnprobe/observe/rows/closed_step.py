@@ -28,6 +28,8 @@ Vector = NDArray[np.float64]
 
 #: A step's single numbers, which may lie on an accelerator.
 _SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
+#: Types of tensors that are at hand as they are.
+_OF_NUMPY = (torch.float32, torch.float64)
 
 
 class ClosedStep:
@@ -133,7 +135,11 @@ class _Cargo:
 
     def add(self, values: torch.Tensor | Vector | Sequence[float]) -> int:
         """Take a vector along; return the key under which it arrives."""
-        self._vectors.append(values if isinstance(values, torch.Tensor | np.ndarray) else np.asarray(values, dtype=np.float64))
+        if isinstance(values, torch.Tensor):
+            values = values.numpy() if values.is_cpu and values.dtype in _OF_NUMPY else values
+        elif not isinstance(values, np.ndarray):
+            values = np.asarray(values, dtype=np.float64)
+        self._vectors.append(values)
         return len(self._vectors) - 1
 
     def add_number(self, value: Any) -> Any:
