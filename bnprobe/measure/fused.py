@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -21,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure.layout import Layout
-from bnprobe.measure.pages import pages
+from bnprobe.measure.pages import Blocks
 
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: What a thread reads at a time; a signal of less than two such parts is read by one.
@@ -35,8 +34,6 @@ MOST_PARTS = 64
 INTERFACE = 5
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
-#: Figures laid out in one block, 256 KiB.
-BLOCK_FIGURES = 2**15
 #: Figures behind the channel vectors; see ``moments.Moments``.
 SUMMARY = 8
 
@@ -172,23 +169,13 @@ def is_walkable(tensor: torch.Tensor) -> bool:
     )
 
 
-class _Memory(threading.local):
-    """Results and working tables, cut from blocks."""
+class _Memory(Blocks):
+    """Results, cut from blocks, and working tables."""
 
     def __init__(self) -> None:
-        self._block = self._table = np.empty(0)
-        self._used = 0
-        self._begin = self._table_begin = 0
-
-    def cut(self, count: int) -> tuple[NDArray[np.float64], int]:
-        """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
-        end = self._used + count
-        if end > self._block.size:
-            self._block = pages(max(count, BLOCK_FIGURES))
-            self._begin, self._used, end = self._block.ctypes.data, 0, count
-        vector, address = self._block[self._used : end], self._begin + 8 * self._used
-        self._used = end
-        return vector, address
+        super().__init__()
+        self._table = np.empty(0)
+        self._table_begin = 0
 
     def scratch(self, count: int) -> int:
         """Return the address of an uninitialised table, good until the next one is asked for."""

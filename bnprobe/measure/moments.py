@@ -42,7 +42,8 @@ class Moments(NamedTuple):
         positions: P, 1 for a signal without positions.
         packed: (3 C + 8,) float64, on the host or on the signal's device: channel means m_c, channel variances V_c, their between-sample
             parts B_c, then the summary: smallest value, largest value, number of zeros, number of non-finite values, A, B,
-            mean_c V_c, share of channels that are zero throughout. Where a value is not finite, vectors and energies are infinite.
+            mean_c V_c, share of channels that are zero throughout. Where a value is not finite, vectors and energies are infinite. Of
+            several steps together it has an axis of steps before this one.
     """
 
     samples: int
@@ -52,7 +53,7 @@ class Moments(NamedTuple):
     @property
     def channels(self) -> int:
         """C."""
-        return (self.packed.shape[0] - SUMMARY) // 3
+        return (self.packed.shape[-1] - SUMMARY) // 3
 
     @property
     def size(self) -> int:
@@ -62,17 +63,17 @@ class Moments(NamedTuple):
     @property
     def mean(self) -> Any:
         """(C,) channel means m_c."""
-        return self.packed[: self.channels]
+        return self.packed[..., : self.channels]
 
     @property
     def variance(self) -> Any:
         """(C,) channel variances V_c."""
-        return self.packed[self.channels : 2 * self.channels]
+        return self.packed[..., self.channels : 2 * self.channels]
 
     @property
     def between(self) -> Any:
         """(C,) between-sample parts B_c of the variances."""
-        return self.packed[2 * self.channels : 3 * self.channels]
+        return self.packed[..., 2 * self.channels : 3 * self.channels]
 
     @property
     def summary(self) -> Summary:

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnprobe.measure.pages import pages
+from bnprobe.measure.pages import Blocks
 
 Vector = NDArray[np.float64]
+
+_blocks = Blocks()
 
 
 class Transfer:
@@ -38,7 +40,7 @@ class Transfer:
                 by_device.setdefault(vector.device, []).append((index, vector))
         if at_hand:
             lengths = [(index, len(vector)) for index, vector in at_hand]
-            together = np.concatenate([vector for _, vector in at_hand], out=pages(sum(length for _, length in lengths)))
+            together = np.concatenate([vector for _, vector in at_hand], out=_blocks.cut(sum(length for _, length in lengths))[0])
             self._parts.append((lengths, torch.from_numpy(together)))
         for device, found in by_device.items():
             flat = torch.cat([vector.detach().to(torch.float64) for _, vector in found])
@@ -48,6 +50,13 @@ class Transfer:
     def is_asynchronous(self) -> bool:
         """Whether something is still on its way from an accelerator."""
         return bool(self._events)
+
+    def together(self) -> Vector:
+        """Return all vectors end to end, waiting for them if need be."""
+        if len(self._parts) == 1 and not self._events:
+            return self._parts[0][1].numpy()
+        arrays = self.result()
+        return np.concatenate(arrays) if arrays else np.empty(0)
 
     def result(self) -> list[Vector]:
         """Return the vectors as numpy arrays of float64, waiting for them if need be."""

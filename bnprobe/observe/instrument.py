@@ -153,6 +153,18 @@ class Instrument:
         """
         return {}
 
+    def from_moments_of_steps(self, layers: Mapping[int, Moments], width: int) -> Mapping[str, Vector]:
+        """The same for several steps at once, for an instrument to which ``from_moments`` once a step is too slow.
+
+        Args:
+            layers: by place of the layer; ``packed`` has an axis of steps before its own.
+            width: length of the axis of layers.
+
+        Returns:
+            By name of the schema: a row for each step along the axis of layers, NaN where there is nothing.
+        """
+        return {}
+
 
 class Stopwatch:
     """Time that the recorder takes from the training, in seconds. What is timed inside something timed counts once."""

@@ -6,10 +6,12 @@
     python -m tests.benchmarks.step_profile --unmeasured                  # steps of which nothing is measured
 
 For a machine that others use, too: one thread and its processor time. Blocks of 32 steps alternate between bare and recorded, and between
-the two checkouts, each in a process of its own. Every step is timed alone; of each place in a block the lower decile over the blocks counts,
-and these are added up, so that work that is put off for some steps counts as well. The other checkout needs its compiled moments: ``gcc -O3 -fPIC -shared -o bnprobe/measure/_fused.so bnprobe/measure/fused.c``.
+the two checkouts, each in a process of its own. Every step is timed alone; of each place in a block the lower decile over the blocks
+counts, and these are added up, so that work that is put off for some steps counts as well. The other checkout needs its compiled moments:
+``gcc -O3 -fPIC -shared -o bnprobe/measure/_fused.so bnprobe/measure/fused.c``.
 
-``--stages`` gives the lower quartile over blocks of the mean of a step, and counts the time of a function without that of the stages it calls. Its clock is asked twice at every call, some 0.5 us.
+``--stages`` gives the lower quartile over blocks of the mean of a step, and counts the time of a function without that of the stages it
+calls. Its clock is asked twice at every call, some 0.5 us.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ STAGES = [
     ("bnprobe.observe.instruments.panel", "Panel", "close", "close of a step: instruments"),
     ("bnprobe.observe.rows.delivery", "Delivery", "take", "delivery"),
     ("bnprobe.observe.rows.closed_step", "ClosedStep", "__init__", "row: numbers laid together"),
-    ("bnprobe.observe.rows.closed_step", "ClosedStep", "row", "row: made"),
+    ("bnprobe.observe.rows.closed_step", "ClosedStep", "arrive", "row: numbers taken in"),
+    ("bnprobe.observe.rows.delivery", "", "rows", "rows: made"),
     ("bnprobe.store.writer", "RunWriter", "append_step", "writer: append"),
     ("bnprobe.store.writer", "RunWriter", "burst", "writer: burst"),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bnprobe.observe.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
@@ -21,12 +23,11 @@ class BatchNorms(Instrument):
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
         """Return values of a channel and the gap; over micro-steps the last one counts, which has seen the most."""
-        found = []
-        for tap in taps:
-            if tap.statistics is not None:
-                place = [self._axes.layer(tap)]
-                found += [
-                    ("batch_norm_values", Reading([float(tap.statistics.values)], place)),
-                    ("batch_norm_gap", Reading(tap.statistics.gap, place)),
-                ]
-        return found
+        known = [(self._axes.layer(tap), tap.statistics) for tap in taps if tap.statistics is not None]
+        if not known:
+            return []
+        places = [place for place, _ in known]
+        values = ("batch_norm_values", Reading([float(statistics.values) for _, statistics in known], places))
+        if all(isinstance(statistics.gap, np.ndarray) for _, statistics in known):
+            return [values, ("batch_norm_gap", Reading(np.concatenate([statistics.gap for _, statistics in known]), places))]
+        return [values, *(("batch_norm_gap", Reading(statistics.gap, [place])) for place, statistics in known)]

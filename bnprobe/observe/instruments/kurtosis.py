@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.measure.moments import Moments
 from bnprobe.observe.instrument import Instrument, Surroundings
+
+Vector = NDArray[np.float64]
 
 
 class Kurtosis(Instrument):
@@ -31,6 +34,17 @@ class Kurtosis(Instrument):
         Args:
             layers: moments by place of the layer.
         """
+        together = {place: one._replace(packed=one.packed[None]) for place, one in layers.items()}
+        columns = self.from_moments_of_steps(together, max(layers, default=-1) + 1)
+        return {name: {place: float(value) for place, value in enumerate(column[0]) if value == value} for name, column in columns.items()}
+
+    def from_moments_of_steps(self, layers: Mapping[int, Moments], width: int) -> dict[str, Vector]:
+        """Return both for several steps, NaN where there is neither.
+
+        Args:
+            layers: moments of all of them by place of the layer.
+            width: length of the axis of layers.
+        """
         measured = {place: moments for place, moments in layers.items() if moments.channels > 1}
         if not measured:
             return {}
@@ -38,16 +52,17 @@ class Kurtosis(Instrument):
         channels = np.array([moments.channels for moments in measured.values()])
         starts = np.concatenate([[0], np.cumsum(channels)[:-1]])
         with np.errstate(all="ignore"):
-            energy = np.concatenate([moments.mean for moments in measured.values()]) ** 2
-            energy += np.concatenate([moments.variance for moments in measured.values()])
-            largest = np.maximum.reduceat(energy, starts)
-            energy /= np.repeat(largest, channels)  # squares of tiny energies would be zero
-            kurtosis = channels * np.add.reduceat(energy**2, starts) / np.add.reduceat(energy, starts) ** 2
-        tops = np.flatnonzero(energy == 1.0)
-        outlier = tops[np.minimum(np.searchsorted(tops, starts), max(len(tops) - 1, 0))] - starts if len(tops) else starts
-        known = (largest > 0.0) & np.isfinite(largest)
-        places = [place for place, is_known in zip(measured, known, strict=True) if is_known]
-        return {
-            "activation_kurtosis": dict(zip(places, kurtosis[known].tolist(), strict=True)),
-            "activation_outlier_channel": dict(zip(places, outlier[known].tolist(), strict=True)),
-        }
+            energy = np.concatenate([moments.mean for moments in measured.values()], axis=1) ** 2
+            energy += np.concatenate([moments.variance for moments in measured.values()], axis=1)
+            largest = np.maximum.reduceat(energy, starts, axis=1)
+            energy /= np.repeat(largest, channels, axis=1)  # squares of tiny energies would be zero
+            kurtosis = channels * np.add.reduceat(energy**2, starts, axis=1) / np.add.reduceat(energy, starts, axis=1) ** 2
+        # The first channel whose energy is the largest.
+        places = np.where(energy == 1.0, np.arange(energy.shape[1]), energy.shape[1])
+        outlier = np.minimum.reduceat(places, starts, axis=1) - starts
+        is_known = (largest > 0.0) & np.isfinite(largest)
+        found = {"activation_kurtosis": kurtosis, "activation_outlier_channel": outlier}
+        columns = {name: np.full((len(energy), width), np.nan) for name in found}
+        for name, values in found.items():
+            columns[name][:, list(measured)] = np.where(is_known, values, np.nan)
+        return {name: column for name, column in columns.items() if not np.isnan(column).all()}

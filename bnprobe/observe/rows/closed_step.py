@@ -1,13 +1,14 @@
-"""How a step becomes a row of the run file.
+"""How steps become rows of the run file.
 
-Measured vectors stay on their device until the step is closed; then one transfer brings them to the host, where the moments of all
-micro-steps of a layer are merged and the energy split is computed in float64.
+Measured vectors stay on their device until the step is closed; then one transfer brings them to the host. Steps of which the same was
+measured become rows together: most of what a row costs is the number of calls, not of figures. Where several micro-steps measured the same
+layer, their moments are merged first; the energy split is computed in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from bnprobe.measure.moments import Moments
 from bnprobe.measure.transfer import Transfer
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.instrument import Instrument, Reading, overriding
-from bnprobe.observe.rows.channel_row import ChannelRow
-from bnprobe.observe.rows.open_step import OpenStep, own_row
+from bnprobe.observe.rows.channel_row import ChannelRow, Laid, LaidMoments
+from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
 from bnprobe.observe.signals.records import Tap
 from bnprobe.store.schema import VARIABLES
 
@@ -30,6 +31,35 @@ Vector = NDArray[np.float64]
 _SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
 #: Types of tensors that are at hand as they are.
 _OF_NUMPY = (torch.float32, torch.float64)
+#: Figures of the summary, one after another.
+_SUMMARY = np.arange(-SUMMARY, 0)
+
+
+class _Signal(NamedTuple):
+    """What a measured signal is, and how many numbers there are of it."""
+
+    place: int
+    is_gradient: bool
+    samples: int
+    positions: int
+    length: int
+
+
+class _Column(NamedTuple):
+    """What a reading is: its variable, the places of its values, and how many there are."""
+
+    name: str
+    places: tuple[int | None, ...] | None
+    length: int
+
+
+class _Structure(NamedTuple):
+    """What was measured of a step. The numbers of steps with the same structure lie in the same places."""
+
+    is_observed: bool
+    has_batch_size: bool
+    signals: tuple[_Signal, ...]
+    columns: tuple[_Column, ...]
 
 
 class ClosedStep:
@@ -40,7 +70,14 @@ class ClosedStep:
         taps: its measured signals, and the place of the layer of each; None for one that has none.
         readings: what instruments found, by name of the schema.
         instruments: those that look at the moments once they have arrived.
+
+    Attributes:
+        structure: what was measured of it.
+        numbers: (F,) all signals' packed moments, then all readings, once it has arrived.
     """
+
+    structure: _Structure
+    numbers: Vector
 
     def __init__(
         self,
@@ -50,148 +87,184 @@ class ClosedStep:
         instruments: Sequence[Instrument] = (),
     ) -> None:
         self.step = step
-        self._instruments = instruments
-        self._cargo = _Cargo()
-        self._taps = [(tap, place, self._cargo.add(tap.moments.packed)) for tap, place in taps]
-        self._readings = [(name, reading.places, self._cargo.add(reading.values)) for name, reading in readings]
-        self._losses = [self._cargo.add_number(loss) for loss in step.losses]
-        self._rates = [self._cargo.add_number(settings.rate) for settings in step.groups.values()]
-        self._singles = [self._cargo.add_number(getattr(step, name)) for name in _SINGLES]
-        self._cargo.send()
+        self.instruments = instruments
+        known = [(tap.moments, place, tap.is_gradient) for tap, place in taps if place is not None]
+        vectors = [moments.packed for moments, _, _ in known]
+        self._signals = tuple([_Signal(place, is_gradient, one[0], one[1], len(one[2])) for one, place, is_gradient in known])
+        values = [_as_vector(reading.values) for _, reading in readings]
+        self._columns = tuple(
+            [
+                _Column(name, None if reading.places is None else tuple(reading.places), len(vector))
+                for (name, reading), vector in zip(readings, values, strict=True)
+            ]
+        )
+        singles = [*step.losses, *(settings.rate for settings in step.groups.values()), *(getattr(step, name) for name in _SINGLES)]
+        self._far = [index for index, number in enumerate(singles) if isinstance(number, torch.Tensor) and not number.is_cpu]
+        self._singles = singles
+        self._transfer = Transfer([*vectors, *values, *(singles[index].detach().reshape(1) for index in self._far)])
 
     @property
     def is_asynchronous(self) -> bool:
         """Whether the numbers still travel."""
-        return self._cargo.is_asynchronous
-
-    @unchecked
-    def row(self) -> tuple[dict[str, Any], ChannelRow | None]:
-        """Return the step's row and, where layers were measured, every channel."""
-        self._cargo.receive()
-        step = self.step
-        self._arrive()
-        row = own_row(step)
-        row["batch_size"] = step.batch_size or None
-        columns = self._columns()
-        if (norms := columns.get("parameter_gradient_norm")) is not None and not np.isnan(norms).all():
-            row["gradient_norm"] = float(np.sqrt(np.nansum(norms**2)))
-        row.update((name, column) for name, column in columns.items() if _axis_of(name) == "step")
-        if not step.observed:
-            return row, None
-        activations, gradients = self._merged()
-        scale: Any = step.scale or 1.0
-        _add_signals(row, "activation", activations, 1.0)
-        _add_signals(row, "activation_gradient", gradients, scale)
-        for look in overriding(self._instruments, "from_moments"):
-            row.update((name, _column(values)) for name, values in look(activations).items() if values)
-        whole = {name: column for name, column in columns.items() if _axis_of(name) == "snapshot" and np.isfinite(column).any()}
-        signals = [("channel", 1.0, activations), ("channel_gradient", scale, gradients)]
-        return row, ChannelRow(step.number, signals, whole)
-
-    def _arrive(self) -> None:
-        """The step's own numbers are on the host."""
-        step, number = self.step, self._cargo.number
-        step.losses = tuple(number(loss) for loss in self._losses)
-        rates = zip(step.groups.items(), self._rates, strict=True)
-        step.groups = {place: settings._replace(rate=number(rate)) for (place, settings), rate in rates}
-        for name, single in zip(_SINGLES, self._singles, strict=True):
-            setattr(step, name, number(single))
-
-    def _columns(self) -> dict[str, Any]:
-        """Return what instruments found; several readings of one variable stand in one column, the last one where they meet."""
-        alone: dict[str, Any] = {}
-        placed: dict[str, list[tuple[NDArray[np.intp], Vector]]] = {}
-        for name, places, key in self._readings:
-            values = self._cargo.vector(key)
-            if places is None:
-                alone[name] = float(values[0])
-                continue
-            index = np.array([-1 if place is None else place for place in places], dtype=np.intp)
-            placed.setdefault(name, []).append((index[index >= 0], values[index >= 0]))
-        return {**alone, **{name: _together(parts) for name, parts in placed.items()}}
-
-    def _merged(self) -> tuple[dict[int, Moments], dict[int, Moments]]:
-        """Return the layers' activations and activation gradients, micro-steps merged."""
-        merged: tuple[dict[int, Moments], dict[int, Moments]] = ({}, {})
-        for tap, layer, key in self._taps:
-            if layer is not None:
-                measured = tap.moments._replace(packed=self._cargo.vector(key))
-                present = merged[tap.is_gradient]
-                present[layer] = merge(present[layer], measured) if layer in present else measured
-        return merged
-
-
-class _Cargo:
-    """Vectors that travel to the host together."""
-
-    def __init__(self) -> None:
-        self._vectors: list[torch.Tensor | Vector] = []
-        self._transfer: Transfer | None = None
-        self._arrived: list[Vector] = []
+        return self._transfer.is_asynchronous
 
     @property
-    def is_asynchronous(self) -> bool:
-        return self._transfer is not None and self._transfer.is_asynchronous
+    def nbytes(self) -> int:
+        """Memory held by the numbers."""
+        return self.numbers.nbytes
 
-    def add(self, values: torch.Tensor | Vector | Sequence[float]) -> int:
-        """Take a vector along; return the key under which it arrives."""
-        if isinstance(values, torch.Tensor):
-            values = values.numpy() if values.is_cpu and values.dtype in _OF_NUMPY else values
-        elif not isinstance(values, np.ndarray):
-            values = np.asarray(values, dtype=np.float64)
-        self._vectors.append(values)
-        return len(self._vectors) - 1
+    @unchecked
+    def arrive(self) -> None:
+        """Take the numbers in, waiting for them if need be."""
+        numbers, step = self._transfer.together(), self.step
+        del self._transfer
+        singles = [number.item() if isinstance(number, torch.Tensor) and number.is_cpu else number for number in self._singles]
+        for index, number in zip(self._far, numbers[len(numbers) - len(self._far) :], strict=True):
+            singles[index] = float(number)
+        losses = len(step.losses)
+        step.losses, rest = tuple(singles[:losses]), singles[losses:]
+        if any(type(settings.rate) is not float for settings in step.groups.values()):
+            step.groups = {place: settings._replace(rate=rate) for (place, settings), rate in zip(step.groups.items(), rest, strict=False)}
+        for name, number in zip(_SINGLES, rest[len(step.groups) :], strict=True):
+            setattr(step, name, number)
+        self.numbers = numbers
+        if len({(one.place, one.is_gradient) for one in self._signals}) < len(self._signals):
+            self._merge()
+        self.structure = _Structure(step.observed, bool(step.batch_size), self._signals, self._columns)
 
-    def add_number(self, value: Any) -> Any:
-        """Read a number that is at hand; take one along that lies on an accelerator. What is returned goes to ``number``."""
-        if not isinstance(value, torch.Tensor):
-            return (value,)
-        if value.is_cpu:
-            return (value.item(),)
-        return self.add(value.detach().reshape(1))
+    def _merge(self) -> None:
+        """Leave one entry of each layer's activation, and of its gradient."""
+        merged: dict[tuple[int, bool], Moments] = {}
+        begin = 0
+        for one in self._signals:
+            measured = Moments(one.samples, one.positions, self.numbers[begin : begin + one.length])
+            begin += one.length
+            key = (one.place, one.is_gradient)
+            merged[key] = merge(merged[key], measured) if key in merged else measured
+        rest = self.numbers[begin:]
+        self._signals = tuple(_Signal(*key, one.samples, one.positions, len(one.packed)) for key, one in merged.items())
+        self.numbers = np.concatenate([*(np.asarray(one.packed) for one in merged.values()), rest])
 
-    def send(self) -> None:
-        self._transfer = Transfer(self._vectors) if self._vectors else None
-        self._vectors = []
 
-    def receive(self) -> None:
-        self._arrived = self._transfer.result() if self._transfer is not None else []
+@unchecked
+def rows(steps: Sequence[ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow | None]]:
+    """Return the rows of steps that have arrived and have one structure.
 
-    def vector(self, key: int) -> Vector:
-        return self._arrived[key]
+    Args:
+        steps: at least one.
 
-    def number(self, key: Any) -> Any:
-        return float(self._arrived[key][0]) if isinstance(key, int) else key[0]
+    Returns:
+        The columns, as ``RunWriter.append_step`` takes them for one step and ``append_steps`` for several; and for each step every
+        channel, where layers were measured.
+    """
+    structure, opened = steps[0].structure, [one.step for one in steps]
+    numbers = np.stack([one.numbers for one in steps])
+    found: dict[str, Any] = {}
+    if structure.has_batch_size:
+        found["batch_size"] = [step.batch_size for step in opened]
+    end = sum(one.length for one in structure.signals)
+    columns = _columns(structure.columns, numbers[:, end:])
+    if (norms := columns.get("parameter_gradient_norm")) is not None:
+        is_known = ~np.isnan(norms).all(axis=1)
+        whole_norms = np.sqrt(np.nansum(norms**2, axis=1)).tolist()
+        found["gradient_norm"] = [
+            one if known else step.gradient_norm for one, known, step in zip(whole_norms, is_known, opened, strict=True)
+        ]
+    found.update((name, column) for name, column in columns.items() if _axis_of(name) == "step")
+    channels: list[ChannelRow | None] = [None] * len(steps)
+    if structure.is_observed:
+        activations, gradients = _laid(structure.signals, is_gradient=False), _laid(structure.signals, is_gradient=True)
+        scales: list[Any] = [step.scale or 1.0 for step in opened]
+        _add_signals(found, "activation", activations, numbers, np.ones((len(steps), 1)))
+        _add_signals(found, "activation_gradient", gradients, numbers, np.array(scales, dtype=np.float64)[:, None])
+        found.update(_from_moments(steps[0].instruments, activations, numbers))
+        whole = {name: column for name, column in columns.items() if _axis_of(name) == "snapshot"}
+        sizes = [8 * sum(one.end - one.begin for one in layers) for layers in (activations, gradients)]
+        for index, (one, scale) in enumerate(zip(steps, scales, strict=True)):
+            kinds = [
+                ("channel", 1.0, LaidMoments(one.numbers, activations, sizes[0])),
+                ("channel_gradient", scale, LaidMoments(one.numbers, gradients, sizes[1])),
+            ]
+            present = {name: column[index] for name, column in whole.items() if np.isfinite(column[index]).any()}
+            channels[index] = ChannelRow(one.step.number, kinds, present)
+    if len(steps) == 1:
+        return own_row(opened[0]) | {name: column[0] for name, column in found.items()}, channels
+    return own_columns(opened) | found, channels
+
+
+def _as_vector(values: torch.Tensor | Vector | Sequence[float]) -> torch.Tensor | Vector:
+    if isinstance(values, torch.Tensor):
+        return values.numpy() if values.is_cpu and values.dtype in _OF_NUMPY else values
+    return values if isinstance(values, np.ndarray) else np.asarray(values, dtype=np.float64)
 
 
 def _axis_of(name: str) -> str:
     return VARIABLES[name].dims[0]
 
 
+def _laid(signals: Sequence[_Signal], *, is_gradient: bool) -> list[Laid]:
+    """Return where the numbers of each layer lie."""
+    found, begin = [], 0
+    for one in signals:
+        if one.is_gradient == is_gradient:
+            found.append(Laid(one.place, one.samples, one.positions, begin, begin + one.length))
+        begin += one.length
+    return found
+
+
+def _columns(columns: Sequence[_Column], numbers: Vector) -> dict[str, Vector]:
+    """Return what instruments found, a row for each step; readings of one variable stand in one column, the last one where they meet."""
+    alone: dict[str, Vector] = {}
+    placed: dict[str, list[tuple[NDArray[np.intp], Vector]]] = {}
+    begin = 0
+    for name, places, length in columns:
+        values = numbers[:, begin : begin + length]
+        begin += length
+        if places is None:
+            alone[name] = values[:, 0]
+            continue
+        index = np.array([-1 if place is None else place for place in places], dtype=np.intp)
+        placed.setdefault(name, []).append((index[index >= 0], values[:, index >= 0]))
+    return {**alone, **{name: _together(parts) for name, parts in placed.items()}}
+
+
 def _together(parts: Sequence[tuple[NDArray[np.intp], Vector]]) -> Vector:
     """Return one column of several parts, each with its places."""
-    column = np.full(max((int(index.max()) + 1 for index, _ in parts if index.size), default=0), np.nan)
+    width = max((int(index.max()) + 1 for index, _ in parts if index.size), default=0)
+    column = np.full((len(parts[0][1]), width), np.nan)
     for index, values in parts:
-        column[index] = values
+        column[:, index] = values
     return column
 
 
-def _column(values: Mapping[int, float]) -> Vector:
-    """Return values at their places, NaN elsewhere."""
-    column = np.full(max(values) + 1, np.nan)
-    column[list(values)] = list(values.values())
-    return column
-
-
-def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, Moments], scale: float) -> None:
-    """Add a kind of signal, layer by layer; a gradient scaler's factor is taken out."""
-    if not present:
+def _from_moments(instruments: Sequence[Instrument], layers: Sequence[Laid], numbers: Vector) -> Iterator[tuple[str, Vector]]:
+    """Yield what instruments make of the activations' moments, a row for each step."""
+    if not layers:
         return
-    places = list(present)
-    low, high, zeros, nonfinite, common, between, variance, dead = np.array([one.packed[-SUMMARY:] for one in present.values()]).T
-    sizes = np.array([one.size for one in present.values()])
-    whole = nonfinite == 0
-    common, between, variance = (np.where(whole, energy / scale**2, np.inf) for energy in (common, between, variance))
+    moments = {one.place: Moments(one.samples, one.positions, numbers[:, one.begin : one.end]) for one in layers}
+    width = max(moments) + 1
+    for look in overriding(instruments, "from_moments_of_steps"):
+        yield from look(moments, width).items()
+    together = {one.__self__ for one in overriding(instruments, "from_moments_of_steps")}
+    for look in overriding([one for one in instruments if one not in together], "from_moments"):
+        columns: dict[str, Vector] = {}
+        for index in range(len(numbers)):
+            for name, values in look({place: one._replace(packed=one.packed[index]) for place, one in moments.items()}).items():
+                column = columns.setdefault(name, np.full((len(numbers), width), np.nan))
+                column[index, list(values)] = list(values.values())
+        yield from columns.items()
+
+
+def _add_signals(found: dict[str, Any], prefix: str, layers: Sequence[Laid], numbers: Vector, scale: Vector) -> None:
+    """Add a kind of signal, layer by layer; a gradient scaler's factor is taken out."""
+    if not layers:
+        return
+    places = [one.place for one in layers]
+    summary = numbers[:, np.array([one.end for one in layers])[:, None] + _SUMMARY]
+    low, high, zeros, nonfinite, common, between, variance, dead = np.moveaxis(summary, -1, 0)
+    sizes = np.array([one.size for one in layers])
+    is_whole = nonfinite == 0
+    common, between, variance = (np.where(is_whole, energy / scale**2, np.inf) for energy in (common, between, variance))
     # B and V are rounded apart; an infinite V leaves nothing to subtract from.
     within = np.where(np.isfinite(variance), np.maximum(variance - between, 0.0), np.inf)
     columns = {
@@ -207,6 +280,6 @@ def _add_signals(row: dict[str, Any], prefix: str, present: dict[int, Moments], 
     if prefix == "activation":
         columns["dead"] = dead
     for name, values in columns.items():
-        column = np.full(max(places) + 1, np.nan)
-        column[places] = values
-        row[f"{prefix}_{name}"] = column
+        column = np.full((len(numbers), max(places) + 1), np.nan)
+        column[:, places] = values
+        found[f"{prefix}_{name}"] = column

@@ -6,6 +6,7 @@ written down channel by channel.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,17 +19,18 @@ from bnprobe.observe.faults import Faults
 from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.channel_row import ChannelRow
-from bnprobe.observe.rows.closed_step import ClosedStep
+from bnprobe.observe.rows.closed_step import ClosedStep, rows
 from bnprobe.observe.rows.flight_recorder import FlightRecorder
 from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
 from bnprobe.observe.schedule import Schedule
 from bnprobe.observe.signals.records import Tap
-from bnprobe.store.writer import RunWriter
+from bnprobe.store.writer import BURST_ROWS, RunWriter
 from bnprobe.torch_private import user_modes_disabled
 
-#: Steps of which nothing was measured that wait to become rows together, and the seconds they wait at most.
-BARE_STEPS = 32
-BARE_SECONDS = 0.2
+#: Steps that wait to become rows together, the seconds they wait at most, and the memory of their numbers.
+WAITING_STEPS = 32
+WAITING_SECONDS = 0.2
+WAITING_BYTES = 4 * 2**20
 
 
 class Delivery:
@@ -56,7 +58,9 @@ class Delivery:
         self._warn = warn
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
-        self._bare: list[OpenStep] = []
+        self._waiting: list[OpenStep | ClosedStep] = []  # what was measured of a step, or a bare one
+        self._waiting_bytes = 0
+        self._unwritten = 0
         self._divergence = Divergence()
         self._first_rms: Any = None
         self._last_rms: Any = None
@@ -77,16 +81,14 @@ class Delivery:
             readings: what instruments found.
             instruments: those that look at the moments once they have arrived.
         """
-        if self._travelling is not None:
-            self._deliver_travelling()
+        self._receive_travelling()
         if not taps and step.is_bare:
-            self._gather(step)
+            self._wait(step, step)
             return
-        self._deliver_bare()
         with user_modes_disabled():
             closed = self._travelling = ClosedStep(step, [(tap, self._axes.layer(tap)) for tap in taps], readings, instruments)
         if not closed.is_asynchronous:
-            self._deliver_travelling()
+            self._receive_travelling()
 
     def hear(self, step: OpenStep, loss: float) -> None:
         """Tell the schedule a step's loss, once; one that is at hand can be told before the step is closed."""
@@ -101,20 +103,21 @@ class Delivery:
 
     def flush(self) -> None:
         """Put on disk what has been taken."""
-        self._deliver_travelling()
-        self._deliver_bare()
+        self._receive_travelling()
+        self._deliver()
         self._writer.burst()
 
     def finish(self, *, whole: bool) -> None:
         """Deliver the rest; unless the run came to its end whole, its last steps are kept channel by channel."""
-        self._deliver_travelling()
-        self._deliver_bare()
+        self._receive_travelling()
+        self._deliver()
         if not whole:
             self._dump_flight()
 
     @unchecked
     def worst_layer(self) -> tuple[str, float]:
         """Return the layer that is furthest from where it began, and how far: log10 of its activation rms over the first."""
+        self._deliver()
         rms = self._last_rms
         if rms is None:
             return "", math.nan
@@ -127,55 +130,81 @@ class Delivery:
                 worst, value = name, change
         return worst, value
 
-    def _gather(self, step: OpenStep) -> None:
-        """Keep a step of which nothing was measured for a moment: rows are made together, which disturbs fewer steps."""
-        self._bare.append(step)
+    def _receive_travelling(self) -> None:
+        """Take in the numbers of the step that was measured last."""
+        if self._travelling is None:
+            return
+        closed, self._travelling = self._travelling, None
+        try:
+            with user_modes_disabled():
+                closed.arrive()
+        except Exception as error:
+            self._faults.report(f"step {closed.step.number}", error)
+            return
+        self._waiting_bytes += closed.nbytes
+        self._wait(closed, closed.step)
+
+    def _wait(self, waiting: OpenStep | ClosedStep, step: OpenStep) -> None:
+        """Keep a step for a moment: rows are made together, which is cheaper by far. Its loss is judged now."""
+        self._waiting.append(waiting)
+        self.last_step = step
         loss = step.loss
         if loss is not None:
             self.hear(step, loss)
             self._judge(step.number, loss, was_skipped=bool(step.skipped))
-        waited = step.wall_time - self._bare[0].wall_time if self._bare else 0.0
-        if len(self._bare) >= BARE_STEPS or max(waited, step.seconds) > BARE_SECONDS:  # a slow step's next one would come too late
-            self._deliver_bare()
-
-    def _deliver_bare(self) -> None:
-        if not self._bare:
+        if not self._waiting:
             return
-        steps, self._bare = self._bare, []
-        try:
-            if len(steps) > 1:
-                self._writer.append_steps(len(steps), own_columns(steps))
-            else:
-                self._writer.append_step(own_row(steps[0]))
-        except Exception as error:
-            self._faults.report(f"steps {steps[0].number} to {steps[-1].number}", error)
-        self.last_step, self._last_rms = steps[-1], None
-        self._writer.burst_if_due()
+        first = self._waiting[0]
+        waited = step.wall_time - (first if isinstance(first, OpenStep) else first.step).wall_time
+        count = len(self._waiting)
+        makes_a_burst = self._unwritten < BURST_ROWS <= count + self._unwritten
+        is_due = count >= WAITING_STEPS or makes_a_burst or self._waiting_bytes > WAITING_BYTES
+        if is_due or max(waited, step.seconds) > WAITING_SECONDS:  # a slow step's next one would come too late
+            self._deliver()
 
-    def _row(self, closed: ClosedStep) -> tuple[dict[str, Any], ChannelRow | None] | None:
-        try:
-            return closed.row()
-        except Exception as error:
-            self._faults.report(f"step {closed.step.number}", error)
-            return None
+    def _deliver(self) -> None:
+        """Make rows of all that waits."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        for _, alike in itertools.groupby(waiting, _structure):
+            steps = list(alike)
+            try:
+                self._append(steps)
+            except Exception as error:
+                self._append_singly(steps, error)
+        self._unwritten = 0 if self._writer.burst_if_due() else self._unwritten + len(waiting)
 
-    def _deliver_travelling(self) -> None:
-        if self._travelling is None:
+    def _append(self, steps: list[OpenStep | ClosedStep]) -> None:
+        """Append the rows of steps of which the same was measured."""
+        bare = [step for step in steps if isinstance(step, OpenStep)]
+        channels: list[ChannelRow | None] = []
+        if bare:
+            columns = own_columns(bare) if len(bare) > 1 else own_row(bare[0])
+        else:
+            with user_modes_disabled():
+                columns, channels = rows([step for step in steps if isinstance(step, ClosedStep)])
+        if len(steps) > 1:
+            self._writer.append_steps(len(steps), columns)
+        else:
+            self._writer.append_step(columns)
+        rms = columns.get("activation_rms")
+        self._last_rms = rms[-1] if rms is not None and len(steps) > 1 else rms
+        for row in channels:
+            if row is not None and self._flight.keep(row, write=self._schedule.is_snapshot(row.step)):
+                self._writer.append_snapshot(row.columns(self._axes))
+
+    def _append_singly(self, steps: list[OpenStep | ClosedStep], error: Exception) -> None:
+        """Some of these steps cannot be made a row: no other is to suffer from it."""
+        if len(steps) == 1:
+            step = steps[0]
+            self._faults.report(f"step {(step if isinstance(step, OpenStep) else step.step).number}", error)
             return
-        closed, self._travelling = self._travelling, None
-        with user_modes_disabled():
-            made = self._row(closed)
-        if made is None:
-            return
-        row, channels = made
-        self._writer.append_step(row)
-        self.last_step, self._last_rms = closed.step, row.get("activation_rms")
-        if channels is not None and self._flight.keep(channels, write=self._schedule.is_snapshot(row["step"])):
-            self._writer.append_snapshot(channels.columns(self._axes))
-        if row["loss"] is not None:
-            self.hear(closed.step, row["loss"])
-            self._judge(row["step"], row["loss"], was_skipped=bool(row.get("skipped")))
-        self._writer.burst_if_due()
+        for step in steps:
+            try:
+                self._append([step])
+            except Exception as one:
+                self._append_singly([step], one)
 
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
         diverged = self._divergence.take(step, loss, was_skipped)
@@ -189,7 +218,7 @@ class Delivery:
         """The training has diverged, for the first time: write that down, and the last steps channel by channel."""
         if not self._is_noted:
             self._is_noted = True
-            self._deliver_bare()
+            self._deliver()
             self._writer.add_event(step, "divergence", text)
             self._is_kept = False
             self._keep_flight()
@@ -198,10 +227,15 @@ class Delivery:
         """Write the last steps channel by channel, now: whoever kills the script then finds what led here."""
         if not self._is_kept:
             self._is_kept = True
-            self._deliver_bare()
+            self._deliver()
             self._dump_flight()
             self._writer.burst()
 
     def _dump_flight(self) -> None:
         for row in self._flight.dump():
             self._writer.append_snapshot(row.columns(self._axes))
+
+
+def _structure(waiting: OpenStep | ClosedStep) -> Any:
+    """Return what tells steps apart whose rows are not made together; bare ones have nothing."""
+    return waiting.structure if isinstance(waiting, ClosedStep) else None

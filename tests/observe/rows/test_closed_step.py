@@ -14,11 +14,12 @@ from torch import nn
 
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import Moments, moments
-from bnprobe.observe.instrument import Instrument, Reading
+from bnprobe.observe.instrument import Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.closed_step import ClosedStep
+from bnprobe.observe.rows.closed_step import ClosedStep, rows
 from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
-from bnprobe.observe.signals.records import OUTPUT, Pass, Tap, TapKey
+from bnprobe.observe.signals.records import OUTPUT, Modes, Pass, Tap, TapKey
 
 MODULES = [nn.Identity(), nn.Identity()]
 KEYS = [TapKey(weakref.ref(module), 0, OUTPUT) for module in MODULES]
@@ -40,13 +41,22 @@ def tap(x: torch.Tensor, layer: int = 0, is_gradient: bool = False) -> Tap:
 
 def close(step: OpenStep, *taps: Tap, readings: Sequence[tuple[str, Reading]] = (), instruments: Sequence[Instrument] = ()) -> Any:
     """Return the row of a step and, where it is observed, its channels; the layer of ``KEYS[n]`` is n."""
-    return ClosedStep(step, [(one, KEYS.index(one.key)) for one in taps], readings, instruments).row()
+    closed = arrived(step, *taps, readings=readings, instruments=instruments)
+    row, [channels] = rows([closed])
+    return row, channels
+
+
+def arrived(step: OpenStep, *taps: Tap, readings: Sequence[tuple[str, Reading]] = (), instruments: Sequence[Instrument] = ()) -> ClosedStep:
+    """Return a closed step whose numbers are on the host."""
+    closed = ClosedStep(step, [(one, KEYS.index(one.key)) for one in taps], readings, instruments)
+    closed.arrive()
+    return closed
 
 
 def test_a_step_without_anything() -> None:
     row, channels = close(OpenStep(7, observed=True))
     assert row["step"] == 7
-    assert (row["loss"], row["batch_size"], row["micro_steps"], row["skipped"]) == (None, None, 0, 0)
+    assert (row["loss"], row.get("batch_size"), row["micro_steps"], row["skipped"]) == (None, None, 0, 0)
     assert channels is not None and channels.step == 7
 
 
@@ -173,3 +183,38 @@ def test_a_step_that_is_not_observed_has_no_signals() -> None:
     assert channels is None
     assert "weight_norm" not in row
     assert row["layers_observed"] == 0
+
+
+def test_rows_made_together_are_those_made_alone() -> None:
+    generator = torch.Generator().manual_seed(1)
+
+    def closed(number: int) -> ClosedStep:
+        step = OpenStep(number, observed=True)
+        step.losses, step.scale, step.batch_size, step.modes = (float(number),), 2.0**number, 4, Modes(number, 1, 1)
+        step.groups = {0: GroupSettings(0.1 * number, 0.9, math.nan)}
+        x = torch.randn(4, 3, 5, generator=generator)
+        x[number % 4, 1] = math.nan if number == 2 else 0.0
+        taps = [tap(x), tap(x[:3]), tap(2 * x, 1), tap(3 * x, 1, is_gradient=True)]
+        readings = [("weight_norm", Reading(torch.rand(2, generator=generator), [1, 3])), ("stale_gradient_norm", Reading([float(number)]))]
+        return arrived(step, *taps, readings=readings, instruments=[Kurtosis(cast(Surroundings, None))])
+
+    steps = [closed(number) for number in range(4)]
+    assert all(one.structure == steps[0].structure for one in steps)
+    together, channels = rows(steps)
+    assert "activation_kurtosis" in together
+    for index, one in enumerate(steps):
+        row, [alone] = rows([one])
+        for name in together:
+            value = row.get(name, [math.nan, math.nan])  # a step at which an instrument finds nothing
+            np.testing.assert_array_equal(np.asarray(together[name][index], float), np.asarray(value, float), err_msg=name)
+        for name, value in alone.columns(cast(Axes, Places())).items():
+            np.testing.assert_array_equal(channels[index].columns(cast(Axes, Places()))[name], value, err_msg=name)
+
+
+def test_steps_of_which_different_things_were_measured_are_told_apart() -> None:
+    x = torch.ones(2, 3)
+    step = lambda: OpenStep(0, observed=True)  # noqa: E731
+    closed = [arrived(step()), arrived(step(), tap(x)), arrived(step(), tap(x, 1)), arrived(step(), tap(x, is_gradient=True))]
+    closed += [arrived(step(), tap(torch.ones(3, 3))), arrived(step(), readings=[("weight_norm", Reading([1.0], [0]))])]
+    closed += [arrived(step(), readings=[("weight_norm", Reading([1.0], [1]))]), arrived(OpenStep(0, observed=False))]
+    assert len({one.structure for one in closed}) == len(closed)
