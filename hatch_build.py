@@ -1,4 +1,4 @@
-"""Builds bnprobe/measure/_fused.so while bnprobe is installed, if there is a C compiler; without one bnprobe works, only slower."""
+"""Builds bnprobe's compiled parts while it is installed, if there is a C compiler; without them bnprobe works, only slower."""
 
 from __future__ import annotations
 
@@ -12,21 +12,48 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+OPTIONS = ("-O3", "-fno-math-errno", "-fPIC", "-shared")
 
-class FusedMomentsHook(BuildHookInterface):
-    """Compiles one C file that knows nothing of Python: no header, no ABI, one build for all versions."""
+
+class CompiledPartsHook(BuildHookInterface):
+    """Compiles two C files before the wheel is put together.
+
+    ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``observe/signals/known_calls.c`` needs
+    Python's header and is named after the version it is built for; any other does not find it, and works without.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile before the wheel is put together."""
-        source = Path(self.root, "bnprobe", "measure", "fused.c")
-        library = source.with_name("_fused.so")
+        package = Path(self.root, "bnprobe")
+        suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+        header = ["-I", sysconfig.get_paths()["include"]]
+        # On macOS an extension's symbols of Python are found when it is loaded.
+        late = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+        parts = [
+            (package / "measure" / "fused.c", "_fused.so", [], "moments; torch will do their work"),
+            (
+                package / "observe" / "signals" / "known_calls.c",
+                f"_known_calls{suffix}",
+                [*header, *late],
+                "hooks; Python will do their work",
+            ),
+        ]
+        for source, name, options, loss in parts:
+            library = source.with_name(name)
+            if self._compile(source, library, options, loss):
+                build_data["pure_python"] = False
+                build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+                build_data["artifacts"].append(str(library.relative_to(self.root)))
+
+    def _compile(self, source: Path, library: Path, options: list[str], loss: str) -> bool:
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[:1]
+        fresh = library.with_suffix(".new")  # an old one may be in use
         try:
-            subprocess.run([*compiler, "-O3", "-fPIC", "-shared", "-o", str(library), str(source)], check=True, timeout=120)
+            subprocess.run([*compiler, *OPTIONS, *options, "-o", str(fresh), str(source)], check=True, timeout=120)
         except (OSError, subprocess.SubprocessError) as error:
+            fresh.unlink(missing_ok=True)
             library.unlink(missing_ok=True)
-            print(f"bnprobe: no compiled moments ({error}); torch will do their work", file=sys.stderr)
-            return
-        build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
-        build_data["artifacts"].append("bnprobe/measure/_fused.so")
+            print(f"bnprobe: no compiled {loss} ({error})", file=sys.stderr)
+            return False
+        fresh.replace(library)
+        return True

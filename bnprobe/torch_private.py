@@ -149,6 +149,14 @@ def functorch_wraps(tensor: torch.Tensor) -> bool:
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
+#: How many function modes of the script are on, the innermost ``torch.func`` transform or None, what ``torch.jit`` traces or
+#: None: functions of C, 2.6 to 2.13. ``known_calls.c`` calls them, and puts hooks on tensors as ``Tensor.register_hook`` does,
+#: by ``_backward_hooks`` and ``_register_hook_dict``.
+function_mode_depth: Callable[[], int] = torch._C._len_torch_function_stack
+transform_level: Callable[[], Any] = torch._C._functorch.maybe_current_level
+tracing_state: Callable[[], Any] = torch._C._get_tracing_state
+
+
 def is_transformed() -> bool:
     """Whether a ``torch.func`` transform is going on; 2.6 to 2.13."""
     return torch._C._functorch.maybe_current_level() is not None

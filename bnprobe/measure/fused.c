@@ -457,3 +457,16 @@ void bnprobe_norms(const float *const *x, const float *const *minus, float *cons
         for (ptrdiff_t chunk = (length[tensor] + CHUNK - 1) / CHUNK; chunk; chunk--) out[tensor] += *sums++;
     }
 }
+
+/* How far a batch norm's two modes are apart over a batch, squared; see batch_norm.py. `packed` are the moments of what it received. */
+FOR_EVERY_CPU
+double bnprobe_gap(const double *restrict packed, const float *restrict running_mean, const float *restrict running_variance, ptrdiff_t channels,
+                   double eps) {
+    double sum = 0.0;
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        double inverse = 1.0 / __builtin_sqrt((double)running_variance[c] + eps), variance = packed[channels + c];
+        double shift = (packed[c] - (double)running_mean[c]) * inverse, stretch = inverse - 1.0 / __builtin_sqrt(variance + eps);
+        sum += shift * shift + variance * stretch * stretch;
+    }
+    return sum / (double)channels;
+}

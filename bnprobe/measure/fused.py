@@ -153,6 +153,21 @@ def lengths(
     return found
 
 
+def evaluation_gap(
+    packed: NDArray[np.float64], running_mean: torch.Tensor, running_variance: torch.Tensor, eps: float
+) -> NDArray[np.float64]:
+    """Return (1,), what ``batch_norm.evaluation_gap`` returns.
+
+    Args:
+        packed: (3 C + 8,) moments of what a batch norm received, in memory without gaps.
+        running_mean: (C,), ``is_walkable``.
+        running_variance: likewise.
+        eps: what it adds to a variance.
+    """
+    channels, statistics = len(running_mean), (running_mean.data_ptr(), running_variance.data_ptr())
+    return np.sqrt([_library().bnprobe_gap(packed.ctypes.data, *statistics, channels, eps)])
+
+
 def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
     return (_pointer * len(tensors))(*[None if tensor is None else tensor.data_ptr() for tensor in tensors])
 
@@ -199,6 +214,16 @@ def _team(threads: int) -> _Team:
     return _Team(*(_runtime() if threads > 1 else (None, None)), threads)
 
 
+def reader_address() -> int:
+    """Return where the function that ``packed_moments`` calls is."""
+    return int(ctypes.cast(_library().bnprobe_moments, _pointer).value or 0)
+
+
+def team_address() -> int:
+    """Return where the threads that share a reading are described, as many as torch now uses."""
+    return ctypes.addressof(_team(torch.get_num_threads()))
+
+
 @cache
 def _runtime() -> tuple[int | None, int | None]:
     """Return where GOMP_parallel and omp_get_thread_num are in the OpenMP runtime that torch's own kernels use: GNU's and LLVM's."""
@@ -225,4 +250,6 @@ def _library() -> Any:
     library.bnprobe_moments.restype = ctypes.c_double
     library.bnprobe_norms.argtypes = [*[_pointer] * 4, _size, *[_pointer] * 2, ctypes.POINTER(_Team)]
     library.bnprobe_norms.restype = None
+    library.bnprobe_gap.argtypes = [*[_pointer] * 3, _size, ctypes.c_double]
+    library.bnprobe_gap.restype = ctypes.c_double
     return library

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure import fused
 from bnprobe.measure.batch_norm import evaluation_gap
 from bnprobe.measure.moments import Moments
 
@@ -32,12 +33,16 @@ def batch_statistics(module: Any, measured: Moments) -> BatchStatistics | None:
     mean, variance, channels = module.running_mean, module.running_var, measured.channels
     if mean is None or variance is None or channels != len(mean):
         return None
-    mean, variance, packed = mean.detach(), variance.detach(), measured.packed
+    packed = measured.packed
+    if isinstance(packed, np.ndarray) and fused.available() and fused.is_walkable(mean) and fused.is_walkable(variance):
+        gap: torch.Tensor | NDArray[np.float64] = fused.evaluation_gap(packed, mean, variance, module.eps)
+        return BatchStatistics(measured.samples * measured.positions, gap)
+    mean, variance = mean.detach(), variance.detach()
     if isinstance(packed, np.ndarray):
         if not mean.is_cpu:
             return None
-        mean, variance = mean.numpy(), variance.numpy()
+        mean, variance = mean.double().numpy(), variance.double().numpy()
     elif mean.device != packed.device:
         return None
-    gap = evaluation_gap(measured.mean, measured.variance, mean, variance, module.eps)
-    return BatchStatistics(measured.samples * measured.positions, gap.reshape(1))
+    gap = evaluation_gap(measured.mean, measured.variance, mean, variance, module.eps).reshape(1)
+    return BatchStatistics(measured.samples * measured.positions, gap)

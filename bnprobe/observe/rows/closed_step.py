@@ -165,7 +165,7 @@ def rows(steps: Sequence[ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow |
     end = sum(one.length for one in structure.signals)
     columns = _columns(structure.columns, numbers[:, end:])
     if (norms := columns.get("parameter_gradient_norm")) is not None:
-        is_known = ~np.isnan(norms).all(axis=1)
+        is_known = (~np.isnan(norms)).any(axis=1).tolist()
         whole_norms = np.sqrt(np.nansum(norms**2, axis=1)).tolist()
         found["gradient_norm"] = [
             one if known else step.gradient_norm for one, known, step in zip(whole_norms, is_known, opened, strict=True)

@@ -23,6 +23,7 @@ from bnprobe.observe.module_calls import after_forward
 from bnprobe.observe.modules.evaluation_count import EvaluationCount
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
 from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.signals.known_calls import known_calls
 from bnprobe.observe.signals.ledger import Ledger
 from bnprobe.observe.signals.outputs import first_signal
 from bnprobe.observe.signals.patience import Patience
@@ -80,6 +81,7 @@ class ForwardTaps:
         self._on_gap = on_gap
         self._ledger = Ledger()
         self._registry = SignalRegistry()
+        self._known = known_calls(self, tree, self._ledger, self._registry)
         self._patience = Patience()
         self._rest = Rest(self._go_on)
         self._uncounted = False  # forwards went by since the last step of which it is not known whether they were evaluations
@@ -102,16 +104,19 @@ class ForwardTaps:
     def attach(self) -> None:
         """Begin to measure forwards."""
         self._rest.end()
+        self._end_known()
         self._hook_again()
 
     def detach(self) -> None:
         """Stop; a step that is not measured costs nothing per layer."""
         self._rest.end()
+        self._end_known()
         self._unhook()
 
     def end_micro_step(self) -> None:
         """A backward has run: keep the forwards it went through."""
         self._registry.clear()
+        self._end_known()
         rested = self._rest.is_on and self._handle is None
         if self._rest.is_on:
             self.attach()
@@ -128,12 +133,16 @@ class ForwardTaps:
         """A backward has failed: what it would have belonged to is no part of the step."""
         self._ledger.drop_micro_step()
         self._registry.clear()
+        self._end_known()
 
     def take(self) -> tuple[list[Tap], int, int]:
         """Return the taps of the step that ends, its samples and the evaluations since the last one, and start afresh.
 
         Samples are 0, and evaluations -1, where some of them went by unseen.
         """
+        if self._known is not None:
+            self._known.end()
+            self.seconds += self._known.take_seconds()
         taps, batch_size, evaluations = self._ledger.take()
         evaluations += self.evaluations.take()
         is_partial, uncounted, self._is_partial, self._uncounted = self._is_partial, self._uncounted, False, False
@@ -159,6 +168,10 @@ class ForwardTaps:
             if root is not None and (entry := self._tree.get(root)).forwards == forward.number:
                 entry.forwards += 1
 
+    def _end_known(self) -> None:
+        if self._known is not None:
+            self._known.end()
+
     # -- the hook -----------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
@@ -177,6 +190,8 @@ class ForwardTaps:
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Measure one module call. Must return None: anything else would replace the output."""
+        if self._known is not None and self._known.take(module, args, output):
+            return
         if self.muted or id(module) in self._unseen or not self.thread.sees():
             return
         if output is None and sys.exc_info()[1] is not None:
@@ -190,6 +205,8 @@ class ForwardTaps:
             self._faults.report(f"layer {self._safe_name(module)}", error)
             self._unseen.add(id(module))
             self.missed_calls = True
+            if self._known is not None:
+                self._known.forget()
         self.seconds += Original.perf_counter() - started
 
     def _safe_name(self, module: nn.Module) -> str:
@@ -209,20 +226,32 @@ class ForwardTaps:
             return
         if inside and not entry.hidden_forwards:
             return  # activation checkpointing calls again what was measured already
-        order = entry.hidden_forwards.popleft() if inside else self._next_order()
+        hidden = entry.hidden_forwards.popleft() if inside else 0
         if not inside:
             self._on_forward()
         root, root_entry = self._tree.model(module, entry)
+        known = None if inside or root is module else self._known
         if entry.is_layer and self._tree.has_parameters(root):
             forward = self._pass_of(root_entry, root.training)
             if self._patience.admits(forward, self._ledger.waiting_bytes):
                 root_entry.thread = threading.get_ident()
                 if not root_entry.is_trained:
                     self._tree.note_trained(root_entry)
+                if known is not None:
+                    known.begin(forward, self.thread)
+                    if known.take(module, args, output):
+                        return  # the first call of this forward
+                order = hidden or self._next_order()
+                lesson = known.look(entry, args, output) if known is not None and known.wants(module) else None
                 self._observe_layer(module, entry, args, output, order, forward)
+                if known is not None and lesson is not None:
+                    known.learn(lesson, module, entry, root, args, output)
             else:
                 self._refuse(hidden=False)
+        elif known is not None and not entry.is_layer and known.wants(module):
+            known.learn_skipped(module, entry, root)
         if root is module:
+            self._end_known()
             entry.forwards += 1  # its children's hooks have fired before
             if self._patience.refused and entry.is_trained:
                 self._note_refused(module)
@@ -342,19 +371,31 @@ class ForwardTaps:
         # The closure must not hold the tensor or its grad_fn: that cycle runs through C++ and is never collected.
         @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
-            if self.muted or self.gradients_muted or self.thread.is_other():
-                return
-            started = Original.perf_counter()
-            try:
-                with user_modes_disabled():
-                    if holds_numbers(gradient):
-                        self._ledger.add(Tap(key, True, forward, order, moments(plain(gradient), layout)))
-            except Exception as error:
-                module = key.module()
-                self._faults.report(f"activation gradient of {self._safe_name(module) if module is not None else 'a layer'}", error)
-            self.seconds += Original.perf_counter() - started
+            self.take_gradient(gradient, key, forward, order, layout)
 
         return hook  # type: ignore[no-any-return]
+
+    def take_gradient(self, gradient: torch.Tensor, key: TapKey, forward: Pass, order: int, layout: Layout) -> None:
+        """Measure a signal's gradient.
+
+        Args:
+            gradient: as backward hands it on; it may be that of another thread's training.
+            key: the signal.
+            forward: of the signal.
+            order: place of the call among all calls.
+            layout: axes of the signal.
+        """
+        if self.muted or self.gradients_muted or self.thread.is_other():
+            return
+        started = Original.perf_counter()
+        try:
+            with user_modes_disabled():
+                if holds_numbers(gradient):
+                    self._ledger.add(Tap(key, True, forward, order, moments(plain(gradient), layout)))
+        except Exception as error:
+            module = key.module()
+            self._faults.report(f"activation gradient of {self._safe_name(module) if module is not None else 'a layer'}", error)
+        self.seconds += Original.perf_counter() - started
 
     def _note_refused(self, model: nn.Module) -> None:
         self._on_gap(

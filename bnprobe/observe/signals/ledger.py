@@ -81,6 +81,10 @@ class Ledger:
         ran.counts[not in_training] += 1
         ran.modules.append(module)
 
+    def note_mode_of(self, forward: Pass, module: weakref.ref[nn.Module], in_training: bool) -> None:
+        """The same, for a caller that names no arguments."""
+        self.note_mode(forward, module, in_training=in_training)
+
     def end_micro_step(self, *, missed: bool = False) -> tuple[set[Pass], set[Pass]]:
         """A backward has run: keep the forwards it went through; return the forwards since the last one, and those it went through.
 

@@ -103,6 +103,11 @@ class SignalRegistry:
             return None
         return Source(known, _part_of(known.layout, len(known.shape), bare.dim()), True)
 
+    def at(self, signal: torch.Tensor) -> Measured | None:
+        """Return the measured signal that lies where a plain tensor lies."""
+        known = self._by_address.get(signal.data_ptr())
+        return known if known is not None and known.tensor() is not None else None
+
     def origin(self, signal: torch.Tensor) -> Source | None:
         """Return the nearest measured signal that a tensor was computed from, along operations that leave its axes where they are."""
         if signal.grad_fn is None:
