@@ -30,7 +30,7 @@ class CompiledPartsHook(BuildHookInterface):
         # On macOS an extension's symbols of Python are found when it is loaded.
         late = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
         parts = [
-            (package / "measure" / "fused.c", "_fused.so", [], "moments; torch will do their work"),
+            (package / "measure" / "fused.c", "_fused.so", [], "moments; torch does their work"),
             (
                 package / "observe" / "signals" / "known_calls.c",
                 f"_known_calls{suffix}",

@@ -47,13 +47,14 @@ def compare(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> 
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "programs"
 
-    def run(program: str, *, compiled: bool = True, **options: Any) -> Comparison:
+    def run(program: str, *, compiled: bool = True, known_calls: bool = True, **options: Any) -> Comparison:
         name, *arguments = program.split()
         script, way = str(PROGRAMS / f"{name}.py"), [f"{option} {value}" for option, value in sorted(options.items())]
         folder = shared / program.replace(" ", "-")
-        unlike = folder / "-".join([*way, "compiled" if compiled else "torch"]).replace(" ", "-")
+        kernels = ("compiled" if known_calls else "anew") if compiled else "torch"
+        unlike = folder / "-".join([*way, kernels]).replace(" ", "-")
         plain = _once(server, folder / "plain", Job(script, "", arguments=arguments))
-        environment = {} if compiled else {"BNPROBE_FUSED": "0"}
+        environment = {**({} if compiled else {"BNPROBE_FUSED": "0"}), **({} if known_calls else {"BNPROBE_KNOWN_CALLS": "0"})}
         recorded = _once(server, unlike, Job(script, "", "run.h5", {"budget": NO_LIMIT, **options}, arguments, environment))
         return Comparison(plain, recorded, unlike / "run.h5")
 

@@ -165,10 +165,9 @@ def rows(steps: Sequence[ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow |
     end = sum(one.length for one in structure.signals)
     columns = _columns(structure.columns, numbers[:, end:])
     if (norms := columns.get("parameter_gradient_norm")) is not None:
-        is_known = (~np.isnan(norms)).any(axis=1).tolist()
         whole_norms = np.sqrt(np.nansum(norms**2, axis=1)).tolist()
         found["gradient_norm"] = [
-            one if known else step.gradient_norm for one, known, step in zip(whole_norms, is_known, opened, strict=True)
+            step.gradient_norm if np.isnan(one).all() else norm for one, norm, step in zip(norms, whole_norms, opened, strict=True)
         ]
     found.update((name, column) for name, column in columns.items() if _axis_of(name) == "step")
     channels: list[ChannelRow | None] = [None] * len(steps)
