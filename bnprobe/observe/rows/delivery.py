@@ -15,7 +15,7 @@ from bnprobe.divergence import Divergence
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.numerals import number
 from bnprobe.observe.alarm import Level
-from bnprobe.observe.faults import Faults
+from bnprobe.observe.faults import Faults, is_the_scripts
 from bnprobe.observe.instrument import Instrument, Reading
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.channel_row import ChannelRow
@@ -154,8 +154,7 @@ class Delivery:
             self._judge(step.number, loss, was_skipped=bool(step.skipped))
         if not self._waiting:
             return
-        first = self._waiting[0]
-        waited = step.wall_time - (first if isinstance(first, OpenStep) else first.step).wall_time
+        waited = step.wall_time - _opened(self._waiting[0]).wall_time
         count = len(self._waiting)
         makes_a_burst = self._unwritten < BURST_ROWS <= count + self._unwritten
         is_due = count >= WAITING_STEPS or makes_a_burst or self._waiting_bytes > WAITING_BYTES
@@ -170,41 +169,33 @@ class Delivery:
         for _, alike in itertools.groupby(waiting, _structure):
             steps = list(alike)
             try:
-                self._append(steps)
+                self._append(len(steps), *_rows(steps))
             except Exception as error:
                 self._append_singly(steps, error)
         self._unwritten = 0 if self._writer.burst_if_due() else self._unwritten + len(waiting)
 
-    def _append(self, steps: list[OpenStep | ClosedStep]) -> None:
+    def _append(self, count: int, columns: dict[str, Any], channels: list[ChannelRow | None]) -> None:
         """Append the rows of steps of which the same was measured."""
-        bare = [step for step in steps if isinstance(step, OpenStep)]
-        channels: list[ChannelRow | None] = []
-        if bare:
-            columns = own_columns(bare) if len(bare) > 1 else own_row(bare[0])
-        else:
-            with user_modes_disabled():
-                columns, channels = rows([step for step in steps if isinstance(step, ClosedStep)])
-        if len(steps) > 1:
-            self._writer.append_steps(len(steps), columns)
+        rms = columns.get("activation_rms")
+        self._last_rms = rms[-1] if rms is not None and count > 1 else rms
+        written = [row for row in channels if row is not None and self._flight.keep(row, write=self._schedule.is_snapshot(row.step))]
+        snapshots = [row.columns(self._axes) for row in written]
+        if count > 1:
+            self._writer.append_steps(count, columns)
         else:
             self._writer.append_step(columns)
-        rms = columns.get("activation_rms")
-        self._last_rms = rms[-1] if rms is not None and len(steps) > 1 else rms
-        for row in channels:
-            if row is not None and self._flight.keep(row, write=self._schedule.is_snapshot(row.step)):
-                self._writer.append_snapshot(row.columns(self._axes))
+        for snapshot in snapshots:
+            self._writer.append_snapshot(snapshot)
 
     def _append_singly(self, steps: list[OpenStep | ClosedStep], error: Exception) -> None:
-        """Some of these steps cannot be made a row: no other is to suffer from it."""
-        if len(steps) == 1:
-            step = steps[0]
-            self._faults.report(f"step {(step if isinstance(step, OpenStep) else step.step).number}", error)
-            return
-        for step in steps:
+        """Some of these steps cannot be made a row, or the script has raised something meanwhile: no other step is to suffer from it."""
+        for step in steps if len(steps) > 1 else ():
             try:
-                self._append([step])
-            except Exception as one:
-                self._append_singly([step], one)
+                self._append(1, *_rows([step]))
+            except Exception as own:
+                self._append_singly([step], own)
+        if len(steps) == 1 or is_the_scripts(error):
+            self._faults.report(f"step {_opened(steps[0]).number}", error)
 
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
         diverged = self._divergence.take(step, loss, was_skipped)
@@ -236,6 +227,19 @@ class Delivery:
             self._writer.append_snapshot(row.columns(self._axes))
 
 
+def _opened(waiting: OpenStep | ClosedStep) -> OpenStep:
+    return waiting.step if isinstance(waiting, ClosedStep) else waiting
+
+
 def _structure(waiting: OpenStep | ClosedStep) -> Any:
     """Return what tells steps apart whose rows are not made together; bare ones have nothing."""
     return waiting.structure if isinstance(waiting, ClosedStep) else None
+
+
+def _rows(steps: list[OpenStep | ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow | None]]:
+    """Return the columns of steps that are alike, as the writer takes them, and every channel of each."""
+    bare = [step for step in steps if isinstance(step, OpenStep)]
+    if bare:
+        return (own_columns(bare) if len(bare) > 1 else own_row(bare[0])), []
+    with user_modes_disabled():
+        return rows([step for step in steps if isinstance(step, ClosedStep)])

@@ -48,7 +48,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *taps, *ledger, *by_address, *by_node, *by_shape, *tree, *statistics, *slow_gradient, *note_mode, *new_block, *ordered, *handle;
+    PyObject *taps, *ledger, *by_address, *by_node, *by_shape, *tree, *statistics, *slow_gradient, *is_the_scripts, *note_mode, *new_block, *ordered, *handle;
     PyObject *tensor, *single, *reference, *measured_type, *moments_type, *tap_type;
     PyObject *mode_depth, *level, *tracing, *grad_enabled, *graph_task, *forward_mode;
     PyObject *forward, *number, *root_training, *thread, *others; /* of the forward that goes on; NULL between forwards */
@@ -61,6 +61,7 @@ typedef struct {
     Py_ssize_t slots, count;
     double seconds;
     long long taken;
+    int is_busy, is_stale; /* what Python runs meanwhile, a finalizer say, must not take away what is in use */
 } Calls;
 
 typedef struct {
@@ -299,6 +300,8 @@ end:
     return result;
 }
 
+static void forget_all(Calls *self);
+
 static Site *find_site(Calls *self, PyObject *module) {
     if (!self->slots) return NULL;
     for (size_t i = ((uintptr_t)module >> 4) & (size_t)(self->slots - 1);; i = (i + 1) & (size_t)(self->slots - 1)) {
@@ -330,7 +333,7 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
     PyObject *statistics = NULL, *origin = Py_None, *thread = NULL, *in_tensor = NULL, *node = NULL, *place = NULL;
     REQUIRE(is(self->taps, s_muted, Py_False));
     REQUIRE(is(self->taps, s_on_signal, Py_None));
-    PyObject *root = PyWeakref_GetObject(PyTuple_GET_ITEM(self->forward, 0)); /* held weakly there, and by its caller for now */
+    PyObject *root = PyWeakref_GetObject(PyTuple_GET_ITEM(self->forward, 0)); /* held weakly there, and by who calls it */
     REQUIRE(site->root == root);
     OBTAIN(thread, PyLong_FromUnsignedLong(PyThread_get_thread_ident()));
     REQUIRE(equals(self->thread, s__owner_number, thread));
@@ -462,13 +465,44 @@ end:
     return result;
 }
 
+/* Whether the error that is set has to reach the script: a signal's handler has raised it. One of ours is cleared: forward_hook.py, which is asked
+ * next, says what it was, if it is one there as well. */
+static int has_to_leave(Calls *self) {
+    PyObject *type, *value, *trace;
+    if (!PyErr_Occurred()) return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return 1;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (trace) PyException_SetTraceback(value, trace);
+    PyObject *answer = PyObject_CallOneArg(self->is_the_scripts, value);
+    if (answer == Py_False) {
+        Py_DECREF(answer);
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+        return 0;
+    }
+    if (answer) { /* without one, something else has been raised meanwhile, and leaves */
+        Py_DECREF(answer);
+        PyErr_Restore(type, value, trace);
+    } else {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+    }
+    return 1;
+}
+
 static PyObject *calls_take(Calls *self, PyObject *const *arguments, Py_ssize_t count) {
     if (count != 3) return PyErr_Format(PyExc_TypeError, "take(module, arguments, output)");
-    Site *site = self->forward ? find_site(self, arguments[0]) : NULL;
+    Site *site = self->forward && !self->is_busy ? find_site(self, arguments[0]) : NULL;
     if (!site) Py_RETURN_FALSE;
     double began = now();
+    self->is_busy = 1;
     int taken = attempt(self, site, arguments[0], arguments[1], arguments[2]);
-    if (taken < 0) PyErr_Clear(); /* the reference says what it was, if it is one there as well */
+    self->is_busy = 0;
+    if (self->is_stale) forget_all(self);
+    if (taken < 0 && has_to_leave(self)) return NULL;
     self->seconds += now() - began;
     self->taken += taken > 0;
     return PyBool_FromLong(taken > 0);
@@ -503,7 +537,7 @@ static PyObject *gradient_call(Gradient *self, PyObject *arguments, PyObject *na
         self->calls->seconds += now() - began;
         Py_RETURN_NONE;
     }
-    if (taken < 0) PyErr_Clear();
+    if (taken < 0 && has_to_leave(self->calls)) return NULL;
     return PyObject_CallFunctionObjArgs(self->calls->slow_gradient, PyTuple_GET_ITEM(arguments, 0), self->signal.key, self->forward, self->order,
                                         self->signal.layout, NULL);
 }
@@ -552,7 +586,7 @@ static void forget_all(Calls *self) {
     Site **sites = self->sites;
     Py_ssize_t slots = self->slots;
     self->sites = NULL;
-    self->slots = self->count = 0;
+    self->slots = self->count = self->is_stale = 0;
     for (Py_ssize_t i = 0; i < slots; i++) free_site(sites[i]);
     PyMem_Free(sites);
 }
@@ -598,6 +632,7 @@ static int parse_signal(PyObject *tuple, Signal *signal) {
  * has_statistics, depends_on_mode, dtype, shape, strides of the input, shape, strides, layout of what it is, input signal, output signal) */
 static PyObject *calls_learn(Calls *self, PyObject *arguments) {
     PyObject *module, *root, *in, *out;
+    if (self->is_busy) Py_RETURN_NONE;
     Site *site = PyMem_Calloc(1, sizeof *site);
     if (!site) return PyErr_NoMemory();
     Site found = {0};
@@ -630,7 +665,10 @@ static PyObject *calls_learn(Calls *self, PyObject *arguments) {
 }
 
 static PyObject *calls_forget(Calls *self, PyObject *none) {
-    forget_all(self);
+    if (self->is_busy)
+        self->is_stale = 1;
+    else
+        forget_all(self);
     Py_RETURN_NONE;
 }
 
@@ -663,7 +701,7 @@ static PyObject *calls_end(Calls *self, PyObject *none) {
 }
 
 #define OBJECTS(X) \
-    X(taps) X(ledger) X(by_address) X(by_node) X(by_shape) X(tree) X(statistics) X(slow_gradient) X(note_mode) X(new_block) X(ordered) X(handle) X(tensor) X(single) \
+    X(taps) X(ledger) X(by_address) X(by_node) X(by_shape) X(tree) X(statistics) X(slow_gradient) X(is_the_scripts) X(note_mode) X(new_block) X(ordered) X(handle) X(tensor) X(single) \
     X(reference) X(measured_type) X(moments_type) X(tap_type) X(mode_depth) X(level) X(tracing) X(grad_enabled) X(graph_task) X(forward_mode)
 
 static PyObject *calls_new(PyTypeObject *type, PyObject *arguments, PyObject *named) {
@@ -673,10 +711,10 @@ static PyObject *calls_new(PyTypeObject *type, PyObject *arguments, PyObject *na
     unsigned long long reader;
     Calls *self = (Calls *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    PyObject *found[24];
-    if (!PyArg_ParseTupleAndKeywords(arguments, named, "OOOOOOOOOOOOOOOOOOOOOOOOK", names, &found[0], &found[1], &found[2], &found[3], &found[4], &found[5],
+    PyObject *found[25];
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "OOOOOOOOOOOOOOOOOOOOOOOOOK", names, &found[0], &found[1], &found[2], &found[3], &found[4], &found[5],
                                      &found[6], &found[7], &found[8], &found[9], &found[10], &found[11], &found[12], &found[13], &found[14], &found[15],
-                                     &found[16], &found[17], &found[18], &found[19], &found[20], &found[21], &found[22], &found[23], &reader)) {
+                                     &found[16], &found[17], &found[18], &found[19], &found[20], &found[21], &found[22], &found[23], &found[24], &reader)) {
         Py_DECREF(self);
         return NULL;
     }

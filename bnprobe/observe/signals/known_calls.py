@@ -26,6 +26,7 @@ from bnprobe.measure import fused
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import Moments
 from bnprobe.measure.pages import BLOCK_FIGURES, pages
+from bnprobe.observe.faults import is_the_scripts
 from bnprobe.observe.instruments.batch_statistics import batch_statistics
 from bnprobe.observe.modules.kinds import ObservedModule
 from bnprobe.observe.modules.tree import ModuleTree
@@ -94,6 +95,7 @@ class KnownCalls:
             tree=tree,
             statistics=batch_statistics,
             slow_gradient=taps.take_gradient,
+            is_the_scripts=is_the_scripts,
             note_mode=ledger.note_mode_of,
             new_block=_new_block,
             ordered=OrderedDict,
