@@ -215,9 +215,13 @@ def backward_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BackwardC
     )
 
 
+#: Number of the backward that this thread is inside of, -1 for none; 2.6 to 2.13.
+graph_task_id: Callable[[], int] = torch._C._current_graph_task_id
+
+
 def in_backward() -> bool:
-    """Whether this thread is inside a backward; 2.6 to 2.13."""
-    return torch._C._current_graph_task_id() != -1
+    """Whether this thread is inside a backward."""
+    return graph_task_id() != -1
 
 
 # -- clipping ---------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from bnprobe.observe.signals.records import Tap
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, to be set by the test."""
     now = [100.0]
-    monkeypatch.setattr(instrument.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(instrument.Original, "perf_counter", lambda: now[0])
     return now
 
 

@@ -61,7 +61,7 @@ typedef struct {
     Py_ssize_t slots, count;
     double seconds;
     long long taken;
-    int is_busy, is_stale; /* what Python runs meanwhile, a finalizer say, must not take away what is in use */
+    int is_busy, is_stale, is_over; /* what Python runs meanwhile, a finalizer say, must not take away what is in use */
 } Calls;
 
 typedef struct {
@@ -301,6 +301,7 @@ end:
 }
 
 static void forget_all(Calls *self);
+static void end_forward(Calls *self);
 
 static Site *find_site(Calls *self, PyObject *module) {
     if (!self->slots) return NULL;
@@ -502,6 +503,7 @@ static PyObject *calls_take(Calls *self, PyObject *const *arguments, Py_ssize_t 
     int taken = attempt(self, site, arguments[0], arguments[1], arguments[2]);
     self->is_busy = 0;
     if (self->is_stale) forget_all(self);
+    if (self->is_over) end_forward(self);
     if (taken < 0 && has_to_leave(self)) return NULL;
     self->seconds += now() - began;
     self->taken += taken > 0;
@@ -676,7 +678,7 @@ static PyObject *calls_forget(Calls *self, PyObject *none) {
 static PyObject *calls_begin(Calls *self, PyObject *const *arguments, Py_ssize_t count) {
     if (count != 6) return PyErr_Format(PyExc_TypeError, "begin(forward, number, training, thread, others, team)");
     PyObject **places[] = {&self->forward, &self->number, &self->root_training, &self->thread, &self->others};
-    if (self->forward == arguments[0] && self->thread == arguments[3]) Py_RETURN_NONE;
+    if (self->is_busy || (self->forward == arguments[0] && self->thread == arguments[3])) Py_RETURN_NONE;
     if (!PyTuple_Check(arguments[0]) || PyTuple_GET_SIZE(arguments[0]) < 1 || !PyWeakref_Check(PyTuple_GET_ITEM(arguments[0], 0)) ||
         !PyDict_Check(arguments[4]))
         return PyErr_Format(PyExc_TypeError, "a forward is a tuple that begins with a weak reference, and others are a dictionary");
@@ -690,13 +692,17 @@ static PyObject *calls_begin(Calls *self, PyObject *const *arguments, Py_ssize_t
 }
 
 static void end_forward(Calls *self) {
+    self->is_over = 0;
     Py_CLEAR(self->forward);
     Py_CLEAR(self->number);
     Py_CLEAR(self->root_training);
 }
 
 static PyObject *calls_end(Calls *self, PyObject *none) {
-    end_forward(self);
+    if (self->is_busy)
+        self->is_over = 1;
+    else
+        end_forward(self);
     Py_RETURN_NONE;
 }
 

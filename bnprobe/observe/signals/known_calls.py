@@ -34,7 +34,7 @@ from bnprobe.observe.signals.ledger import Ledger
 from bnprobe.observe.signals.records import INPUT, OUTPUT, Pass, Tap
 from bnprobe.observe.signals.registry import Measured, SignalRegistry
 from bnprobe.observe.training_thread import TrainingThread
-from bnprobe.torch_private import function_mode_depth, holds_numbers, tracing_state, transform_level
+from bnprobe.torch_private import function_mode_depth, graph_task_id, holds_numbers, tracing_state, transform_level
 
 if TYPE_CHECKING:
     from bnprobe.observe.signals.forward_hook import ForwardTaps
@@ -110,7 +110,7 @@ class KnownCalls:
             level=transform_level,
             tracing=tracing_state,
             grad_enabled=torch.is_grad_enabled,
-            graph_task=torch._C._current_graph_task_id,
+            graph_task=graph_task_id,
             forward_mode=forward_ad,
             reader=fused.reader_address(),
         )
