@@ -60,13 +60,16 @@ _Arguments = ParamSpec("_Arguments")
 
 
 def _in_turn(event: Callable[Concatenate[Recorder, _Arguments], None]) -> Callable[Concatenate[Recorder, _Arguments], None]:
-    """Let an event of the training through while it is recorded, from its own thread, one at a time."""
+    """Let an event of the training through while it is recorded, from its own thread, one at a time; a fault of ours ends here."""
 
     @functools.wraps(event)
     def take(recorder: Recorder, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         if not recorder._over and recorder._thread.claims():
             with recorder._thread.lock:
-                event(recorder, *args, **kwargs)
+                try:
+                    event(recorder, *args, **kwargs)
+                except Exception as error:
+                    recorder._faults.report("an event of the training", error)
 
     return take  # type: ignore[return-value]
 

@@ -305,8 +305,9 @@ def test_a_fault_is_raised_when_asked(compare: Compare) -> None:
     assert ran.recorded.stderr.rstrip().endswith("ValueError: provoked")
 
 
-def test_a_fault_in_the_clock_does_not_stop_the_training(compare: Compare) -> None:
-    ran = compare("broken_clock")
+@pytest.mark.parametrize("place", ["closing", "event"])
+def test_a_fault_in_the_clock_does_not_stop_the_training(compare: Compare, place: str) -> None:
+    ran = compare(f"broken_clock {place}")
     assert ran.recorded.stdout == ran.plain.stdout
     assert ran.recorded.status == 0
     assert "provoked" in ran.recorded.stderr

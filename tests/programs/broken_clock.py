@@ -1,4 +1,6 @@
-"""A fault provoked where the recorder closes a step."""
+"""A fault provoked where the recorder closes a step, or where it is told of an update."""
+
+import sys
 
 import torch
 from common import batches, digest, small_network
@@ -7,11 +9,14 @@ from torch.nn import functional as F
 import bnprobe.observe.recorder as recorder
 
 
-def broken(*arguments):
+def broken(*arguments, **keywords):
     raise ValueError("provoked")
 
 
-recorder.Delivery.take = broken
+if sys.argv[1] == "closing":
+    recorder.Delivery.take = broken
+else:
+    recorder.StepClock.update_began = broken
 model = small_network()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for x, y in batches(4):
