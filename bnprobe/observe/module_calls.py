@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import operator
 import sys
 import textwrap
 from collections.abc import Callable
@@ -25,22 +26,19 @@ from torch.nn.modules import module as torch_module
 
 from bnprobe.torch_private import FORWARD_CALL, MODULE_CALLER
 
-#: Names of what the code calls, in the namespace of torch's module; None where nobody looks.
+#: Names of what the code calls, in the namespace of torch's module.
 _BEFORE, _AFTER = "_bnprobe_before_forward", "_bnprobe_after_forward"
-_CALL_BEFORE = f"""
-if (told := {_BEFORE}) is not None:
-    told(self, args)
-"""
+_CALL_BEFORE = f"{_BEFORE}(self, args)"
 _CALL_AFTER = f"""
 try:
     result = None
 except Exception:
-    if (told := {_AFTER}) is not None:
-        told(self, args, None)
+    {_AFTER}(self, args, None)
     raise
-if (told := {_AFTER}) is not None:
-    told(self, args, result)
+{_AFTER}(self, args, result)
 """
+#: What is called where nobody looks: something of C that takes as many arguments. No local variable tells it from a hook: frames show them.
+_NOBODY: dict[str, Any] = {_BEFORE: operator.is_, _AFTER: slice}
 _ORIGINAL: CodeType = MODULE_CALLER.__code__
 
 
@@ -90,9 +88,9 @@ _HOOKS: dict[str, list[Callable[..., None]]] = {_BEFORE: [], _AFTER: []}
 def _set(place: str) -> None:
     hooks = tuple(_HOOKS[place])
     names = vars(torch_module)
-    names[place] = hooks[0] if len(hooks) == 1 else functools.partial(_call_all, hooks) if hooks else None
-    names.setdefault(_BEFORE, None)
-    names.setdefault(_AFTER, None)
+    for name, nobody in _NOBODY.items():
+        names.setdefault(name, nobody)
+    names[place] = hooks[0] if len(hooks) == 1 else functools.partial(_call_all, hooks) if hooks else _NOBODY[place]
     code = seeing_code() if any(_HOOKS.values()) else _ORIGINAL
     if MODULE_CALLER.__code__ is not code:
         MODULE_CALLER.__code__ = code

@@ -25,12 +25,13 @@ class Speaking(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.frames: list[tuple[str, int, str]] = []
+        self.frames: list[tuple[str, int, str, list[str]]] = []
 
     def forward(self, x: torch.Tensor | None) -> torch.Tensor:
         for level in range(1, 7):
             warnings.warn(f"{level} up", stacklevel=level)
-        self.frames = [(frame.filename, frame.lineno, frame.function) for frame in inspect.stack()[1:6]]
+        stack = inspect.stack()[1:6]
+        self.frames = [(frame.filename, frame.lineno, frame.function, sorted(frame.frame.f_locals)) for frame in stack]
         if x is None:
             raise ValueError("nothing to do")
         return x + 1
