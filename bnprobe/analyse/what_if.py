@@ -33,6 +33,7 @@ class Retrained:
         outcome: trains, stuck or diverges.
         reason: the numbers that decided.
         losses: one a step, (S,).
+        start: the recorded step with which the stretch begins.
     """
 
     remedy: str
@@ -42,6 +43,7 @@ class Retrained:
     outcome: str
     reason: str
     losses: NDArray[np.float64]
+    start: int = 0
 
     @property
     def trains(self) -> bool:
@@ -109,6 +111,7 @@ class WhatIf:
         proved: whether trained again at its own rates it was the recorded training, bit for bit.
         remedies: by remedy, none first.
         refused: what has no answer.
+        from_here: trainings of a later stretch, in which the recorded one diverged.
         seconds: what the answers took.
         rerun_steps: steps trained again, in all.
     """
@@ -118,11 +121,13 @@ class WhatIf:
     proved: bool
     remedies: dict[str, RemedyAnswer]
     refused: list[Refusal]
+    from_here: list[Retrained]
     seconds: float
     rerun_steps: int
 
     def document(self) -> dict[str, Any]:
         """Return the answers as JSON has them."""
+        from_here = [_told(one) | {"start": one.start, "remedy": one.remedy} for one in self.from_here]
         return {
             "schema": SCHEMA,
             "steps": self.steps,
@@ -133,14 +138,12 @@ class WhatIf:
                     "trains_at": found.trains_at,
                     "fails_at": found.fails_at,
                     "outcome_at_own": found.at_own.outcome if found.at_own is not None else None,
-                    "trials": [
-                        {"rate": one.rate, "outcome": one.outcome, "reason": one.reason, "losses": [_number(x) for x in one.losses]}
-                        for one in found.trials
-                    ],
+                    "trials": [_told(one) for one in found.trials],
                 }
                 for name, found in self.remedies.items()
             },
             "refused": [{"what": one.what, "why": one.why} for one in self.refused],
+            **({"from_here": from_here} if from_here else {}),
         }
 
 
@@ -150,8 +153,11 @@ def what_if_of(run: Run) -> WhatIf | None:
         return None
     points = run["what_if_point_trial"]
     trials: dict[str, list[Retrained]] = {}
+    from_here: list[Retrained] = []
+    starts = run["what_if_start"].tolist()
     for index, remedy in enumerate(run["what_if_remedy"].tolist()):
-        trials.setdefault(remedy, []).append(
+        kept = trials.setdefault(remedy, []) if starts[index] <= min(starts) else from_here
+        kept.append(
             Retrained(
                 remedy,
                 float(run["what_if_factor"][index]),
@@ -160,6 +166,7 @@ def what_if_of(run: Run) -> WhatIf | None:
                 str(run["what_if_outcome"][index]),
                 str(run["what_if_reason"][index]),
                 run["what_if_point_loss"][points == index].astype(float),
+                int(starts[index]),
             )
         )
     own = float(run.attributes.get("what_if_own_rate", 0.0))
@@ -169,9 +176,14 @@ def what_if_of(run: Run) -> WhatIf | None:
         proved=run.attributes.get("what_if_proved") == 1,
         remedies={name: RemedyAnswer(name, sorted(found, key=lambda one: one.rate)) for name, found in trials.items()},
         refused=_refusals(str(run.attributes.get("what_if_refused", "[]"))),
+        from_here=from_here,
         seconds=float(run.attributes.get("what_if_seconds", math.nan)),
         rerun_steps=int(run.attributes.get("what_if_rerun_steps", 0)),
     )
+
+
+def _told(one: Retrained) -> dict[str, Any]:
+    return {"rate": one.rate, "outcome": one.outcome, "reason": one.reason, "losses": [_number(loss) for loss in one.losses]}
 
 
 def _refusals(text: str) -> list[Refusal]:

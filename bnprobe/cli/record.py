@@ -85,6 +85,13 @@ def record(
             help="What to try on the tape; repeatable; join remedies that act together with + (default: NONE and nine remedies).",
         ),
     ] = None,
+    what_if_from_here: Annotated[
+        bool,
+        typer.Option(
+            "--what-if-from-here",
+            help="Tape every step until training diverges, and say what would have kept it from its last healthy steps on.",
+        ),
+    ] = False,
     what_if_memory: Annotated[
         int, typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, in MiB.")
     ] = 2048,
@@ -123,6 +130,8 @@ def record(
         raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
     if remedies and rank.world_size > 1 and ranks != "all":
         raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "add --ranks all")
+    if what_if_from_here and stretch is None:
+        raise UsageError("--what-if-from-here goes on with what --what-if begins", "add --what-if auto")
     if stretch is not None and remedies:
         raise UsageError("--what-if tries remedies itself, on the training as it is", "leave --remedy out")
     if stretch is not None and rank.world_size > 1:
@@ -150,6 +159,7 @@ def record(
             line_probe_channels=line_probe_channels,
             what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
             what_if_remedies=tuple(dict.fromkeys(_tried(one) for one in what_if_remedy or [])),
+            what_if_from_here=what_if_from_here,
             what_if_memory=what_if_memory * 2**20,
             remedies=remedies,
         ),

@@ -30,6 +30,7 @@ class RecordOptions:
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         line_probe_channels: Measure every channel at every point of a line probe.
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
+        what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
         what_if_memory: Bytes that may be kept for that.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
@@ -46,6 +47,7 @@ class RecordOptions:
     line_probe: int | Literal["auto"] | None = None
     line_probe_channels: bool = False
     what_if: int | None = None
+    what_if_from_here: bool = False
     what_if_remedies: tuple[str, ...] = ()
     what_if_memory: int = 2 * 2**30
     remedies: tuple[str, ...] = ()

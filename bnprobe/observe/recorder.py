@@ -154,12 +154,24 @@ class Recorder:
             self._on_inner_gradient,
         )
 
+    def _has_diverged(self) -> bool:
+        return self._delivery.has_diverged
+
     def _make_what_if(self) -> WhatIf | None:
         if not self._options.what_if:
             return None
         from bnprobe.what_if.companion import WhatIf  # it brings the diagnosis with it, which most recordings do without
 
-        return WhatIf(self._options, self._writer, lambda: self._clock.number, self.settle, self._own_optimizers, self._faults, self._say)
+        return WhatIf(
+            self._options,
+            self._writer,
+            lambda: self._clock.number,
+            self.settle,
+            self._own_optimizers,
+            self._faults,
+            self._say,
+            self._has_diverged,
+        )
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bnprobe.analyse.what_if import NONE, RemedyAnswer, WhatIf
+from collections.abc import Sequence
+
+from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
 
 
@@ -16,9 +18,25 @@ def lines(found: WhatIf) -> list[str]:
         )
     width = max((len(_name(name)) for name in found.remedies), default=0)
     said += [f"{_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
+    said += from_here(found.from_here)
     said += [f"no answer for {_name(one.what)}: {one.why}" for one in found.refused]
     if not found.proved:
         said.append("bnprobe lr-limit finds the limit by trials of the script itself")
+    return said
+
+
+def from_here(trials: Sequence[Retrained]) -> list[str]:
+    """Say what would have kept a training that diverged, from a later step on."""
+    said = []
+    for remedy in dict.fromkeys(one.remedy for one in trials):
+        own = [one for one in trials if one.remedy == remedy]
+        kept = next((one for one in own if one.trains), None)
+        where = f"from step {own[0].start} on, {_name(remedy)}"
+        if kept is None:
+            said.append(f"{where}: diverges at every rate tried, down to {number(min(one.factor for one in own))} times the script's own")
+        else:
+            rates = "the script's own rates" if kept.factor == 1.0 else f"{number(kept.factor)} times the script's own rates"
+            said.append(f"{where}: does not diverge at {rates}")
     return said
 
 

@@ -595,6 +595,7 @@ _PROBE = [
 _WHAT_IF = [
     Variable("what_if", ("what_if",), "i4", "1", "index of the training"),
     Variable("what_if_remedy", ("what_if",), TEXT, "", "the remedy, as typed after --remedy; none for the training as it is"),
+    Variable("what_if_start", ("what_if",), "i8", "1", "the recorded step with which the stretch that it trains again begins"),
     Variable("what_if_factor", ("what_if",), "f8", "1", "factor on every learning rate"),
     Variable("what_if_rate", ("what_if",), "f8", "1", "that times the largest rate of any group within the stretch"),
     Variable("what_if_grid", ("what_if",), "i4", "1", "1 where the factor is one of the search for the limit, 0 of the curves"),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from bnprobe.analyse.limits import Verdict
 from bnprobe.lrlimit.plan import next_index
+from bnprobe.numerals import number
 from bnprobe.store.limits_file import factor_of
-from bnprobe.what_if.judging import Judge, Measured, Trial
+from bnprobe.what_if.judging import Judge, Measured, Outcome, Trial
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
@@ -18,6 +19,8 @@ from bnprobe.what_if.rerun import Rerun, RerunError, losses_differ
 #: Rates of the curves, as factors on the script's own, and the remedies they are drawn for.
 CURVE_FACTORS = (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0)
 CURVE_REMEDIES = (NONE, "msr")
+#: Rates that are tried from a snapshot before a divergence, the script's own first.
+KEEPING_FACTORS = (1.0, 2.0 / 3.0, 1.0 / 3.0, 0.1, 0.03, 0.01)
 
 
 @dataclass
@@ -68,6 +71,37 @@ def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequenc
     return found
 
 
+def answer_from_here(program: Program, edits: RemedyEdits, remedies: Sequence[str]) -> Answers:
+    """Prove a stretch in which the training diverged, and search for what would have kept it: the fastest rates that do not diverge there.
+
+    Args:
+        program: the stretch.
+        edits: makes what a remedy changes.
+        remedies: which to try.
+
+    Returns:
+        The answers.
+    """
+    found = Answers(steps=program.steps, own_rate=program.own_rate)
+    rerun = Rerun(program)
+    _prove(rerun, found)
+    if found.proved:
+        for remedy in remedies:
+            try:
+                for factor in KEEPING_FACTORS:
+                    course = rerun.run(factor, edits.of(remedy))
+                    found.rerun_steps += len(course.losses)
+                    reason = str(course.diverged) if course.diverged is not None else f"the loss ends at {number(course.losses[-1])}"
+                    outcome: Outcome = "trains" if course.diverged is None else "diverges"
+                    losses = tuple(course.losses)
+                    found.trials.append(Trial(remedy, factor, outcome, "", reason, losses, 0, program.first_step, program.own_rate))
+                    if course.diverged is None:
+                        break
+            except (Refused, RerunError) as refusal:
+                found.refused.append((remedy, str(refusal)))
+    return found
+
+
 def _prove(rerun: Rerun, found: Answers) -> None:
     try:
         course = rerun.run(keep_values=True)
@@ -106,7 +140,7 @@ def _trial(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, factor: 
     course = rerun.run(factor, edits.of(remedy))
     found.rerun_steps += len(course.losses)
     outcome, stuck_by, reason = judge.judge(course.losses, course.skipped, factor, Measured({}))
-    trial = Trial(remedy, factor, outcome, stuck_by, reason, tuple(course.losses), place)
+    trial = Trial(remedy, factor, outcome, stuck_by, reason, tuple(course.losses), place, rerun.program.first_step, found.own_rate)
     if outcome == "failed":
         raise Refused(reason)
     found.trials.append(trial)

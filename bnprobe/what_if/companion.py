@@ -17,9 +17,10 @@ from bnprobe.observe.patches import Patches
 from bnprobe.remedies.catalogue import ENTRIES
 from bnprobe.store.reader import read_run
 from bnprobe.store.writer import RunWriter
-from bnprobe.what_if.answers import Answers, answer
+from bnprobe.what_if.answers import Answers, answer, answer_from_here
 from bnprobe.what_if.judging import Judge
-from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
+from bnprobe.what_if.program import Program
+from bnprobe.what_if.remedy_edits import NONE, Built, RemedyEdits
 from bnprobe.what_if.stretch import Stretch
 
 #: What is tried, in order.
@@ -37,6 +38,8 @@ REMEDIES = (
 )
 assert set(REMEDIES[1:]) <= {entry.name for entry in ENTRIES}
 
+#: Steps before a divergence from which something can be changed; where there are fewer, the stretch before is taken.
+FEWEST_BEFORE = 5
 #: An attribute of the run file holds 64 KiB.
 _LONGEST_REASON = 300
 
@@ -52,6 +55,7 @@ class WhatIf:
         optimizers: those of the recorded training.
         faults: where a fault goes.
         say: told what is going on.
+        has_diverged: whether the training has.
     """
 
     def __init__(
@@ -63,9 +67,12 @@ class WhatIf:
         optimizers: Callable[[], list[Optimizer]],
         faults: Faults,
         say: Callable[[str], None],
+        has_diverged: Callable[[], bool],
     ) -> None:
-        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults)
+        watched = has_diverged if options.what_if_from_here else None
+        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults, watched)
         self._remedies = options.what_if_remedies or REMEDIES
+        self._has_diverged = has_diverged
         self._writer = writer
         self._say = say
 
@@ -77,32 +84,54 @@ class WhatIf:
         """The training is over, and nothing of the recorder is attached any more: train it again."""
         if ending.status == "interrupted":
             self.stretch.refuse("the recording was interrupted")
-        program = self.stretch.take()
-        if program is None:
-            self._store(Answers(refused=[("all", self.stretch.refusal)]))
-            return
+        late: tuple[Program, list[Built]] | None = None
+        if self.stretch.complete:
+            program, built = self.stretch.complete[0]
+            late = self._last_healthy()
+        else:
+            taken = self.stretch.take()
+            if taken is None:
+                self._store(Answers(refused=[("all", self.stretch.refusal)]))
+                return
+            program, built = taken, self.stretch.built
         self._say(f"what if: {program.steps} steps are trained again from their tape")
         self._writer.burst()
         run = read_run(self._writer.path)
         judge = Judge(run, program.first_step, program.steps)
-        edits = RemedyEdits(self.stretch.built, program)
+        edits = RemedyEdits(built, program)
         threads = torch.get_num_threads()
         began = time.process_time()
         found = answer(program, judge, edits, self._remedies)
         if not found.proved and self.stretch.customs:
             names = ", ".join(self.stretch.customs)
             found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
+        if late is not None:
+            self._say(f"what if: {late[0].steps} steps from step {late[0].first_step} on are trained again")
+            kept = answer_from_here(late[0], RemedyEdits(late[1], late[0]), self._remedies)
+            found.trials += kept.trials
+            found.refused += [(f"from step {late[0].first_step}: {what}", why) for what, why in kept.refused]
+            found.rerun_steps += kept.rerun_steps
         assert torch.get_num_threads() == threads
         self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
         self._store(found)
+
+    def _last_healthy(self) -> tuple[Program, list[Built]] | None:
+        """Return the stretch in which the training diverged, or the one before where it had hardly begun; None where it did not diverge."""
+        if not self._has_diverged():
+            return None
+        last = self.stretch.take(FEWEST_BEFORE)
+        if last is not None:
+            return last, self.stretch.built
+        return self.stretch.complete[1] if len(self.stretch.complete) > 1 else None
 
     def _store(self, found: Answers) -> None:
         if self.stretch.note:
             found.refused.append(("steps", self.stretch.note))
         for trial in found.trials:
-            rate = trial.factor * found.own_rate
+            rate = trial.factor * trial.own_rate
             columns = {
                 "what_if_remedy": trial.remedy,
+                "what_if_start": trial.start,
                 "what_if_factor": trial.factor,
                 "what_if_rate": rate,
                 "what_if_grid": trial.grid_index is not None,

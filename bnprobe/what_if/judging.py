@@ -28,6 +28,8 @@ class Trial:
         reason: the numbers that decided.
         losses: one a step.
         grid_index: place on the grid of factors; None where it lies on none.
+        start: the recorded step with which its stretch begins.
+        own_rate: the largest rate of any group within it.
     """
 
     remedy: str
@@ -37,6 +39,8 @@ class Trial:
     reason: str
     losses: tuple[float, ...]
     grid_index: int | None = None
+    start: int = 0
+    own_rate: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,16 @@ class Skeleton:
             if child is not None and id(child) not in seen:
                 child.resolve(slots, seen)
 
+    def twin(self, seen: dict[int, Skeleton] | None = None) -> Skeleton:
+        """Return another of the same model, whose parameters can be resolved anew."""
+        seen = {} if seen is None else seen
+        if id(self) not in seen:
+            other = seen[id(self)] = Skeleton.__new__(Skeleton)
+            other.__dict__.update(self.__dict__)
+            other._settings, other._slots = dict(self._settings), {}
+            other._children = {name: None if child is None else child.twin(seen) for name, child in self._children.items()}
+        return seen[id(self)]
+
     def has_kept_its_mode(self) -> bool:
         """Whether every module that is alive trains, or evaluates, as it did when its parameters were resolved."""
         module = self._module()

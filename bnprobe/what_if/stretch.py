@@ -12,6 +12,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ class Stretch:
         settle: closes the step whose update has happened.
         optimizers: those of the recorded training.
         faults: where a fault goes.
+        has_diverged: whether the training has; given, one stretch follows the other until then.
 
     Attributes:
         refusal: why there is no program; empty as long as there may be one.
@@ -78,6 +80,7 @@ class Stretch:
         settle: Callable[[], None],
         optimizers: Callable[[], list[Optimizer]],
         faults: Faults,
+        has_diverged: Callable[[], bool] | None = None,
     ) -> None:
         self.refusal = ""
         self.note = ""
@@ -88,6 +91,9 @@ class Stretch:
         self._settle = settle
         self._optimizers = optimizers
         self._faults = faults
+        self._has_diverged = has_diverged
+        #: Stretches that are complete, the first and the last of them, with when optimizers were built.
+        self.complete: list[tuple[Program, list[Built]]] = []
         self._handle: Any = None
         self._tape: StretchTape | None = None
         self._mode: Recording | None = None
@@ -361,13 +367,28 @@ class Stretch:
         for built in self.built:
             built.changed_mode = not all(skeleton.has_kept_its_mode() for skeleton in built.models)
         done = number + 1 - self._first_step
-        if done >= self._steps:
+        if self._has_diverged is not None and self._has_diverged():
             return self.detach()
+        if done >= self._steps or (tape.held_bytes > self._memory and self.complete):
+            return self._turn_over() if self._has_diverged is not None else self.detach()
         if tape.held_bytes > self._memory:
             self.note = f"{done} steps fill the {self._memory / 2**20:.0f} MiB that may be kept; --what-if-memory allows more"
             return self.detach()
         if was_open:
             self.resume()
+
+    def _turn_over(self) -> None:
+        """The stretch is complete: the next one begins with the next forward."""
+        program = self.take()
+        if program is None:
+            return self.detach()
+        self.complete = [*self.complete[:1], (program, self.built)]
+        self.built = []
+        self._known, self._copies, self._customs = [], {}, ()
+        self._built = [
+            (optimizer, replace(built, models=twins(built.models), trained=[], number=-1), parameters)
+            for optimizer, built, parameters in self._built
+        ]
 
     # -- backwards ----------------------------------------------------------------------------------------------------
 
@@ -490,15 +511,20 @@ class Stretch:
 
     # -- the result ---------------------------------------------------------------------------------------------------
 
-    def take(self) -> Program | None:
-        """Return the program; None where there is none, and ``refusal`` says why. The tape is gone then."""
+    def take(self, fewest: int | None = None) -> Program | None:
+        """Return the program; None where there is none, and ``refusal`` says why. The tape is gone then.
+
+        Args:
+            fewest: steps that it must have.
+        """
+        fewest = FEWEST_STEPS if fewest is None else fewest
         tape, self._tape = self._tape, None
         if tape is None or self.refusal:
             self.refusal = self.refusal or "no forward with gradient was seen"
             return None
         steps = self._last_step - self._first_step
-        if tape.broken or steps < FEWEST_STEPS:
-            self.refusal = tape.broken or f"only {steps} steps were seen, and {FEWEST_STEPS} are needed"
+        if tape.broken or steps < fewest:
+            self.refusal = tape.broken or f"only {steps} steps were seen, and {fewest} are needed"
             return None
         end = self._first_step + steps
         items = [item for item in tape.items if not isinstance(item, Backward | Move) or item.step < end]
@@ -529,6 +555,12 @@ def _needs_closure(optimizer: Optimizer) -> bool:
     """Whether an optimizer's step cannot be made without an argument."""
     given = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
     return any(one.default is one.empty for one in given if one.kind is one.POSITIONAL_OR_KEYWORD)
+
+
+def twins(models: Sequence[Skeleton]) -> list[Skeleton]:
+    """Return skeletons of the same models, which share what they shared."""
+    seen: dict[int, Skeleton] = {}
+    return [model.twin(seen) for model in models]
 
 
 def custom_functions(outputs: Sequence[torch.Tensor]) -> tuple[str, ...]:

@@ -35,3 +35,26 @@ def test_it_is_the_real_training(training: Callable[..., Training], remedy: str,
     script = training()
     script.record("--what-if", str(STEPS), "--what-if-remedy", "none", "--what-if-remedy", remedy)
     assert_equal(script, script.answers(), remedy, factor)
+
+
+RISING = """
+    for group in optimizer.param_groups:
+        group["lr"] = 0.002 * (1.0 if step < 45 else 1.6 ** (step - 45))
+    loss = nn.functional.mse_loss(model(images)[:, 0], labels.float())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.slow
+def test_what_would_have_kept_it_from_its_last_healthy_steps_on(training: Callable[..., Training]) -> None:
+    script = training(body=RISING, steps=75)
+    options = ("--what-if", "20", "--what-if-from-here", "--what-if-remedy", "none", "--what-if-remedy", "clip-norm:max=0.01")
+    assert script.record(*options) == script.plain()
+    answers = script.answers()
+    assert (answers["proved"], answers["steps"], answers["own_rate"]) == (True, 20, 0.002)
+    later = answers["from_here"]
+    assert later[0]["outcome"] == "diverges"
+    assert {one["start"] for one in later} & {20, 40, 60}
+    assert [one["remedy"] for one in later if one["outcome"] == "trains"] == ["none", "clip-norm:max=0.01"]

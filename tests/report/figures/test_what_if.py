@@ -15,7 +15,7 @@ def answers() -> WhatIf:
     none += [trained("none", 5.0, "stuck", [2.0, 2.1], True), trained("none", 10.0, "diverges", [2.0, float("inf")])]
     msr = [trained("msr", 1.0, "trains", [2.1, 1.4], True), trained("msr", 10.0, "trains", [2.1, 1.0])]
     remedies = {"none": RemedyAnswer("none", none), "msr": RemedyAnswer("msr", msr)}
-    return WhatIf(2, 0.1, True, remedies, [], 1.0, 10)
+    return WhatIf(2, 0.1, True, remedies, [], [], 1.0, 10)
 
 
 def test_the_rates_of_the_curves_are_drawn_in_a_field_each() -> None:
