@@ -163,7 +163,7 @@ class KnownCalls:
                 receives, is_unchanged = KNOWN, known.version == signal._version
                 if known.shape.numel() != signal.numel() or (entry.has_parameters and not is_unchanged):
                     return None
-            elif signal._base is not None or signal.grad_fn is not None or self._registry._by_shape:
+            elif not self._is_no_part(signal) or signal.grad_fn is not None or self._registry._by_shape:
                 return None
             else:
                 receives = NEW if entry.has_parameters else NOTHING
@@ -172,10 +172,15 @@ class KnownCalls:
         before = self._registry.at(output)
         if before is not None and (before is not known or before.shape.numel() != output.numel()):
             return None
-        if before is None and output._base is not None:
+        if before is None and not self._is_no_part(output):
             return None
         already = before is not None and before.version == output._version
         return _Lesson(receives, known, is_unchanged, before is not None, already, len(self._ledger._open))
+
+    def _is_no_part(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is no part of a signal that was measured: no view, or one of something else."""
+        whole = tensor._base
+        return whole is None or (type(whole) is torch.Tensor and self._registry.at(whole) is None)
 
     def learn(self, lesson: _Lesson, module: nn.Module, entry: ObservedModule, root: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Remember what a layer's call came to."""
