@@ -240,7 +240,7 @@ def lost_updates(run: RunAnalysis) -> Finding | None:
         return None
     weights = seen[rows] * sizes
     lost = float(np.median(np.nansum(recorded.update_lost[rows] * weights, axis=1) / weights.sum(axis=1)))
-    limit = thresholds.LOST_SHARE if run.underperforms else thresholds.MOSTLY
+    limit = thresholds.LOST_SHARE if run.underperforms else thresholds.LOST_WELL_SHARE
     if not lost >= limit:
         return None
     stored = [i for i in range(len(sizes)) if seen[rows, i].any()]

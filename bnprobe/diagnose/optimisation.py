@@ -24,7 +24,7 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     Looks for a loss that keeps most of its first value, or half of it and falls as steadily at the end as before, while the update ratio
     times the number of steps stays far below one. Looks like vanishing gradients; there the last layers still move. Looks like a loss
     without a gradient, which no rate helps. Looks like a collapse; there the weights have moved far. Looks like fine-tuning; there the loss
-    comes down all the same.
+    comes down all the same. Looks like the beginning of a training, whose loss falls while the weights are on their way.
     """
     course = run.course
     if run.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
@@ -41,7 +41,9 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     distance = distance_moved(run)
     if distance is None or distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
-    if run.was_cut and distance * thresholds.USUAL_STEPS / run.recorded.steps >= run.threshold(thresholds.UNMOVED_DISTANCE):
+    is_under_way = course.is_falling and course.late < (1 - thresholds.UNDER_WAY_SHARE) * course.early
+    is_short = run.was_cut or is_under_way
+    if is_short and distance * thresholds.USUAL_STEPS / run.recorded.steps >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
         id="learning-rate-too-low",

@@ -222,7 +222,9 @@ class RunAnalysis:
         if self.is_collapsed:
             return True
         share = self.threshold(thresholds.UNDERPERFORMING_SHARE)
-        return course is not None and course.steps >= thresholds.COURSE_STEPS and course.late > share * abs(course.first)
+        if course is None or course.steps < thresholds.COURSE_STEPS or self.loss_may_stand:
+            return False
+        return course.late > share * abs(course.first)
 
     @property
     def has_failed(self) -> bool:

@@ -24,6 +24,7 @@ from bnprobe.diagnose import (
     unexplained,
     units,
 )
+from bnprobe.diagnose.calibration import calibrated
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.outcome import Outcome, outcome
@@ -89,7 +90,7 @@ _OF_LOSS = (*_OF_STEP_SIZE, "vanishing-gradients", "learning-rate-too-low", "lea
 #: What a cause can bring about: a finding on the right follows from one on the left that showed before it.
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "missing-zero-grad": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault", "loss-spike", "batch-norm-train-eval-gap"),
-    "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault"),
+    "eval-mode-training": (*_OF_STEP_SIZE, "learning-rate-too-high", "numerical-fault", "loss-spike"),
     "frozen-parameters": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units", "learning-rate-too-high"),
     "double-softmax": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "dead-units"),
     "broadcast-loss": _OF_LOSS,
@@ -205,7 +206,7 @@ def diagnose(run: Run) -> Diagnosis:
     """
     analysis = RunAnalysis(run)
     became = outcome(analysis)
-    return Diagnosis(analysis, became, tuple(_findings(analysis, became)))
+    return Diagnosis(analysis, became, tuple(map(calibrated, _findings(analysis, became))))
 
 
 def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:

@@ -19,7 +19,7 @@ def test_a_healthy_run_in_numbers() -> None:
     assert finding.cause.startswith(
         "It learns, as far as the training loss tells: the loss went from 1.97 to 0.123 in 40 steps; the activations"
     )
-    assert finding.confidence == 0.9
+    assert 0.85 <= finding.confidence <= 0.95
 
 
 def test_a_part_that_could_not_be_read_is_said() -> None:

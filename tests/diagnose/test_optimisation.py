@@ -71,7 +71,7 @@ def test_a_loss_that_rose_and_never_came_back_is_no_healthy_run() -> None:
     assert verdicts(made) == ["learning-rate-too-high"]
 
 
-@pytest.mark.parametrize(("moved", "found"), [(0.1, True), (0.5, False)])
+@pytest.mark.parametrize(("moved", "found"), [(0.01, True), (0.1, False), (0.5, False)])
 def test_a_loss_that_falls_steadily_and_too_slowly(moved: float, found: bool) -> None:
     made = at_chance(noise=1e-4, fall=0.015)  # 40 per cent in all, as fast at the end as before
     made.update_norm[:] = moved / 60 * made.weight_norm

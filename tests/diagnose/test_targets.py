@@ -1,0 +1,56 @@
+"""What a network is to answer: the size of its targets, and the order of its data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.targets import targets_out_of_range, unscaled_outputs, unscaled_targets, unshuffled_data
+from tests.synthetic_runs import Recording, residual_recording
+
+
+def regression(error: float, variance: float = 1.0, output: float = 1.0) -> Recording:
+    made = residual_recording(steps=60)
+    for name, value in (("prediction_error", error), ("target_variance", variance), ("output_variance", output)):
+        made.by_step[name] = np.full(60, value)
+    made.by_step["target_rms"] = np.full(60, variance**0.5)
+    return made
+
+
+def labelled(classes: np.ndarray, entropy: float) -> RunAnalysis:
+    made = residual_recording(steps=60)
+    made.by_step |= {"target_labels": np.full(60, 32.0), "target_class": classes.astype(float), "target_entropy": np.full(60, entropy)}
+    return RunAnalysis(made.run())
+
+
+def test_one_class_after_another() -> None:
+    assert unshuffled_data(labelled(np.arange(60) // 10, 0.0)) is not None
+    assert unshuffled_data(labelled(np.arange(60) // 10, 1.5)) is None  # all classes in every batch
+    assert unshuffled_data(labelled(np.arange(60) % 2, 0.0)) is None  # real and generated samples in turn
+    assert unshuffled_data(labelled(np.zeros(60), 0.0)) is None  # the first of several candidates is the right one, always
+
+
+def test_a_squared_error_is_compared_with_a_constant_prediction() -> None:
+    assert RunAnalysis(regression(1.0).run()).is_no_better_than_a_constant
+    assert not RunAnalysis(regression(0.5).run()).is_no_better_than_a_constant
+
+
+def test_targets_of_thousands() -> None:
+    assert unscaled_targets(RunAnalysis(regression(1e6, 1e6).run())) is not None
+    assert unscaled_targets(RunAnalysis(regression(1e3, 1e6).run())) is None  # learned all the same
+    assert unscaled_targets(RunAnalysis(regression(1.0).run())) is None
+
+
+def test_outputs_that_start_wide() -> None:
+    assert unscaled_outputs(RunAnalysis(regression(30.0, 1.0, 64.0).run())) is not None
+    assert unscaled_outputs(RunAnalysis(regression(0.1, 1.0, 64.0).run())) is None
+    assert unscaled_outputs(RunAnalysis(regression(1.0, 1.0, 1.0).run())) is None
+
+
+def test_targets_of_a_binary_cross_entropy() -> None:
+    made = residual_recording(steps=20)
+    made.by_step |= {"target_smallest": np.zeros(20), "target_largest": np.ones(20)}
+    assert targets_out_of_range(RunAnalysis(made.run())) is None
+    made.by_step["target_largest"] = np.full(20, 255.0)
+    found = targets_out_of_range(RunAnalysis(made.run()))
+    assert found is not None and "0 to 255" in found.cause
