@@ -18,7 +18,7 @@ from bnprobe.identity import IdentitySet
 from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
-from bnprobe.torch_private import is_imaginary, is_inner_step
+from bnprobe.torch_private import is_imaginary, is_inner_step, user_modes_disabled
 
 Optimizer = torch_optimizer.Optimizer
 
@@ -146,10 +146,11 @@ def trains_nothing(optimizer: Optimizer) -> bool:
 def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
     """Return the tensors of an optimizer's parameter groups that can be trained, each once."""
     found: dict[int, torch.Tensor] = {}
-    for group in groups:
-        parameters = group.get("params", ())
-        if isinstance(parameters, list | tuple):
-            found.update((id(parameter), parameter) for parameter in parameters if _is_number(parameter))
+    with user_modes_disabled():
+        for group in groups:
+            parameters = group.get("params", ())
+            if isinstance(parameters, list | tuple):
+                found.update((id(parameter), parameter) for parameter in parameters if _is_number(parameter))
     return list(found.values())
 
 
