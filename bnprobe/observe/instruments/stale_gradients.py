@@ -51,12 +51,22 @@ class StaleGradients(Instrument):
 
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Look at the gradients of all that is trained; later backwards of a step add to those of the first on purpose."""
-        if not step.observed or step.micro_steps > 1:
+        if not step.observed:
             return
-        if not self._clock.counts_backwards:
+        if step.micro_steps > 1:
+            self._drop_cleared()
+        elif not self._clock.counts_backwards:
             self._found = find_stale(p for optimizer in self._optimizers() for p in trained_parameters(optimizer.param_groups))
         elif moved := self._hand_moves.moved():
             self._found = find_stale(moved)
+
+    def _drop_cleared(self) -> None:
+        """What was in place before the first backward and is cleared before a later one is no part of the update.
+
+        So it is where networks step in turn: one network's last gradients lie there while the other's loss goes backward.
+        """
+        if self._found is not None and self._found.norms is not None:
+            self._found = still_stale(self._found, (p for one in self._optimizers() for p in trained_parameters(one.param_groups)))
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Note which weights the script is about to move by hand."""
@@ -124,3 +134,16 @@ def find_stale(parameters: Iterable[torch.Tensor]) -> Found:
     """Look for gradients of some parameters; without any, nothing is measured."""
     found = {id(parameter): gradient for parameter in parameters if (gradient := gradient_of(parameter)) is not None}
     return Found(list(found), norms(list(found.values())) if found else None)
+
+
+def still_stale(found: Found, parameters: Iterable[torch.Tensor]) -> Found:
+    """Return what was found and still holds a gradient that is not zero; a norm of what does not becomes 0."""
+    assert found.norms is not None
+    now = find_stale(parameters)
+    if now.norms is None:
+        return Found(found.keys, torch.zeros_like(found.norms))
+    place = {key: index for index, key in enumerate(now.keys)}
+    nothing = len(now.keys)
+    held = torch.cat([now.norms, now.norms.new_zeros(1)]) != 0
+    places = torch.tensor([place.get(key, nothing) for key in found.keys], device=held.device)
+    return Found(found.keys, found.norms * held[places].to(found.norms))

@@ -8,7 +8,7 @@ import weakref
 import torch
 from torch import nn
 
-from bnprobe.observe.instruments.stale_gradients import HandMoves, find_stale
+from bnprobe.observe.instruments.stale_gradients import HandMoves, find_stale, still_stale
 
 
 def test_what_moves_in_place_is_seen_and_what_stays_or_moves_through_data_is_not() -> None:
@@ -56,3 +56,20 @@ def test_gradients_that_are_there() -> None:
     assert found.keys == [id(with_gradient)]
     assert found.norms is not None
     assert found.norms.tolist() == [5.0]
+
+
+def test_what_is_cleared_before_a_later_backward_was_not_stale() -> None:
+    kept, removed, zeroed = (nn.Parameter(torch.ones(2)) for _ in range(3))
+    for parameter in (kept, removed, zeroed):
+        parameter.grad = torch.tensor([3.0, 4.0])
+    found = find_stale([kept, removed, zeroed])
+    removed.grad = None
+    assert zeroed.grad is not None
+    zeroed.grad.zero_()
+    left = still_stale(found, [kept, removed, zeroed])
+    assert left.norms is not None
+    assert left.norms.tolist() == [5.0, 0.0, 0.0]
+    kept.grad = None
+    left = still_stale(found, [kept, removed])
+    assert left.norms is not None
+    assert not left.norms.any()
