@@ -137,9 +137,9 @@ class Rerun:
         """
         edits = edits or Edits()
         course = Course()
-        state = self._fresh()
         steps = _Steps(course, self.program.first_step, on_step)
         with self._undisturbed():
+            state = self._fresh()
             try:
                 edits.begin(state)
                 for place, item in enumerate(self.program.items):

@@ -318,7 +318,7 @@ class Stretch:
         gradients = tape.gradients_of(held)
         move = Move(number, settings_of(optimizer), held, gradients, self._step_number())
         for name in HANDED:
-            if isinstance(value := getattr(optimizer, name, None), torch.Tensor):
+            if isinstance(value := vars(optimizer).get(name), torch.Tensor):
                 move.handed[name] = self._at_hand(value)
         if self._scaler is not None:
             found = self._scaler._found_inf_per_device(optimizer).values()

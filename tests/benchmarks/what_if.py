@@ -38,7 +38,7 @@ PROGRAMS = ROOT / "tests" / "programs"
 FACTORS = (1.0, 0.3, 3.0)
 
 
-def in_child(work: Callable[[], None], folder: Path, timeout: float = 300.0) -> tuple[int, str]:
+def in_child(work: Callable[[], None], folder: Path, timeout: float = 900.0) -> tuple[int, str]:
     """Run something in a forked process; return its status and what it printed."""
     import signal
     import time
@@ -311,7 +311,7 @@ def cost(arguments: list[str]) -> None:
     steps = 60
     for name in arguments or ["plain-momentum", "residual-norm-adam", "transformer-adamw"]:
         network, optimizer, rate = COMBINATIONS[name]
-        own = [network, optimizer, str(rate), str(steps), "128"]
+        own = [network, optimizer, str(rate), str(steps)]
         folder = Path(tempfile.mkdtemp())
         in_child(functools.partial(_measured, own, None, folder / "bare.json"), _made(folder / "bare"))
         in_child(functools.partial(_measured, own, 0, folder / "recorded.json"), _made(folder / "recorded"))
