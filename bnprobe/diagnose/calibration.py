@@ -16,6 +16,9 @@ from bnprobe.diagnose.finding import Finding
 TABLE = Path(__file__).with_name("calibration.json")
 #: Observations that a rule's own statement counts for.
 STATED_COUNTS = 6.0
+#: What holds for a verdict of healthy: right and all, on the faults that people reported and the same without them, before any rule was
+#: tuned on them (docs/diagnosis.md). Programs that were tuned on flatter it, as a fault that no rule knows is called healthy.
+UNTUNED = {"healthy": (37, 44)}
 #: A rule that states no more than this has not seen enough: no count of others makes up for that.
 UNSURE = 0.5
 #: No finding is surer than that: the programs it was counted on were tuned on.
@@ -41,4 +44,4 @@ def calibrated(finding: Finding) -> Finding:
 @functools.cache
 def _counts() -> dict[str, tuple[int, int]]:
     counts = json.loads(TABLE.read_text(encoding="utf-8"))
-    return {kind: (int(right), int(of)) for kind, (right, of) in counts.items()}
+    return {kind: (int(right), int(of)) for kind, (right, of) in counts.items()} | UNTUNED

@@ -69,10 +69,8 @@ def takes_probabilities_for_logarithms(losses: Any) -> bool:
         if kind(node).startswith("NllLoss"):
             if _came_through(node, _PROBABILITIES):
                 return True
-        elif kind(node).startswith("Sub") and len(given := sources(node)) == 1:
-            # target ln target - target * input, the first of which has no gradient
-            if kind(given[0]).startswith("Mul") and len(sources(given[0])) == 1 and _came_through(given[0], _PROBABILITIES):
-                return True
+        elif kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
+            return True
     return False
 
 
@@ -118,13 +116,29 @@ def softmaxes_over_samples(losses: Any) -> int | None:
     )
 
 
+def _is_divergence_of_probabilities(node: Any) -> bool:
+    """Whether a difference is target ln target - target * input, as in KL's divergence, with an input that is a probability.
+
+    The target may have a gradient as well, as that of a teacher that was not detached: its own probability is right.
+    """
+    first, second = (other for other, _ in (*node.next_functions, (None, 0), (None, 0))[:2])
+    if second is None or not kind(second).startswith("Mul") or (first is not None and not kind(first).startswith("Xlogy")):
+        return False
+    factors = sources(second)
+    return bool(factors) and all(
+        kind(factor).startswith(_PROBABILITIES) or _came_through(factor, _PROBABILITIES, True) for factor in factors
+    )
+
+
 def _samples(losses: Any) -> int | None:
     """Size of the first axis of what a loss compares; None where the loss has a part that cannot be seen into."""
     first = (made[0] for node in loss_nodes(losses) for source in sources(node) if (made := shape(source)) and len(made) > 1)
     return next(first, None)
 
 
-def _came_through(node: Any, wanted: tuple[str, ...]) -> bool:
+def _came_through(node: Any, wanted: tuple[str, ...], is_on_the_way: bool = False) -> bool:
+    if is_on_the_way and not kind(node).startswith(PASSING):
+        return False
     for source in _way(node):
         if kind(source).startswith(wanted):
             return True

@@ -102,6 +102,8 @@ def test_a_softmax_over_the_batch() -> None:
     [
         (lambda: F.nll_loss(torch.softmax(logits(), 1), LABELS), True),
         (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(X, 1)), True),
+        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), True),  # both with a gradient
+        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), False),
         (lambda: F.nll_loss(torch.softmax(logits(), 1).log(), LABELS), False),
         (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(X, 1), reduction="batchmean"), False),
         (lambda: 1 - (torch.softmax(logits(), 1) * torch.softmax(X, 1)).sum(1).mean(), False),  # an overlap, to be large
