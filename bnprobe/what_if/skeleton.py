@@ -72,9 +72,18 @@ class Skeleton:
 
     def has_kept_its_mode(self) -> bool:
         """Whether every module that is alive trains, or evaluates, as it did when its parameters were resolved."""
-        module = self._module()
-        own = module is None or module.training == self._settings.get("training", True)
-        return own and all(child is None or child.has_kept_its_mode() for child in self._children.values())
+        seen: dict[int, Skeleton] = {}
+        waiting = [self]
+        while waiting:
+            one = waiting.pop()
+            if id(one) in seen:  # shared, or a part of itself
+                continue
+            seen[id(one)] = one
+            module = one._module()
+            if module is not None and module.training != one._settings.get("training", True):
+                return False
+            waiting += [child for child in one._children.values() if child is not None]
+        return True
 
     def build(self, leaves: Mapping[Any, torch.Tensor], made: dict[int, nn.Module] | None = None) -> nn.Module:
         """Return modules that hold other parameters; one that is not among them is missing.
