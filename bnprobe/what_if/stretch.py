@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 
 from bnprobe.identity import OwnReference
 from bnprobe.measure.graph import nodes
 from bnprobe.observe.autograd_patch import trained_leaves
 from bnprobe.observe.faults import Faults
+from bnprobe.observe.module_calls import before_forward
 from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.patches import Patches
@@ -121,7 +121,7 @@ class Stretch:
         """Wait for the first forward."""
         if self._over:
             return
-        self._handle = torch_module.register_module_forward_pre_hook(self._before_forward)
+        self._handle = before_forward(self._before_forward)
         for owner in BACKWARD_OWNERS:
             patches.replace(owner, RUN_BACKWARD, self._seeing_backward, stays=True)
         patches.replace(PROFILER, BEGIN_PROFILING, self._seeing_profilers)
