@@ -33,6 +33,8 @@ AXES: dict[str, tuple[str, ...]] = {
     "curvature": ("curvature",),
     "line_probes": ("probe",),
     "line_points": ("probe_point",),
+    "what_if": ("what_if",),
+    "what_if_points": ("what_if_point",),
     "layer_list": ("layer",),
     "parameter_list": ("parameter",),
     "events": ("event",),
@@ -41,7 +43,7 @@ AXES: dict[str, tuple[str, ...]] = {
 #: What says which row it is, by axis: the column, and the variable that has its values.
 _KEYS = {"step": "step", "snapshot": "snapshot", "layer": "layer", "parameter": "parameter", "group": "group"}
 #: An index along these axes and nothing else: it says what the row number says.
-_BARE_INDICES = {"probe", "probe_point", "event", "coverage"}
+_BARE_INDICES = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point"}
 
 
 def table(run: Run, name: str) -> Table:

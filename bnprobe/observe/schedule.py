@@ -92,6 +92,7 @@ class Schedule:
         self._modes: tuple[bool, bool, int] | None = None
         # The last steps that are measured in trouble, that are paid for, and whose updates are followed further.
         self._trouble_until = self._paid_until = self._probes_until = -1
+        self._risen = -TROUBLE_STEPS - 1  # the last step at which a number rose
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
@@ -204,6 +205,11 @@ class Schedule:
         if level is not Level.NOTHING:
             self._be_in_trouble(level)
         return level
+
+    def begins_a_look(self, step: int) -> bool:
+        """Whether a rise at a step begins a look, and not only prolongs one: what grows from step to step is told once."""
+        before, self._risen = self._risen, step
+        return step > before + TROUBLE_STEPS
 
     def note_modes(self, modes: Modes) -> None:
         """Take note of the modes in which the forwards of a step ran, as far as they are known."""

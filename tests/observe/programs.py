@@ -85,7 +85,7 @@ _THREE_CALLS = (*_TWO_CALLS, "0:3:input", "0:3", "1:3", "2:3")
 
 CASES = [
     Case("plain_mlp", 5),
-    Case("two_trainings", 300, gaps=("another thread",)),
+    Case("two_trainings", 300, gaps=("another thread",), events=("schedule",)),
     Case("reference", 3, ("0:input", "0", "1", "2", "3", "4", "6", "7"), batch_size=6),
     # what a diagnosis asks for
     *(Case(f"evidence {kind}", 6) for kind in ("plain", "zeroed", "no_zero_grad", "equal_rows", "forgotten")),
@@ -140,7 +140,7 @@ CASES = [
     ),
     Case("replaced_functions", 6),
     Case("packed_once", 6),
-    Case("shown_tracebacks", 6, ("0:input", "0", "2", "3")),
+    Case("shown_tracebacks", 6, ("0:input", "0", "2", "3"), gaps=("another thread",)),
     Case("own_attributes", 3, (*(f"body.inner.inner.{layer}" for layer in SMALL), "head")),
     Case("complex_weights", 3, ("spectral:input", "head:input", "head"), gaps=("spectral",)),
     # sequences
@@ -219,11 +219,11 @@ CASES = [
     Case("flat_buffer", 3, gaps=("parameter",)),
     Case("trained_in_eval_mode", 3, ("backbone.0:input", "backbone.0", "backbone.1", "backbone.2", "head")),
     # learning rates, precision
-    Case("schedulers", 60),
+    Case("schedulers", 60, events=("schedule",)),
     Case("one_cycle_momentum", 6),
     Case("tensor_rate", 5),
-    Case("grad_scaler", 6, skipped=(2,)),
-    Case("grad_scaler_fused", 6, skipped=(2,)),
+    Case("grad_scaler", 6, skipped=(2,), events=("schedule",)),
+    Case("grad_scaler_fused", 6, skipped=(2,), events=("schedule",)),
     Case("grad_scaler_two_losses", 3, micro_steps=(2, 2, 1)),
     Case("autocast", 4, ("0:input", "0", "1", "2", "4"), batch_size=4),
     Case("precision float64", 4),
@@ -300,11 +300,11 @@ CASES = [
     Case("several_losses", 3),
     Case("loss_changed_afterwards", 4),
     Case("zero_first_loss", 5),
-    Case("signed_loss likelihood", 40),
+    Case("signed_loss likelihood", 40, events=("schedule",)),
     Case("signed_loss critic", 40, events=("schedule",)),
     Case("signed_loss explodes", 40, events=("schedule", "divergence")),
     Case("loss_module", 3),
-    Case("nan_loss", 31, events=("schedule", "divergence")),
+    Case("nan_loss", 31, events=("warning", "divergence")),
     Case(
         "guarded_nan",
         26,

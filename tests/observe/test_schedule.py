@@ -275,3 +275,9 @@ def test_line_probes_are_regular_or_at_snapshots_and_follow_trouble() -> None:
         probed.append(schedule.is_probed(step, 1000))
         schedule.note_loss(loss)
     assert probed == [False] + [True] * 3 + [False] * 7
+
+
+def test_what_grows_from_step_to_step_is_told_once() -> None:
+    schedule = Schedule(1, 0.05)
+    told = [step for step in (3, 4, 5, 20, 40, 61, 100) if schedule.begins_a_look(step)]
+    assert told == [3, 61, 100]

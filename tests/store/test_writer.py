@@ -190,7 +190,7 @@ def test_a_file_without_a_burst_is_a_run_without_steps(path):
 
 def test_bursts_come_when_enough_rows_or_time_have_gathered(path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(writer_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(writer_module.Original, "monotonic", lambda: now[0])
     run = NumberedRun(path)
     run.add_steps(BURST_ROWS - 1)
     now[0] = 0.1
@@ -207,7 +207,7 @@ def test_bursts_come_when_enough_rows_or_time_have_gathered(path, monkeypatch):
 
 def test_short_steps_do_not_spend_their_time_on_bursts(path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(writer_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(writer_module.Original, "monotonic", lambda: now[0])
     run = NumberedRun(path)
     writing = run.writer.burst
 

@@ -55,7 +55,7 @@ class GradientWatch(Instrument):
         level = self._schedule.note_gradient(norm)
         if level is Level.GRAVE:
             self._warn(step.number, f"the norm of the gradient is {number(norm)}, far beyond its noise")
-        elif level is not Level.NOTHING:
+        elif level is not Level.NOTHING and self._schedule.begins_a_look(step.number):
             text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
             self._writer.add_event(step.number, "schedule", text)
         return norm

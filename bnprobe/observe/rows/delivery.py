@@ -98,7 +98,7 @@ class Delivery:
         level = self._schedule.note_loss(loss)
         if level is Level.GRAVE and not step.skipped:
             self._warn(step.number, f"the loss is {number(loss)}, far beyond its noise")
-        elif level is not Level.NOTHING:
+        elif level is not Level.NOTHING and self._schedule.begins_a_look(step.number):
             self._writer.add_event(step.number, "schedule", f"the loss is {number(loss)}, beyond its noise: a look at the next steps")
 
     def flush(self) -> None:
