@@ -100,7 +100,8 @@ def eval_mode_training(run: RunAnalysis) -> Finding | None:
     since = int(on[-1]) + 1 if on.size else 0
     if rows.size - since >= thresholds.EVALUATING_STEPS and not (off[:since] < since).sum() > rows.size - since:
         first, last = int(rows[since]), int(rows[-1])
-        when = "from the first step on" if since == 0 else f"since step {run.step(first)}, after {run.step(first)} steps in training mode"
+        before = f"{on.size} of the {since} steps before it that are known ran in training mode"
+        when = "from the first step on" if since == 0 else f"since step {run.step(first)} ({before})"
     elif off.size >= max(thresholds.DEAD_STEPS, thresholds.EVALUATING_SHARE * rows.size) and (np.diff(off) == 1).mean() >= 0.5:
         first, last = int(rows[off[0]]), int(rows[off[-1]])
         when = f"at {off.size} of {rows.size} steps, from step {run.step(first)} on, each time for a while"

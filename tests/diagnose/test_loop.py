@@ -98,7 +98,7 @@ class TestEvalModeTraining:
         assert (first.id, first.step, first.layers) == ("eval-mode-training", 0, ("1",))
         (first, *_) = findings("eval-mode-later", every=every)
         assert (first.id, first.step) == ("eval-mode-training", 20)
-        assert "after 20 steps in training mode" in first.cause
+        assert "since step 20 (20 of the 20 steps before it that are known ran in training mode)" in first.cause
 
     @pytest.mark.parametrize(
         ("training", "evaluating", "model"),

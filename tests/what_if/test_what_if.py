@@ -18,6 +18,7 @@ def assert_equal(training: Training, answers: dict[str, Any], remedy: str, facto
     assert training.losses(factor, remedy, STEPS) == found["losses"]
 
 
+@pytest.mark.slow
 def test_a_script_is_trained_again(training: Callable[..., Training]) -> None:
     script = training()
     assert script.record("--what-if", str(STEPS), "--what-if-remedy", "none", "--what-if-remedy", "msr") == script.plain()
