@@ -31,6 +31,7 @@ MISSED: dict[str, str] = {
     "exploding_gradients_contrast": "its gradient grows at first, less than through as many sound normalised layers, and vanishes later",
     "exploding_gradients_clipped_layers": "its wide weights saturate the units as well, which is named first",
     "dead_units_citations": "half of the channels are dead, as in sound networks, and the loss falls to six tenths",
+    "loss_spike_value_of_dice": "its targets come from the network itself: such a loss may leap, and is not accused",
     "healthy_teacher_average": "a warning: its first updates are large, and its loss stays high by its nature",
     "healthy_meta_waves": "a warning: its updates stay large, as every task is new",
     "healthy_random_perception": "a warning: a random network that is kept on purpose lies behind trained layers",
