@@ -151,8 +151,8 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
 
     Looks for a batch norm that is called more than once in a forward, and whose gap between training and evaluation is wide at some of its
     calls. Looks like a network that is run twice, as in siamese training or a GAN: there each forward calls it once. Signals that are
-    alike, as two views of the same pictures, share their statistics without harm: where what is normalised has the same means at all calls,
-    or the gap is what chance makes, nothing is said.
+    alike, as two views of the same pictures, share their statistics without harm: where what is normalised has the same means and sizes at
+    all calls, or the gap is what chance makes, nothing is said.
     """
     recorded = run.recorded
     repeats = [i for i in _measured(run) if recorded.layer_repeat[i] > 0]
@@ -189,7 +189,10 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
 
 
 def _signals_differ(run: RunAnalysis, module: str) -> bool:
-    """Whether what a batch norm received at its calls had different means, in deviations of a channel; where it is not known, it may."""
+    """Whether what a batch norm received at its calls differed, in means or in size; where it is not known, it may.
+
+    Means are told in deviations of a channel, sizes by the logarithm of a channel's deviation over its mean of all calls.
+    """
     recorded = run.recorded
     outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(recorded.layers))
     place = {index: at for at, (*_, index) in enumerate(outputs)}
@@ -203,7 +206,8 @@ def _signals_differ(run: RunAnalysis, module: str) -> bool:
     means = np.stack([recorded.channel_mean[:, recorded.channel_slice(i)] for i in before])
     variances = np.stack([recorded.channel_variance[:, recorded.channel_slice(i)] for i in before])
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.abs(means - means.mean(axis=0)) / np.sqrt(variances.mean(axis=0))
+        shifted = np.abs(means - means.mean(axis=0)) / np.sqrt(variances.mean(axis=0))
+        apart = np.maximum(shifted, np.abs(0.5 * np.log(variances / variances.mean(axis=0))))
     seen = np.flatnonzero(np.isfinite(apart).all(axis=(0, 2)))
     return not seen.size or bool(np.median(apart[:, seen[-1]].max(axis=0)) > thresholds.REUSED_APART)
 
