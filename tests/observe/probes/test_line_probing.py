@@ -71,7 +71,6 @@ SEEING = {
         for kind in ("plain", "scaled", "closure", "hand")
     },
     "profiled": "a profile that begins between a forward and its backward has the operations before the backward twice",
-    "swapped": "torch refuses to swap weights whose probed step is held until the next one begins",
 }
 
 
