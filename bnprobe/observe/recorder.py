@@ -296,9 +296,10 @@ class Recorder:
         self._progress.say(self._step.number, text)
 
     def _warn(self, step: int, text: str) -> None:
-        """The training seems about to be lost: write it down, and say the first of such sentences in a row."""
-        self._writer.add_event(step, "warning", text)
+        """The training seems about to be lost: write down and say the first of such sentences in a row."""
+        self._schedule.begins_a_look(step)
         if step - self._last_warning >= STEPS_BETWEEN_WARNINGS:
+            self._writer.add_event(step, "warning", text)
             self._say(f"step {step}: {text}")
         self._last_warning = step
 

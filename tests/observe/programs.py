@@ -301,8 +301,8 @@ CASES = [
     Case("loss_changed_afterwards", 4),
     Case("zero_first_loss", 5),
     Case("signed_loss likelihood", 40, events=("schedule",)),
-    Case("signed_loss critic", 40, events=("schedule",)),
-    Case("signed_loss explodes", 40, events=("schedule", "divergence")),
+    Case("signed_loss critic", 40, events=("warning",)),
+    Case("signed_loss explodes", 40, events=("schedule", "warning", "divergence")),
     Case("loss_module", 3),
     Case("nan_loss", 31, events=("warning", "divergence")),
     Case(

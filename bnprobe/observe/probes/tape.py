@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.multiprocessing import reductions
-from torch.utils.weak import WeakIdKeyDictionary, WeakIdRef
+from torch.utils.weak import WeakIdRef
 
 from bnprobe.identity import OwnReference
 from bnprobe.observe.faults import let_through
@@ -112,6 +112,43 @@ class _OwnTensorReference(WeakIdRef, OwnReference[torch.Tensor]):
     """A key of ours: tensors can be swapped in spite of it."""
 
 
+class TensorSlots:
+    """Slots by tensor, which is held weakly.
+
+    Nothing is called when a tensor dies: python drops an exception that a signal handler of the script raises in such a call. So what
+    is known of dead tensors is swept out now and then.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[_OwnTensorReference, Slot]] = {}
+        self._most = 1000
+
+    def get(self, tensor: torch.Tensor) -> Slot | None:
+        """Return the slot of a tensor; None where it has none."""
+        known = self._entries.get(id(tensor))
+        return known[1] if known is not None and known[0]() is tensor else None
+
+    def __setitem__(self, tensor: torch.Tensor, slot: Slot) -> None:
+        """Give a tensor a slot."""
+        self._entries[id(tensor)] = (_OwnTensorReference(tensor), slot)
+        if len(self._entries) > self._most:
+            self._entries = {key: entry for key, entry in self._entries.items() if entry[0]() is not None}
+            self._most = 1000 + 2 * len(self._entries)
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Take a tensor's slot away."""
+        if self.get(tensor) is not None:
+            del self._entries[id(tensor)]
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """Go through the tensors that are alive."""
+        return (tensor for reference, _ in list(self._entries.values()) if (tensor := reference()) is not None)
+
+    def values(self) -> list[Slot]:
+        """Return the slots of the tensors that are alive."""
+        return [slot for reference, slot in self._entries.values() if reference() is not None]
+
+
 class Tape:
     """What was executed so far.
 
@@ -130,7 +167,7 @@ class Tape:
         self.marks: list[Mark] = []
         self.broken = ""
         self._count = 0
-        self._slots: Any = WeakIdKeyDictionary(ref_type=_OwnTensorReference)
+        self._slots = TensorSlots()
         self._memory: dict[int, _Memory] = {}
         self._constants: dict[int, list[weakref.ref[Constant]]] = {}
 
@@ -220,7 +257,7 @@ class Tape:
     def _resolve(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         known = self._slots.get(tensor)
         if known is not None:
-            return known  # type: ignore[no-any-return]
+            return known
         if hasattr(type(tensor), "__torch_dispatch__") and type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
             return Hole(f"a {type(tensor).__name__} is no plain tensor (sharded, quantised, traced)")
         memory = self._memory.get(_storage(tensor))
@@ -271,7 +308,7 @@ class Tape:
             del self.parameters[slot]
         self._memory.pop(key, None)
         for known in [known for known in self._slots if known is tensor or (key and _storage(known) == key)]:
-            del self._slots[known]
+            self._slots.forget(known)
 
     def _constant(self, tensor: torch.Tensor) -> Constant:
         constant = Constant(tensor, version(tensor))
