@@ -19,7 +19,7 @@ def test_every_alarm_arrives(compare: Callable[..., Comparison]) -> None:
 
 @pytest.mark.slow
 def test_probes_drop_no_alarm_but_those_that_python_drops(compare: Callable[..., Comparison]) -> None:
-    """A tape holds torch's references to storages, which have a destructor written in python: what is raised in there is dropped, and told."""
+    """A tape holds torch's references to storages, whose destructor is python: what is raised in there is dropped, and told."""
     ran = compare("deadlines", line_probe=1, curvature=1)
     dropped = ran.recorded.stderr.count("Exception ignored in: <function StorageWeakRef.__del__")
     alarms, digest = ran.recorded.stdout.split("\n", 1)
