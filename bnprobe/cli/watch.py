@@ -38,6 +38,7 @@ def watch(
     from bnprobe.store.reader import read_run
 
     _wait_for(run)
+    patience = time.monotonic() + PATIENCE
     on_terminal = sys.stdout.isatty()
     said: set[str] = set()
     read_at = None
@@ -48,10 +49,11 @@ def watch(
             try:
                 diagnosis = diagnose(read_run(run))
             except RunFileError:
-                if not state.st_size:  # it has been made, and nothing has been written to it
-                    time.sleep(every)
-                    continue
-                raise
+                if state.st_size or time.monotonic() > patience:  # else it has been made, and nothing has been written to it
+                    raise
+                read_at = None
+                time.sleep(every)
+                continue
             if on_terminal:
                 _draw(live_view(diagnosis, shutil.get_terminal_size().columns - 1))
             else:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from bnprobe.analyse.limits import Verdict
 from bnprobe.lrlimit.plan import next_index
 from bnprobe.numerals import number
+from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.store.limits_file import factor_of
 from bnprobe.what_if.judging import Judge, Measured, Outcome, Trial
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
-from bnprobe.what_if.rerun import Rerun, RerunError, losses_differ
+from bnprobe.what_if.rerun import Rerun, losses_differ
 
 #: Rates of the curves, as factors on the script's own, and the remedies they are drawn for.
 CURVE_FACTORS = (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0)
@@ -97,7 +98,7 @@ def answer_from_here(program: Program, edits: RemedyEdits, remedies: Sequence[st
                     found.trials.append(Trial(remedy, factor, outcome, "", reason, losses, 0, program.first_step, program.own_rate))
                     if course.diverged is None:
                         break
-            except (Refused, RerunError) as refusal:
+            except (Refused, ReplayError) as refusal:
                 found.refused.append((remedy, str(refusal)))
     return found
 
@@ -105,7 +106,7 @@ def answer_from_here(program: Program, edits: RemedyEdits, remedies: Sequence[st
 def _prove(rerun: Rerun, found: Answers) -> None:
     try:
         course = rerun.run(keep_values=True)
-    except RerunError as error:
+    except ReplayError as error:
         found.refused.append(("proof", f"trained again at its own rates, the stretch stops: {error}"))
         return
     found.rerun_steps += len(course.losses)
@@ -131,7 +132,7 @@ def _search(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, found: 
     except Refused as refusal:
         found.refused.append((remedy, str(refusal)))
         found.trials = [trial for trial in found.trials if trial.remedy != remedy]
-    except RerunError as error:
+    except ReplayError as error:
         found.refused.append((remedy, f"the stretch cannot be trained again so: {error}"))
         found.trials = [trial for trial in found.trials if trial.remedy != remedy]
 

@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from bnprobe.divergence import Diverged, Divergence
-from bnprobe.observe.probes.tape import Constant, Operation, Slot, version, view
+from bnprobe.observe.probes.replay import ReplayError, valued
+from bnprobe.observe.probes.tape import Operation, Slot, view
 from bnprobe.torch_private import AutocastDisabled, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
 from bnprobe.what_if.optimizer_copy import copy_optimizer, set_settings
 from bnprobe.what_if.program import Backward, Decision, Item, Move, Program, SetGradient, names
 
 
-class RerunError(Exception):
+class RerunError(ReplayError):
     """The stretch cannot be run again so; the message says why.
 
     Attributes:
@@ -133,7 +134,8 @@ class Rerun:
             The course of the losses, up to where it diverged.
 
         Raises:
-            RerunError: an operation does not accept what it gets, or what it needs is gone.
+            RerunError: an operation does not accept what it gets, or the script might have gone another way.
+            ReplayError: what an operation needs has been overwritten.
         """
         edits = edits or Edits()
         course = Course()
@@ -189,8 +191,8 @@ class Rerun:
         values = state.values
         if operation.generator is not None and not edits.draws:
             operation.generator[0].set_state(operation.generator[1])
-        arguments = [_valued(argument, values) for argument in operation.arguments]
-        keywords = {name: _valued(value, values) for name, value in operation.keywords.items()}
+        arguments = [valued(argument, values) for argument in operation.arguments]
+        keywords = {name: valued(value, values) for name, value in operation.keywords.items()}
         with torch.set_grad_enabled(operation.with_grad):
             if operation.function is view and not operation.with_grad:
                 arguments[0] = arguments[0].data
@@ -239,7 +241,7 @@ class _Steps:
                 return True
         found = [values[slot].detach() for slot in item.losses]
         if item.scale is not None:
-            found = [value / _valued(item.scale, values) for value in found]
+            found = [value / valued(item.scale, values) for value in found]
         if keep:
             self._course.values.append([value.clone() for value in found])
         self._losses.append(float(found[0]) if len(found) == 1 else float(torch.stack([value.reshape(()) for value in found]).sum()))
@@ -273,7 +275,7 @@ def _is_finite(state: State) -> bool:
 def _go_back(item: Backward, state: State) -> None:
     values = state.values
     outputs = [values[slot] for slot in item.outputs]
-    gradients = [None if gradient is None else _valued(gradient, values) for gradient in item.gradients]
+    gradients = [None if gradient is None else valued(gradient, values) for gradient in item.gradients]
     inputs = None if item.inputs is None else [values[slot] for slot in item.inputs]
     if item.accumulates:
         torch.autograd.backward(outputs, gradients, item.keeps_graph, item.creates_graph, inputs=inputs)
@@ -301,24 +303,11 @@ def _move(item: Move, state: State, factor: float, course: Course) -> None:
         if not item.handed:
             return
     for name, value in item.handed.items():
-        setattr(optimizer, name, _valued(value, state.values))
+        setattr(optimizer, name, valued(value, state.values))
     set_settings(optimizer, item.settings, factor)
     optimizer.step()
     for name in item.handed:
         delattr(optimizer, name)
-
-
-def _valued(argument: Any, values: Mapping[Slot, Any]) -> Any:
-    kind = type(argument)
-    if kind is Slot:
-        return values[argument]
-    if kind is Constant:
-        if version(argument.tensor) != argument.version:
-            raise RerunError("a tensor that the training was computed from has been overwritten since")
-        return argument.tensor
-    if kind in (list, tuple):
-        return kind([_valued(part, values) for part in argument])
-    return argument
 
 
 def losses_differ(program: Program, course: Course) -> tuple[int, float, float] | None:

@@ -111,8 +111,8 @@ class Replay:
             watcher(mark.note, values[mark.slot])
 
     def _execute(self, operation: Operation, values: dict[Slot, Any]) -> Any:
-        arguments = [_valued(argument, values) for argument in operation.arguments]
-        keywords = {name: _valued(value, values) for name, value in operation.keywords.items()}
+        arguments = [valued(argument, values) for argument in operation.arguments]
+        keywords = {name: valued(value, values) for name, value in operation.keywords.items()}
         try:
             return operation.function(*arguments, **keywords)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -142,7 +142,12 @@ def _named(operation: Operation) -> Iterator[Slot]:
     yield from (slot for slot in operation.outputs if slot is not None)
 
 
-def _valued(argument: Any, values: dict[Slot, Any]) -> Any:
+def valued(argument: Any, values: Mapping[Slot, Any]) -> Any:
+    """Return an argument of a taped operation with its values in place of slots.
+
+    Raises:
+        ReplayError: a constant has been overwritten since it was taped.
+    """
     kind = type(argument)
     if kind is Slot:
         return values[argument]
@@ -151,5 +156,5 @@ def _valued(argument: Any, values: dict[Slot, Any]) -> Any:
             raise ReplayError("a tensor that the loss was computed from has been overwritten since")
         return argument.tensor
     if kind in (list, tuple):
-        return kind([_valued(part, values) for part in argument])
+        return kind([valued(part, values) for part in argument])
     return argument
