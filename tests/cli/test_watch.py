@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
+import h5py
 import pytest
 
+from bnprobe.cli import watch as command
+from bnprobe.errors import RunFileError
 from tests import synthetic_runs
 
 SCRIPT = textwrap.dedent("""
@@ -77,3 +82,24 @@ def test_what_is_no_run(tmp_path):
     done = watching(tmp_path / "run.h5")
     assert done.returncode == 1
     assert "is not an HDF5 file" in done.stderr
+
+
+def test_a_file_that_stays_empty_is_given_up(tmp_path, monkeypatch):
+    (tmp_path / "run.h5").touch()
+    monkeypatch.setattr(command, "PATIENCE", 0.5)
+    with pytest.raises(RunFileError, match="is empty"):
+        command.watch(tmp_path / "run.h5", every=0.1)
+
+
+def test_ctrl_c_ends_it(tmp_path):
+    run = synthetic_runs.killed(tmp_path / "run.h5")
+    with h5py.File(run, "a") as file:
+        file.attrs["pid"] = os.getpid()  # as if it were going on
+    with subprocess.Popen(
+        [sys.executable, "-m", "bnprobe", "watch", str(run), "--every", "0.2"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(4)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.strip()) == (130, "bnprobe: interrupted")
