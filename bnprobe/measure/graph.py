@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
 
-def nodes(tensors: Iterable[torch.Tensor]) -> Iterator[Any]:
-    """Yield every backward node that some tensors were made by, each once, in no particular order."""
+def roots(tensors: torch.Tensor | Iterable[Any]) -> list[Any]:
+    """Return the nodes that a backward from a tensor, or from several, starts at."""
+    given = [tensors] if isinstance(tensors, torch.Tensor) else tensors
+    return [tensor.grad_fn for tensor in given if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
+
+
+def nodes(tensors: torch.Tensor | Iterable[Any], most: float = math.inf) -> Iterator[Any]:
+    """Go through the backward nodes that a tensor, or several, were made by.
+
+    Args:
+        tensors: what a backward starts from.
+        most: how many nodes are gone through.
+
+    Yields:
+        Each node once, in no particular order.
+    """
     seen: set[Any] = set()
-    waiting: list[Any] = [tensor.grad_fn for tensor in tensors]
-    while waiting:
+    waiting = roots(tensors)
+    while waiting and len(seen) < most:
         node = waiting.pop()
         if node is None or node in seen:
             continue

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from bnprobe.measure.graph import roots
+
 #: Nodes between the loss and the last layer that are looked at: sums and means of a few terms.
 NODE_LIMIT = 64
 #: Nodes of the whole graph that are looked at for their type: more than any network of some hundred layers has.
@@ -57,38 +59,9 @@ _ELEMENTWISE = (
 )
 
 
-def roots(losses: Any) -> list[Any]:
-    """Return the nodes that a backward starts from.
-
-    Args:
-        losses: a tensor, or several.
-    """
-    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
-    return [tensor.grad_fn for tensor in tensors if isinstance(tensor, torch.Tensor) and tensor.grad_fn is not None]
-
-
 def sources(node: Any) -> list[Any]:
     """Return the nodes whose results a node received; constants and data have none."""
     return [other for other, _ in node.next_functions if other is not None]
-
-
-def nodes(losses: Any, most: int = GRAPH_LIMIT) -> Iterator[Any]:
-    """Go through the graph behind a loss, each node once, in no order.
-
-    Args:
-        losses: what a backward starts from: a tensor, or several.
-        most: how many are gone through.
-
-    Yields:
-        The nodes.
-    """
-    pending, seen = roots(losses), set[Any]()
-    while pending and len(seen) < most:
-        node = pending.pop()
-        if node not in seen:
-            seen.add(node)
-            yield node
-            pending += sources(node)
 
 
 def loss_nodes(losses: Any) -> Iterator[Any]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.instruments.graph import NODE_LIMIT, PASSING, kind, loss_nodes, nodes, shape, softmax_axis, sources
+from bnprobe.measure.graph import nodes
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT, NODE_LIMIT, PASSING, kind, loss_nodes, shape, softmax_axis, sources
 
 #: Losses that take logits.
 _OF_LOGITS = ("LogSoftmaxBackward", "BinaryCrossEntropyWithLogitsBackward")
@@ -90,7 +91,7 @@ def trivial_softmaxes(losses: Any) -> int | None:
     Args:
         losses: what a backward starts from: a tensor, or several.
     """
-    axes = [axis for node in nodes(losses) if (axis := softmax_axis(node)) is not None]
+    axes = [axis for node in nodes(losses, GRAPH_LIMIT) if (axis := softmax_axis(node)) is not None]
     return sum(axis.size == 1 for axis in axes) if axes else None
 
 
@@ -102,7 +103,7 @@ def softmaxes_over_samples(losses: Any) -> int | None:
     Args:
         losses: what a backward starts from: a tensor, or several.
     """
-    axes = [axis for node in nodes(losses) if (axis := softmax_axis(node)) is not None]
+    axes = [axis for node in nodes(losses, GRAPH_LIMIT) if (axis := softmax_axis(node)) is not None]
     samples = _samples(losses)
     if not axes or samples is None:
         return None

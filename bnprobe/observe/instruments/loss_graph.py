@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.instruments.graph import NODE_LIMIT, PASSING, kind, nodes, roots, sources
+from bnprobe.measure.graph import nodes, roots
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT, NODE_LIMIT, PASSING, kind, sources
 
 #: What a loss does itself -> what must not have been done to its input before.
 _APPLIED_BY = {
@@ -61,7 +62,7 @@ def half_results(losses: Any) -> int:
     # is a leaf, and no result.
     return sum(
         kind(node) != "AccumulateGrad" and any(result.dtype == torch.float16 for result in getattr(node, "_input_metadata", ()))
-        for node in nodes(losses)
+        for node in nodes(losses, GRAPH_LIMIT)
     )
 
 
@@ -72,7 +73,7 @@ def leaves(losses: Any, most: int) -> list[torch.Tensor]:
         losses: what a backward starts from: a tensor, or several.
         most: how many are looked for.
     """
-    found = (getattr(node, "variable", None) for node in nodes(losses) if kind(node) == "AccumulateGrad")
+    found = (getattr(node, "variable", None) for node in nodes(losses, GRAPH_LIMIT) if kind(node) == "AccumulateGrad")
     return list(itertools.islice((variable for variable in found if isinstance(variable, torch.Tensor)), most))
 
 

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from bnprobe.measure.graph import nodes
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT
 from bnprobe.observe.instruments.loss_graph import leaves
 from bnprobe.torch_private import holds_numbers, saved_tensors, sequence_number
 
-#: Operations that are looked at: more than any network of some hundred layers has.
-GRAPH_LIMIT = 20_000
 #: Parameters before an operation that are looked for: some belong to no layer.
 MOST_PARAMETERS = 8
 #: What autograd calls what an operation gives out; everything else that it keeps, it was given.
@@ -49,16 +49,10 @@ class Birth(NamedTuple):
 
 def nodes_of(losses: list[torch.Tensor]) -> list[Any]:
     """Return the operations behind a loss, in the order in which they were computed; nothing for a graph beyond all bounds."""
-    pending = [loss.grad_fn for loss in losses if loss.grad_fn is not None]
-    seen = set(pending)
-    while pending and len(seen) < GRAPH_LIMIT:
-        for other, _ in pending.pop().next_functions:
-            if other is not None and other not in seen:
-                seen.add(other)
-                pending.append(other)
-    if pending:
+    found = list(nodes(losses, most=GRAPH_LIMIT + 1))
+    if len(found) > GRAPH_LIMIT:
         return []
-    return sorted((node for node in seen if _variable(node) is None), key=sequence_number)
+    return sorted((node for node in found if _variable(node) is None), key=sequence_number)
 
 
 def find_birth(losses: list[torch.Tensor]) -> Birth | None:
@@ -67,12 +61,12 @@ def find_birth(losses: list[torch.Tensor]) -> Birth | None:
     Args:
         losses: what a backward starts from, not all finite.
     """
-    nodes = nodes_of(losses)
-    if not nodes:
+    operations = nodes_of(losses)
+    if not operations:
         return None
-    first = sequence_number(nodes[0])
+    first = sequence_number(operations[0])
     minus: Birth | None = None  # -inf may be a mask
-    for node in nodes:
+    for node in operations:
         for name, tensor in saved_tensors(node):
             if any(mask in name for mask in _MASKS) or not _is_looked_at(tensor):
                 continue

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
+from bnprobe.measure.graph import nodes
 from bnprobe.observe.instrument import Instrument, Reading, Surroundings
-from bnprobe.observe.instruments.graph import kind, nodes
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT, kind
 from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
 
@@ -34,7 +35,7 @@ class SecondDerivatives(Instrument):
         """Look at what is differentiated, where it is by data: by weights it is a curvature."""
         if not self._schedule.is_snapshot(step.number) or not inputs or any(isinstance(given, torch.nn.Parameter) for given in inputs):
             return
-        is_flat = any(kind(node).startswith(_LINEAR) for node in nodes(outputs))
+        is_flat = any(kind(node).startswith(_LINEAR) for node in nodes(outputs, GRAPH_LIMIT))
         self._count = (self._count or 0) + is_flat
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:

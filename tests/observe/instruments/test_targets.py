@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bnprobe.observe.instruments.graph import nodes, saved
+from bnprobe.measure.graph import nodes
+from bnprobe.observe.instruments.graph import saved
 from bnprobe.observe.instruments.targets import classes, compared
 
 
