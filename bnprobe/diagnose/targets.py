@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.layers import TRANSFORMING
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -162,6 +163,8 @@ def _wide_logits(run: RunAnalysis) -> Finding | None:
     if row is None or last is None or run.course is None or run.classes < 2 or run.loss_may_stand or run.step(row) != 0:
         return None
     if not np.isfinite(recorded.target_entropy).any():
+        return None
+    if recorded.layers[last].kind not in TRANSFORMING:  # scaled cosines and the like: their width is no matter of how weights were drawn
         return None
     signal = recorded.activation
     width = float(np.sqrt(signal.between_energy[row, last] + signal.within_energy[row, last]))
