@@ -67,7 +67,7 @@ ENDS = {
 
 
 #: The others, with a stand-in for torch, are in tests/launch/test_lifecycle.py; with torch they are part of the long suite.
-SHORT = ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "os.fork() or sys.exit(5); os.wait(); train(2)")
+SHORT = ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)",)
 
 
 @pytest.mark.parametrize("end", [pytest.param(end, marks=[] if end in SHORT else [pytest.mark.slow]) for end in ENDS])

@@ -76,6 +76,7 @@ class TestRecord:
         assert done.stderr.startswith(message)
         assert not list(tmp_path.glob("*.h5"))
 
+    @pytest.mark.slow
     def test_a_remedy_without_anything_to_act_on_is_a_message_and_no_traceback(self, tmp_path: Path) -> None:
         done = bnprobe(tmp_path, "record", "--remedy", "no-norm", "train.py")
         assert (done.returncode, done.stdout) == (2, "")

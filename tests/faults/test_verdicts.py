@@ -94,6 +94,7 @@ def test_a_sample_is_what_is_recorded_today(samples: Samples, diagnosed: Callabl
 # -- fresh recordings -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_program_is_recorded_and_named_as_its_sample(server: ProgramServer, tmp_path: Path) -> None:
     take = Samples.take("numerical-fault")
     fresh = judge(recorded(server, take, tmp_path))

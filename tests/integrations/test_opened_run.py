@@ -55,6 +55,7 @@ def test_dataframe(file):
     np.testing.assert_array_equal(opened.to_dataframe("steps").loss, opened["loss"])
 
 
+@pytest.mark.slow
 def test_xarray_is_what_xarray_reads_of_the_file(file):
     with xarray.open_dataset(file, engine="h5netcdf") as expected:
         dataset = bnprobe.open_run(file).to_xarray()

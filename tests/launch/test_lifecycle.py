@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.suites import only
+
 TORCH = "import os, signal, sys, threading, time\nimport torch\ntorch.step()\n"
 
 ENDS = {
@@ -46,7 +48,11 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("name", ENDS)
+#: One end of each kind.
+SHORT = {"last line", "sys.exit(text)", "exception", "keyboard interrupt", "os._exit(7)", "SIGTERM", "exit from an exit function"}
+
+
+@pytest.mark.parametrize("name", only(ENDS, SHORT))
 def test_exit_status_and_output_are_those_of_plain_python(bench, name):
     text, expected = ENDS[name]
     script = bench.write("train.py", TORCH + text)

@@ -46,6 +46,7 @@ def test_a_compiled_module_is_seen_as_eager_code_is(compare: Compare, form: str)
 
 
 @forms("whole", "optimizer", "method", "clipping")
+@pytest.mark.slow
 def test_compiled_steps_are_untouched(compare: Compare, form: str) -> None:
     ran = compare(f"compiled_steps {form}")
     assert ran.plain.status == ran.recorded.status == 0, ran.recorded.stderr
@@ -80,6 +81,7 @@ def test_layers_inside_a_compiled_function_are_named_as_unseen(compare: Compare)
 
 
 @forms("module", "inplace", "block")
+@pytest.mark.slow
 def test_a_line_probe_sees_what_the_eager_one_sees(compare: Compare, form: str) -> None:
     eager, ran = compare("compiled none", line_probe=1).run, compare(f"compiled {form}", line_probe=1)
     assert ran.recorded.stdout == ran.plain.stdout  # still one graph, no break, no recompilation

@@ -9,6 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("build", ["paired", pytest.param("loose", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_twice_the_layers_are_twice_the_work(build: str) -> None:
     # In a process of its own, for the recorder replaces functions of torch. A square would give four.
     text = f"from tests.benchmarks.depth import calls, {build} as build; print(*calls(build, 120)); print(*calls(build, 240))"

@@ -14,21 +14,32 @@ from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.store.reader import Run
 from tests.observe.conftest import PROGRAMS, Comparison
 from tests.observe.programs import CASES, Case
+from tests.suites import first
 
 Compare = Callable[..., Comparison]
 
 
+#: The programs of the short suite: one of each way in which a training is put together. The long suite has all of them.
+EVERYDAY = set(
+    "accumulation autocast autograd_grad_sgd batched_gradients checkpoint convnet deep double_backward ema encoder_batch_first evaluation "
+    "failed_step forked_child frozen_backbone functional_training gan gpt grad_scaler grown_model inplace_relu iterators lazy_layers lbfgs "
+    "manual_updates nan_loss odd_steps optimizer_in_backward parametrised plain_mlp raises_at_step_3 recurrent reference schedulers "
+    "scripted_training shared_module sparse_embedding tensor_subclass tied_weights two_optimizers user_hooks varying_sizes".split()
+)
+
+
 def _cases(defect: str) -> list[Any]:
-    """Every case: of a program that runs in several ways the first is in the short suite, the others in the long one."""
-    seen = set[str]()
+    """Every case: in the short suite is one way to run each of the everyday programs."""
+    left = set(EVERYDAY)
     cases = []
     for case in CASES:
         name = case.program.split()[0]
-        marks = [pytest.mark.slow] if name in seen else []
+        marks = [] if name in left else [pytest.mark.slow]
         if reason := getattr(case, defect):
             marks.append(pytest.mark.xfail(strict=True, reason=reason))
-        seen.add(name)
+        left.discard(name)
         cases.append(pytest.param(case, id=case.program.replace(" ", "-"), marks=marks))
+    assert not left, f"no such programs: {sorted(left)}"
     return cases
 
 
@@ -47,6 +58,7 @@ def test_recording_is_true(compare: Compare, case: Case) -> None:
 
 
 @pytest.mark.parametrize("program", ["reference", "inplace_relu", "recurrent", "convnet channels_last", "precision bfloat16", "nan_loss"])
+@pytest.mark.slow
 def test_torch_alone_measures_the_same(compare: Compare, program: str) -> None:
     """Where no compiler was at hand when bnprobe was installed."""
     ran = compare(program, compiled=False)
@@ -114,16 +126,19 @@ def test_every_program_is_expected_somewhere() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [
-        ("inplace_relu", "out_of_place_relu"),
-        ("checkpoint none", "checkpoint plain"),
-        ("compiled_outputs plain", "compiled_outputs compiled"),
-        ("checkpoint none", "checkpoint reentrant"),
-        ("convnet contiguous", "convnet channels_last"),
-        ("curvature none", "curvature measured"),
-        ("wgan_gp 0 none", "wgan_gp 0 penalty"),
-        ("batched_gradients none", "batched_gradients measured"),
-    ],
+    first(
+        [
+            ("inplace_relu", "out_of_place_relu"),
+            ("checkpoint none", "checkpoint plain"),
+            ("compiled_outputs plain", "compiled_outputs compiled"),
+            ("checkpoint none", "checkpoint reentrant"),
+            ("convnet contiguous", "convnet channels_last"),
+            ("curvature none", "curvature measured"),
+            ("wgan_gp 0 none", "wgan_gp 0 penalty"),
+            ("batched_gradients none", "batched_gradients measured"),
+        ],
+        2,
+    ),
 )
 def test_the_same_training_makes_the_same_recording(compare: Compare, one: str, other: str) -> None:
     _check_same_signals(compare(one).run, compare(other).run)
@@ -317,6 +332,7 @@ def test_a_fault_in_the_clock_does_not_stop_the_training(compare: Compare, place
 # -- length -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_long_run_is_thinned_openly_and_stays_small(compare: Compare) -> None:
     ran = compare("long_run", budget=0.001, free_seconds=0.0)  # so little that thinning does not depend on the machine
     assert ran.recorded.stdout == ran.plain.stdout
@@ -338,6 +354,7 @@ def test_training_in_a_child_process_is_named(compare: Compare) -> None:
     assert [(gap.subject, gap.times) for gap in ran.run.gaps] == [("training inside child processes", 1)]
 
 
+@pytest.mark.slow
 def test_a_step_is_measured_whole_or_not_at_all(compare: Compare) -> None:
     ran = compare("rising_loss", budget=0.001, free_seconds=0.0)
     assert ran.recorded.stdout == ran.plain.stdout

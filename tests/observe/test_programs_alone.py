@@ -66,6 +66,7 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_recorded_process_says_and_trains_the_same(terminal: Terminal) -> None:
     plain, recorded = terminal.plain("plain_mlp"), terminal.record("plain_mlp")
     assert recorded == plain

@@ -28,6 +28,7 @@ def sgd(model: nn.Module, **settings: float) -> torch.optim.SGD:
 
 
 class TestOptimizer:
+    @pytest.mark.slow
     def test_one_built_later_is_recognised_at_its_first_step(self) -> None:
         model = network(dtype=torch.float64)
         apply("clip-norm:max=1e-3", model)

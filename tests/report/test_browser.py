@@ -97,6 +97,7 @@ def test_two_runs_are_drawn(run_file: Callable[[str], Path], document: Callable[
     assert drawn(document(page)) >= 2 * 9
 
 
+@pytest.mark.slow
 def test_a_run_without_steps_is_drawn_without_a_fault(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     assert 'data-drawn="0"' in document(render([run_file("zero_steps")]))
 
@@ -107,6 +108,7 @@ def afterwards(page: str, statements: str) -> str:
     return (page[:place] + statements + page[place:]).replace("http-equiv", "data-off")
 
 
+@pytest.mark.slow
 def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     page = render([run_file("exploding")])
 
@@ -187,6 +189,7 @@ def test_a_name_is_never_run(tmp_path: Path, document: Callable[[str], str]) -> 
     assert dom.count("&lt;script&gt;document") > 2
 
 
+@pytest.mark.slow
 def test_the_policy_stops_what_escaping_would_have_missed(
     run_file: Callable[[str], Path], document: Callable[[str], str], visitors: tuple[int, list[bytes]]
 ) -> None:

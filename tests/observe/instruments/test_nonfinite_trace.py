@@ -10,6 +10,7 @@ import pytest
 
 from bnprobe.diagnose import diagnose
 from tests.observe.conftest import Comparison
+from tests.suites import first
 
 Compare = Callable[..., Comparison]
 AT = 100
@@ -17,13 +18,16 @@ AT = 100
 
 @pytest.mark.parametrize(
     ("kind", "layer", "place", "words"),
-    [
-        ("module", "scale", "scale", "`div`"),
-        ("gradient", "second", "second", "backward pass"),
-        ("data", "first", "first", "data given to first"),
-        ("target", "", "last", "beside the network's output"),
-        ("loss", "", "last", "in the loss itself, at its operation `log`, behind last"),
-    ],
+    first(
+        [
+            ("module", "scale", "scale", "`div`"),
+            ("gradient", "second", "second", "backward pass"),
+            ("data", "first", "first", "data given to first"),
+            ("target", "", "last", "beside the network's output"),
+            ("loss", "", "last", "in the loss itself, at its operation `log`, behind last"),
+        ],
+        1,
+    ),
 )
 def test_the_place_is_told_though_its_step_was_not_measured(compare: Compare, kind: str, layer: str, place: str, words: str) -> None:
     ran = compare(f"born_unseen {kind}", budget=0.0, free_seconds=0.0)

@@ -26,7 +26,7 @@ from tests.observe.programs import CASES
 #: What a clock tells.
 TIMES = {"observer_seconds", "step_seconds", "wall_time"}
 #: One program of each kind for the short suite.
-SHORT = ("convnet contiguous", "shared_module", "varying_sizes", "checkpoint reentrant", "swapped", "nan_loss")
+SHORT = ("convnet contiguous", "varying_sizes", "swapped")
 #: Threads of these race with the training: two recordings of one kind differ as well, in which step a forward falls into.
 RACING = ("threads", "two_trainings")
 
@@ -156,6 +156,7 @@ def test_a_second_call_in_one_forward_is_another_layer(train: Callable[[nn.Modul
     assert np.isfinite(run["activation_rms"]).all()
 
 
+@pytest.mark.slow
 def test_modules_that_die_are_not_known_by_their_place_in_memory(
     train: Callable[[nn.Module], Training], monkeypatch: pytest.MonkeyPatch
 ) -> None:
