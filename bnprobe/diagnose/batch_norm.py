@@ -31,14 +31,14 @@ def batch_norm_small_batch(run: RunAnalysis) -> Finding | None:
     ordinary size. Accumulation over several backward calls does not help, because each of them normalises by itself. Batch norm in
     evaluation mode takes no statistics, and is no case of it.
     """
-    layers = _measured(run)
+    layers = measured_norms(run)
     if not layers.size:
         return None
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     values = robust.median(run.recorded.batch_norm_values[:, layers], axis=0)
     worst = int(layers[np.argmin(values)])
     fewest = float(values.min())
-    gap = float(robust.median(_late(run.recorded.batch_norm_gap[:, layers])).max())
+    gap = float(robust.median(late_gap(run.recorded.batch_norm_gap[:, layers])).max())
     few_values, few_samples = run.threshold(thresholds.FEW_VALUES), run.threshold(thresholds.FEW_SAMPLES)
     is_noisy = gap >= thresholds.NOISY_STATISTICS
     by_values, by_samples = fewest <= few_values, samples <= few_samples and is_noisy
@@ -77,9 +77,9 @@ def batch_norm_train_eval_gap(run: RunAnalysis) -> Finding | None:
 
 
 def _stale_statistics(run: RunAnalysis) -> Finding | None:
-    layers = _measured(run)
+    layers = measured_norms(run)
     layers = layers[[run.recorded.layer_repeat[layer] <= 0 for layer in layers]] if layers.size else layers
-    gap = _late(run.recorded.batch_norm_gap[:, layers])
+    gap = late_gap(run.recorded.batch_norm_gap[:, layers])
     if not layers.size or len(gap) < thresholds.GAP_STEPS:
         return None
     level = robust.median(gap, axis=0)
@@ -112,12 +112,12 @@ def _other_data(run: RunAnalysis) -> Finding | None:
     recorded = run.recorded
     met = recorded.batch_norm_evaluation_gap
     rows = np.flatnonzero(np.isfinite(met).any(axis=1) & (recorded.evaluation_batch_size >= thresholds.EVALUATED_SAMPLES))
-    layers = _measured(run)
+    layers = measured_norms(run)
     layers = layers[np.isfinite(met[rows[-1], layers])] if rows.size else layers[:0]
     if not layers.size:
         return None
     row, samples = int(rows[-1]), float(recorded.evaluation_batch_size[rows[-1]])
-    trained = _late(recorded.batch_norm_gap[: row + 1, layers])
+    trained = late_gap(recorded.batch_norm_gap[: row + 1, layers])
     found = met[row, layers].astype(float)
     allowed = max(run.threshold(thresholds.EVALUATED_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / samples)))
     with np.errstate(invalid="ignore"):
@@ -155,12 +155,12 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
     all calls, or the gap is what chance makes, nothing is said.
     """
     recorded = run.recorded
-    repeats = [i for i in _measured(run) if recorded.layer_repeat[i] > 0]
-    modules = {module for module in dict.fromkeys(module_of(run.name(i)) for i in repeats) if _signals_differ(run, module)}
-    layers = np.array([i for i in _measured(run) if module_of(run.name(i)) in modules], dtype=np.int64)
+    repeats = [i for i in measured_norms(run) if recorded.layer_repeat[i] > 0]
+    modules = {module for module in dict.fromkeys(module_of(run.name(i)) for i in repeats) if signals_differ(run, module)}
+    layers = np.array([i for i in measured_norms(run) if module_of(run.name(i)) in modules], dtype=np.int64)
     if not layers.size:
         return None
-    gaps = robust.median(_late(recorded.batch_norm_gap[:, layers]), axis=0)
+    gaps = robust.median(late_gap(recorded.batch_norm_gap[:, layers]), axis=0)
     worst, most = int(layers[int(np.nanargmax(gaps))]), float(np.nanmax(gaps))
     if not most > run.threshold(thresholds.REUSED_GAP):
         return None
@@ -188,7 +188,7 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
     )
 
 
-def _signals_differ(run: RunAnalysis, module: str) -> bool:
+def signals_differ(run: RunAnalysis, module: str) -> bool:
     """Whether what a batch norm received at its calls differed, in means or in size; where it is not known, it may.
 
     Means are told in deviations of a channel, sizes by the logarithm of a channel's deviation over its mean of all calls.
@@ -212,13 +212,13 @@ def _signals_differ(run: RunAnalysis, module: str) -> bool:
     return not seen.size or bool(np.median(apart[:, seen[-1]].max(axis=0)) > thresholds.REUSED_APART)
 
 
-def _measured(run: RunAnalysis) -> NDArray[np.int64]:
+def measured_norms(run: RunAnalysis) -> NDArray[np.int64]:
     """Batch norms of which batch statistics were seen, in order of depth."""
     found = np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap).any(axis=0))
     return found[np.argsort([run.recorded.layers[i].depth for i in found], kind="stable")]
 
 
-def _late(gap: NDArray[np.floating]) -> Array:
+def late_gap(gap: NDArray[np.floating]) -> Array:
     """The last quarter of the rows in which any was measured."""
     rows = np.flatnonzero(np.isfinite(gap).any(axis=1))
     late: Array = gap[rows[-max(1, rows.size // 4) :]].astype(float)

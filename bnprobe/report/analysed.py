@@ -12,6 +12,7 @@ from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.analyse.views import RunView
 from bnprobe.analyse.what_if import WhatIf, what_if_of
 from bnprobe.diagnose import Diagnosis, Finding, diagnose
+from bnprobe.diagnose.audit import AuditRow, audit
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
 from bnprobe.store.reader import Run
@@ -28,6 +29,7 @@ class AnalysedRun:
         stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
         what_if: what its first steps became, trained again at other rates; None without.
         fields: the quantities per step and layer, by key.
+        audit: what normalisation costs; empty where no layer normalises.
     """
 
     label: str
@@ -36,6 +38,7 @@ class AnalysedRun:
     stopping_rate: StoppingRate | None
     what_if: WhatIf | None
     fields: dict[str, Field]
+    audit: tuple[AuditRow, ...]
 
     @property
     def run(self) -> RunView:
@@ -93,6 +96,7 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         stopping_rate=None if answers is not None and answers.proved else stopping_rate(recorded),
         what_if=answers,
         fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
+        audit=audit(diagnosis.analysis) if recorded.steps else (),
     )
 
 

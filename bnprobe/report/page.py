@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.report.analysed import analyse_runs
+from bnprobe.report.audit_text import by_verdict, layer_value, limit_of, value_of
 from bnprobe.report.document import render_document, write_document
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.panels import panels_of
@@ -58,6 +59,10 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "remedies": remedies_of,
         "story": story,
         "what_if": what_if_lines,
+        "by_verdict": by_verdict,
+        "worst_value": value_of,
+        "limit": limit_of,
+        "layer_value": layer_value,
     }
     return render_document(
         "page.html",

@@ -1,0 +1,199 @@
+"""The layers of a run that normalise, what each received, and the weights whose scale they make irrelevant."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse.decay import ADAPTIVE, GATHERING, norms_held
+from bnprobe.analyse.layers import is_matrix, module_of
+from bnprobe.analyse.views import RunView
+
+Array = NDArray[np.float64]
+Family = Literal["batch", "instance", "group", "layer", "rms", "other"]
+
+#: By what a class is called; a batch norm of the script's own counts as one only if running statistics were seen.
+_FAMILIES: tuple[tuple[str, Family], ...] = (
+    ("BatchNorm", "batch"),
+    ("InstanceNorm", "instance"),
+    ("GroupNorm", "group"),
+    ("RMSNorm", "rms"),
+    ("LayerNorm", "layer"),
+)
+#: Modules that hand a factor on: of c x they make c f(x), for c > 0.
+_HOMOGENEOUS = ("ReLU", "LeakyReLU", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+
+
+class Norm(NamedTuple):
+    """One call of a module that normalises.
+
+    Attributes:
+        layer: its index.
+        family: over what it takes its statistics.
+    """
+
+    layer: int
+    family: Family
+
+
+def norms(run: RunView) -> list[Norm]:
+    """Return the calls that normalise, model by model in order of depth."""
+    found = []
+    for index in _in_order(run):
+        layer = run.layers[index]
+        family = next((family for name, family in _FAMILIES if name in layer.type), None)
+        if layer.role == "output" and (layer.kind == "normalisation" or family is not None):
+            found.append(Norm(index, family or "other"))
+    return found
+
+
+def received(run: RunView, layer: int) -> int | None:
+    """Return the signal that a layer took in: its measured input, or the output recorded just before it; None where that is not known."""
+    in_order = _in_order(run)
+    place = in_order.index(layer)
+    if not place:
+        return None
+    before = run.layers[in_order[place - 1]]
+    return in_order[place - 1] if before.model == run.layers[layer].model and before.channels == run.layers[layer].channels else None
+
+
+def scale_free_weights(run: RunView) -> dict[int, int]:
+    """Map each weight whose scale a norm takes out again to that norm.
+
+    It belongs to a module whose output went into the norm at once, or through modules that hand a factor on. A sum or another operation
+    between the two would have been measured as the norm's own input. For layers after the first call of a module its last norm counts.
+
+    Returns:
+        Place of the weight, or of the bias beside it, on the parameter axis -> layer that normalises.
+    """
+    in_order = _in_order(run)
+    owned: dict[str, list[int]] = {}
+    for place, parameter in enumerate(run.parameters):
+        owned.setdefault(parameter.layer, []).append(place)
+    found: dict[int, int] = {}
+    for norm, _ in norms(run):
+        place = in_order.index(norm) - 1
+        while place >= 0 and _hands_on(run, in_order[place], norm):
+            place -= 1
+        source = run.layers[in_order[place]] if place >= 0 else None
+        if (
+            source is None
+            or source.role != "output"
+            or source.model != run.layers[norm].model
+            or source.kind not in ("convolution", "linear")
+        ):
+            continue
+        for weight in owned.get(module_of(source.name), ()):
+            if is_matrix(run.parameters[weight].shape):
+                found[weight] = norm
+    return found
+
+
+class EffectiveRate(NamedTuple):
+    """The course of lr / ||w||^2 of one weight.
+
+    Attributes:
+        first: at the first step.
+        last: at the last step at which it is finite.
+        by_weight: the part of last / first that the norm of the weight made, not the schedule: (||w_first|| / ||w_last||)^2.
+        by_decay: what weight decay alone would have made of it, exp(2 sum lr wd / (1 - m)); NaN where an adaptive optimizer divides the
+            decay by the size of past gradients.
+        decay: largest weight decay in use.
+    """
+
+    first: float
+    last: float
+    by_weight: float
+    by_decay: float
+    decay: float
+
+
+def effective_rate(run: RunView, parameter: int) -> EffectiveRate | None:
+    """Describe the effective learning rate of a weight whose scale does not matter; None where norms or rates are not known.
+
+    With f(c w) = f(w) the gradient is of size 1 / ||w||, and it is the direction of w that learns: at the rate lr / ||w||^2.
+    """
+    group = run.parameters[parameter].group
+    if not 0 <= group < len(run.groups):
+        return None
+    optimizer = re.split(r"[\[# ]", run.groups[group])[0]
+    rate, momentum, decay = (values[:, group].astype(float) for values in (run.learning_rate, run.momentum, run.weight_decay))
+    norm = norms_held(run, [parameter])[:, 0]
+    known = np.flatnonzero(np.isfinite(norm) & (norm > 0) & np.isfinite(rate))
+    if known.size < 2:
+        return None
+    first, last = int(known[0]), int(known[-1])
+    gathered = 1.0 / (1.0 - np.clip(np.nan_to_num(momentum), 0.0, 0.999)) if optimizer in GATHERING else 1.0
+    taken = float(np.nansum(rate * decay * gathered))
+    with np.errstate(over="ignore"):
+        alone = float(np.exp(2.0 * taken)) if optimizer not in ADAPTIVE or optimizer == "AdamW" else float("nan")
+    return EffectiveRate(
+        first=float(rate[first] / norm[first] ** 2),
+        last=float(rate[last] / norm[last] ** 2),
+        by_weight=float((norm[first] / norm[last]) ** 2),
+        by_decay=alone,
+        decay=float(np.nanmax(decay, initial=0.0)),
+    )
+
+
+class Likeness(NamedTuple):
+    """How far the means of batches are apart, against what chance makes of independent samples.
+
+    Attributes:
+        layer: the data: a signal that no module and no weight made.
+        ratio: mean over channels of var over batches of the channel mean, over its expectation sigma^2 / (n - 1).
+        degrees: independent numbers that the estimate rests on.
+        batches: how many were compared.
+    """
+
+    layer: int
+    ratio: float
+    degrees: int
+    batches: int
+
+
+def likeness_of_batches(run: RunView) -> Likeness | None:
+    """Compare the means of the data in the batches whose channels were stored; None where there are no such data, or too few batches.
+
+    Of n independent samples with between-sample variance B (biased) a channel's mean has variance B / (n - 1), whatever the weights are:
+    the data do not depend on them.
+    """
+    data = next(
+        (
+            i
+            for i in _in_order(run)
+            if run.layers[i].role == "input" and not str(run.layer_made_by[i]) and run.layers[i].kind != "normalisation"
+        ),
+        None,
+    )
+    data = data if data is not None else next((i for i in _in_order(run)[:1] if run.layers[i].role == "input"), None)
+    if data is None or not run.snapshot.size:
+        return None
+    stored = np.isin(run.snapshot, run.step)
+    rows = np.searchsorted(run.step, run.snapshot[stored])
+    means = run.channel_mean[stored, run.channel_slice(data)].astype(float)
+    samples = run.batch_size[rows] / np.maximum(run.micro_steps[rows], 1)
+    between = run.activation.between_energy[rows, data]
+    kept = np.isfinite(means).all(axis=1) & np.isfinite(between) & (samples > 1)
+    if kept.sum() < 3 or not means.shape[1]:
+        return None
+    expected = float(np.mean(between[kept] / (samples[kept] - 1)))
+    found = float(np.mean(np.var(means[kept], axis=0, ddof=1)))
+    degrees = (int(kept.sum()) - 1) * means.shape[1]
+    return Likeness(data, found / expected if expected > 0 else float("nan"), degrees, int(kept.sum()))
+
+
+def _hands_on(run: RunView, index: int, norm: int) -> bool:
+    layer = run.layers[index]
+    return layer.model == run.layers[norm].model and layer.role == "output" and (layer.type in _HOMOGENEOUS or layer.kind == "pooling")
+
+
+def _in_order(run: RunView) -> list[int]:
+    return run.once(_layers_in_order)
+
+
+def _layers_in_order(run: RunView) -> list[int]:
+    return [i for *_, i in sorted((layer.model, layer.depth, i) for i, layer in enumerate(run.layers))]

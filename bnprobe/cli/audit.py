@@ -1,0 +1,31 @@
+"""``bnprobe audit``: say what normalisation costs a recorded training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def audit(
+    run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-audit-1).")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="List the value of every layer.")] = False,
+) -> None:
+    """Say what normalisation costs a training: every known drawback as a number, a verdict, and what to do.
+
+    \b
+      bnprobe audit run.h5
+      bnprobe audit run.h5 --layers
+      bnprobe audit run.h5 --json | jq '.rows[] | select(.verdict == "costs")'
+    """  # noqa: D301 - the help of the command: \b is typer's mark for lines to leave alone
+    from bnprobe.analyse.views import RunView
+    from bnprobe.diagnose.audit import audit as audit_run
+    from bnprobe.diagnose.run_analysis import RunAnalysis
+    from bnprobe.report.audit_text import to_json, to_text
+    from bnprobe.store.reader import read_run
+
+    analysis = RunAnalysis(read_run(run))
+    rows, recorded = audit_run(analysis), RunView.of(analysis.recorded)
+    print(to_json(recorded, rows) if as_json else to_text(recorded, rows, every_layer=layers))

@@ -1,0 +1,43 @@
+"""What normalisation costs a training: every known drawback as a number, a verdict and what to do.
+
+A row is a function of an analysed run, listed in ``ROWS``; to add one is one file and one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bnprobe.analyse.normalisation import norms
+from bnprobe.diagnose.audit.batches import unlike_batches
+from bnprobe.diagnose.audit.decay import decay_on_scale_free
+from bnprobe.diagnose.audit.dropout import dropout_before
+from bnprobe.diagnose.audit.growth import gradient_growth
+from bnprobe.diagnose.audit.idle import idle
+from bnprobe.diagnose.audit.ranks import ranks
+from bnprobe.diagnose.audit.reuse import reused
+from bnprobe.diagnose.audit.row import AuditRow, LayerValue, Verdict
+from bnprobe.diagnose.audit.statistics import few_values, stale_statistics
+from bnprobe.diagnose.run_analysis import RunAnalysis
+
+__all__ = ["ROWS", "AuditRow", "LayerValue", "Verdict", "audit"]
+
+ROWS: tuple[Callable[[RunAnalysis], AuditRow], ...] = (
+    few_values,
+    stale_statistics,
+    unlike_batches,
+    ranks,
+    reused,
+    dropout_before,
+    decay_on_scale_free,
+    gradient_growth,
+    idle,
+)
+
+
+def audit(run: RunAnalysis) -> tuple[AuditRow, ...]:
+    """Audit a run; nothing where no layer normalises.
+
+    Args:
+        run: the analysed run.
+    """
+    return tuple(row(run) for row in ROWS) if norms(run.recorded) else ()

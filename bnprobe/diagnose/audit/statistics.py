@@ -1,0 +1,86 @@
+"""Statistics of a batch norm: of how few values they are, and how far the running ones are from those of the batches."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnprobe.analyse import robust
+from bnprobe.analyse.normalisation import likeness_of_batches
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.audit.batches import are_unlike
+from bnprobe.diagnose.audit.row import AuditRow, LayerValue
+from bnprobe.diagnose.batch_norm import late_gap, measured_norms
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import number
+
+Array = NDArray[np.float64]
+
+_SMALL = "Ioffe 2017 (1702.03275); Wu, He 2018 (1803.08494)"
+_GAP = "Singh, Shrivastava 2019, EvalNorm (1904.06031)"
+_VALUES = partial(
+    AuditRow, id="few-values", title="values behind a statistic", units="values", source=_SMALL, formula="N P, values of a channel"
+)
+_STALE = partial(
+    AuditRow,
+    id="stale-statistics",
+    title="running statistics off the batches",
+    units="deviations",
+    source=_GAP,
+    formula="rms over the batch of (x - r) / s - (x - m) / d",
+)
+
+
+def few_values(run: RunAnalysis) -> AuditRow:
+    """From how many values each batch norm takes its statistics, and how noisy that makes them."""
+    layers = measured_norms(run)
+    if not layers.size:
+        return _VALUES(verdict="absent", says="No norm was seen to take statistics of a batch.", advice="")
+    values = robust.median(run.recorded.batch_norm_values[:, layers], axis=0)
+    gap = robust.median(late_gap(run.recorded.batch_norm_gap[:, layers]), axis=0)
+    samples = float(robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1)))
+    limit, few_samples = float(thresholds.FEW_VALUES), float(thresholds.FEW_SAMPLES)
+    few = (values <= limit) | ((samples <= few_samples) & (gap >= thresholds.NOISY_STATISTICS))
+    worst = int(np.argmin(values))
+    noise = 1.0 / np.sqrt(max(float(values[worst]), 1.0))
+    says = (
+        f"{run.name(int(layers[worst]))} has {number(float(values[worst]))} values a channel, of {number(samples)} samples: "
+        f"the mean of so many independent values is {number(noise)} of their deviation off"
+    )
+    return _VALUES(
+        verdict="costs" if few.any() else "fine",
+        says=f"{says}; a batch is {number(float(gap.max()))} deviations from the running statistics.",
+        advice="larger batches (accumulating gradients does not help), group norm, or batch norm in evaluation mode" if few.any() else "",
+        value=float(values[worst]),
+        limit=limit,
+        layers=tuple(LayerValue(run.name(int(i)), float(v), bool(f)) for i, v, f in zip(layers, values, few, strict=True)),
+    )
+
+
+def stale_statistics(run: RunAnalysis) -> AuditRow:
+    """How far the running statistics of each batch norm are from its late batches, beyond what chance makes."""
+    layers = measured_norms(run)
+    layers = layers[[run.recorded.layer_repeat[layer] <= 0 for layer in layers]] if layers.size else layers
+    if not layers.size:
+        return _STALE(verdict="absent", says="No norm keeps running statistics of its own.", advice="")
+    gap = late_gap(run.recorded.batch_norm_gap[:, layers])
+    level = robust.median(gap, axis=0)
+    samples = float(robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1)))
+    chance = float(np.sqrt(1.5 / max(samples, 1.0)))
+    limit = max(float(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * chance)
+    wide = level > limit
+    worst = int(np.nanargmax(level))
+    place = run.name(int(layers[worst]))
+    says = f"Late batches are {number(float(level[worst]))} deviations off at {place}; chance makes up to {number(chance)}"
+    kept = tuple(LayerValue(run.name(int(i)), float(v), bool(w)) for i, v, w in zip(layers, level, wide, strict=True))
+    stale = partial(_STALE, value=float(level[worst]), limit=limit, layers=kept)
+    if not wide.any():
+        return stale(verdict="fine", says=f"{says}.", advice="")
+    if len(gap) < thresholds.GAP_STEPS:
+        return stale(verdict="cannot tell", says=f"{says}; too few steps to know that it stays.", advice="record a longer run")
+    if are_unlike(run.recorded.once(likeness_of_batches)):
+        return stale(verdict="cannot tell", says=f"{says}; batches that are not alike do that by themselves.", advice="shuffle first")
+    advice = "raise the momentum (0.1 is usual), or recompute the statistics before evaluating (torch.optim.swa_utils.update_bn)"
+    return stale(verdict="costs", says=f"{says}.", advice=advice)

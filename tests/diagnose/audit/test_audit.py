@@ -1,0 +1,90 @@
+"""Every row speaks of a network that was built to have its drawback, and is silent about a twin that has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnprobe.diagnose.audit import ROWS, AuditRow, audit
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.store.reader import Run
+from tests.synthetic_runs import residual_recording
+
+Audited = Callable[[str], dict[str, AuditRow]]
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "twin"),
+    [
+        ("few-values", "small-batch", "batch-norm"),
+        pytest.param("stale-statistics", "stale", "batch-norm", marks=pytest.mark.slow),
+        pytest.param("unlike-batches", "one-class-batches", "batch-norm", marks=pytest.mark.slow),
+        pytest.param("reused", "reused", "own-norms", marks=pytest.mark.slow),
+        pytest.param("dropout-before", "dropout-before", "dropout-behind", marks=pytest.mark.slow),
+        pytest.param("decay-on-scale-free", "decayed", "batch-norm", marks=pytest.mark.slow),
+        pytest.param("gradient-growth", "deep-plain", "shallow", marks=pytest.mark.slow),
+        pytest.param("idle", "idle", "decayed", marks=pytest.mark.slow),
+    ],
+)
+def test_a_row_and_its_twin(audited: Audited, row: str, kind: str, twin: str) -> None:
+    found, spared = audited(kind)[row], audited(twin)[row]
+    assert found.verdict == ("could go" if row == "idle" else "costs")
+    assert found.advice
+    assert any(layer.costs for layer in found.layers) or row == "gradient-growth"
+    assert spared.verdict in ("fine", "absent")
+    assert not any(layer.costs for layer in spared.layers)
+
+
+def test_a_sound_batch_norm_costs_nothing_that_it_need_not(audited: Audited) -> None:
+    assert [row.id for row in audited("batch-norm").values() if row.verdict == "costs"] == []
+
+
+@pytest.mark.slow
+def test_a_drawback_is_told_in_its_own_row(audited: Audited) -> None:
+    """Batches of one class are far from the running statistics: that is no fault of those."""
+    assert audited("one-class-batches")["stale-statistics"].verdict != "costs"
+
+
+@pytest.mark.slow
+def test_an_adaptive_optimizer_divides_the_decay(audited: Audited) -> None:
+    assert audited("decayed-adam")["decay-on-scale-free"].verdict == "cannot tell"
+
+
+@pytest.mark.slow
+def test_a_layer_norm_has_the_rows_that_apply(audited: Audited) -> None:
+    verdicts = {row.id: row.verdict for row in audited("layer-norm").values()}
+    for one in ("stale-statistics", "unlike-batches", "ranks", "reused", "dropout-before"):
+        assert verdicts[one] == "absent"
+    assert verdicts["decay-on-scale-free"] == "fine"
+
+
+@pytest.mark.slow
+def test_nothing_to_audit(audited: Audited) -> None:
+    assert audited("none") == {}
+
+
+@pytest.mark.slow
+def test_the_effective_rate_is_that_of_its_definition(network: Callable[[str], Run], audited: Audited) -> None:
+    run, row = network("decayed"), audited("decayed")["decay-on-scale-free"]
+    alone = np.exp(2 * np.sum(run["learning_rate"][:, 0] * run["weight_decay"][:, 0] / (1 - run["momentum"][:, 0].astype(float))))
+    assert [layer.layer for layer in row.layers] == ["0.weight"]
+    assert row.value == pytest.approx(alone)
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "verdict"), [("4", "BatchNorm2d", "costs"), ("4", "SyncBatchNorm", "fine"), ("1", "BatchNorm2d", "absent")]
+)
+def test_ranks(size: str, kind: str, verdict: str) -> None:
+    made = residual_recording(steps=10, norm=True)
+    made.attributes["world_size"] = size
+    for layer in made.layers:
+        if layer["layer_kind"] == "normalisation":
+            layer["layer_type"] = kind
+    rows = {row.id: row for row in audit(RunAnalysis(made.run()))}
+    assert rows["ranks"].verdict == verdict
+
+
+def test_ids_differ(audited: Audited) -> None:
+    assert len(audited("batch-norm")) == len(ROWS)
