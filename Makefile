@@ -11,7 +11,7 @@ help:  ## list these commands
 install:  ## bnprobe from this folder, with what its tests, checks and documentation need
 	$(PYTHON) -m pip install -q -e '.[dev]' -c constraints.txt
 
-test:  ## the short suite, as in the README: four to seven minutes on two cores
+test:  ## the short suite, as in the README: about four minutes on two cores
 	$(PYTHON) -m pytest -q -n $(WORKERS)
 
 long:  ## the rest of the suite: the fault library, kills, fuzz, every program in every mode

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 
-def first(cases: Iterable[Any], count: int) -> list[Any]:
+def shortened(cases: Iterable[Any], count: int) -> list[Any]:
     """Return the cases, all but the first `count` of them marked slow."""
     return [_slow(case) if place >= count else case for place, case in enumerate(cases)]
 
 
-def only(cases: Iterable[Any], short: Collection[Any]) -> list[Any]:
+def shortened_to(cases: Iterable[Any], short: Collection[Any]) -> list[Any]:
     """Return the cases, all but those of `short` marked slow.
 
     Raises:

@@ -93,6 +93,7 @@ def test_sigkill_leaves_a_readable_file(record, tmp_path):
     assert run.problems == []
 
 
+@pytest.mark.slow
 def test_max_steps(record, tmp_path):
     result = record("train(1000)\nprint('must not be reached')", "-q", "--max-steps", "7", "-o", "run.h5")
     run = read_run(tmp_path / "run.h5")
@@ -100,6 +101,7 @@ def test_max_steps(record, tmp_path):
     assert (run.steps, run.status, run.attributes["ending"]) == (7, "stopped", "--max-steps 7")
 
 
+@pytest.mark.slow
 def test_script_that_never_steps(record, tmp_path):
     (tmp_path / "idle.py").write_text("import torch\nprint(torch.ones(2).sum().item())")
     command = [sys.executable, "-m", "bnprobe", "record", "-o", "run.h5", "idle.py"]
@@ -153,6 +155,7 @@ class TestOutput:
         assert "there is none" in message
         assert hint == "hint: add --line-probe N"
 
+    @pytest.mark.slow
     def test_existing_file(self, refused, record, tmp_path):
         old = tmp_path / "run.h5"
         old.write_bytes(b"\x89HDF\r\n\x1a\n")

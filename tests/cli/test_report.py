@@ -4,7 +4,7 @@ import h5py
 import pytest
 
 from tests.cli.test_app import bnprobe
-from tests.suites import first
+from tests.suites import shortened
 from tests.synthetic_runs import BUILDERS
 
 
@@ -15,6 +15,7 @@ def runs(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_page_is_named_after_the_first_run(runs):
     result = bnprobe("report", "exploding.h5", "healthy.h5", cwd=runs)
     assert (result.returncode, result.stdout, result.stderr) == (0, "wrote exploding.html\n", "")
@@ -32,7 +33,7 @@ def test_name_with_other_dots(runs):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    first(
+    shortened(
         [
             (["nothing.h5"], "nothing.h5"),
             (["."], "is a folder"),
@@ -64,6 +65,7 @@ def test_bad_input_is_one_sentence(runs, arguments, message):
     assert {path.name: path.read_bytes() for path in runs.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_run_without_a_step_says_so(runs):
     BUILDERS["zero_steps"](runs / "zero.h5")
     result = bnprobe("report", "healthy.h5", "zero.h5", cwd=runs)

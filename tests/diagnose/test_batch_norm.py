@@ -8,14 +8,14 @@ import pytest
 from bnprobe.diagnose import Finding
 from bnprobe.diagnose.batch_norm import batch_norm_reused, batch_norm_small_batch, batch_norm_train_eval_gap
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from tests.suites import first
+from tests.suites import shortened
 from tests.synthetic_runs import Recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
 
 
-@pytest.mark.parametrize("kind", ["batch-norm", "two-batch-norms"])
-@pytest.mark.parametrize("every", first([1, 5], 1))
+@pytest.mark.parametrize("kind", shortened(["batch-norm", "two-batch-norms"], 1))
+@pytest.mark.parametrize("every", shortened([1, 5], 1))
 def test_sound_batch_norms(findings: Findings, kind: str, every: int) -> None:
     assert [one.id for one in findings(kind, every=every)] == ["healthy"]
 

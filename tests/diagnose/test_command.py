@@ -10,6 +10,7 @@ import pytest
 
 from bnprobe.cli import main
 from bnprobe.diagnose.document import SCHEMA
+from tests.suites import shortened
 from tests.synthetic_runs import LineProbe, dead_units, exploding, exploding_recording, healthy, zero_steps
 
 Diagnose = Callable[..., int]
@@ -58,14 +59,17 @@ def test_a_program_reads_the_document(tmp_path: Path, diagnose: Diagnose, capsys
 
 @pytest.mark.parametrize(
     ("build", "fail_on", "status"),
-    [
-        (exploding, "error", 3),
-        (exploding, "warning", 3),
-        (dead_units, "error", 0),
-        (dead_units, "warning", 3),
-        (zero_steps, "warning", 3),
-        (healthy, "warning", 0),
-    ],
+    shortened(
+        [
+            (exploding, "error", 3),
+            (exploding, "warning", 3),
+            (dead_units, "error", 0),
+            (dead_units, "warning", 3),
+            (zero_steps, "warning", 3),
+            (healthy, "warning", 0),
+        ],
+        3,
+    ),
 )
 def test_the_exit_status_tells_a_pipeline(
     tmp_path: Path, diagnose: Diagnose, capsys: pytest.CaptureFixture[str], build: Callable[[Path], Path], fail_on: str, status: int

@@ -8,7 +8,7 @@ import pytest
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.loop import eval_mode_training, frozen_parameters, missing_zero_grad
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from tests.suites import first
+from tests.suites import shortened
 from tests.synthetic_runs import Recording, residual_recording
 
 Findings = Callable[..., list[Finding]]
@@ -19,7 +19,7 @@ def case(made: Recording) -> RunAnalysis:
 
 
 @pytest.mark.parametrize("kind", ["plain", "accumulation", "train-and-eval", "frozen-norm", "frozen-backbone"])
-@pytest.mark.parametrize("every", first([1, 5], 1))
+@pytest.mark.parametrize("every", shortened([1, 5], 1))
 def test_sound_loops_are_healthy(findings: Findings, kind: str, every: int) -> None:
     found = findings(kind, every=every)
     assert found[0].id == "healthy"

@@ -9,6 +9,7 @@ import pytest
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.optimisation import learning_rate_too_low, weight_decay_too_strong
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from tests.suites import shortened
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -89,8 +90,8 @@ def test_a_loss_without_any_gradient() -> None:
 
 
 class TestWeightDecay:
-    @pytest.mark.parametrize("kind", ["weight-decay-too-strong", "adamw-decay"])
-    @pytest.mark.parametrize("every", [1, 5])
+    @pytest.mark.parametrize("kind", shortened(["weight-decay-too-strong", "adamw-decay"], 1))
+    @pytest.mark.parametrize("every", shortened([1, 5], 1))
     def test_trainings(self, findings: Callable[..., list[Finding]], kind: str, every: int) -> None:
         (first, *_) = findings(kind, every=every)
         assert first.id == "weight-decay-too-strong"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.suites import only
+from tests.suites import shortened_to
 
 TORCH = "import os, signal, sys, threading, time\nimport torch\ntorch.step()\n"
 
@@ -52,7 +52,7 @@ ENDS = {
 SHORT = {"last line", "sys.exit(text)", "exception", "keyboard interrupt", "os._exit(7)", "SIGTERM", "exit from an exit function"}
 
 
-@pytest.mark.parametrize("name", only(ENDS, SHORT))
+@pytest.mark.parametrize("name", shortened_to(ENDS, SHORT))
 def test_exit_status_and_output_are_those_of_plain_python(bench, name):
     text, expected = ENDS[name]
     script = bench.write("train.py", TORCH + text)

@@ -8,6 +8,8 @@ import zipfile
 
 import pytest
 
+from tests.suites import shortened
+
 SURROUNDINGS = """
 import sys
 names = sorted(globals())
@@ -201,7 +203,7 @@ class TestExceptions:
 
 
 class TestProcesses:
-    @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+    @pytest.mark.parametrize("method", shortened(["spawn", "fork", "forkserver"], 1))
     def test_multiprocessing(self, bench, method):
         bench.write(
             "train.py",

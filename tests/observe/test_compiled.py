@@ -56,6 +56,7 @@ def test_compiled_steps_are_untouched(compare: Compare, form: str) -> None:
 
 
 @forms("whole", "optimizer", "method")
+@pytest.mark.slow
 def test_steps_inside_compiled_functions_are_told_by_the_weights_that_moved(compare: Compare, form: str) -> None:
     ran = compare(f"compiled_steps {form}")
     run = ran.run

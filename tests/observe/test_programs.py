@@ -14,7 +14,7 @@ from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.store.reader import Run
 from tests.observe.conftest import PROGRAMS, Comparison
 from tests.observe.programs import CASES, Case
-from tests.suites import first
+from tests.suites import shortened
 
 Compare = Callable[..., Comparison]
 
@@ -126,7 +126,7 @@ def test_every_program_is_expected_somewhere() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    first(
+    shortened(
         [
             ("inplace_relu", "out_of_place_relu"),
             ("checkpoint none", "checkpoint plain"),

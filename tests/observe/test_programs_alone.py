@@ -86,6 +86,7 @@ def test_a_recorded_process_says_and_trains_the_same(terminal: Terminal) -> None
         pytest.param("terminate", -signal.SIGTERM, ("interrupted", "SIGTERM"), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_every_end_keeps_its_status_and_its_steps(terminal: Terminal, how: str, status: int, ending: tuple[str, str]) -> None:
     plain, recorded = terminal.plain("ends", how), terminal.record("ends", how)
     assert plain.status == status

@@ -12,7 +12,7 @@ from bnprobe.errors import RemedyError
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.remedies import apply
 from tests.remedies.networks import Network, batch, network, state, train
-from tests.suites import only
+from tests.suites import shortened_to
 
 PROJECTED = ["block.conv1", "block.conv2"]
 
@@ -84,7 +84,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {
 
 
 class TestIsocline:
-    @pytest.mark.parametrize("name", only(OPTIMIZERS, {"weight-decay", "adam"}))
+    @pytest.mark.parametrize("name", shortened_to(OPTIMIZERS, {"weight-decay", "adam"}))
     def test_slice_means_stay_zero_to_rounding_over_200_steps(self, name: str) -> None:
         model = network()
         apply("msr", model)

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from bnprobe.errors import RunFileError, UsageError
 from bnprobe.report.page import render, write_page
 from bnprobe.store.reader import read_run
-from tests.suites import first, only
+from tests.suites import shortened, shortened_to
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, LineProbe, Recording, exploding_recording, residual_recording
 
 RunFile = Callable[[str], Path]
@@ -282,7 +282,7 @@ def test_a_run_that_was_not_probed_has_no_section_for_it(outline: Callable[..., 
     assert "#curvature" not in [attrs.get("href") for _, attrs in page.elements]
 
 
-@pytest.mark.parametrize("name", only(BUILDERS, {"healthy", "exploding", "hostile_names"}))
+@pytest.mark.parametrize("name", shortened_to(BUILDERS, {"healthy", "exploding", "hostile_names"}))
 def test_every_kind_of_run_has_a_well_formed_page(outline: Callable[..., Outline], name: str) -> None:
     page = outline(name)
     assert page.open == []
@@ -300,7 +300,7 @@ def test_a_killed_run_is_called_killed(outline: Callable[..., Outline]) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", first(["activation", "channel", "parameter", "loss", "learning_rate", "layers_observed", "activation_gradient"], 2)
+    "prefix", shortened(["activation", "channel", "parameter", "loss", "learning_rate", "layers_observed", "activation_gradient"], 2)
 )
 def test_a_file_that_lacks_variables_still_has_a_page(tmp_path: Path, prefix: str) -> None:
     import h5py

@@ -99,6 +99,7 @@ class TestDeepResidual:
         result = run("deep_residual_plain.py", "--learning-rate", "0.01")
         assert final_accuracy(result.stdout) > 0.9
 
+    @pytest.mark.slow
     def test_depth_that_is_no_network_is_refused(self):
         result = run("deep_residual_plain.py", "--depth", "10")
         assert result.returncode == 1

@@ -13,7 +13,7 @@ from bnprobe.store import journal as journal_module
 from bnprobe.store.journal import FOOTER, MAGIC, PAGE_BYTES, RUN, Overlay, find_journal
 from bnprobe.store.reader import read_run
 from tests.store.numbered_runs import NumberedRun, wrong_values
-from tests.suites import first
+from tests.suites import shortened
 
 
 def commit_cut_off_everywhere(tmp_path, monkeypatch, change):
@@ -73,7 +73,7 @@ def grow_everything(run):
     run.writer.add_coverage("subject", "reason")
 
 
-@pytest.mark.parametrize("change", first([add_steps, grow_everything], 1))
+@pytest.mark.parametrize("change", shortened([add_steps, grow_everything], 1))
 def test_killed_at_any_write_the_file_is_the_old_or_the_new_one(tmp_path, monkeypatch, change):
     old = new = replayed = 0
     for run, before, path in commit_cut_off_everywhere(tmp_path, monkeypatch, change):

@@ -18,7 +18,7 @@ from bnprobe.store import quarantine
 from bnprobe.store.quarantine import ReaderDied, Refused, read_quarantined, size_limit
 from bnprobe.store.reader import read_run
 from tests.store.numbered_runs import NumberedRun
-from tests.suites import first
+from tests.suites import shortened
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize(("deed", "match"), first(DEATHS.values(), 3), ids=DEATHS.keys())
+@pytest.mark.parametrize(("deed", "match"), shortened(DEATHS.values(), 3), ids=DEATHS.keys())
 def test_a_reader_that_dies(path, reader_that, deed, match):
     reader_that(deed)
     died(path, match)
 
 
-@pytest.mark.parametrize("deed", first(["while True: pass", "time.sleep(1000)"], 1))
+@pytest.mark.parametrize("deed", shortened(["while True: pass", "time.sleep(1000)"], 1))
 def test_a_reader_that_hangs(path, reader_that, monkeypatch, deed):
     monkeypatch.setattr(quarantine, "SECONDS_AT_LEAST", 1.0)
     reader_that(deed)
@@ -146,7 +146,7 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", first(LIES.values(), 4), ids=LIES.keys())
+@pytest.mark.parametrize("lie", shortened(LIES.values(), 4), ids=LIES.keys())
 def test_a_reader_that_lies_is_not_believed(path, reader_that, lie):
     reader_that(lie + "; write(pipe, {'kind': 'end', 'problems': []})")
     died(path, "it ended early")

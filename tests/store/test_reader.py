@@ -16,7 +16,7 @@ from bnprobe.errors import RunFileError
 from bnprobe.store.reader import read_run
 from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES
 from tests.store.numbered_runs import NumberedRun
-from tests.suites import first
+from tests.suites import shortened
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_bytes_behind_the_end_do_not_matter(path, whole):
 # -- parts missing, or of a wrong kind --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", first(VARIABLES, 25))
+@pytest.mark.parametrize("name", shortened(VARIABLES, 25))
 def test_a_missing_variable_is_missing_values(path, whole, name):
     with h5py.File(path, "r+") as file:
         del file[name]

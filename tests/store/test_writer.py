@@ -20,6 +20,7 @@ from bnprobe.store.reader import read_run
 from bnprobe.store.schema import COORDINATES, DIMENSIONS, TEXT, VARIABLES
 from bnprobe.store.writer import BURST_ROWS, RunWriter
 from tests.store.numbered_runs import NumberedRun
+from tests.suites import shortened
 
 
 @pytest.fixture
@@ -159,6 +160,7 @@ def test_coverage_counts_grow_without_growing_the_file(path):
     assert sizes[-1] == sizes[5]
 
 
+@pytest.mark.slow
 def test_xarray_opens_it_with_named_coordinates(path):
     run = NumberedRun(path)
     run.add_steps(4)
@@ -317,7 +319,7 @@ assert run.wrong(read_run(path)) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("child", CHILDREN)
+@pytest.mark.parametrize("child", shortened(CHILDREN, 2))
 def test_a_forked_child_never_touches_the_parents_file(path, child):
     program = textwrap.dedent(FORKING).format(path=str(path), child=child)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -18,7 +18,7 @@ from bnprobe.store import journal, writer
 from bnprobe.store.hdf5_session import Hdf5Session
 from bnprobe.store.reader import read_run
 from tests.store.numbered_runs import NumberedRun
-from tests.suites import first
+from tests.suites import shortened
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def fails(run, times=3):
 FAULTS = {"disk full": errno.ENOSPC, "quota": errno.EDQUOT, "no locks (NFS)": errno.ENOLCK, "i/o": errno.EIO, "stale (NFS)": errno.ESTALE}
 
 
-@pytest.mark.parametrize("number", first(FAULTS.values(), 2), ids=FAULTS.keys())
+@pytest.mark.parametrize("number", shortened(FAULTS.values(), 2), ids=FAULTS.keys())
 @pytest.mark.parametrize("call", ["write", "open", "ftruncate"])
 def test_a_fault_of_the_file_system(run, capsys, monkeypatch, call, number):
     def faulty(*_, **__):

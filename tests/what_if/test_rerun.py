@@ -22,6 +22,7 @@ from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import RemedyEdits
 from bnprobe.what_if.rerun import Rerun, losses_differ
+from tests.suites import shortened
 
 STEPS = 24
 
@@ -338,11 +339,14 @@ def test_dropout_where_nothing_else_draws(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("remedy", "run", "words"),
-    [
-        ("weight-norm", clipped, "edits gradients"),
-        ("no-norm", plain, "no normalisation"),
-        ("batch-norm:affine", scaled, "edits gradients|read by _to_copy"),
-    ],
+    shortened(
+        [
+            ("weight-norm", clipped, "edits gradients"),
+            ("no-norm", plain, "no normalisation"),
+            ("batch-norm:affine", scaled, "edits gradients|read by _to_copy"),
+        ],
+        1,
+    ),
 )
 def test_a_remedy_that_cannot_be_tried(remedy: str, run: Run, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taped = tape(cnn, momentum, run, tmp_path / "run.h5", monkeypatch)

@@ -10,7 +10,7 @@ import pytest
 
 from bnprobe.diagnose import diagnose
 from tests.observe.conftest import Comparison
-from tests.suites import first
+from tests.suites import shortened
 
 Compare = Callable[..., Comparison]
 AT = 100
@@ -18,7 +18,7 @@ AT = 100
 
 @pytest.mark.parametrize(
     ("kind", "layer", "place", "words"),
-    first(
+    shortened(
         [
             ("module", "scale", "scale", "`div`"),
             ("gradient", "second", "second", "backward pass"),

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bnprobe.store.reader import Run
 from tests.observe.conftest import Comparison
 from tests.observe.programs import CASES
-from tests.suites import first
+from tests.suites import shortened
 
 Compare = Callable[..., Comparison]
 
@@ -156,7 +156,7 @@ def test_a_step_that_moves_fewer_weights_than_its_backward_reached_teaches_the_n
 
 @pytest.mark.parametrize(
     ("program", "words"),
-    first(
+    shortened(
         [
             ("no_second_derivative once", "once_differentiable"),
             ("no_second_derivative fails", "größe"),

@@ -12,7 +12,7 @@ import pytest
 from bnprobe.store.reader import Run
 from tests.observe.conftest import Comparison
 from tests.observe.programs import CASES
-from tests.suites import first
+from tests.suites import shortened
 
 Compare = Callable[..., Comparison]
 
@@ -166,7 +166,7 @@ def test_trouble_is_probed_at_once(compare: Compare) -> None:
 
 @pytest.mark.parametrize(
     "optimizer",
-    first(
+    shortened(
         [
             "SGD",
             "SGD weight_decay=0.1",
