@@ -1,6 +1,7 @@
 """A run's variables as attributes: ``view.loss``, ``view.activation.rms``. A name that the schema lacks fails when this file is imported.
 
-Axes: S steps, L layers, P parameters, G parameter groups, N snapshots, C channels, K curvature probes, Q line probes, R points of these.
+Axes: S steps, L layers, P parameters, G parameter groups, N snapshots, C channels, K curvature probes, A audits, Q line probes, R points of
+these.
 What the schema says of each variable (unit, formula, source) stands there and not here.
 """
 
@@ -151,6 +152,19 @@ class RunView(Run):
     curvature_limit = Variable()
     curvature_settled = Variable()
     curvature_reason = Variable()
+    # audits, (A,) and (A, L)
+    audit = Variable()
+    audit_loss = Variable()
+    audit_loss_running = Variable()
+    audit_loss_evaluation = Variable()
+    audit_samples = Variable()
+    audit_reason = Variable()
+    audit_evaluation_gap = Variable()
+    audit_coupling = Variable()
+    audit_dropout_gap = Variable()
+    audit_values = Variable()
+    audit_time = Variable()
+    audit_memory = Variable()
     # line probes, (Q,), and their points, (R,) and (R, C)
     probe_step = Variable()
     probe_optimizer = Variable()

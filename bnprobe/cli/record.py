@@ -61,6 +61,14 @@ def record(
     line_probe_channels: Annotated[
         bool, typer.Option("--line-probe-channels", help="Keep the mean and variance of every channel at every point of a line probe.")
     ] = False,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="At steps 5, 10, 20, 50, 100, ... measure what normalisation costs: the forward again as evaluation would, with another "
+            "sample in the batch, without dropout; up to 5 forwards each.",
+        ),
+    ] = False,
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,6 +116,7 @@ def record(
       bnprobe record --curvature 10 train.py       measure sharpness at every 10th step
       bnprobe record --remedy msr train.py         train with mean shift rejection
       bnprobe record --what-if auto train.py       train its first 60 steps again at other rates, with other remedies
+      bnprobe record --audit train.py              measure what batch norm costs it (then: bnprobe audit)
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
@@ -157,6 +166,7 @@ def record(
             curvature_kernels=curvature_kernels,
             line_probe=probed,
             line_probe_channels=line_probe_channels,
+            audit="auto" if audit else None,
             what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
             what_if_remedies=tuple(dict.fromkeys(_tried(one) for one in what_if_remedy or [])),
             what_if_from_here=what_if_from_here,

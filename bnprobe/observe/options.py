@@ -29,6 +29,7 @@ class RecordOptions:
             kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         line_probe_channels: Measure every channel at every point of a line probe.
+        audit: At every n-th step compute the forward again as evaluation would, and with one sample exchanged; "auto" chooses the steps.
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
         what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
@@ -46,6 +47,7 @@ class RecordOptions:
     curvature_kernels: str = "script"
     line_probe: int | Literal["auto"] | None = None
     line_probe_channels: bool = False
+    audit: int | Literal["auto"] | None = None
     what_if: int | None = None
     what_if_from_here: bool = False
     what_if_remedies: tuple[str, ...] = ()

@@ -136,7 +136,7 @@ class Recorder:
             self._muted,
             self._say,
         )
-        if options.line_probe_channels:
+        if options.line_probe_channels or options.audit is not None:
             self._forward.on_signal = self._probes.line.note_signal
         self._compiled_steps = CompiledSteps(self._optimizers, self._before_update, self._after_update, self._on_unmeasured)
         self._compiled = CompiledModules(

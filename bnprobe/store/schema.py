@@ -22,6 +22,7 @@ DIMENSIONS = {
     "parameter": "a trained parameter",
     "group": "a parameter group of an optimizer",
     "curvature": "a step at which the curvature of the loss was probed",
+    "audit": "a step at which the forward was computed again, as evaluation would and with other samples",
     "probe": "a line probe: one update, or one variant of it, followed further than the optimizer went",
     "probe_point": "one evaluation of the loss along a probe's line",
     "what_if": "the recorded training trained again from its tape: one rate, one remedy",
@@ -481,6 +482,60 @@ _CURVATURE = [
     Variable("curvature_reason", ("curvature",), TEXT, "", "why there is no number, or no threshold; else empty"),
 ]
 
+_AUDIT = [
+    Variable("audit", ("audit",), "i8", "1", "step whose forward was computed again"),
+    Variable("audit_loss", ("audit",), "f8", "as the loss", "loss that was descended"),
+    Variable(
+        "audit_loss_running",
+        ("audit",),
+        "f8",
+        "as the loss",
+        "the same of the same batch, every batch norm on its running statistics as they were before the batch; dropout as it was",
+    ),
+    Variable(
+        "audit_loss_evaluation", ("audit",), "f8", "as the loss", "that, and without dropout: what evaluation would make of the batch"
+    ),
+    Variable("audit_replay_error", ("audit",), "f8", "1", "how far the loss computed again is from the one that was descended, relative"),
+    Variable("audit_seconds", ("audit",), "f8", "s", "duration of the audit"),
+    Variable("audit_samples", ("audit",), "f4", "samples", "samples of the batch, of which one was exchanged for another"),
+    Variable("audit_reason", ("audit",), TEXT, "", "why there is no number; else empty"),
+    Variable(
+        "audit_evaluation_gap",
+        ("audit", "layer"),
+        "f4",
+        "1",
+        "how far the signal is off where all batch norms use their running statistics, on the same batch; dropout as it was",
+        "rms over eight samples of y_running - y, over the deviation of y",
+    ),
+    Variable(
+        "audit_coupling",
+        ("audit", "layer"),
+        "f4",
+        "1",
+        "how far the signals of eight samples move when another sample of the batch is exchanged",
+        "rms over other samples of y' - y, over the deviation of y",
+    ),
+    Variable(
+        "audit_dropout_gap",
+        ("audit", "layer"),
+        "f4",
+        "1",
+        "at a batch norm: how far statistics of its input without dropout are from those with it",
+        "sqrt(mean_c [((m' - m) / s)^2 + (s' / s - 1)^2]), m, s with and m', s' without dropout",
+        "Li et al. 2019 (1801.05134)",
+    ),
+    Variable(
+        "audit_values",
+        ("audit", "layer"),
+        "f4",
+        "1",
+        "at a norm: values from which each of its statistics is taken",
+        "numel(x) / statistics",
+    ),
+    Variable("audit_time", ("audit", "layer"), "f4", "1", "at a norm: its share of the time of the forward's operations"),
+    Variable("audit_memory", ("audit", "layer"), "f4", "1", "at a norm: its share of the bytes that the forward's operations gave out"),
+]
+
 _LAYER = [
     Variable("layer", ("layer",), TEXT, "", "dotted name; ':input' marks a measured input, ':2' a second call in a forward"),
     Variable("layer_type", ("layer",), TEXT, "", "class name of the module"),
@@ -621,7 +676,19 @@ _NOTES = [
 
 VARIABLES: dict[str, Variable] = {
     variable.name: variable
-    for variable in [*_STEP, *_STEP_LAYER, *_STEP_PARAMETER, *_SNAPSHOT, *_CURVATURE, *_LAYER, *_PARAMETER, *_PROBE, *_WHAT_IF, *_NOTES]
+    for variable in [
+        *_STEP,
+        *_STEP_LAYER,
+        *_STEP_PARAMETER,
+        *_SNAPSHOT,
+        *_CURVATURE,
+        *_AUDIT,
+        *_LAYER,
+        *_PARAMETER,
+        *_PROBE,
+        *_WHAT_IF,
+        *_NOTES,
+    ]
 }
 
 #: Every axis has a variable of its own name; these become HDF5 dimension scales, which xarray reads as coordinates.

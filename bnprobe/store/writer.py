@@ -124,6 +124,10 @@ class RunWriter:
         """Append one probe of the curvature."""
         self._append("curvature", row)
 
+    def append_audit(self, row: Row) -> None:
+        """Append one look at what normalisation costs."""
+        self._append("audit", row)
+
     def add_probe(self, points: Iterable[Row], **columns: Any) -> int:
         """Append a line probe with the points of its line; return its index. Both are given as the schema's variables."""
         probe = self._axes["probe"].length

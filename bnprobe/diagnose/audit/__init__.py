@@ -9,10 +9,13 @@ from collections.abc import Callable
 
 from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose.audit.batches import unlike_batches
+from bnprobe.diagnose.audit.cost import cost
+from bnprobe.diagnose.audit.coupling import coupling
 from bnprobe.diagnose.audit.decay import decay_on_scale_free
 from bnprobe.diagnose.audit.dropout import dropout_before
 from bnprobe.diagnose.audit.growth import gradient_growth
 from bnprobe.diagnose.audit.idle import idle
+from bnprobe.diagnose.audit.modes import train_eval_gap
 from bnprobe.diagnose.audit.ranks import ranks
 from bnprobe.diagnose.audit.reuse import reused
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue, Verdict
@@ -23,6 +26,8 @@ __all__ = ["ROWS", "AuditRow", "LayerValue", "Verdict", "audit"]
 
 ROWS: tuple[Callable[[RunAnalysis], AuditRow], ...] = (
     few_values,
+    train_eval_gap,
+    coupling,
     stale_statistics,
     unlike_batches,
     ranks,
@@ -30,6 +35,7 @@ ROWS: tuple[Callable[[RunAnalysis], AuditRow], ...] = (
     dropout_before,
     decay_on_scale_free,
     gradient_growth,
+    cost,
     idle,
 )
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.normalisation import likeness_of_batches
+from bnprobe.analyse.audits import audited, last_audit
+from bnprobe.analyse.normalisation import likeness_of_batches, norms
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.audit.batches import are_unlike
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
@@ -21,7 +22,12 @@ Array = NDArray[np.float64]
 _SMALL = "Ioffe 2017 (1702.03275); Wu, He 2018 (1803.08494)"
 _GAP = "Singh, Shrivastava 2019, EvalNorm (1904.06031)"
 _VALUES = partial(
-    AuditRow, id="few-values", title="values behind a statistic", units="values", source=_SMALL, formula="N P, values of a channel"
+    AuditRow,
+    id="few-values",
+    title="values behind a statistic",
+    units="values",
+    source=_SMALL,
+    formula="values of a channel in a batch, N P; of a sample or group, for other norms",
 )
 _STALE = partial(
     AuditRow,
@@ -34,28 +40,35 @@ _STALE = partial(
 
 
 def few_values(run: RunAnalysis) -> AuditRow:
-    """From how many values each batch norm takes its statistics, and how noisy that makes them."""
-    layers = measured_norms(run)
-    if not layers.size:
-        return _VALUES(verdict="absent", says="No norm was seen to take statistics of a batch.", advice="")
-    values = robust.median(run.recorded.batch_norm_values[:, layers], axis=0)
-    gap = robust.median(late_gap(run.recorded.batch_norm_gap[:, layers]), axis=0)
-    samples = float(robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1)))
-    limit, few_samples = float(thresholds.FEW_VALUES), float(thresholds.FEW_SAMPLES)
-    few = (values <= limit) | ((samples <= few_samples) & (gap >= thresholds.NOISY_STATISTICS))
-    worst = int(np.argmin(values))
-    noise = 1.0 / np.sqrt(max(float(values[worst]), 1.0))
-    says = (
-        f"{run.name(int(layers[worst]))} has {number(float(values[worst]))} values a channel, of {number(samples)} samples: "
-        f"the mean of so many independent values is {number(noise)} of their deviation off"
-    )
+    """From how many values each norm takes its statistics, and how noisy that makes those of a batch."""
+    recorded = run.recorded
+    layers = [int(i) for i in measured_norms(run)]
+    values = dict(zip(layers, robust.median(recorded.batch_norm_values[:, layers], axis=0).tolist(), strict=True))
+    row = last_audit(recorded)
+    others = audited(recorded.audit_values, row) if row is not None else {}
+    values |= {layer: value for layer, value in others.items() if layer not in values}
+    if not values:
+        if any(norm.family == "batch" for norm in norms(recorded)):
+            return _VALUES(verdict="absent", says="No batch norm was seen to take statistics of a batch.", advice="")
+        return _VALUES(verdict="cannot tell", says="It was not measured.", advice="`bnprobe record --audit` measures it")
+    gap = dict(zip(layers, robust.median(late_gap(recorded.batch_norm_gap[:, layers]), axis=0).tolist(), strict=True))
+    samples = float(robust.median(recorded.batch_size / np.maximum(recorded.micro_steps, 1)))
+    limit, is_small = float(thresholds.FEW_VALUES), samples <= float(thresholds.FEW_SAMPLES)
+    few = {i: value <= limit or (is_small and gap.get(i, 0.0) >= thresholds.NOISY_STATISTICS) for i, value in values.items()}
+    worst = min(values, key=lambda i: values[i])
+    says = f"{run.name(worst)} has {number(values[worst])} values a statistic, of {number(samples)} samples a forward"
+    if worst in gap:
+        noise = 1.0 / np.sqrt(max(values[worst], 1.0))
+        says += f": the mean of so many independent values is {number(noise)} of their deviation off"
+        says += f"; a batch is up to {number(max(gap.values()))} deviations from the running statistics"
+    costs = any(few.values())
     return _VALUES(
-        verdict="costs" if few.any() else "fine",
-        says=f"{says}; a batch is {number(float(gap.max()))} deviations from the running statistics.",
-        advice="larger batches (accumulating gradients does not help), group norm, or batch norm in evaluation mode" if few.any() else "",
-        value=float(values[worst]),
+        verdict="costs" if costs else "fine",
+        says=f"{says}.",
+        advice="larger batches (accumulating gradients does not help), larger groups, or batch norm in evaluation mode" if costs else "",
+        value=values[worst],
         limit=limit,
-        layers=tuple(LayerValue(run.name(int(i)), float(v), bool(f)) for i, v, f in zip(layers, values, few, strict=True)),
+        layers=tuple(LayerValue(run.name(i), values[i], few[i]) for i in sorted(values, key=lambda i: recorded.layers[i].depth)),
     )
 
 

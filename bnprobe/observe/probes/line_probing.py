@@ -28,6 +28,7 @@ from bnprobe.observe.module_calls import before_forward
 from bnprobe.observe.modules.parts import parameters
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
+from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.probes.replay import Replay, ReplayError
 from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
@@ -90,6 +91,7 @@ class LineProbing:
         on_forward: called when a forward with gradient begins: the step before it is over.
         say: told, once, what a probe costs.
         channels: measure every channel at every point.
+        audit: what looks at a tape at the steps of an audit; None where none was asked for.
     """
 
     def __init__(
@@ -100,8 +102,11 @@ class LineProbing:
         on_forward: Callable[[], None],
         say: Callable[[str], None],
         channels: bool = False,
+        audit: Audit | None = None,
     ) -> None:
         self.seconds = 0.0
+        self._audit = audit
+        self._audited = self._next_is_audited = self._next_is_followed = False
         self._writer = writer
         self._tree = tree
         self._faults = faults
@@ -110,7 +115,7 @@ class LineProbing:
         self._channels = channels
         self._rows: list[tuple[list[Point], dict[str, Any]]] = []
         self._handle: Any = None
-        self._probed = self._next_is_probed = False
+        self._probed = self._next_is_probed = self._followed = False
         self._mode: Recording | None = None
         self._suspended: Recording | None = None
         self._tape: Tape | None = None
@@ -121,10 +126,11 @@ class LineProbing:
 
     # -- the step's course --------------------------------------------------------------------------------------------
 
-    def prepare(self, is_probed: bool) -> None:
-        """Say whether the step that comes next is to be probed; the open one may still have an optimizer to come."""
-        self._next_is_probed = is_probed
-        if is_probed and self._handle is None:
+    def prepare(self, is_followed: bool, is_audited: bool = False) -> None:
+        """Say whether the next step's update is to be followed, its forward audited; the open one may have an optimizer to come."""
+        self._next_is_probed = is_followed or is_audited
+        self._next_is_followed, self._next_is_audited = is_followed, is_audited
+        if self._next_is_probed and self._handle is None:
             self._handle = before_forward(self._before_forward)
 
     def begin_step(self) -> None:
@@ -135,6 +141,8 @@ class LineProbing:
         self._updates.clear()
         self._reason = ""
         self._probed, self._next_is_probed = self._next_is_probed, False
+        self._followed, self._next_is_followed = self._next_is_followed, False
+        self._audited, self._next_is_audited = self._next_is_audited, False
         if not self._probed:
             self.detach()
 
@@ -191,6 +199,8 @@ class LineProbing:
             self._on_forward()
             # What a closure computes when its optimizer has begun to move is not the loss that the step began with.
             if self._probed and not self._updates and (mode := self._new_tape()) is not None:
+                if self._audited and self._audit is not None:
+                    self._audit.begin(mode.tape, args)
                 self._resume(mode)
         except Exception as error:
             self._probed = False
@@ -226,11 +236,13 @@ class LineProbing:
 
     def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout) -> None:
         """The forward taps have measured a signal: it will be measured at every point."""
-        if self._mode is not None and self._channels:
+        if self._mode is not None and (self._channels or self._audited):
             self._mode.tape.mark(signal, Signal(tap, layout))
 
     def deliver(self, axes: Axes) -> None:
         """Write what was found at the step that has been closed: its layers have their places now."""
+        if self._audit is not None:
+            self._audit.deliver(axes)
         waiting, self._rows = self._rows, []
         for points, columns in waiting:
             self._writer.add_probe(rows(points, axes), **columns)
@@ -269,10 +281,14 @@ class LineProbing:
                 self._reason = str(error)
                 return
             self._losses[frozenset(id(parameter) for parameter in descended.replay.parameters)] = descended
+            if self._audited and self._audit is not None:
+                self._audited = False
+                self._audit.look(tape, descended.slots, descended.values, descended.total)
 
     def before_update(self, optimizer: Optimizer) -> None:
         """Gradients are ready and weights have not moved: copy them."""
-        if not self._probed:
+        if not self._followed:
+            self._pause()
             return
         self._pause()
         if in_backward():
@@ -296,7 +312,7 @@ class LineProbing:
 
     def after_update(self, optimizer: Optimizer, step: int) -> None:
         """The weights have moved: probe."""
-        if not self._probed:
+        if not (self._probed and self._followed):
             return
         with self._guarded():
             update = self._updates.get(id(optimizer))
@@ -316,7 +332,7 @@ class LineProbing:
 
     def no_update(self, step: int, optimizer: str, reason: str) -> None:
         """The step ends without an update that could be followed."""
-        if self._probed:
+        if self._probed and self._followed:
             self._give_up({"probe_step": step, "probe_optimizer": optimizer}, reason)
 
     # -- probing ------------------------------------------------------------------------------------------------------

@@ -14,11 +14,15 @@ from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.patches import Patches
+from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.curvature import CurvatureProbes
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.schedule import Schedule
 from bnprobe.store.writer import RunWriter
+
+#: The first step that is audited where nothing else is said: before it running statistics have hardly moved from where they were made.
+FIRST_AUDIT = 5
 
 
 class Probes:
@@ -52,8 +56,11 @@ class Probes:
         muted: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
     ) -> None:
-        self.line = LineProbing(writer, tree, faults, on_forward, say, options.line_probe_channels)
-        self.is_wanted = options.line_probe is not None or options.curvature is not None
+        self._audits = options.audit
+        audit = Audit(writer, lambda: self._step) if options.audit is not None else None
+        self._step = 0
+        self.line = LineProbing(writer, tree, faults, on_forward, say, options.line_probe_channels, audit)
+        self.is_wanted = options.line_probe is not None or options.curvature is not None or options.audit is not None
         self._faults = faults
         self._schedule = schedule
         self._stride = options.line_probe
@@ -83,7 +90,15 @@ class Probes:
 
     def wants(self, step: int) -> bool:
         """Whether a step's forward has to be seen for a line probe."""
-        return self.is_wanted and self._schedule.is_probed(step, self._stride)
+        return self.is_wanted and (self._follows(step) or self._is_audited(step))
+
+    def _follows(self, step: int) -> bool:
+        return self._schedule.is_probed(step, self._stride)
+
+    def _is_audited(self, step: int) -> bool:
+        if self._audits == "auto":
+            return step >= FIRST_AUDIT and self._schedule.is_snapshot(step)
+        return self._audits is not None and step % self._audits == 0
 
     def prepare(self, step: int, is_probed: bool) -> None:
         """A step comes next."""
@@ -92,12 +107,13 @@ class Probes:
         if self._curvature is not None:
             with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(step)
-        self.line.prepare(is_probed)
+        self.line.prepare(is_probed and self._follows(step), is_probed and self._is_audited(step))
 
     def before_backward(self, step: int, backward: Backward) -> None:
         """The script goes backward now; its graph is whole."""
         if not self.is_wanted:
             return
+        self._step = step
         self.line.before_backward(backward.losses, backward.scale)
         if self._curvature is not None:
             with self._faults.guard("curvature"):

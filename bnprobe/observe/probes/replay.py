@@ -37,6 +37,7 @@ class Replay:
 
     Attributes:
         parameters: those that the losses depend on.
+        inputs: the data that were followed and that the losses depend on, by slot.
 
     Raises:
         ReplayError: a part of it was not seen, or cannot be executed again.
@@ -52,11 +53,12 @@ class Replay:
             raise ReplayError(hole.reason)
         read = {slot for operation in self._operations for slot in operation.reads} | set(losses)
         self._slots = {slot: parameter for slot, parameter in tape.parameters.items() if slot in read}
+        self.inputs = {slot: constant for slot, constant in tape.inputs.items() if slot in read}
         if not tape.outdated.isdisjoint(read):
             raise ReplayError("a weight has been overwritten after the loss was computed from it")
         aliases = alias_classes(self._operations)
         written = {aliases.get(slot, slot) for operation in self._operations for slot in operation.writes}
-        self._overwritten = {slot for slot in self._slots if slot in written}
+        self._overwritten = {slot for slot in (*self._slots, *self.inputs) if slot in written}
         self.parameters = list(self._slots.values())
         self._last_use = {slot: place for place, operation in enumerate(self._operations) for slot in _named(operation)}
         self._marks = self._marks_of(tape)
@@ -77,7 +79,7 @@ class Replay:
         """Compute the losses.
 
         Args:
-            weights: values by ``id`` of the parameter; a parameter that is not named has the value it has now.
+            weights: values by ``id`` of the parameter or of followed data; what is not named has the value it has now.
             watcher: told of every marked signal.
 
         Returns:
@@ -87,6 +89,9 @@ class Replay:
             ReplayError: what the losses depend on has been overwritten since, or an operation does not accept its new operands.
         """
         values: dict[Slot, Any] = {slot: weights.get(id(p), p.detach()) for slot, p in self._slots.items()}
+        values.update(
+            (slot, weights[id(one.tensor)] if id(one.tensor) in weights else valued(one, values)) for slot, one in self.inputs.items()
+        )
         values.update((slot, values[slot].clone()) for slot in self._overwritten)
         kept = set(self._losses)
         with self._undisturbed():

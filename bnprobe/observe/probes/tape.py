@@ -156,6 +156,7 @@ class Tape:
         operations: in order.
         parameters: slot -> the parameter (or other leaf) whose value it is.
         outdated: slots of parameters that have been overwritten since: initialised, projected, loaded.
+        inputs: slot -> data that were asked to be followed as parameters are, as they were when the forward began.
         marks: moments at which a replay is looked at again.
         broken: why nothing of it can be replayed, or "".
     """
@@ -164,6 +165,7 @@ class Tape:
         self.operations: list[Operation] = []
         self.parameters: dict[Slot, torch.Tensor] = {}
         self.outdated: set[Slot] = set()
+        self.inputs: dict[Slot, Constant] = {}
         self.marks: list[Mark] = []
         self.broken = ""
         self._count = 0
@@ -175,6 +177,11 @@ class Tape:
         """Return the slot of a tensor, if a parameter has a part in it."""
         found = self._resolve(tensor)
         return found if isinstance(found, Slot) else None
+
+    def follow(self, tensor: torch.Tensor) -> None:
+        """Write down what depends on a tensor of data, too, so that a replay can have others in its place."""
+        if not tensor.requires_grad and isinstance(self._resolve(tensor), Constant):
+            self.inputs[self._define(tensor)] = Constant(tensor, version(tensor))
 
     def mark(self, tensor: torch.Tensor, note: Any) -> None:
         """Remember that a tensor was looked at now."""
@@ -398,13 +405,14 @@ def alias_classes(operations: Sequence[Operation]) -> dict[Slot, Slot]:
     """Map a slot to a representative of all that may share its memory."""
     classes: dict[Slot, Slot] = {}
     for operation in operations:
-        if operation.reads and _may_alias(operation.function):
+        if operation.reads and may_alias(operation.function):
             base = classes.get(operation.reads[0], operation.reads[0])
             classes.update((slot, base) for slot in operation.outputs if slot is not None)
     return classes
 
 
-def _may_alias(function: Any) -> bool:
+def may_alias(function: Any) -> bool:
+    """Whether what an operation returns may share the memory of what it was given."""
     if function is view:
         return True
     schema = getattr(function, "_schema", None)

@@ -23,7 +23,7 @@ def network(server: ProgramServer, tmp_path_factory: pytest.TempPathFactory) -> 
             folder = tmp_path_factory.mktemp(kind)
             (folder / "work").mkdir()
             file = folder / "run.h5"
-            (outcome,) = server.run(Job(str(NETWORKS), str(folder / "work"), str(file), {"budget": 1e9}, [kind]))
+            (outcome,) = server.run(Job(str(NETWORKS), str(folder / "work"), str(file), {"budget": 1e9, "audit": "auto"}, [kind]))
             assert outcome.status == 0, outcome.stderr
             known[kind] = read_run(file)
         return known[kind]

@@ -40,6 +40,17 @@ def dropping(before: bool) -> nn.Sequential:
     return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), *((drop, norm) if before else (norm, drop)), nn.Linear(64, CLASSES))
 
 
+class Functional(nn.Module):
+    """Dropout as a function, which no module shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.head = nn.Linear(20, 64), nn.BatchNorm1d(64), nn.Linear(64, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(F.dropout(torch.relu(self.first(x)), 0.7, training=self.training)))
+
+
 def he(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -55,6 +66,9 @@ MODELS = {
     "dropout-behind": lambda: dropping(before=False),
     "deep-plain": lambda: he(mlp(*(nn.BatchNorm1d(64) for _ in range(20)))),
     "shallow": lambda: he(mlp(*(nn.BatchNorm1d(64) for _ in range(5)))),
+    "functional-dropout": lambda: Functional(),
+    "group-of-one": lambda: mlp(nn.GroupNorm(64, 64)),
+    "small-batch-group-norm": lambda: mlp(nn.GroupNorm(4, 64)),
     "layer-norm": lambda: mlp(nn.LayerNorm(64), nn.LayerNorm(64)),
     "none": lambda: mlp(nn.Identity()),
 }
@@ -66,7 +80,7 @@ trained = [parameter for parameter in model.parameters() if parameter.requires_g
 optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9, weight_decay=0.02 if decayed else 0.0)
 if kind == "decayed-adam":
     optimizer = torch.optim.Adam(trained, lr=1e-3, weight_decay=0.02)
-size = {"small-batch": 4, "deep-plain": 64, "shallow": 64}.get(kind, 128)
+size = {"small-batch": 4, "small-batch-group-norm": 4, "deep-plain": 64, "shallow": 64}.get(kind, 128)
 data = torch.randn(4000, 20)
 data = 2 * data + 2 if kind == "stale" else data
 labels = ((data - data.mean(0)) @ TRUTH).argmax(1)

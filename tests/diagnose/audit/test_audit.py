@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ Audited = Callable[[str], dict[str, AuditRow]]
         pytest.param("unlike-batches", "one-class-batches", "batch-norm", marks=pytest.mark.slow),
         pytest.param("reused", "reused", "own-norms", marks=pytest.mark.slow),
         pytest.param("dropout-before", "dropout-before", "dropout-behind", marks=pytest.mark.slow),
+        ("train-eval-gap", "stale", "batch-norm"),
+        ("coupling", "small-batch", "batch-norm"),
+        pytest.param("coupling", "small-batch", "small-batch-group-norm", marks=pytest.mark.slow),
+        pytest.param("few-values", "group-of-one", "layer-norm", marks=pytest.mark.slow),
+        pytest.param("dropout-before", "functional-dropout", "batch-norm", marks=pytest.mark.slow),
         pytest.param("decay-on-scale-free", "decayed", "batch-norm", marks=pytest.mark.slow),
         pytest.param("gradient-growth", "deep-plain", "shallow", marks=pytest.mark.slow),
         pytest.param("idle", "idle", "decayed", marks=pytest.mark.slow),
@@ -38,7 +44,8 @@ def test_a_row_and_its_twin(audited: Audited, row: str, kind: str, twin: str) ->
 
 
 def test_a_sound_batch_norm_costs_nothing_that_it_need_not(audited: Audited) -> None:
-    assert [row.id for row in audited("batch-norm").values() if row.verdict == "costs"] == []
+    rows = audited("batch-norm").values()
+    assert [row.id for row in rows if row.verdict == "costs" and row.id != "cost"] == []  # time is the machine's
 
 
 @pytest.mark.slow
@@ -84,6 +91,29 @@ def test_ranks(size: str, kind: str, verdict: str) -> None:
             layer["layer_type"] = kind
     rows = {row.id: row for row in audit(RunAnalysis(made.run()))}
     assert rows["ranks"].verdict == verdict
+
+
+@pytest.mark.slow
+def test_nothing_is_said_of_what_was_not_measured(network: Callable[[str], Run]) -> None:
+    whole = network("batch-norm")
+    run = replace(
+        whole,
+        variables={name: values for name, values in whole.variables.items() if not name.startswith("audit")},
+        lengths={**whole.lengths, "audit": 0},
+    )
+    verdicts = {row.id: row.verdict for row in audit(RunAnalysis(run))}
+    assert {verdicts[one] for one in ("train-eval-gap", "coupling", "cost")} == {"cannot tell"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "verdict"), [(0.3, "costs"), (0.1, "fine")])
+def test_time(network: Callable[[str], Run], share: float, verdict: str) -> None:
+    run = network("batch-norm")
+    measured = run["audit_time"]
+    run.variables["audit_time"] = np.where(np.isfinite(measured), share, np.nan)
+    (row,) = (row for row in audit(RunAnalysis(run)) if row.id == "cost")
+    run.variables["audit_time"] = measured
+    assert (row.verdict, row.value) == (verdict, pytest.approx(share))
 
 
 def test_ids_differ(audited: Audited) -> None:

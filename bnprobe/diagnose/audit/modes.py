@@ -1,0 +1,47 @@
+"""The same batch in training and in evaluation: how far the network's output is off where its batch norms use running statistics."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bnprobe.analyse.audits import audited, last_audit, last_layer
+from bnprobe.analyse.normalisation import norms
+from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.audit.row import AuditRow, LayerValue
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import number
+
+_ROW = partial(
+    AuditRow,
+    id="train-eval-gap",
+    title="the same batch, training against evaluation",
+    units="deviations",
+    source="Singh, Shrivastava 2019, EvalNorm (1904.06031)",
+    formula="rms of y_running - y over the deviation of y, at the network's output; the forward computed again from its tape",
+)
+
+
+def train_eval_gap(run: RunAnalysis) -> AuditRow:
+    """How far running statistics in all batch norms move the output of a batch of the training."""
+    recorded = run.recorded
+    if not any(norm.family == "batch" for norm in norms(recorded)):
+        return _ROW(verdict="absent", says="No norm is another in evaluation than in training.", advice="")
+    row = last_audit(recorded)
+    values = audited(recorded.audit_evaluation_gap, row) if row is not None else {}
+    output = last_layer(recorded, values)
+    if row is None or output is None:
+        return _ROW(verdict="cannot tell", says="It was not measured.", advice="`bnprobe record --audit` measures it")
+    gap, limit = values[output], float(thresholds.EVALUATION_GAP)
+    loss, running = float(recorded.audit_loss[row]), float(recorded.audit_loss_running[row])
+    costs = gap > limit
+    shown = [norm.layer for norm in norms(recorded) if norm.layer in values]
+    shown += [output] if output not in shown else []
+    return _ROW(
+        verdict="costs" if costs else "fine",
+        says=f"At step {int(recorded.audit[row])} the batch has loss {number(loss)} in training, {number(running)} on running statistics; "
+        f"{run.name(output)} moves {number(gap)} deviations.",
+        advice="larger batches, a momentum that follows the training, or statistics computed anew before evaluating" if costs else "",
+        value=gap,
+        limit=limit,
+        layers=tuple(LayerValue(run.name(i), values[i], costs and i == output) for i in shown),
+    )
