@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from bnprobe.diagnose.verdict import CAUSES
+from bnprobe.experiments.counterfactuals import TESTS, counterfactual
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import Moments, moments
 from bnprobe.observe.instrument import Instrument, Surroundings
@@ -74,6 +75,23 @@ def schema_page(introduction: list[str], dimensions: dict[str, str], variables: 
 )
 def test_a_schema_page_is_the_schema(name: str, expected: str) -> None:
     page = ROOT / "docs" / name
+    if os.environ.get("BNPROBE_WRITE_DOCS"):
+        page.write_text(expected, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == expected
+
+
+def trials_table() -> str:
+    """Which trials test which cause, and what each does."""
+    tested = "".join(f"| `{cause}` | {', then '.join(f'`{name}`' for name in names) or '–'} |\n" for cause, names in TESTS.items())
+    known = dict.fromkeys(part for names in TESTS.values() for name in names for part in name.split(" + "))
+    done = "".join(f"| `{name}` | {counterfactual(name).summary} |\n" for name in known)
+    return f"\n| cause | trials |\n|---|---|\n{tested}\n| trial | what is done |\n|---|---|\n{done}\n"
+
+
+def test_the_page_of_trials_lists_them() -> None:
+    page = ROOT / "docs" / "confirm.md"
+    text = page.read_text(encoding="utf-8")
+    expected = re.sub(r"(<!-- trials -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}{trials_table()}{found[2]}", text, flags=re.DOTALL)
     if os.environ.get("BNPROBE_WRITE_DOCS"):
         page.write_text(expected, encoding="utf-8")
     assert page.read_text(encoding="utf-8") == expected

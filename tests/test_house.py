@@ -14,15 +14,25 @@ PACKAGE = Path(bnprobe.__file__).parent
 
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
-    "launch": {"launch", "observe.frames", "observe.options", "observe.recorder", "observe.trial"},
+    "launch": {"launch", "observe.frames", "observe.options", "observe.recorder", "observe.trial", "interventions.at_work"},
+    "interventions": {"interventions", "observe.patches", "observe.remedy_injector", "remedies.scope"},
+    "experiments": {
+        "experiments",
+        "diagnose",
+        "analyse",
+        "store.reader",
+        "store.confirm_file",
+        "interventions.catalogue",
+        "remedies.catalogue",
+    },
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
     "what_if": {"what_if", "observe", "measure.graph", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
     "measure": {"measure"},
     "store": {"store"},
     "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
-    "diagnose": {"diagnose", "analyse", "store.reader", "store.schema"},
+    "diagnose": {"diagnose", "analyse", "store.reader", "store.schema", "store.confirm_file"},
     "remedies": {"remedies", "measure"},
-    "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file"},
+    "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "store.confirm_file"},
     "integrations": {
         "integrations",
         "report",
@@ -35,11 +45,20 @@ ALLOWED = {
         "observe.recorder",
         "remedies",
     },
-    "lrlimit": {"lrlimit", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
+    "lrlimit": {
+        "lrlimit",
+        "experiments",
+        "diagnose",
+        "analyse",
+        "store.reader",
+        "store.schema",
+        "store.limits_file",
+        "remedies.specification",
+    },
 }
 #: Files that every folder may import.
 GROUND = {"errors", "divergence", "identity", "numerals", "originals", "torch_private", "__version__"}
-TORCH_FOLDERS = {"observe", "measure", "remedies", "what_if"}
+TORCH_FOLDERS = {"observe", "measure", "remedies", "interventions", "what_if"}
 
 
 def imports(path: Path) -> set[str]:

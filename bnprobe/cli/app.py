@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import audit, demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch, what_if
+from bnprobe.cli import audit, confirm, demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch, what_if
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -24,6 +24,7 @@ and why.
   bnprobe report bnprobe-train.7.h5    write one page that says what happened
   bnprobe diagnose bnprobe-train.7.h5  name the cause in the terminal, or for CI
   bnprobe audit bnprobe-train.7.h5     say what batch norm and its like cost it
+  bnprobe confirm bnprobe-train.7.h5   train it again without the cause, to see whether it is the one
   bnprobe inspect bnprobe-train.7.h5   say what the file holds
   bnprobe watch bnprobe-train.7.h5     follow it in the terminal while it is recorded
   bnprobe export bnprobe-train.7.h5 --to csv    write its tables for another tool
@@ -46,6 +47,7 @@ app = typer.Typer(
 # What follows the target belongs to the script, options with names like ours included.
 app.command(context_settings={"allow_interspersed_args": False})(record.record)
 app.command(context_settings={"allow_interspersed_args": False})(lr_limit.lr_limit)
+app.command(cls=confirm.RunOrScript, context_settings={"allow_interspersed_args": False})(confirm.confirm)
 app.command()(report.report)
 app.command()(diagnose.diagnose)
 app.command()(audit.audit)

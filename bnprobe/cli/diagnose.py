@@ -39,6 +39,7 @@ def diagnose(
     from bnprobe.diagnose import diagnose as diagnose_run
     from bnprobe.diagnose.document import to_json
     from bnprobe.diagnose.text import WIDTH, printable, to_text
+    from bnprobe.diagnose.trials import with_trials
     from bnprobe.errors import UsageError
     from bnprobe.integrations.sarif import to_sarif
     from bnprobe.report.tolerance_story import line_of
@@ -47,7 +48,7 @@ def diagnose(
     if as_json and as_sarif:
         raise UsageError("--json and --sarif are two documents", "ask for one of them")
     recorded = read_run(run)
-    diagnosis = diagnose_run(recorded)
+    diagnosis = with_trials(diagnose_run(recorded), recorded)
     print(to_json(diagnosis) if as_json else to_sarif(diagnosis) if as_sarif else to_text(diagnosis))
     if not (as_json or as_sarif) and (limit := line_of(recorded)):
         sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."

@@ -51,6 +51,7 @@ def lr_limit(
       bnprobe lr-limit --remedy NONE --remedy batch-norm --seeds 3 train.py
       bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
+    from bnprobe.cli.interruption import terminable
     from bnprobe.launch.provenance import collect_provenance
     from bnprobe.launch.target import resolve
     from bnprobe.lrlimit.search import Searches
@@ -69,7 +70,7 @@ def lr_limit(
     trials = [trial for trial in before.trials if trial.outcome != "failed"] if before else []
     searches = Searches(plan, file, attributes, trials, before.predictions if before else [], voice.trial, voice.standing)
     try:
-        with _terminable():
+        with terminable():
             searches.run()
     except KeyboardInterrupt:
         voice.interrupted(len(searches.trials), file)
@@ -82,8 +83,8 @@ def lr_limit(
 def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: int, seeds: int, jobs: int | None) -> Plan:
     import os
 
+    from bnprobe.experiments.process import Script
     from bnprobe.lrlimit.search import Plan
-    from bnprobe.lrlimit.trial import Script
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = jobs or max(1, cores // 2)
@@ -215,22 +216,3 @@ class _Voice:
 
     def end(self) -> None:
         self._line.clear()
-
-
-class _terminable:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: nothing left running, what has ended on disk."""
-
-    def __enter__(self) -> None:
-        import signal
-
-        self._before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-
-    def __exit__(self, *error: object) -> None:
-        import signal
-
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

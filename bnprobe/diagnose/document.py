@@ -20,7 +20,8 @@
       "evidence": [{"what": text, "value": number, "threshold": number or null, "units": text, "step": whole number or null}],
       "cause": text, "fix": text, "source": text,
       "follows_from": [ids of findings that explain this one],
-      "candidate": true where less evidence speaks for it than is asked for: what came nearest, behind the verdict
+      "candidate": true where less evidence speaks for it than is asked for: what came nearest, behind the verdict,
+      "trial": text, what `bnprobe confirm` found of it: "" where it made no trial
     }
   ]
 }
@@ -116,6 +117,7 @@ def _finding_to_document(finding: Finding, depth: dict[str, int]) -> dict[str, A
         "source": finding.source,
         "follows_from": list(finding.follows_from),
         "candidate": finding.is_candidate,
+        "trial": finding.trial,
     }
 
 
@@ -141,6 +143,7 @@ def _finding_from_document(entry: dict[str, Any]) -> Finding:
         source=entry["source"],
         follows_from=tuple(entry["follows_from"]),
         is_candidate=bool(entry.get("candidate", False)),
+        trial=str(entry.get("trial", "")),
     )
 
 

@@ -43,6 +43,7 @@ class Finding:
         source: the paper or definition it rests on.
         follows_from: ids of findings that explain this one; empty for a cause of its own.
         is_candidate: whether less evidence speaks for it than is asked for: it only came near.
+        trial: what a trial said of it ("confirmed by trial: ..."); "" where none was made.
     """
 
     id: str
@@ -56,3 +57,4 @@ class Finding:
     source: str
     follows_from: tuple[str, ...] = ()
     is_candidate: bool = False
+    trial: str = ""

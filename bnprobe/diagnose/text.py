@@ -18,7 +18,7 @@ def to_text(diagnosis: Diagnosis) -> str:
     First the outcome, the verdict, the other causes, and beneath each what follows from it; what came near in a line.
     """
     told = [_one(finding) for finding in diagnosis if not finding.is_candidate]
-    near = ", ".join(_place(finding) for finding in diagnosis if finding.is_candidate)
+    near = ", ".join(_near(finding) for finding in diagnosis if finding.is_candidate)
     nearest = [*_paragraph(f"Less evidence than is asked for, the nearest first: {near} (--json has the numbers).")] if near else []
     return "\n\n".join([outcome_text(diagnosis), *told, *(["\n".join(nearest).strip()] if nearest else [])])
 
@@ -56,10 +56,17 @@ def _place(finding: Finding) -> str:
     return f"{finding.id}{where}{when}"
 
 
+def _near(finding: Finding) -> str:
+    word = finding.trial.partition(":")[0]
+    return f"{_place(finding)} ({word})" if word else _place(finding)
+
+
 def _one(finding: Finding) -> str:
     why = f", follows from {' and '.join(finding.follows_from)}" if finding.follows_from else ""
     head = f"{finding.severity}: {_place(finding)} (confidence {finding.confidence:.2f}{why})"
     lines = [printable(head), *_paragraph(finding.cause)]
+    if finding.trial:
+        lines += _paragraph(f"{finding.trial[:1].upper()}{finding.trial[1:]}.")
     if finding.severity != "info":
         lines += _paragraph(f"To do: {finding.fix}")
     return "\n".join(lines + [f"    {printable(_evidence(one))}" for one in finding.evidence])

@@ -1,6 +1,6 @@
-"""The process of one learning-rate trial: ``python -m bnprobe.launch.trial ORDER``, with ORDER a JSON document.
+"""The process of one trial: ``python -m bnprobe.launch.trial ORDER``, with ORDER a JSON document.
 
-It runs the target as ``bnprobe record`` does, in a private view of the file system, with its learning rates scaled.
+It runs the target as ``bnprobe record`` does, in a private view of the file system, with what the order changes about its training.
 """
 
 from __future__ import annotations
@@ -40,24 +40,28 @@ class Order:
         is_module: whether it is a module.
         arguments: the script's own.
         remedies: remedies to apply, in order.
+        interventions: names of the interventions to make.
         factor: on the learning rates.
         seed: 0 for the script as it is.
         steps: optimizer steps after which the trial ends.
         folder: where the trial may write; the run file, ``run.h5``, goes there.
         parent: process that waits for it.
         probes: whether the recording shall predict a limit, too.
+        command: for whom the trial is made.
     """
 
     target: str
     is_module: bool
     arguments: list[str]
     remedies: list[str]
+    interventions: list[str]
     factor: float
     seed: int
     steps: int
     folder: str
     parent: int
     probes: bool
+    command: str
 
 
 class _Faults:
@@ -91,7 +95,7 @@ def main() -> None:
         sys.exit(f"bnprobe: {error}\nhint: {error.hint}")
     target = Target(order.target, order.is_module, tuple(order.arguments))
     provenance = {
-        **collect_provenance(target, ["bnprobe", "lr-limit", order.target, *order.arguments]),
+        **collect_provenance(target, ["bnprobe", order.command, order.target, *order.arguments]),
         "trial_factor": repr(order.factor),
         "trial_seed": str(order.seed),
         "trial_protection": protection,
@@ -102,11 +106,13 @@ def main() -> None:
     )
 
     def make_recording() -> Recording:
+        from bnprobe.interventions.at_work import AtWork
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now
         from bnprobe.observe.trial import Trial
 
         recorder = Recorder(folder / "run.h5", options, provenance)
-        return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent)
+        at_work = AtWork(order.interventions, order.steps) if order.interventions else None
+        return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent, at_work)
 
     # Strict: a trial whose rates could not be scaled must not pass for one.
     lifecycle = Lifecycle(make_recording, _Faults(protection), strict=True)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from bnprobe.analyse.limits import bracket, tried, verdict_of
 from bnprobe.errors import BnprobeError
+from bnprobe.experiments.lock import owned_folder
+from bnprobe.experiments.process import Script
 from bnprobe.lrlimit.judge import judge, recording_of
-from bnprobe.lrlimit.lock import owned_folder
 from bnprobe.lrlimit.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_index
 from bnprobe.lrlimit.predict import predictions_of
-from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
+from bnprobe.lrlimit.trial import Assignment, RunningTrial
 from bnprobe.remedies.specification import split
 from bnprobe.store.limits_file import GRID_RATIO, Prediction, Trial, own_rate, write_limits
 

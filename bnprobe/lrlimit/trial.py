@@ -1,33 +1,12 @@
-"""One trial as a process: started, waited for, ended with all that it has started, and never able to outlive its purpose."""
+"""One trial at a scaled learning rate, as a process."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnprobe.experiments.process import Change, Script, TrialProcess
 from bnprobe.store.limits_file import factor_of
-
-#: Time that a process gets to end when it is asked to.
-GRACE_SECONDS = 2.0
-LAST_LINES = 15
-_LONGEST_LINE = 300
-
-
-@dataclass(frozen=True)
-class Script:
-    """What is tried: a script or module with its arguments."""
-
-    name: str
-    is_module: bool
-    arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,8 +24,8 @@ class Assignment:
     grid_index: int
 
 
-class RunningTrial:
-    """A trial under way.
+class RunningTrial(TrialProcess):
+    """A trial of a learning rate under way.
 
     Args:
         script: what is tried.
@@ -61,72 +40,7 @@ class RunningTrial:
     def __init__(
         self, script: Script, assignment: Assignment, remedies: list[str], steps: int, folder: Path, threads: int, *, probes: bool
     ) -> None:
+        change = Change(remedies=tuple(remedies), factor=factor_of(assignment.grid_index), seed=assignment.seed)
+        super().__init__(script, change, steps, folder, threads, command="lr-limit", probes=probes)
         self.assignment = assignment
-        self.folder = folder
         self.probes = probes
-        self._began = time.monotonic()
-        folder.mkdir(parents=True)
-        order = {
-            "target": script.name,
-            "is_module": script.is_module,
-            "arguments": list(script.arguments),
-            "remedies": remedies,
-            "factor": factor_of(assignment.grid_index),
-            "seed": assignment.seed,
-            "steps": steps,
-            "folder": str(folder.absolute()),
-            "parent": os.getpid(),
-            "probes": probes,
-        }
-        environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
-        with (folder / "output.txt").open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, *subprocess._args_from_interpreter_flags(), "-m", "bnprobe.launch.trial", json.dumps(order)],  # type: ignore[attr-defined]
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,  # Ctrl-C at the terminal is for the parent, and the whole group ends together
-            )
-
-    @property
-    def run_file(self) -> Path:
-        """The recording; it need not exist."""
-        return self.folder / "run.h5"
-
-    @property
-    def seconds(self) -> float:
-        """Time since it was started."""
-        return time.monotonic() - self._began
-
-    def is_over(self) -> bool:
-        """Whether the process has ended."""
-        return self._process.poll() is not None
-
-    @property
-    def exit_status(self) -> int:
-        """Of the ended process: negative where a signal ended it."""
-        return self._process.wait()
-
-    def last_lines(self) -> str:
-        """What the script wrote last."""
-        with contextlib.suppress(OSError), (self.folder / "output.txt").open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-            return "\n".join(line[:_LONGEST_LINE] for line in lines[-LAST_LINES:])
-        return ""
-
-    def end(self) -> None:
-        """End the process and those that it has started, politely first."""
-        for number, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
-                break
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # workers that it left behind
-
-    def clear(self) -> None:
-        """Remove what it left in its folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)

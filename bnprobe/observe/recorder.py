@@ -292,6 +292,11 @@ class Recorder:
             self._say(text)
         self._remedies_noted = len(record)
 
+    def note_interventions(self, record: list[dict[str, Any]]) -> None:
+        """This training was changed for a trial; ``record`` says what was changed, or why nothing was."""
+        if not self._over:
+            self._writer.set_attribute("interventions", json.dumps(record))
+
     def _say(self, text: str) -> None:
         self._progress.say(self._step.number, text)
 

@@ -1,4 +1,4 @@
-"""A training that is a trial: its learning rates scaled, its seeds moved on, and ended as soon as its outcome is certain.
+"""A training that is a trial: its learning rates scaled, its seeds moved on, more changed, and ended as soon as its outcome is certain.
 
 Rates are scaled where they are used, around every step, and put back before anyone else looks: whatever a scheduler writes into the
 groups, each step is taken at the factor times that. Everything in an optimizer that is proportional to its rate scales with it, the
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.optim.optimizer import Optimizer
@@ -28,6 +28,22 @@ from bnprobe.observe.recorder import Recorder
 SEED_STRIDE = 1_000_003
 
 
+class Interventions(Protocol):
+    """What else is changed about the training (``bnprobe.interventions``)."""
+
+    def attach(self) -> None:
+        """Begin; torch has just been imported."""
+
+    def detach(self) -> None:
+        """Change nothing any more."""
+
+    def record(self) -> list[dict[str, Any]]:
+        """What was changed, ready for JSON."""
+
+    def is_in_vain(self) -> bool:
+        """Whether there is nothing to change."""
+
+
 class Trial:
     """A recording whose training is changed on purpose; it stands in for the recorder towards the process that runs the script.
 
@@ -36,14 +52,23 @@ class Trial:
         factor: on every learning rate.
         seed: 0 leaves the script as it is.
         is_orphaned: asked at every step; true ends the trial at once, since nobody waits for it.
+        interventions: what else is changed.
     """
 
-    def __init__(self, recorder: Recorder, factor: float, seed: int, is_orphaned: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        factor: float,
+        seed: int,
+        is_orphaned: Callable[[], bool],
+        interventions: Interventions | None = None,
+    ) -> None:
         self.scaled_steps = 0
         self._recorder = recorder
         self._factor = factor
         self._seed = seed
         self._is_orphaned = is_orphaned
+        self._interventions = interventions
         self._patches = Patches()
         self._inside: IdentitySet[Optimizer] = IdentitySet()
         self._refused = False
@@ -54,6 +79,8 @@ class Trial:
         Optimizer.profile_hook_step = staticmethod(self._scaling(Optimizer.profile_hook_step))  # type: ignore[method-assign]
         if self._seed:
             self._move_seeds(self._seed * SEED_STRIDE)
+        if self._interventions is not None:
+            self._interventions.attach()
         self._recorder.install()
 
     def flush(self) -> None:
@@ -63,6 +90,9 @@ class Trial:
     def finish(self, ending: Any) -> None:
         """Close the file."""
         self._patches.undo()
+        if self._interventions is not None:
+            self._interventions.detach()
+            self._recorder.note_interventions(self._interventions.record())
         self._recorder.finish(ending)
 
     def abandon(self) -> None:
@@ -114,9 +144,10 @@ class Trial:
                     group["lr"] = group["lr"] / self._factor
 
     def _check_whether_to_go_on(self) -> None:
-        if self._refused:  # the script has caught what was to stop it, and trains on
+        is_in_vain = self._interventions is not None and self._interventions.is_in_vain()
+        if self._refused or is_in_vain:  # the script has caught what was to stop it, and trains on; or there is nothing to change
             self.finish(SimpleNamespace(status="stopped", detail="the trial is over", exit_status=0))
-        if self._refused or self._is_orphaned():
+        if self._refused or is_in_vain or self._is_orphaned():
             os._exit(0)
 
     # -- seeds --------------------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ from bnprobe.analyse.views import RunView
 from bnprobe.analyse.what_if import WhatIf, what_if_of
 from bnprobe.diagnose import Diagnosis, Finding, diagnose
 from bnprobe.diagnose.audit import AuditRow, audit
+from bnprobe.diagnose.trials import with_trials
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
+from bnprobe.store.confirm_file import Confirmation, confirmation_beside
 from bnprobe.store.reader import Run
 
 
@@ -28,6 +30,7 @@ class AnalysedRun:
         tolerances: every estimate of the learning rate that a step tolerated.
         stopping_rate: one number made of all line probes, the rate above which the training stops training; None without one.
         what_if: what its first steps became, trained again at other rates; None without.
+        confirmation: trials that were made to test the verdict; None without.
         fields: the quantities per step and layer, by key.
         audit: what normalisation costs; empty where no layer normalises.
     """
@@ -37,6 +40,7 @@ class AnalysedRun:
     tolerances: list[Tolerance]
     stopping_rate: StoppingRate | None
     what_if: WhatIf | None
+    confirmation: Confirmation | None
     fields: dict[str, Field]
     audit: tuple[AuditRow, ...]
 
@@ -85,7 +89,7 @@ def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:
 
 
 def _analyse(run: Run, label: str) -> AnalysedRun:
-    diagnosis = diagnose(run)
+    diagnosis = with_trials(diagnose(run), run)
     recorded = diagnosis.analysis.recorded
     answers = what_if_of(recorded)
     return AnalysedRun(
@@ -95,6 +99,7 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         # Trials find what the estimate estimates: where there are any, it is not told.
         stopping_rate=None if answers is not None and answers.proved else stopping_rate(recorded),
         what_if=answers,
+        confirmation=confirmation_beside(run),
         fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
         audit=audit(diagnosis.analysis) if recorded.steps else (),
     )

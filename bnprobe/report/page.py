@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.report.analysed import analyse_runs
 from bnprobe.report.audit_text import by_verdict, layer_value, limit_of, value_of
+from bnprobe.report.confirm_text import rows_of
 from bnprobe.report.document import render_document, write_document
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.panels import panels_of
@@ -63,6 +64,7 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "worst_value": value_of,
         "limit": limit_of,
         "layer_value": layer_value,
+        "trial_rows": rows_of,
     }
     return render_document(
         "page.html",

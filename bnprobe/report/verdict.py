@@ -41,6 +41,7 @@ class Verdict:
         when: at which step it diverged, and when that began.
         where: which layer deviated from its baseline first.
         evidence: the finding's numbers.
+        trial: what a trial said of the cause; "" where none was made.
         fix: what to try.
         ending: how the run ended.
     """
@@ -52,6 +53,7 @@ class Verdict:
     when: str
     where: str
     evidence: list[EvidenceLine]
+    trial: str
     fix: str
     ending: str
 
@@ -67,6 +69,7 @@ def verdict(analysed: AnalysedRun) -> Verdict:
         when=_when(analysed, finding),
         where=_where(analysed, finding),
         evidence=evidence_lines(finding),
+        trial=f"{finding.trial[:1].upper()}{finding.trial[1:]}." if finding.trial else "",
         fix=finding.fix,
         ending=ending(analysed.run),
     )

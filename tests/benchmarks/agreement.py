@@ -46,9 +46,10 @@ from typing import NamedTuple
 
 from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tried
 from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, StoppingRate, stopping_rate
+from bnprobe.experiments.process import Script
 from bnprobe.lrlimit.judge import judge, recording_of
 from bnprobe.lrlimit.plan import Range, next_index
-from bnprobe.lrlimit.trial import Assignment, RunningTrial, Script
+from bnprobe.lrlimit.trial import Assignment, RunningTrial
 from bnprobe.remedies.specification import parse_all
 from bnprobe.store.limits_file import Limits, Trial, factor_of, read_limits, write_limits
 from bnprobe.store.reader import Run, read_run

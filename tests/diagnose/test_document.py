@@ -42,6 +42,7 @@ def test_every_field_of_the_schema(tmp_path: Path) -> None:
         "source",
         "follows_from",
         "candidate",
+        "trial",
     ]
     names = [layer.name for layer in run.layers]
     assert entry["layers"][-1] == {"name": HOSTILE_NAMES[1], "depth": names.index(HOSTILE_NAMES[1])}

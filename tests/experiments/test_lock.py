@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from bnprobe.errors import UsageError
-from bnprobe.lrlimit.lock import NAME, owned_folder
+from bnprobe.experiments.lock import NAME, owned_folder
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from bnprobe.lrlimit.lock import owned_folder
+from bnprobe.experiments.lock import owned_folder
 with owned_folder(Path(sys.argv[1]), "limits.h5"):
     (Path(sys.argv[1]) / "trial-1").mkdir()
     print("owned", flush=True)
@@ -108,7 +108,7 @@ def test_many_processes_own_it_one_after_another(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from bnprobe.errors import UsageError
-from bnprobe.lrlimit.lock import owned_folder
+from bnprobe.experiments.lock import owned_folder
 folder, times = Path(sys.argv[1]), 0
 while times < 40:
     try:

@@ -1,0 +1,197 @@
+"""A verdict put to the test: the script as it is, at a tenth of its rate, and with each candidate cause taken away.
+
+Trials are made one after the other or a few at a time, each kept on disk as it ends; those of a cause that is confirmed already are left
+out. The same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnprobe.diagnose.diagnosis import Diagnosis
+from bnprobe.experiments.counterfactuals import AGAIN, AS_IS, GENERIC, TESTS, counterfactual, trials_of
+from bnprobe.experiments.judging import judge, judge_recording, judge_trial
+from bnprobe.experiments.lock import owned_folder
+from bnprobe.experiments.process import Change, Script, TrialProcess
+from bnprobe.store.confirm_file import Confirmation, Judgement, Trial, write_confirmation
+from bnprobe.store.reader import Run
+
+_POLL_SECONDS = 0.05
+#: Causes that are put to the test unless some are named.
+MOST_CAUSES = 3
+#: A trial may take so many times as long as the script as it is, and at least so long in seconds.
+PATIENCE, LEAST_PATIENCE = 10.0, 120.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be found out.
+
+    Attributes:
+        script: what is tried.
+        cwd: the folder that it was recorded in.
+        remedies: those that it was recorded with; every trial has them.
+        causes: ids, the verdict first.
+        steps: optimizer steps of a trial.
+        jobs: trials at a time.
+        threads: of each; None leaves that to torch, as in the recording.
+    """
+
+    script: Script
+    cwd: str
+    remedies: tuple[str, ...]
+    causes: tuple[str, ...]
+    steps: int
+    jobs: int = 1
+    threads: int | None = None
+
+
+def causes_to_test(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the first candidate causes of a run that is not healthy: causes, then what less evidence speaks for, then consequences."""
+    if diagnosis.verdict.severity == "info":
+        return ()
+    known = [one for one in diagnosis if one.id in TESTS]
+    ranked = sorted(known, key=lambda one: (bool(one.follows_from), one.is_candidate))
+    grave = [one.id for one in ranked if one.severity != "info" or one.is_candidate]
+    return tuple(dict.fromkeys(grave))[:MOST_CAUSES]
+
+
+class Confirming:
+    """The trials of a plan, some of which may have been made before.
+
+    Args:
+        plan: what to find out.
+        recorded: the recording that the verdict rests on.
+        path: the file of trials.
+        before: what it holds already, of the same recording and script.
+        key: what it belongs to.
+        on_trial: told of each trial that ends.
+        on_wait: told some times a second which trials run, and for how long.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        recorded: Run,
+        path: Path,
+        before: Confirmation | None,
+        key: dict[str, str | int],
+        on_trial: Callable[[Trial], None],
+        on_wait: Callable[[Sequence[tuple[str, float]]], None],
+    ) -> None:
+        self.trials: dict[str, Trial] = {one.name: one for one in before.trials if one.status != "failed"} if before else {}
+        self._plan = plan
+        self._recorded = judge_recording(AS_IS, recorded)
+        self._path = path
+        self._key = key
+        self._on_trial = on_trial
+        self._on_wait = on_wait
+        self._running: dict[str, TrialProcess] = {}
+        self._folder = path.with_name(f".{path.name}.trials")
+        self._started = 0
+
+    def run(self) -> Confirmation:
+        """Make the trials that are missing, and judge.
+
+        Returns:
+            All trials and judgements.
+
+        Raises:
+            UsageError: another process is at work on the file.
+            KeyboardInterrupt: Ctrl-C; what has ended is on disk, and nothing is left running.
+        """
+        with owned_folder(self._folder, str(self._path)):
+            try:
+                while self._fill():
+                    self._wait()
+            finally:
+                for process in self._running.values():
+                    process.end()
+                    process.clear()
+                self._running.clear()
+            return self._save(self.judgements())
+
+    def judgements(self) -> tuple[Judgement, ...]:
+        """What the trials made so far say of each cause."""
+        return judge(self._plan.causes, self.trials, self._as_is())
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the script, as it is, does again what it did in the recording, loss by loss."""
+        made = self.trials.get(AS_IS)
+        return made is not None and _same_losses(made, self._recorded)
+
+    def _as_is(self) -> list[Trial]:
+        return [self.trials[name] for name in (AS_IS, AGAIN) if name in self.trials]
+
+    # -- trials -------------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> bool:
+        while len(self._running) < self._plan.jobs:
+            name = self._next()
+            if name is None:
+                break
+            self._start(name)
+        return bool(self._running)
+
+    def _next(self) -> str | None:
+        return next((name for name in self._wanted() if name not in self.trials and name not in self._running), None)
+
+    def _wanted(self) -> list[str]:
+        """Trials that are still of use, in order."""
+        made = self.trials.get(AS_IS)
+        if made is not None and made.status != "ran":
+            return []
+        tests = [(cause, test.name) for cause in self._plan.causes for test in trials_of(cause)]
+        if not tests:
+            return []
+        # Whether the script repeats itself must be known before anything is compared with it.
+        again = [AGAIN] if made is not None and not _same_losses(made, self._recorded) else []
+        confirmed = {one.cause for one in self.judgements() if one.word == "confirmed"} if GENERIC in self.trials else set()
+        return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in confirmed)]))
+
+    def _start(self, name: str) -> None:
+        self._started += 1
+        change = Change() if name in (AS_IS, AGAIN) else counterfactual(name).change
+        change = Change((*self._plan.remedies, *change.remedies), change.interventions, change.factor)
+        plan = self._plan
+        folder = self._folder / f"trial-{self._started}"
+        self._running[name] = TrialProcess(plan.script, change, plan.steps, folder, plan.threads, command="confirm", cwd=plan.cwd)
+
+    def _wait(self) -> None:
+        """Wait for the next trial to end, and keep it."""
+        while not (ended := [name for name, process in self._running.items() if process.is_over() or self._takes_too_long(process)]):
+            self._on_wait([(name, process.seconds) for name, process in self._running.items()])
+            time.sleep(_POLL_SECONDS)
+        for name in ended:
+            process = self._running[name]
+            if process.is_over():
+                trial = judge_trial(name, process)
+            else:
+                trial = Trial(
+                    name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds
+                )
+            process.end()
+            process.clear()
+            del self._running[name]
+            self.trials[name] = trial
+            self._save(())
+            self._on_trial(trial)
+
+    def _takes_too_long(self, process: TrialProcess) -> bool:
+        made = self.trials.get(AS_IS)
+        return made is not None and process.seconds > max(LEAST_PATIENCE, PATIENCE * made.seconds)
+
+    def _save(self, judgements: Sequence[Judgement]) -> Confirmation:
+        confirmation = Confirmation(self._key, tuple(self.trials.values()), tuple(judgements))
+        write_confirmation(self._path, confirmation)
+        return confirmation
+
+
+def _same_losses(one: Trial, other: Trial) -> bool:
+    """Whether two courses of losses are equal as far as both go, NaN for NaN."""
+    common = min(len(one.loss), len(other.loss))
+    return common > 0 and all(a == b or (a != a and b != b) for a, b in zip(one.loss[:common], other.loss[:common], strict=True))

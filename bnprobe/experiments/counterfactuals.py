@@ -1,0 +1,133 @@
+"""Which trials test which cause.
+
+A counterfactual of a cause is the same training without it. Some causes have several, of which one is enough: a network whose gradients
+vanish would train with other weights to begin with, or with normalisation. A cause without one cannot be tested.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnprobe.experiments.process import Change
+from bnprobe.interventions.catalogue import ENTRIES
+from bnprobe.remedies.catalogue import ENTRIES as REMEDIES
+
+AS_IS, AGAIN = "as it is", "as it is, again"
+#: What makes many a failing training train, whatever is wrong with it: a cause is confirmed by what does better.
+GENERIC = "a tenth of the rate"
+_RATES = {
+    GENERIC: 0.1,
+    "a hundredth of the rate": 0.01,
+    "ten times the rate": 10.0,
+    "a hundred times the rate": 100.0,
+    "a thousand times the rate": 1000.0,
+}
+_INTERVENTIONS = {one.name: one for one in ENTRIES}
+_REMEDIES = {one.name: one for one in REMEDIES}
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """A trial that tests causes.
+
+    Attributes:
+        name: what it is called in tables.
+        change: what it changes.
+        summary: what it does, in one line.
+        changes_loss: whether its losses are of another scale or kind than the script's own.
+    """
+
+    name: str
+    change: Change
+    summary: str
+    changes_loss: bool = False
+
+
+#: By cause, the likeliest first; the keys are those of ``diagnose.verdict.CAUSES``.
+TESTS: dict[str, tuple[str, ...]] = {
+    "no-optimizer-step": (),
+    "missing-zero-grad": ("clear-gradients",),
+    "eval-mode-training": ("training-mode",),
+    "gradients-cleared": ("keep-gradients",),
+    "detached-loss": (),
+    "frozen-parameters": ("unfreeze",),
+    "broadcast-loss": ("align-shapes",),
+    "probabilities-for-logarithms": ("bypass-squashing",),
+    "targets-out-of-range": ("targets-in-range",),
+    "one-class-softmax": ("two-classes",),
+    "softmax-over-batch": ("class-softmax",),
+    "rectified-logits": ("bypass-squashing",),
+    "flat-second-derivative": ("smooth-units",),
+    "unshuffled-data": ("shuffle",),
+    "clipped-before-unscaling": ("clip-unscaled",),
+    "lost-updates": ("float32",),
+    "double-softmax": ("bypass-squashing",),
+    "symmetric-initialisation": ("reinitialise",),
+    "half-precision-overflow": ("float32",),
+    "numerical-fault": ("guard-arithmetic",),
+    "batch-norm-reused": ("group-norm",),
+    "batch-norm-small-batch": ("group-norm",),
+    "batch-norm-train-eval-gap": ("group-norm",),
+    "unscaled-input": ("standardise-inputs",),
+    "dropout-too-strong": ("no-dropout",),
+    "unscaled-targets": ("standardise-targets",),
+    "dead-units": ("reinitialise", "leaky-units"),
+    "exploding-activations": ("reinitialise", "layer-norm", "batch-norm"),
+    "saturated-units": ("reinitialise", "layer-norm"),
+    "unscaled-outputs": ("reinitialise",),
+    "exploding-gradients": ("reinitialise", "clip-norm", "layer-norm"),
+    "vanishing-gradients": ("reinitialise", "layer-norm", "reinitialise + rectified-units"),
+    "clipping-too-tight": ("no-clipping",),
+    "learning-rate-too-low": (
+        "constant-rate",
+        "ten times the rate",
+        "a hundred times the rate",
+        "a thousand times the rate",
+    ),
+    "weight-decay-too-strong": ("no-weight-decay",),
+    "mean-shift": ("msr", "layer-norm", "batch-norm"),
+    "learning-rate-too-high": (GENERIC, "a hundredth of the rate", "warm-up"),
+    "loss-spike": ("clip-norm", "warm-up"),
+}
+#: Causes that are the rate: for them the tenth of it is the counterfactual, and only the script as it is has to do worse.
+OF_THE_RATE = ("learning-rate-too-high",)
+#: Trials that soften steps, whatever is wrong with them.
+SMALLER_STEPS = (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm")
+#: Causes that show elsewhere than in the training loss: a trial in which they are not found any more has removed them.
+SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap", "loss-spike")
+
+
+def counterfactual(name: str) -> Counterfactual:
+    """Return a trial by its name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if " + " in name:
+        return _joined([counterfactual(part) for part in name.split(" + ")])
+    if name in _RATES:
+        return Counterfactual(name, Change(factor=_RATES[name]), f"all learning rates times {_RATES[name]:g}")
+    if name in _REMEDIES:
+        return Counterfactual(name, Change(remedies=(name,)), _REMEDIES[name].summary)
+    found = _INTERVENTIONS[name]
+    return Counterfactual(name, Change(interventions=(name,)), found.summary, found.changes_loss)
+
+
+def _joined(parts: Sequence[Counterfactual]) -> Counterfactual:
+    return Counterfactual(
+        " + ".join(one.name for one in parts),
+        Change(
+            tuple(name for one in parts for name in one.change.remedies),
+            tuple(name for one in parts for name in one.change.interventions),
+            math.prod(one.change.factor for one in parts),
+        ),
+        "; ".join(one.summary for one in parts),
+        any(one.changes_loss for one in parts),
+    )
+
+
+def trials_of(cause: str) -> list[Counterfactual]:
+    """Return the trials that test a cause; none where there are none, or where the cause is no known one."""
+    return [counterfactual(name) for name in TESTS.get(cause, ())]
