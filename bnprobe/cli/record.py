@@ -69,6 +69,16 @@ def record(
             "sample in the batch, without dropout; up to 5 forwards each.",
         ),
     ] = False,
+    figures: Annotated[
+        str | None,
+        typer.Option(
+            "--figures",
+            metavar="ubn|NAME,...",
+            help="Measure what the figures of Understanding Batch Normalization show, of this network: ubn for all, or some of init, "
+            "tails, line, update, logits, coherence, jacobian.",
+        ),
+    ] = None,
+    figures_at: Annotated[str, typer.Option("--figures-at", metavar="STEP,...", help="The steps at which they are measured.")] = "0",
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,6 +127,7 @@ def record(
       bnprobe record --remedy msr train.py         train with mean shift rejection
       bnprobe record --what-if auto train.py       train its first 60 steps again at other rates, with other remedies
       bnprobe record --audit train.py              measure what batch norm costs it (then: bnprobe audit)
+      bnprobe record --figures ubn train.py        draw the figures of the paper on batch norm of this network
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
@@ -167,6 +178,8 @@ def record(
             line_probe=probed,
             line_probe_channels=line_probe_channels,
             audit="auto" if audit else None,
+            figures=_figures(figures),
+            figures_at=_steps(figures_at),
             what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
             what_if_remedies=tuple(dict.fromkeys(_tried(one) for one in what_if_remedy or [])),
             what_if_from_here=what_if_from_here,
@@ -196,6 +209,42 @@ def _steps_between(option: str, value: str | None) -> int | Literal["auto"] | No
     if not (value.isascii() and value.isdecimal() and int(value) > 0):
         raise UsageError(f"{option} {value}: expected a number of steps, at least 1, or auto")
     return int(value)
+
+
+def _figures(value: str | None) -> tuple[str, ...]:
+    """Read names of figures.
+
+    Returns:
+        The names, in the order in which they are told.
+
+    Raises:
+        UsageError: there is no such figure.
+    """
+    from bnprobe.errors import UsageError
+    from bnprobe.observe.options import FIGURES
+
+    names = [name.strip() for name in value.split(",")] if value is not None else []
+    unknown = [name for name in names if name not in (*FIGURES, "ubn")]
+    if unknown:
+        raise UsageError(f"--figures {value}: there is no figure {unknown[0]!r}", f"ubn for all, or some of {', '.join(FIGURES)}")
+    return tuple(name for name in FIGURES if name in names or "ubn" in names)
+
+
+def _steps(value: str) -> tuple[int, ...]:
+    """Read a list of steps.
+
+    Returns:
+        The steps.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from bnprobe.errors import UsageError
+
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isascii() and part.isdecimal() for part in parts):
+        raise UsageError(f"--figures-at {value}: expected steps, counted from 0, with commas between them")
+    return tuple(int(part) for part in parts)
 
 
 def _tried(text: str) -> str:

@@ -73,12 +73,13 @@ def search_line(evaluate: Callable[[float], float], loss: float, forwards: int =
     search = _Search()
     spent = 1
     while spent < forwards and (s := search.next()) is not None:
-        search.add(s, _ratio(evaluate(s), loss))
+        search.add(s, ratio_of(evaluate(s), loss))
         spent += 1
     return LineProbe(loss, tuple(sorted(search.points.items())), search.first(1.0), search.first(DIVERGENCE_RATIO), spent)
 
 
-def _ratio(value: float, loss: float) -> float:
+def ratio_of(value: float, loss: float) -> float:
+    """Return r = 1 + (value - loss) / |loss|, infinite where the value is not finite."""
     return 1.0 + (value - loss) / abs(loss) if math.isfinite(value) else math.inf
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+#: The figures of ``--figures``, in the order in which they are told; "ubn" is all of them.
+FIGURES = ("init", "tails", "line", "update", "logits", "coherence", "jacobian")
 #: Steps of ``--what-if auto``.
 WHAT_IF_STEPS = 60
 
@@ -30,6 +32,8 @@ class RecordOptions:
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         line_probe_channels: Measure every channel at every point of a line probe.
         audit: At every n-th step compute the forward again as evaluation would, and with one sample exchanged; "auto" chooses the steps.
+        figures: Which figures of "Understanding Batch Normalization" to measure for.
+        figures_at: The steps at which they are measured; the line along an update also at mini-batches 1, 4 and 7.
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
         what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
@@ -48,6 +52,8 @@ class RecordOptions:
     line_probe: int | Literal["auto"] | None = None
     line_probe_channels: bool = False
     audit: int | Literal["auto"] | None = None
+    figures: tuple[str, ...] = ()
+    figures_at: tuple[int, ...] = (0,)
     what_if: int | None = None
     what_if_from_here: bool = False
     what_if_remedies: tuple[str, ...] = ()

@@ -136,7 +136,7 @@ class Recorder:
             self._muted,
             self._say,
         )
-        if options.line_probe_channels or options.audit is not None:
+        if options.line_probe_channels or options.audit is not None or "update" in options.figures:
             self._forward.on_signal = self._probes.line.note_signal
         self._compiled_steps = CompiledSteps(self._optimizers, self._before_update, self._after_update, self._on_unmeasured)
         self._compiled = CompiledModules(
@@ -195,7 +195,7 @@ class Recorder:
         if self._what_if is not None:
             self._what_if.attach(self._patches)
         self._prepare_step(self._step.number)
-        self._probes.line.begin_step()
+        self._probes.begin_step()
         self._step_began = Original.perf_counter()
 
     def pause(self) -> None:
@@ -502,7 +502,7 @@ class Recorder:
         step.observer_seconds += self._watch.take()
         self._observer_total += step.observer_seconds
         self._delivery.take(step, taps, readings, self._panel.instruments)
-        self._probes.deliver(self._axes)
+        self._probes.deliver(self._axes, step.number)
         self._adapt(step)
         self._progress.show(self._observer_total)
 

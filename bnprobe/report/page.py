@@ -61,6 +61,7 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "story": story,
         "what_if": what_if_lines,
         "by_verdict": by_verdict,
+        "powers": _powers,
         "worst_value": value_of,
         "limit": limit_of,
         "layer_value": layer_value,
@@ -84,6 +85,11 @@ def render(recorded: Sequence[Run | Path]) -> str:
 def _dotted(name: str) -> Markup:
     """Escape a text with dotted names and let it break after their dots and underscores."""
     return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(elide(name)))))
+
+
+def _powers(text: str) -> Markup:
+    """Escape a sentence and set its powers of ten as such."""
+    return Markup(re.sub(r"10\^(-?[\d.]+\d|-?\d)", r"10<sup>\1</sup>", str(escape(text))))
 
 
 def _attribute_lines(run: Run) -> list[tuple[str, str]]:

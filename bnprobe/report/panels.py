@@ -21,6 +21,7 @@ from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.figures.tolerance import rate_limits, tolerance
 from bnprobe.report.figures.what_if import SHOWN, what_if_figure
 from bnprobe.report.packing import pack
+from bnprobe.report.paper_figures import PAPER_FIGURES, PaperFigure, wanted
 from bnprobe.report.quantities import QUANTITIES, shared_limits
 from bnprobe.report.tolerance_story import notes
 
@@ -74,6 +75,7 @@ class Panels:
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
         kernels: one a run whose convolutions' kernels were measured.
+        papers: the figures of papers that were asked for, each with one panel a run.
         channels: for each layer that can be chosen, by name, its panels.
     """
 
@@ -88,6 +90,7 @@ class Panels:
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
     kernels: list[Panel] = field(default_factory=list)
+    papers: list[tuple[PaperFigure, list[Panel]]] = field(default_factory=list)
     channels: dict[str, list[Panel]] = field(default_factory=dict)
 
     def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "") -> Panel:
@@ -108,6 +111,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     _add_curvature(panels, drawn)
     _add_maps(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
+    _add_papers(panels, drawn)
     _add_kernels(panels, drawn)
     _add_channels(panels, layered)
     return panels
@@ -173,6 +177,17 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
         followers = [panel.id for panel in panels.profiles if panel.run == number]
         steps = [frame["name"] for frame in panels.figures[followers[0]]["frames"]]
         panels.sliders.append(Slider(number, steps, shown_frame(analysed), followers))
+
+
+def _add_papers(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    for paper in PAPER_FIGURES:
+        shown = []
+        for number, analysed in runs:
+            figure = paper.draw(analysed) if paper.key in wanted(analysed) else None
+            if figure is not None:
+                shown.append(panels.add(f"paper-{paper.key}-{number}", "", number, figure))
+        if shown:
+            panels.papers.append((paper, shown))
 
 
 def _add_kernels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

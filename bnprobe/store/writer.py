@@ -124,6 +124,19 @@ class RunWriter:
         """Append one probe of the curvature."""
         self._append("curvature", row)
 
+    def append_figure(self, row: Row) -> None:
+        """Append what was measured of weights for the figures of a step."""
+        self._append("figure", row)
+
+    def add_rows(self, dimension: str, count: int, columns: Row) -> None:
+        """Append rows of an axis that holds one thing after another, and number them; a text only in a row by itself."""
+        first = self._axes[dimension].length
+        if count == 1:
+            self._append(dimension, {dimension: first, **columns})
+            return
+        whole = {name: value if isinstance(value, np.ndarray) else [value] * count for name, value in columns.items()}
+        self._append(dimension, {dimension: np.arange(first, first + count), **whole}, count)
+
     def append_audit(self, row: Row) -> None:
         """Append one look at what normalisation costs."""
         self._append("audit", row)

@@ -60,7 +60,7 @@ class Audit:
     def begin(self, tape: Tape, args: Any) -> None:
         """A forward begins on a new tape: follow its data."""
         for tensor in found(torch.Tensor, list(args)):
-            if tensor.layout is torch.strided and tensor.dim():
+            if type(tensor) is torch.Tensor and tensor.layout is torch.strided and tensor.dim():  # a subclass may count what is asked
                 tape.follow(tensor)
 
     def look(

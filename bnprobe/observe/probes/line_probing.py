@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from bnprobe.measure.layout import Layout
-from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, search_line
+from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, ratio_of, search_line
 from bnprobe.observe.faults import Faults, let_through
 from bnprobe.observe.instruments.parameter_groups import group_settings
 from bnprobe.observe.module_calls import before_forward
@@ -53,6 +53,10 @@ from bnprobe.torch_private import (
 TAKEN = "taken"
 #: Why there is no tape.
 NO_FORWARD = "no forward with gradient was seen before the backward: compiled code, or a model checkpointed as a whole"
+#: Variants of an update whose lines are drawn.
+DRAWN = (TAKEN, "msr")
+#: Where a line that is drawn ends, in steps as taken, if it does not diverge before; the decades that are drawn, and the points of each.
+LONGEST, DECADES, DECADE = 10.0, 4, 4
 #: Relative error of a replay that is rounding: another order of the same sums.
 ROUNDING = 1e-4
 
@@ -92,6 +96,7 @@ class LineProbing:
         say: told, once, what a probe costs.
         channels: measure every channel at every point.
         audit: what looks at a tape at the steps of an audit; None where none was asked for.
+        figures: which figures are drawn of a line: more points are evaluated for "line" and for "update".
     """
 
     def __init__(
@@ -103,7 +108,9 @@ class LineProbing:
         say: Callable[[str], None],
         channels: bool = False,
         audit: Audit | None = None,
+        figures: Sequence[str] = (),
     ) -> None:
+        self._figures = frozenset(figures)
         self.seconds = 0.0
         self._audit = audit
         self._audited = self._next_is_audited = self._next_is_followed = False
@@ -366,9 +373,19 @@ class LineProbing:
             evaluate = partial(self._evaluate, replay, descended, partial(line.at, projections=projections), points)
             probe = search_line(evaluate, loss)
             ratios = dict(probe.points)
+            for s in self._further_points(probe, name):
+                ratios[s] = ratio_of(evaluate(s), loss)
             for point, _ in points[1:]:
                 point["probe_point_ratio"] = ratios[point["probe_point_s"]]
             self._store(probe, points, {**common, "probe_variant": name, "probe_replay_error": error}, began)
+
+    def _further_points(self, probe: LineProbe, variant: str) -> list[float]:
+        """Return where else a line is evaluated, for figures that need it at equal distances: in tenths of the step, and of a decade."""
+        wanted = {k / 10 for k in range(1, 11)} if "update" in self._figures and variant == TAKEN else set()
+        if "line" in self._figures and variant in DRAWN:
+            end = probe.divergence[1] if math.isfinite(probe.divergence[1]) else LONGEST
+            wanted |= {end * 10 ** (-k / DECADE) for k in range(DECADES * DECADE + 1)}
+        return sorted(wanted - {s for s, _ in probe.points})
 
     def _evaluate(
         self, replay: Replay, descended: _Descended, at: Callable[[float], dict[int, torch.Tensor]], points: list[Point], s: float

@@ -17,10 +17,13 @@ from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.curvature import CurvatureProbes
 from bnprobe.observe.probes.line_probing import LineProbing
+from bnprobe.observe.probes.paper_figures import PaperFigures
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.schedule import Schedule
 from bnprobe.store.writer import RunWriter
 
+#: Steps whose loss along the update is drawn: mini-batches 1, 4 and 7 of Bjorck et al. 2018 (1806.02375), Fig 3.
+PAPER_BATCHES = (0, 3, 6)
 #: The first step that is audited where nothing else is said: before it running statistics have hardly moved from where they were made.
 FIRST_AUDIT = 5
 
@@ -57,10 +60,20 @@ class Probes:
         say: Callable[[str], None],
     ) -> None:
         self._audits = options.audit
+        self._figures_at = options.figures_at if options.figures else ()
+        self._follows_figures = bool({"line", "update"} & set(options.figures))
+        if options.figures:
+            writer.set_attribute("figures", ",".join(options.figures))
+        measured = frozenset(options.figures) & {"tails", "logits", "coherence", "jacobian"}
+        self._figures = PaperFigures(measured, writer, faults, muted, tree.roots) if measured else None
         audit = Audit(writer, lambda: self._step) if options.audit is not None else None
         self._step = 0
-        self.line = LineProbing(writer, tree, faults, on_forward, say, options.line_probe_channels, audit)
-        self.is_wanted = options.line_probe is not None or options.curvature is not None or options.audit is not None
+        self.line = LineProbing(
+            writer, tree, faults, on_forward, say, options.line_probe_channels or "update" in options.figures, audit, options.figures
+        )
+        self.is_wanted = (
+            options.line_probe is not None or options.curvature is not None or options.audit is not None or bool(options.figures)
+        )
         self._faults = faults
         self._schedule = schedule
         self._stride = options.line_probe
@@ -81,19 +94,33 @@ class Probes:
         """Watch what a probe has to keep out of the script's sight."""
         if self._curvature is not None:
             self._curvature.attach(patches)
+        if self._figures is not None:
+            self._figures.attach(patches)
 
     def detach(self) -> None:
         """Leave torch alone."""
         self.line.detach()
         if self._curvature is not None:
             self._curvature.detach()
+        if self._figures is not None:
+            self._figures.detach()
+
+    def begin_step(self) -> None:
+        """A step begins, with what was said of it by ``prepare``."""
+        self.line.begin_step()
+        if self._figures is not None:
+            self._figures.begin_step()
 
     def wants(self, step: int) -> bool:
         """Whether a step's forward has to be seen for a line probe."""
-        return self.is_wanted and (self._follows(step) or self._is_audited(step))
+        return self.is_wanted and (self._follows(step) or self._is_audited(step) or self._is_drawn(step))
 
     def _follows(self, step: int) -> bool:
-        return self._schedule.is_probed(step, self._stride)
+        is_drawn = self._follows_figures and (self._is_drawn(step) or step in PAPER_BATCHES)
+        return is_drawn or self._schedule.is_probed(step, self._stride)
+
+    def _is_drawn(self, step: int) -> bool:
+        return step in self._figures_at
 
     def _is_audited(self, step: int) -> bool:
         if self._audits == "auto":
@@ -107,6 +134,8 @@ class Probes:
         if self._curvature is not None:
             with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(step)
+        if self._figures is not None:
+            self._figures.prepare(self._is_drawn(step))
         self.line.prepare(is_probed and self._follows(step), is_probed and self._is_audited(step))
 
     def before_backward(self, step: int, backward: Backward) -> None:
@@ -115,6 +144,8 @@ class Probes:
             return
         self._step = step
         self.line.before_backward(backward.losses, backward.scale)
+        if self._figures is not None:
+            self._figures.before_backward()
         if self._curvature is not None:
             with self._faults.guard("curvature"):
                 self._curvature.before_backward(step, backward.losses, backward.is_plain, backward.scale)
@@ -123,6 +154,8 @@ class Probes:
         """Gradients are ready and weights have not moved."""
         if self.is_wanted:
             self.line.before_update(optimizer)
+            if self._figures is not None:
+                self._figures.before_update(optimizer)
 
     def after_update(self, optimizer: Optimizer, step: int) -> None:
         """The weights have moved."""
@@ -142,14 +175,19 @@ class Probes:
         Returns:
             Seconds that its probes have taken.
         """
-        self.line.begin_step()
+        self.begin_step()
         seconds, self.line.seconds = self.line.seconds, 0.0
         if self._curvature is not None:
             seconds += self._curvature.seconds
             self._curvature.end_step(moved)
+        if self._figures is not None:
+            seconds += self._figures.seconds
+            self._figures.seconds = 0.0
         return seconds
 
-    def deliver(self, axes: Axes) -> Any:
+    def deliver(self, axes: Axes, step: int) -> Any:
         """Write what was found at the step that has been closed: its layers have their places now."""
         if self.is_wanted:
             self.line.deliver(axes)
+            if self._figures is not None:
+                self._figures.deliver(axes, step)

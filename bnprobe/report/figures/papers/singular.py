@@ -1,0 +1,71 @@
+"""Section 4: singular values of products of weights and of the network's Jacobian, beside the edge that random matrices have."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import plotly.graph_objects as go
+
+from bnprobe.analyse.random_matrices import edge
+from bnprobe.numerals import number
+from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.colours import KINDS
+from bnprobe.report.figures.frame import AXIS, new_figure
+
+COLOURS = [colour for colour, *_ in KINDS.values()]
+
+
+def singular(analysed: AnalysedRun) -> go.Figure | None:
+    """Draw the singular values of each matrix in units of their root mean square, largest first; None without one."""
+    run = analysed.run
+    if not run.singular_value.size:
+        return None
+    own = run.singular_step == run.singular_step[0]
+    layout = {
+        "xaxis": {**AXIS, "title_text": "share of the singular values, largest first", "range": [-0.02, 1.02]},
+        "yaxis": {**AXIS, "title_text": "in units of their rms", "type": "log", "exponentformat": "power"},
+        "legend": {"orientation": "v"},
+    }
+    names = list(dict.fromkeys(run.singular_of[own].tolist()))
+    figure = new_figure(380, layout)
+    shapes = []
+    for colour, name in zip(COLOURS, names, strict=False):
+        of = own & (run.singular_of == name)
+        for place, sample in enumerate(dict.fromkeys(run.singular_sample[of].tolist())):
+            values = run.singular_value[of & (run.singular_sample == sample)]
+            scaled = values / np.sqrt(np.mean(values**2))
+            scaled = scaled[scaled > 1e-9]
+            count = _count(name)
+            beside = f"; largest {number(float(scaled[0]))}, of Gaussian square matrices {number(edge(count))}" if count else ""
+            condition = "" if count else f"; largest over smallest {number(float(values[0] / values[-1]), 2)}" if values[-1] > 0 else ""
+            figure.add_scatter(
+                x=(np.arange(len(scaled)) + 0.5) / len(values),
+                y=scaled,
+                mode="lines+markers" if len(scaled) <= 64 else "lines",
+                line={"color": colour, "width": 1.6 if count else 1},
+                marker={"size": 4, "color": colour},
+                name=f"{name}{beside}{condition}",
+                showlegend=place == 0,
+                hovertemplate="%{y:.3g} rms<extra></extra>",
+            )
+            if count and not place:
+                shapes.append(
+                    {
+                        "type": "line",
+                        "xref": "x domain",
+                        "x0": 0,
+                        "x1": 0.12,
+                        "y0": edge(count),
+                        "y1": edge(count),
+                        "line": {"color": colour, "width": 1.5, "dash": "dash"},
+                    }
+                )
+    figure.update_layout(shapes=shapes, margin={"t": 18 + 19 * len(names)})
+    return figure
+
+
+def _count(name: str) -> int:
+    """Number of weights in a product; 0 for a Jacobian."""
+    found = re.match(r"product of (\d+) weights", name)
+    return int(found[1]) if found else int(name == "the first weight")

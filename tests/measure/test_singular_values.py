@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bnprobe.analyse.random_matrices import edge
+from bnprobe.measure.singular_values import jacobian_of_sample, product, singular_values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "published"), [(1, 2.00), (3, 3.08), (5, 3.86)])
+def test_products_of_gaussian_matrices_end_at_the_published_edge(count: int, published: float) -> None:
+    size = 1600  # smaller ones end further below their limit
+    generator = torch.Generator().manual_seed(count)
+    weights = [torch.randn(size, size, generator=generator) / size**0.5 for _ in range(count)]
+    largest = float(singular_values(product(weights))[0])
+    assert largest == pytest.approx(published, rel=0.02)
+    assert edge(count) == pytest.approx(published, abs=0.005)
+
+
+def test_a_product_is_that_of_the_layers() -> None:
+    network = nn.Sequential(nn.Linear(5, 7, bias=False), nn.Linear(7, 3, bias=False)).double()
+    x = torch.randn(4, 5, dtype=torch.float64)
+    weights = [layer.weight for layer in network]  # type: ignore[union-attr]
+    assert torch.allclose(x @ product(weights).t(), network(x))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_jacobian_is_that_of_autograd(norm: bool) -> None:
+    torch.manual_seed(0)
+    rest = nn.Sequential(nn.BatchNorm1d(6) if norm else nn.Identity(), nn.Tanh(), nn.Linear(6, 3)).double()
+    inputs = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    found = jacobian_of_sample(rest(inputs), inputs, 2)
+    whole = torch.autograd.functional.jacobian(rest, inputs)
+    assert torch.allclose(found, whole[2, :, 2, :])
+    assert inputs.grad is None

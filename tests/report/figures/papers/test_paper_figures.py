@@ -1,0 +1,119 @@
+"""What the figures draw is what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnprobe.report.analysed import AnalysedRun, analyse_runs
+from bnprobe.report.figures.papers.coherence import coherence
+from bnprobe.report.figures.papers.initialisation import initialisation
+from bnprobe.report.figures.papers.line import line
+from bnprobe.report.figures.papers.logits import logits
+from bnprobe.report.figures.papers.singular import singular
+from bnprobe.report.figures.papers.tails import tails
+from bnprobe.report.figures.papers.update import update
+from bnprobe.report.page import render
+from bnprobe.report.paper_figures import PAPER_FIGURES
+from bnprobe.store.reader import Run
+from tests.synthetic_runs import LineProbe, residual_recording
+
+
+def measured() -> Run:
+    """A residual network of which everything was measured for the figures."""
+    made = residual_recording(steps=6)
+    channels = sum(layer["channels"] for layer in made.layers)
+    tenths = {k / 10: 1 - 0.05 * k for k in range(11)}
+    moments = (np.random.default_rng(0).normal(size=(11, channels)), np.ones((11, channels)))
+    made.line_probes.append(LineProbe(step=0, rate=0.1, critical=(1.0, 2.0), divergence=(8.0, 9.0), points=tenths, loss=2.3, channels=moments))
+    run = made.run()
+    run.attributes["figures"] = ",".join(figure.key for figure in PAPER_FIGURES)
+    weights = len(run.parameters)
+    names = ("sign_coherence", "gradient_kurtosis", "gradient_tail_exponent", "gradient_tail_low", "gradient_tail_high", "gradient_rms")
+    columns: dict[str, Any] = {name: np.linspace(0.1, 0.9, weights)[None].astype("f4") for name in names}
+    columns |= {"figure": np.array([0]), "gradient_largest": np.full((1, weights), 3.0, dtype="f4")}
+    columns |= {"bin_step": np.zeros(81 * weights, int), "bin_parameter": np.repeat(np.arange(weights), 81)}
+    columns |= {"bin_place": np.tile(np.arange(81), weights), "bin_count": np.tile(np.arange(81.0), weights)}
+    picture = np.full((4, 3), 0.1)
+    picture[np.arange(4), [2, 0, 1, 0]] = -0.2
+    columns |= {"logit_step": np.zeros(12, int), "logit_samples": np.full(12, 8), "logit_sample": np.repeat(np.arange(4), 3)}
+    columns |= {"logit_class": np.tile(np.arange(3), 4), "logit_gradient": picture.ravel()}
+    columns |= {"singular_step": np.zeros(3, int), "singular_sample": np.full(3, -1), "singular_value": np.array([3.0, 2.0, 1.0])}
+    columns |= {"singular_of": np.array(["product of 3 weights"] * 3, dtype=object)}
+    run.variables.update(columns)
+    run.lengths.update({"figure": 1, "bin": 81 * weights, "logit": 12, "singular": 3})
+    return run
+
+
+@pytest.fixture(scope="module")
+def analysed() -> AnalysedRun:
+    (one,) = analyse_runs([measured()])
+    return one
+
+
+def test_a_layer_has_the_median_of_its_channels(analysed: AnalysedRun) -> None:
+    figure = initialisation(analysed)
+    assert figure is not None
+    means = next(trace for trace in figure.data if trace.name and trace.name.startswith("|channel mean|"))
+    run = analysed.run
+    first = next(i for i, layer in enumerate(run.layers) if layer.kind == "convolution")
+    expected = np.median(np.abs(run.channel_mean[0, run.channel_slice(first)].astype(float)))
+    assert 10 ** means.y[0] == pytest.approx(expected)
+
+
+def test_a_histogram_is_a_density(analysed: AnalysedRun) -> None:
+    figure = tails(analysed)
+    assert figure is not None
+    trace = figure.data[0]
+    assert np.sum(trace.y) * (trace.x[1] - trace.x[0]) == pytest.approx(1.0)
+    assert max(trace.x) < 3.0 / analysed.run.gradient_rms[0, 0]
+
+
+def test_a_line_runs_over_learning_rates(analysed: AnalysedRun) -> None:
+    figure = line(analysed)
+    assert figure is not None
+    assert figure.data[0].x[0] == pytest.approx(0.1 * 0.1)
+    assert figure.data[0].y[-1] == pytest.approx(0.5)
+
+
+def test_an_update_has_three_depths_and_two_moments(analysed: AnalysedRun) -> None:
+    figure = update(analysed)
+    assert figure is not None
+    assert len(figure.data) == 6
+    assert np.allclose(figure.data[0].y, np.arange(0, 101, 10))
+
+
+def test_samples_stand_by_their_label_and_gradients_are_those_of_a_sample(analysed: AnalysedRun) -> None:
+    figure = logits(analysed)
+    assert figure is not None
+    picture = np.array(figure.data[0].z)
+    assert np.argmin(picture, axis=1).tolist() == [0, 0, 1, 2]
+    assert picture.min() == pytest.approx(-0.2 * 8)
+
+
+def test_coherence_is_drawn_as_its_inverse(analysed: AnalysedRun) -> None:
+    figure = coherence(analysed)
+    assert figure is not None
+    assert max(figure.data[0].y) == pytest.approx(10.0, rel=1e-6)
+
+
+def test_singular_values_stand_in_units_of_their_rms_beside_the_edge(analysed: AnalysedRun) -> None:
+    figure = singular(analysed)
+    assert figure is not None
+    assert figure.data[0].y[0] == pytest.approx(3 / np.sqrt(14 / 3))
+    assert figure.layout.shapes[0].y0 == pytest.approx(3.08, abs=0.005)
+
+
+@pytest.mark.parametrize("draw", [figure.draw for figure in PAPER_FIGURES if figure.key != "init"])
+def test_what_was_not_measured_is_not_drawn(draw: Callable[[AnalysedRun], Any]) -> None:
+    (plain,) = analyse_runs([residual_recording(steps=6).run()])
+    assert draw(plain) is None
+
+
+def test_the_page_has_those_that_were_asked_for() -> None:
+    page = render([measured()])
+    assert page.count('id="paper-') == len(PAPER_FIGURES)
+    assert '<section id="papers">' not in render([residual_recording(steps=6).run()])
