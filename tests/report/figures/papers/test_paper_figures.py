@@ -28,7 +28,9 @@ def measured() -> Run:
     channels = sum(layer["channels"] for layer in made.layers)
     tenths = {k / 10: 1 - 0.05 * k for k in range(11)}
     moments = (np.random.default_rng(0).normal(size=(11, channels)), np.ones((11, channels)))
-    made.line_probes.append(LineProbe(step=0, rate=0.1, critical=(1.0, 2.0), divergence=(8.0, 9.0), points=tenths, loss=2.3, channels=moments))
+    made.line_probes.append(
+        LineProbe(step=0, rate=0.1, critical=(1.0, 2.0), divergence=(8.0, 9.0), points=tenths, loss=2.3, channels=moments)
+    )
     run = made.run()
     run.attributes["figures"] = ",".join(figure.key for figure in PAPER_FIGURES)
     weights = len(run.parameters)
