@@ -52,7 +52,7 @@ PAPER_FIGURES = (
         "A line that climbs says that means, or sizes, grow from layer to layer before anything is learned; the band holds 80 per "
         "cent of a "
         "layer's channels.",
-        "log10 |m_c| and log10 sqrt(v_c) at step 0, over batch and space",
+        "log₁₀ |m_c| and log₁₀ √v_c at step 0, mean and variance over batch and space",
         "Without batch norm the means grow from 10^-1.6 to 10^3.5 over layers 6 to 110; with it they stay level.",
         initialisation,
     ),
@@ -63,7 +63,7 @@ PAPER_FIGURES = (
         "Entries above the dashed Gaussian are heavy tails: few weights are told to move much further than the rest. A kurtosis near "
         "3, and an "
         "exponent that is large, are what a Gaussian has.",
-        "density of g / rms(g); kurtosis mean (g - mean)^4 / var^2; Hill's exponent over the largest 0.5 to 5 per cent",
+        "density of g / rms(g); kurtosis mean (g − mean)⁴ / var²; Hill's exponent over the largest 0.5 to 5 per cent",
         "Layer 55 at initialisation: with batch norm within ±0.04 and near Gaussian, without it to ±4 with heavy tails.",
         tails,
     ),
@@ -73,10 +73,9 @@ PAPER_FIGURES = (
         "Fig 3",
         "Where a line dips below 1 the step helps its own batch; where it shoots up the step has lost it. The rate in use has to lie "
         "left of that.",
-        "L(theta + s d) / L(theta) on the batch of the step, d the update that was taken, s times the learning rate to the right",
-        "With batch norm the minima lie at rates of 0.03 to 0.1; without it that of mini-batch 1 at 2 to 3 10^-4, and mini-batches 1, "
-        "4 and 7 all "
-        "pass 10^6 by 3 to 7 10^-3.",
+        "L(θ + s d) / L(θ) on the batch of the step, d the update that was taken, s times the learning rate to the right",
+        "With batch norm the minima lie at rates of 0.03 to 0.1; without it that of mini-batch 1 at 2×10^-4 to 3×10^-4, and mini-batches "
+        "1, 4 and 7 all pass 10^6 by 3×10^-3 to 7×10^-3.",
         line,
     ),
     PaperFigure(
@@ -86,9 +85,9 @@ PAPER_FIGURES = (
         "Each column is a channel, from the weights before the step (0 per cent) to those after it (100): a diverging step blows up "
         "few channels, "
         "in its last part, and the deeper the more.",
-        "m_c and v_c at theta + s d, s from 0 to 1",
-        "In a diverging update without batch norm: layer 8 means -0.9 to 1.4; layer 44 means -3800 to 2700, variance to 5 10^6; layer 80 "
-        "means -3 10^8 to 1.8 10^8, variance to 5.5 10^16; the rise lies in the last 20 to 30 per cent of the step.",
+        "m_c and v_c at θ + s d, s from 0 to 1",
+        "In a diverging update without batch norm: layer 8 means −0.9 to 1.4; layer 44 means −3800 to 2700, variance to 5×10^6; layer 80 "
+        "means −3×10^8 to 1.8×10^8, variance to 5.5×10^16; the rise lies in the last 20 to 30 per cent of the step.",
         update,
     ),
     PaperFigure(
@@ -109,7 +108,7 @@ PAPER_FIGURES = (
         "High means that what samples and places contribute to a weight's gradient mostly cancels; near 1, that all push the same "
         "way, so that "
         "even a noisy batch makes a large step.",
-        "sum_w sum_bxy |d| / sum_w |sum_bxy d|, d = delta a",
+        "Σ|d| / |Σd| over batch and space, both added up over the entries of the weight; d = δ a",
         "",
         coherence,
     ),
@@ -119,7 +118,7 @@ PAPER_FIGURES = (
         "section 4",
         "The steeper the fall, the more directions of the input a product of layers has all but forgotten. A dash on the left is where the "
         "largest would lie for Gaussian square matrices.",
-        "singular values over their rms; edge sqrt((M + 1)^(M + 1) / M^M); the Jacobian from the first layer's output to the last's, "
+        "singular values over their rms; edge √((M + 1)^(M + 1) / M^M); the Jacobian from the first layer's output to the last's, "
         "a line a sample",
         "Products of M = 1, 3, 5 Gaussian matrices end at 2.00, 3.08, 3.86.",
         singular,

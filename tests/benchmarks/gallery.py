@@ -1,6 +1,7 @@
 """The pictures of docs/gallery.md and the README: records the sample runs, writes their pages, and takes a picture of each.
 
     python -m tests.benchmarks.gallery [--keep FOLDER] [NAME ...]
+    python -m tests.benchmarks.gallery ubn        # the figures of a paper, of two networks of 110 layers: about twenty minutes
 
 Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
 """
@@ -8,12 +9,14 @@ Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "sample_runs"
@@ -27,13 +30,18 @@ PAGES = {
     "gan": ["gan"],
     "healthy_cnn": ["healthy_cnn"],
 }
+#: The recordings of the figures of a paper, and how they are made.
+UBN = ["deep_residual_plain", "deep_residual_batch_norm"]
+UBN_RECORD = ["--figures", "ubn", "--audit"]
+UBN_SCRIPT = ["--depth", "110", "--learning-rate", "0.1", "--warm-up", "0", "--steps", "8"]
+UBN_HEIGHT = 1400
 WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
 
-def record(name: str, folder: Path) -> Path:
-    file = folder / f"{name}.h5"
+def record(name: str, folder: Path, options: Sequence[str] = (), arguments: Sequence[str] = (), suffix: str = "") -> Path:
+    file = folder / f"{name}{suffix}.h5"
     if not file.exists():
-        command = [sys.executable, "-m", "bnprobe", "record", "-q", "-o", str(file), str(SCRIPTS / f"{name}.py")]
+        command = [sys.executable, "-m", "bnprobe", "record", "-q", *options, "-o", str(file), str(SCRIPTS / f"{name}.py"), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return file
 
@@ -49,6 +57,25 @@ def picture(page: Path, target: Path, height: int, width: int = SHOWN_WIDTH) -> 
         small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
+def papers(folder: Path) -> None:
+    """Take a picture of each figure of a paper, of two networks side by side."""
+    runs = [str(record(name, folder, UBN_RECORD, UBN_SCRIPT, "-110")) for name in UBN]
+    page = folder / "ubn.html"
+    subprocess.run([sys.executable, "-m", "bnprobe", "report", *runs, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+    for key in re.findall(r'class="paper" id="paper-([a-z]+)"', text):
+        shown = f"header, main > section, #papers > *, footer {{ display: none }} #papers, #papers > #paper-{key} {{ display: block }}"
+        single = folder / f"ubn-{key}.html"
+        single.write_text(text.replace("</head>", f"<style>{shown} .modebar {{ display: none }}</style></head>", 1), encoding="utf-8")
+        target = DOCS / "gallery" / f"ubn_{key}.png"
+        picture(single, target, UBN_HEIGHT)
+        with Image.open(target) as image:
+            ground = Image.new("RGB", image.size, image.convert("RGB").getpixel((0, image.height - 1)))
+            box = ImageChops.difference(image.convert("RGB"), ground).getbbox() or (0, 0, *image.size)
+            image.crop((0, 0, image.width, min(image.height, box[3] + 12))).save(target, optimize=True)
+        print(target.name, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="*", help=f"of {', '.join(PAGES)} (default: all)")
@@ -57,7 +84,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in options.name or PAGES:
+        if "ubn" in options.name:
+            papers(folder)
+        for name in [name for name in options.name if name != "ubn"] if options.name else PAGES:
             runs = [str(record(one, folder)) for one in PAGES[name]]
             page = Path(scratch) / f"{name}.html"
             subprocess.run([sys.executable, "-m", "bnprobe", "report", *runs, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)

@@ -219,7 +219,8 @@ class PaperFigures:
             return
         for count in dict.fromkeys([*(one for one in PRODUCTS if one < len(chain)), len(chain)]):
             values = singular_values(product(chain[:count])).numpy()
-            self._singular.append((f"product of {count} weights" if count > 1 else "the first weight", -1, values))
+            widths = "-".join(str(width) for width in (chain[0].shape[1], *(weight.shape[0] for weight in chain[:count])))
+            self._singular.append((f"{f'product of {count} weights' if count > 1 else 'the first weight'}, {widths}", -1, values))
 
     def _take_jacobian(self) -> None:
         first, last = self._calls[0].output, self._calls[-1].output

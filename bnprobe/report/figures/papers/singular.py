@@ -37,8 +37,8 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
             scaled = values / np.sqrt(np.mean(values**2))
             scaled = scaled[scaled > 1e-9]
             count = _count(name)
-            beside = f"; largest {number(float(scaled[0]))}, of Gaussian square matrices {number(edge(count))}" if count else ""
-            condition = "" if count else f"; largest over smallest {number(float(values[0] / values[-1]), 2)}" if values[-1] > 0 else ""
+            beside = f"; largest {number(float(scaled[0]))}, of Gaussian matrices {number(edge(count))}" if count else ""
+            condition = f"; largest over smallest {number(float(values[0] / values[-1]), 2)}" if not count and values[-1] > 0 else ""
             figure.add_scatter(
                 x=(np.arange(len(scaled)) + 0.5) / len(values),
                 y=scaled,
@@ -66,6 +66,11 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
 
 
 def _count(name: str) -> int:
-    """Number of weights in a product; 0 for a Jacobian."""
-    found = re.match(r"product of (\d+) weights", name)
-    return int(found[1]) if found else int(name == "the first weight")
+    """Number of weights in a product of square ones; 0 for others, and for a Jacobian.
+
+    >>> _count("product of 3 weights, 64-64-64-64"), _count("product of 2 weights, 64-32-64"), _count("the first weight, 8-8")
+    (3, 0, 1)
+    """
+    found = re.search(r"weights?, (\d+(?:-\d+)+)$", name)
+    widths = found[1].split("-") if found else []
+    return len(widths) - 1 if len(set(widths)) == 1 else 0

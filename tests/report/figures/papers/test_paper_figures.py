@@ -44,7 +44,7 @@ def measured() -> Run:
     columns |= {"logit_step": np.zeros(12, int), "logit_samples": np.full(12, 8), "logit_sample": np.repeat(np.arange(4), 3)}
     columns |= {"logit_class": np.tile(np.arange(3), 4), "logit_gradient": picture.ravel()}
     columns |= {"singular_step": np.zeros(3, int), "singular_sample": np.full(3, -1), "singular_value": np.array([3.0, 2.0, 1.0])}
-    columns |= {"singular_of": np.array(["product of 3 weights"] * 3, dtype=object)}
+    columns |= {"singular_of": np.array(["product of 3 weights, 3-3-3-3"] * 3, dtype=object)}
     run.variables.update(columns)
     run.lengths.update({"figure": 1, "bin": 81 * weights, "logit": 12, "singular": 3})
     return run
@@ -117,5 +117,5 @@ def test_what_was_not_measured_is_not_drawn(draw: Callable[[AnalysedRun], Any]) 
 
 def test_the_page_has_those_that_were_asked_for() -> None:
     page = render([measured()])
-    assert page.count('id="paper-') == len(PAPER_FIGURES)
+    assert page.count('class="paper" id="paper-') == len(PAPER_FIGURES)
     assert '<section id="papers">' not in render([residual_recording(steps=6).run()])
