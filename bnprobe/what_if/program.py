@@ -7,7 +7,7 @@ statistics, power iterations, a gradient scaler's factor, accumulated gradients)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,8 +179,8 @@ def names(item: Item) -> Iterator[Slot]:
         yield from (slot for slot in item.outputs if slot is not None)
 
 
-def needed(items: list[Item], alive: Callable[[Slot], bool] = lambda slot: False) -> list[Item]:
-    """Return, in order, what backwards and updates depend on; and what makes slots that are alive still."""
+def needed(items: list[Item], alive: Iterable[Slot] = ()) -> list[Item]:
+    """Return, in order, what backwards and updates depend on; and what makes, or changes, slots that are alive still."""
     operations = [item for item in items if isinstance(item, Operation)]
     aliases = alias_classes(operations)
     wanted: set[Slot] = set()
@@ -190,8 +190,7 @@ def needed(items: list[Item], alive: Callable[[Slot], bool] = lambda slot: False
         wanted.update(slots)
         classes.update(aliases.get(slot, slot) for slot in slots)
 
-    for operation in operations:
-        want([slot for slot in (*operation.outputs, *operation.writes) if slot is not None and alive(slot)])
+    want(list(alive))
     kept: list[Item] = []
     for item in reversed(items):
         if isinstance(item, Operation):

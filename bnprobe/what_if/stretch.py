@@ -196,9 +196,8 @@ class Stretch:
         self._settle()
         self._first_step = self._last_step = self._step_number()
         self._random_state = torch.default_generator.get_state()
-        tape = StretchTape()
         with user_modes_disabled(), torch.no_grad():
-            self._tape = tape
+            self._tape = StretchTape()
             for optimizer in self._optimizers():
                 self._copy(optimizer)
         self.resume()

@@ -16,6 +16,7 @@ import torch
 from bnprobe.identity import OwnReference
 from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape, operation_name
 from bnprobe.torch_private import gradient_of
+from bnprobe.what_if.earlier_parameters import EarlierParameters
 from bnprobe.what_if.program import Decision, Item, SetGradient, needed
 
 #: Operations that give a tensor its first values, whatever it held before.
@@ -38,7 +39,7 @@ class StretchTape(Tape):
         starts: the value of each leaf when it was met.
         held_bytes: memory that it keeps from being freed, at most.
         has_moved: whether an optimizer has made a step.
-        late: leaves whose first values may come from the training: met after that, and not initialised since.
+        late: leaves whose first values may come from the training: met after that, and neither there before nor initialised since.
     """
 
     def __init__(self) -> None:
@@ -54,13 +55,18 @@ class StretchTape(Tape):
         self._storages: dict[Slot, int] = {}
         self._held: set[tuple[int, int, int]] = set()
         self._pruned = 0
+        #: Parameters that are views of what the tape knows: they may be read, but no gradient goes to them.
+        self._shared: set[Slot] = set()
+        self._earlier = EarlierParameters()
 
     # -- leaves and their gradients -----------------------------------------------------------------------------------
 
     def leaf(self, tensor: torch.Tensor) -> Slot:
-        """Return the slot of a parameter, known from now on if it was not."""
+        """Return the slot of a parameter that is trained, known from now on if it was not."""
         known = self._slots.get(tensor)
-        return known if known is not None else self._leaf(tensor)
+        if known in self._shared:
+            self.broken = self.broken or _SHARED
+        return known if known is not None and known not in self._shared else self._leaf(tensor)
 
     def _leaf(self, tensor: torch.Tensor) -> Slot:
         slot = self._define(tensor)
@@ -72,7 +78,7 @@ class StretchTape(Tape):
         self._leaves[slot] = OwnReference(tensor)
         self._asks[slot] = tensor.requires_grad
         self._gradients[slot] = None
-        if self.has_moved and isinstance(tensor, torch.nn.Parameter):
+        if self.has_moved and isinstance(tensor, torch.nn.Parameter) and not self._earlier.as_it_was(tensor):
             self.late.add(slot)
         if tensor.layout is torch.strided:
             self._storages[slot] = tensor.untyped_storage()._cdata
@@ -86,9 +92,12 @@ class StretchTape(Tape):
         return found
 
     def _alias(self, tensor: torch.Tensor, memory: Any) -> Slot | Hole:
-        if tensor.requires_grad and tensor.is_leaf:
-            return Hole(_SHARED)
-        return super()._alias(tensor, memory)
+        """Another view of a known storage. A parameter that is one is a copy made during the stretch, or lies in memory of another."""
+        found = super()._alias(tensor, memory)
+        if isinstance(found, Slot) and tensor.requires_grad and tensor.is_leaf:
+            self._shared.add(found)
+            self.items[-1].with_grad = False  # type: ignore[union-attr]
+        return found
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
         """A weight that the script writes to is a signal like any other here: what it does belongs to the training."""
@@ -155,11 +164,16 @@ class StretchTape(Tape):
 
     def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
         operation = super()._before(function, args, kwargs)
-        if operation is not None and operation_name(function) in _DRAWING_BY_VALUE:
+        if operation is None:
+            return None
+        name = operation_name(function)
+        if name in _DRAWING_BY_VALUE:
             operation.hole = operation.hole or Hole(f"{function} draws as many random numbers as its input makes it")
-        if operation is None or not self.has_moved or not operation.arguments:
+        if self._shared and operation.with_grad and name != "detach" and not self._shared.isdisjoint(operation.reads):
+            operation.hole = operation.hole or Hole(_SHARED)
+        if not self.has_moved or not operation.arguments:
             return operation
-        name, first = operation_name(function), operation.arguments[0]
+        first = operation.arguments[0]
         if name in _INITIALISING:
             self.late.discard(first)
         elif name == "copy_" and first in self._asks and isinstance(operation.arguments[1], Constant):
@@ -186,7 +200,7 @@ class StretchTape(Tape):
         alive = set(self._slots.values())
         alive.update(memory.slot for memory in self._memory.values() if not memory.reference.expired())
         recent = self.items[self._pruned :]
-        kept = needed(recent, alive.__contains__)
+        kept = needed(recent, alive)
         for place, item in enumerate(kept, self._pruned):
             item.place = place
         self.items[self._pruned :] = kept
