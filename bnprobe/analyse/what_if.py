@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ class Retrained:
         reason: the numbers that decided.
         losses: one a step, (S,).
         start: the recorded step with which the stretch begins.
+        rms: root mean square of the outputs of the layers that were looked at, (S, L); NaN where they were not.
+        common: share of their energy that is the same for the whole batch, (S, L).
     """
 
     remedy: str
@@ -44,6 +46,8 @@ class Retrained:
     reason: str
     losses: NDArray[np.float64]
     start: int = 0
+    rms: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    common: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def trains(self) -> bool:
@@ -114,6 +118,7 @@ class WhatIf:
         from_here: trainings of a later stretch, in which the recorded one diverged.
         seconds: what the answers took.
         rerun_steps: steps trained again, in all.
+        layers: names of the layers that were looked at, in order of depth.
     """
 
     steps: int
@@ -124,6 +129,7 @@ class WhatIf:
     from_here: list[Retrained]
     seconds: float
     rerun_steps: int
+    layers: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the answers as JSON has them."""
@@ -143,6 +149,7 @@ class WhatIf:
                 for name, found in self.remedies.items()
             },
             "refused": [{"what": one.what, "why": one.why} for one in self.refused],
+            "layers": list(self.layers),
             **({"from_here": from_here} if from_here else {}),
         }
 
@@ -155,7 +162,9 @@ def what_if_of(run: Run) -> WhatIf | None:
     trials: dict[str, list[Retrained]] = {}
     from_here: list[Retrained] = []
     starts = run["what_if_start"].tolist()
+    ends = np.searchsorted(points, np.arange(len(starts) + 1))
     for index, remedy in enumerate(run["what_if_remedy"].tolist()):
+        own_points = slice(ends[index], ends[index + 1])
         kept = trials.setdefault(remedy, []) if starts[index] <= min(starts) else from_here
         kept.append(
             Retrained(
@@ -165,8 +174,10 @@ def what_if_of(run: Run) -> WhatIf | None:
                 bool(run["what_if_grid"][index] == 1),
                 str(run["what_if_outcome"][index]),
                 str(run["what_if_reason"][index]),
-                run["what_if_point_loss"][points == index].astype(float),
+                run["what_if_point_loss"][own_points].astype(float),
                 int(starts[index]),
+                run["what_if_point_rms"][own_points].astype(float),
+                run["what_if_point_common_mode"][own_points].astype(float),
             )
         )
     own = float(run.attributes.get("what_if_own_rate", 0.0))
@@ -179,11 +190,15 @@ def what_if_of(run: Run) -> WhatIf | None:
         from_here=from_here,
         seconds=float(run.attributes.get("what_if_seconds", math.nan)),
         rerun_steps=int(run.attributes.get("what_if_rerun_steps", 0)),
+        layers=tuple(run["what_if_layer"].tolist()),
     )
 
 
 def _told(one: Retrained) -> dict[str, Any]:
-    return {"rate": one.rate, "outcome": one.outcome, "reason": one.reason, "losses": [_number(loss) for loss in one.losses]}
+    told = {"rate": one.rate, "outcome": one.outcome, "reason": one.reason, "losses": _numbers(one.losses)}
+    if np.isfinite(one.rms).any():
+        told |= {"rms": _numbers(one.rms), "common_mode": _numbers(one.common)}
+    return told
 
 
 def _refusals(text: str) -> list[Refusal]:
@@ -193,6 +208,11 @@ def _refusals(text: str) -> list[Refusal]:
         return []
     entries = found if isinstance(found, list) else []
     return [Refusal(str(one.get("what", "")), str(one.get("why", ""))) for one in entries if isinstance(one, dict)]
+
+
+def _numbers(values: NDArray[np.float64]) -> list[Any]:
+    """Return numbers as JSON can say them, nested as they are."""
+    return [_numbers(row) for row in values] if values.ndim > 1 else [_number(value) for value in values.tolist()]
 
 
 def _number(value: float) -> float | None:

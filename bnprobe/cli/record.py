@@ -276,11 +276,11 @@ def closing_lines(file: Path) -> list[str]:
     run = read_run(file)
     if run.steps == 0:
         return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"]
-    answers = what_if_of(run)
+    answers, diagnosis = what_if_of(run), diagnose(run)
     return [
         f"recorded {run.steps} steps of {len(run.layers)} layers to {_shown(file)}",
-        f"verdict: {verdict_line(diagnose(run))}",
-        *(f"what if: {line}" for line in (lines(answers) if answers is not None else ())),
+        f"verdict: {verdict_line(diagnosis)}",
+        *(f"what if: {line}" for line in (lines(answers, diagnosis.outcome.word) if answers is not None else ())),
         f"next: bnprobe report {_shown(file)}",
     ]
 

@@ -24,14 +24,16 @@ def what_if(
     import json
 
     from bnprobe.analyse.what_if import what_if_of
+    from bnprobe.diagnose import diagnose
     from bnprobe.errors import UsageError
     from bnprobe.report.what_if_text import lines
     from bnprobe.store.reader import read_run
 
-    found = what_if_of(read_run(run))
+    recorded = read_run(run)
+    found = what_if_of(recorded)
     if found is None:
         raise UsageError(f"{run} was recorded without --what-if", "bnprobe record --what-if auto -o run.h5 train.py")
     if as_json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))
     else:
-        print("\n".join(lines(found)))
+        print("\n".join(lines(found, diagnose(recorded).outcome.word)))

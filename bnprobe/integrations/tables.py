@@ -35,13 +35,22 @@ AXES: dict[str, tuple[str, ...]] = {
     "line_points": ("probe_point",),
     "what_if": ("what_if",),
     "what_if_points": ("what_if_point",),
+    "what_if_activations": ("what_if_point", "what_if_layer"),
     "layer_list": ("layer",),
     "parameter_list": ("parameter",),
     "events": ("event",),
     "coverage": ("coverage",),
 }
 #: What says which row it is, by axis: the column, and the variable that has its values.
-_KEYS = {"step": "step", "snapshot": "snapshot", "layer": "layer", "parameter": "parameter", "group": "group"}
+_KEYS = {
+    "step": "step",
+    "snapshot": "snapshot",
+    "layer": "layer",
+    "parameter": "parameter",
+    "group": "group",
+    "what_if_point": "what_if_point",
+    "what_if_layer": "what_if_layer",
+}
 #: An index along these axes and nothing else: it says what the row number says.
 _BARE_INDICES = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point"}
 

@@ -83,7 +83,7 @@ def _story(limits: Limits, found: Sequence[Search], remedy: str) -> RemedyStory:
     return RemedyStory(
         remedy=remedy,
         limit=interval_text(over_all.scaled(limits.own_rate) if over_all else None),
-        own=_against_own(over_all),
+        own=_against_own(over_all, [trial for trial in limits.trials if trial.remedy == remedy and trial.factor == 1.0]),
         factor=interval_text(factor) if factor is not None else "",
         fails_by=" and ".join(dict.fromkeys(trial.outcome for trial in failing)),
         first_layer="; ".join(dict.fromkeys(layers)),
@@ -100,7 +100,12 @@ def _just_above(trials: Sequence[Trial], search: Search) -> list[Trial]:
     return [one for one in same if math.isclose(one.factor, search.interval.fails_at)]
 
 
-def _against_own(limit: Interval | None) -> str:
+def _against_own(limit: Interval | None, trials: Sequence[Trial]) -> str:
+    """Say what the script's own rate does: what was seen at that rate before what its place in the interval suggests."""
+    stuck = sum(trial.outcome == "stuck" for trial in trials)
+    if stuck:
+        where = "at every seed" if stuck == len(trials) else f"at {stuck} of {plural(len(trials), 'seed')}"
+        return f"the script's own rate is stuck {where}"
     if limit is None:
         return ""
     if limit.trains_at >= 1:

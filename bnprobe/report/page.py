@@ -59,7 +59,7 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "attributes": _attribute_lines,
         "remedies": remedies_of,
         "story": story,
-        "what_if": what_if_lines,
+        "what_if": lambda one: what_if_lines(one.what_if, one.diagnosis.outcome.word),
         "by_verdict": by_verdict,
         "powers": _powers,
         "worst_value": value_of,

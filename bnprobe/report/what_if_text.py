@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
 
+#: What became of a recorded training that is no success, in words.
+_LOST = {"diverged": "diverged", "no-progress": "ended without progress", "collapsed-output": "ended with a collapsed output"}
 
-def lines(found: WhatIf) -> list[str]:
-    """Say what was found out: a line a remedy, then what has no answer."""
+
+def lines(found: WhatIf, outcome: str = "") -> list[str]:
+    """Say what was found out: a line a remedy, then what has no answer.
+
+    Args:
+        found: the answers.
+        outcome: what became of the whole recorded training, a word of ``diagnose.outcome``; empty where that is not known.
+    """
     said = []
     if found.proved:
         said.append(
@@ -18,11 +26,23 @@ def lines(found: WhatIf) -> list[str]:
         )
     width = max((len(_name(name)) for name in found.remedies), default=0)
     said += [f"{_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
+    said += beyond(found, outcome)
     said += from_here(found.from_here)
     said += [f"no answer for {_name(one.what)}: {one.why}" for one in found.refused]
     if not found.proved:
         said.append("bnprobe lr-limit finds the limit by trials of the script itself")
     return said
+
+
+def beyond(found: WhatIf, outcome: str) -> list[str]:
+    """Say where the recorded training became something else after the stretch than it was within it."""
+    own = found.remedies[NONE].at_own if NONE in found.remedies else None
+    where = f"after these {found.steps} steps"
+    if own is not None and own.trains and outcome in _LOST:
+        return [f"the recorded training {_LOST[outcome]} {where}: they are too few to tell which rates last; --what-if N takes more"]
+    if own is not None and own.outcome == "stuck" and outcome in ("learns", "learns-poorly"):
+        return [f"the recorded training learned {where}: what is stuck within them may train later; --what-if N takes more"]
+    return []
 
 
 def from_here(trials: Sequence[Retrained]) -> list[str]:
@@ -49,9 +69,9 @@ def sentence(answer: RemedyAnswer) -> str:
     elif low is not None:
         text = f"trains at {number(low)}, the fastest rate tried"
     elif high is not None:
-        text = f"trains at no rate tried, diverges at {number(high)}"
+        text = f"trains at no rate tried within these steps, diverges at {number(high)}"
     else:
-        text = "trains at no rate tried"
+        text = "trains at no rate tried within these steps"
     if own is not None:
         text += f"; at the script's own rate it {_fails(own.outcome) if not own.trains else 'trains'}"
     if len(answer.windows) > 1:
@@ -64,7 +84,7 @@ def _window(low: float, high: float) -> str:
 
 
 def _fails(outcome: str) -> str:
-    return "is stuck" if outcome == "stuck" else outcome
+    return "is still stuck" if outcome == "stuck" else outcome
 
 
 def _name(remedy: str) -> str:

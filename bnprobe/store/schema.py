@@ -31,6 +31,7 @@ DIMENSIONS = {
     "probe_point": "one evaluation of the loss along a probe's line",
     "what_if": "the recorded training trained again from its tape: one rate, one remedy",
     "what_if_point": "one step of such a training",
+    "what_if_layer": "a layer that is looked at in such trainings, in order of depth",
     "event": "something the recorder noticed or decided",
     "coverage": "something that could not be observed, and why",
 }
@@ -717,6 +718,23 @@ _WHAT_IF = [
     Variable("what_if_point_trial", ("what_if_point",), "i4", "1", "index of the training it belongs to"),
     Variable("what_if_point_step", ("what_if_point",), "i4", "1", "its step, counted from 0 where the stretch begins"),
     Variable("what_if_point_loss", ("what_if_point",), "f8", "as the loss", "loss of the step"),
+    Variable("what_if_layer", ("what_if_layer",), TEXT, "", "name of a layer whose output is looked at, before any activation function"),
+    Variable(
+        "what_if_point_rms",
+        ("what_if_point", "what_if_layer"),
+        "f4",
+        "as the signal",
+        "root mean square of the layer's output; NaN where it was not looked at",
+        "sqrt(mean x^2)",
+    ),
+    Variable(
+        "what_if_point_common_mode",
+        ("what_if_point", "what_if_layer"),
+        "f4",
+        "1",
+        "share of its energy that is the same for the whole batch",
+        "A / (A + B + W)",
+    ),
 ]
 
 _NOTES = [

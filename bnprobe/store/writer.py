@@ -158,6 +158,10 @@ class RunWriter:
             self._append("what_if_point", {**place, **point})
         return trial
 
+    def add_what_if_layer(self, name: str) -> None:
+        """Append a layer that trainings from tapes look at; before those trainings."""
+        self._append("what_if_layer", {"what_if_layer": name})
+
     # -- bursts -------------------------------------------------------------------------------------------------------
 
     def burst_if_due(self) -> bool:

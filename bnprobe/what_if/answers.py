@@ -11,11 +11,12 @@ from bnprobe.lrlimit.plan import next_index
 from bnprobe.numerals import number
 from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.store.limits_file import factor_of
+from bnprobe.what_if.activations import Activations, Layers
 from bnprobe.what_if.judging import Judge, Measured, Outcome, Trial
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
-from bnprobe.what_if.rerun import Rerun, losses_differ
+from bnprobe.what_if.rerun import Course, Rerun, losses_differ
 
 #: Rates of the curves, as factors on the script's own, and the remedies they are drawn for.
 CURVE_FACTORS = (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0)
@@ -47,13 +48,14 @@ class Answers:
     rerun_steps: int = 0
 
 
-def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequence[str]) -> Answers:
+def answer(program: Program, judge: Judge, edits: RemedyEdits, layers: Layers, remedies: Sequence[str]) -> Answers:
     """Prove the program and search for the limit of each remedy.
 
     Args:
         program: the stretch.
         judge: knows the recording.
         edits: makes what a remedy changes.
+        layers: those whose signals are looked at in the trainings of the curves.
         remedies: which to try; "none" is the training as it is.
 
     Returns:
@@ -61,12 +63,12 @@ def answer(program: Program, judge: Judge, edits: RemedyEdits, remedies: Sequenc
     """
     began = time.perf_counter()
     found = Answers(steps=program.steps, own_rate=program.own_rate)
-    rerun = Rerun(program)
+    search = _Search(Rerun(program), judge, edits, layers, found)
     try:
-        _prove(rerun, found)
+        search.prove()
         if found.proved:
             for remedy in remedies:
-                _search(rerun, judge, edits, remedy, found)
+                search.of(remedy)
     finally:
         found.seconds = time.perf_counter() - began
     return found
@@ -85,8 +87,7 @@ def answer_from_here(program: Program, edits: RemedyEdits, remedies: Sequence[st
     """
     found = Answers(steps=program.steps, own_rate=program.own_rate)
     rerun = Rerun(program)
-    _prove(rerun, found)
-    if found.proved:
+    if _prove(rerun, found) is not None:
         for remedy in remedies:
             try:
                 for factor in KEEPING_FACTORS:
@@ -103,49 +104,72 @@ def answer_from_here(program: Program, edits: RemedyEdits, remedies: Sequence[st
     return found
 
 
-def _prove(rerun: Rerun, found: Answers) -> None:
+def _prove(rerun: Rerun, found: Answers, activations: Activations | None = None) -> Course | None:
+    """Train the stretch again as it was; return its course if it is the recorded one."""
     try:
-        course = rerun.run(keep_values=True)
+        course = rerun.run(keep_values=True, watch=activations.watch if activations is not None else None)
     except ReplayError as error:
         found.refused.append(("proof", f"trained again at its own rates, the stretch stops: {error}"))
-        return
+        return None
     found.rerun_steps += len(course.losses)
     parted = losses_differ(rerun.program, course)
     if parted is None:
         found.proved = True
-        return
+        return course
     step, recorded, value = parted
     reason = f"trained again at its own rates, the loss at step {step} is {value:.9g}, not {recorded:.9g}"
     found.refused.append(("proof", reason))
+    return None
 
 
-def _search(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, found: Answers) -> None:
-    """Find the bracket as ``lr-limit`` does, on its grid; then the rates of the curves that are missing."""
-    tried: dict[int, Trial] = {}
-    try:
-        while (place := next_index({index: verdict(trial) for index, trial in tried.items()})) is not None:
-            tried[place] = _trial(rerun, judge, edits, remedy, factor_of(place), found, place)
-        if remedy in CURVE_REMEDIES:
-            for factor in CURVE_FACTORS:
-                if factor != 1.0:
-                    _trial(rerun, judge, edits, remedy, factor, found)
-    except Refused as refusal:
-        found.refused.append((remedy, str(refusal)))
-        found.trials = [trial for trial in found.trials if trial.remedy != remedy]
-    except ReplayError as error:
-        found.refused.append((remedy, f"the stretch cannot be trained again so: {error}"))
-        found.trials = [trial for trial in found.trials if trial.remedy != remedy]
+class _Search:
+    """The search for the limits, a remedy after the other."""
 
+    def __init__(self, rerun: Rerun, judge: Judge, edits: RemedyEdits, layers: Layers, found: Answers) -> None:
+        self._rerun, self._judge, self._edits, self._layers, self._found = rerun, judge, edits, layers, found
+        self._proof: tuple[Course, Activations] | None = None
 
-def _trial(rerun: Rerun, judge: Judge, edits: RemedyEdits, remedy: str, factor: float, found: Answers, place: int | None = None) -> Trial:
-    course = rerun.run(factor, edits.of(remedy))
-    found.rerun_steps += len(course.losses)
-    outcome, stuck_by, reason = judge.judge(course.losses, course.skipped, factor, Measured({}))
-    trial = Trial(remedy, factor, outcome, stuck_by, reason, tuple(course.losses), place, rerun.program.first_step, found.own_rate)
-    if outcome == "failed":
-        raise Refused(reason)
-    found.trials.append(trial)
-    return trial
+    def prove(self) -> None:
+        """Prove the stretch. Its course is that of the script's own rate, too."""
+        activations = Activations(self._layers)
+        course = _prove(self._rerun, self._found, activations)
+        self._proof = (course, activations) if course is not None else None
+
+    def of(self, remedy: str) -> None:
+        """Find the bracket as ``lr-limit`` does, on its grid; then the rates of the curves that are missing."""
+        found = self._found
+        tried: dict[int, Trial] = {}
+        try:
+            while (place := next_index({index: verdict(trial) for index, trial in tried.items()})) is not None:
+                tried[place] = self._trial(remedy, factor_of(place), place)
+            if remedy in CURVE_REMEDIES:
+                for factor in CURVE_FACTORS:
+                    if factor != 1.0:
+                        self._trial(remedy, factor)
+        except Refused as refusal:
+            found.refused.append((remedy, str(refusal)))
+            found.trials = [trial for trial in found.trials if trial.remedy != remedy]
+        except ReplayError as error:
+            found.refused.append((remedy, f"the stretch cannot be trained again so: {error}"))
+            found.trials = [trial for trial in found.trials if trial.remedy != remedy]
+
+    def _trial(self, remedy: str, factor: float, place: int | None = None) -> Trial:
+        course, activations = self._train(remedy, factor)
+        outcome, stuck_by, reason = self._judge.judge(course.losses, course.skipped, factor, Measured({}))
+        if outcome == "failed":
+            raise Refused(reason)
+        start, own_rate = self._rerun.program.first_step, self._found.own_rate
+        trial = Trial(remedy, factor, outcome, stuck_by, reason, tuple(course.losses), place, start, own_rate, activations)
+        self._found.trials.append(trial)
+        return trial
+
+    def _train(self, remedy: str, factor: float) -> tuple[Course, Activations | None]:
+        if remedy == NONE and factor == 1.0 and self._proof is not None:
+            return self._proof
+        activations = Activations(self._layers) if remedy in CURVE_REMEDIES and factor in CURVE_FACTORS else None
+        course = self._rerun.run(factor, self._edits.of(remedy), watch=activations.watch if activations is not None else None)
+        self._found.rerun_steps += len(course.losses)
+        return course, activations
 
 
 def verdict(trial: Trial) -> Verdict:

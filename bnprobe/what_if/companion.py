@@ -17,8 +17,9 @@ from bnprobe.observe.patches import Patches
 from bnprobe.remedies.catalogue import ENTRIES
 from bnprobe.store.reader import read_run
 from bnprobe.store.writer import RunWriter
+from bnprobe.what_if.activations import Layers
 from bnprobe.what_if.answers import Answers, answer, answer_from_here
-from bnprobe.what_if.judging import Judge
+from bnprobe.what_if.judging import Judge, Trial
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, Built, RemedyEdits
 from bnprobe.what_if.stretch import Stretch
@@ -101,7 +102,10 @@ class WhatIf:
         edits = RemedyEdits(built, program)
         threads = torch.get_num_threads()
         began = time.process_time()
-        found = answer(program, judge, edits, self._remedies)
+        layers = Layers(program, built)
+        found = answer(program, judge, edits, layers, self._remedies)
+        for name in layers.names:
+            self._writer.add_what_if_layer(name)
         if not found.proved and self.stretch.customs:
             names = ", ".join(self.stretch.customs)
             found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
@@ -139,7 +143,7 @@ class WhatIf:
                 "what_if_stuck_by": trial.stuck_by,
                 "what_if_reason": trial.reason,
             }
-            self._writer.add_what_if([{"what_if_point_loss": loss} for loss in trial.losses], **columns)
+            self._writer.add_what_if(_points(trial), **columns)
         refused = [{"what": what, "why": why[:_LONGEST_REASON]} for what, why in found.refused]
         attributes: dict[str, Any] = {
             "what_if_steps": found.steps,
@@ -151,3 +155,12 @@ class WhatIf:
         }
         for name, value in attributes.items():
             self._writer.set_attribute(name, value)
+
+
+def _points(trial: Trial) -> list[dict[str, Any]]:
+    """Return the steps of a trial as the file has them."""
+    points: list[dict[str, Any]] = [{"what_if_point_loss": loss} for loss in trial.losses]
+    if trial.activations is not None:
+        for point, rms, common in zip(points, trial.activations.rms, trial.activations.common, strict=False):
+            point |= {"what_if_point_rms": rms, "what_if_point_common_mode": common}
+    return points

@@ -12,6 +12,7 @@ from bnprobe.diagnose.outcome import outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.store.reader import Run
 from bnprobe.store.schema import VARIABLES
+from bnprobe.what_if.activations import Activations
 
 Outcome = Literal["trains", "stuck", "diverges", "failed"]
 
@@ -30,6 +31,7 @@ class Trial:
         grid_index: place on the grid of factors; None where it lies on none.
         start: the recorded step with which its stretch begins.
         own_rate: the largest rate of any group within it.
+        activations: of chosen layers; None where they were not looked at.
     """
 
     remedy: str
@@ -41,6 +43,7 @@ class Trial:
     grid_index: int | None = None
     start: int = 0
     own_rate: float = float("nan")
+    activations: Activations | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ they refer to. A skeleton has modules of the same classes under the same names, 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -59,6 +59,16 @@ class Skeleton:
         for child in self._children.values():
             if child is not None and id(child) not in seen:
                 child.resolve(slots, seen)
+
+    def weight_names(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[Any, str]]:
+        """Yield the slot of every module's weight, and the module's name."""
+        seen = set() if seen is None else seen
+        seen.add(id(self))
+        if (slot := self._slots.get("weight")) is not None:
+            yield slot, prefix or self.kind.__name__
+        for name, child in self._children.items():
+            if child is not None and id(child) not in seen:
+                yield from child.weight_names(f"{prefix}.{name}" if prefix else name, seen)
 
     def twin(self, seen: dict[int, Skeleton] | None = None) -> Skeleton:
         """Return another of the same model, whose parameters can be resolved anew."""

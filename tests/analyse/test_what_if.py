@@ -40,10 +40,13 @@ def test_rates_that_are_not_monotone_have_several_windows() -> None:
 
 def test_answers_come_back_from_the_file(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "run.h5", {})
+    writer.add_what_if_layer("conv")
     for factor, losses in ((1.0, [2.0, 1.0]), (5.0, [2.0, float("nan")])):
         outcome = "trains" if factor == 1.0 else "diverges"
         columns = {"what_if_remedy": "none", "what_if_factor": factor, "what_if_rate": 0.1 * factor, "what_if_grid": True}
-        writer.add_what_if([{"what_if_point_loss": loss} for loss in losses], **columns, what_if_outcome=outcome, what_if_reason="")
+        seen = {"what_if_point_rms": np.array([2.0]), "what_if_point_common_mode": np.array([0.5])} if factor == 1.0 else {}
+        points = [{"what_if_point_loss": loss, **seen} for loss in losses]
+        writer.add_what_if(points, **columns, what_if_outcome=outcome, what_if_reason="")
     writer.set_attribute("what_if_refused", json.dumps([{"what": "msr", "why": "no convolution"}]))
     for name, value in {"what_if_steps": 2, "what_if_own_rate": 0.1, "what_if_proved": 1, "what_if_seconds": 1.0}.items():
         writer.set_attribute(name, value)
@@ -55,6 +58,9 @@ def test_answers_come_back_from_the_file(tmp_path: Path) -> None:
     assert document["remedies"]["none"]["fails_at"] == pytest.approx(0.5)
     assert document["remedies"]["none"]["outcome_at_own"] == "trains"
     assert document["remedies"]["none"]["trials"][1]["losses"] == [2.0, None]
+    assert document["layers"] == ["conv"]
+    assert document["remedies"]["none"]["trials"][0]["common_mode"] == [[0.5], [0.5]]
+    assert "rms" not in document["remedies"]["none"]["trials"][1]
     assert document["refused"] == [{"what": "msr", "why": "no convolution"}]
     assert json.dumps(document, allow_nan=False)
 

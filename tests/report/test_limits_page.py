@@ -27,6 +27,15 @@ def limits(found: list | None = None, **attributes: str | int) -> Limits:
     )
 
 
+def test_an_own_rate_that_is_stuck_does_not_train_although_the_limit_lies_above_it() -> None:
+    assert (
+        stories(limits([trial(0, "stuck"), trial(4, "trains"), trial(5, "diverges")]))[0].own
+        == "the script's own rate is stuck at every seed"
+    )
+    found = [trial(0, "stuck"), trial(4, "trains"), trial(5, "diverges"), trial(0, "trains", seed=1), trial(1, "diverges", seed=1)]
+    assert stories(limits(found))[0].own == "the script's own rate is stuck at 1 of 2 seeds"
+
+
 def test_the_story_holds_intervals_alone() -> None:
     none, msr = stories(limits())
     assert none.limit == "between 0.1 and 0.15"

@@ -23,7 +23,7 @@ from bnprobe.remedies.application import apply
 from bnprobe.what_if.companion import WhatIf
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
-from bnprobe.what_if.remedy_edits import RemedyEdits
+from bnprobe.what_if.remedy_edits import Built, RemedyEdits
 from bnprobe.what_if.rerun import Rerun, losses_differ
 from tests.suites import shortened
 
@@ -240,6 +240,7 @@ class Taped:
     refusal: str
     edits: RemedyEdits | None
     losses: list[float]
+    built: list[Built] | None = None
 
 
 def tape(make: Make, optimizer: Optimizers, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, memory: int = 2**30) -> Taped:
@@ -249,7 +250,7 @@ def tape(make: Make, optimizer: Optimizers, run: Run, file: Path, monkeypatch: p
     def take(what_if: WhatIf, ending: Any) -> None:
         program = what_if.stretch.take()
         edits = RemedyEdits(what_if.stretch.built, program) if program is not None else None
-        found.append(Taped(program, what_if.stretch.refusal, edits, []))
+        found.append(Taped(program, what_if.stretch.refusal, edits, [], what_if.stretch.built))
 
     monkeypatch.setattr(WhatIf, "answer", take)
     torch.manual_seed(0)

@@ -1,9 +1,18 @@
-"""The losses of a stretch trained again at several rates, a field for the training as it is and one for a remedy, on one scale."""
+"""A stretch trained again at several rates: its losses, and how large and how common to the batch what some layers compute becomes.
+
+A column for the training as it is and one for a remedy, on the same scales.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
@@ -16,39 +25,99 @@ SHOWN = (NONE, "msr")
 STYLES = (("#8a8a8a", "dot"), ("#38a3c4", "dash"), ("#2f7fc1", "solid"), ("#c98a00", "dash"), ("#d55e00", "dot"))
 #: A loss of so many times the first is drawn at the edge: what leaves the figure has diverged.
 HIGHEST = 10.0
+#: A signal of so many times its first size, likewise.
+LARGEST = 100.0
+#: Heights in pixels: of the field of the losses, of a layer's, and between two.
+_HIGH, _LOW, _GAP = 240, 84, 26
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of fields: one quantity, a field for each remedy."""
+
+    title: str
+    unit: str
+    height: int
+    values: Callable[[Retrained], NDArray[np.float64]]
+    limits: tuple[float, float]
 
 
 def what_if_figure(found: WhatIf) -> go.Figure:
-    """Draw the loss over the steps of the stretch, at rates around the script's own."""
+    """Draw the loss over the steps of the stretch at rates around the script's own, and what layers computed meanwhile."""
     fields = [found.remedies[name] for name in SHOWN if name in found.remedies]
     chosen = {answer.remedy: curves(answer) for answer in fields}
-    losses = np.concatenate([one.losses for trials in chosen.values() for one in trials] or [np.zeros(1)])
-    losses = losses[np.isfinite(losses)]
-    first = next((float(one.losses[0]) for trials in chosen.values() for one in trials if one.losses.size), 1.0)
-    top = min(float(losses.max()), HIGHEST * first) if first > 0 else float(losses.max())
-    low = float(losses.min())
-    layout: dict[str, object] = {"margin": {"t": 46}, "hovermode": "x unified"}
-    width = 1.0 / max(len(fields), 1)
+    rows = _rows(found, [one for trials in chosen.values() for one in trials])
+    height = sum(row.height + _GAP for row in rows)
+    layout: dict[str, Any] = {"margin": {"t": 46}, "hovermode": "x unified", "hoversubplots": "axis"}
     annotations = []
-    for place, answer in enumerate(fields):
-        suffix = "" if place == 0 else str(place + 1)
-        ends = [place * width + (0.02 if place else 0.0), (place + 1) * width - (0.02 if place + 1 < len(fields) else 0.0)]
-        layout[f"xaxis{suffix}"] = {**AXIS, "title_text": "step of the stretch", "domain": ends, "anchor": f"y{suffix}"}
-        layout[f"yaxis{suffix}"] = {
-            **AXIS,
-            "title_text": "" if place else "loss",
-            "anchor": f"x{suffix}",
-            "showticklabels": not place,
-            **value_axis(low, max(top, low), most=5),
-        }
-        title = "no remedy" if answer.remedy == NONE else f"with {answer.remedy}"
-        annotations.append({"text": title, "xref": f"x{suffix} domain", "x": 0.5, "yref": "paper", "y": 1.0, "yanchor": "bottom"})
-    layout["annotations"] = [{**one, "showarrow": False, "font_size": 12} for one in annotations]
-    layout["legend"] = {"y": -0.22, "yanchor": "top"}
-    figure = new_figure(360, layout)
-    for place, answer in enumerate(fields):
-        _draw(figure, chosen[answer.remedy], place)
+    width = 1.0 / max(len(fields), 1)
+    top = height
+    for number_of_row, row in enumerate(rows):
+        bottom = top - row.height
+        for place, answer in enumerate(fields):
+            suffix = _suffix(number_of_row * len(fields) + place)
+            ends = [place * width + (0.02 if place else 0.0), (place + 1) * width - (0.02 if place + 1 < len(fields) else 0.0)]
+            is_last = number_of_row + 1 == len(rows)
+            layout[f"xaxis{suffix}"] = {
+                **AXIS,
+                "title_text": "step of the stretch" if is_last else "",
+                "showticklabels": is_last,
+                "range": [-0.5, found.steps - 0.5],
+                "domain": ends,
+                "anchor": f"y{suffix}",
+                "matches": "x" if suffix else None,
+            }
+            layout[f"yaxis{suffix}"] = {
+                **AXIS,
+                "title_text": "" if place else row.unit,
+                "anchor": f"x{suffix}",
+                "domain": [bottom / height, top / height],
+                "showticklabels": not place,
+                **value_axis(*row.limits, most=5 if row.height > _LOW else 3),
+            }
+            title = row.title or ("no remedy" if answer.remedy == NONE else f"with {answer.remedy}")
+            annotations.append({"text": title, "xref": f"x{suffix} domain", "x": 0.5, "yref": f"y{suffix} domain", "y": 1.0})
+        top = bottom - _GAP
+    layout["annotations"] = [{**one, "yanchor": "bottom", "showarrow": False, "font_size": 12} for one in annotations]
+    layout["legend"] = {"y": -54 / height, "yanchor": "top"}
+    figure = new_figure(height + 100, layout)
+    for number_of_row, row in enumerate(rows):
+        for place, answer in enumerate(fields):
+            _draw(figure, row, chosen[answer.remedy], number_of_row * len(fields) + place)
     return figure
+
+
+def _rows(found: WhatIf, trials: list[Retrained]) -> list[_Row]:
+    first = next((float(one.losses[0]) for one in trials if one.losses.size), 1.0)
+    low, high = _ends(trials, lambda one: one.losses)
+    high = min(high, HIGHEST * first) if first > 0 else high
+    rows = [_Row("", "loss", _HIGH, lambda one: one.losses, (low, max(low, high)))]
+    shown = [one for one in trials if np.isfinite(one.rms).any()]
+    for layer, name in enumerate(found.layers if shown else ()):
+        rms = functools.partial(_of_layer, "rms", layer)
+        low, high = _ends(shown, rms)
+        starting = [float(one.rms[0, layer]) for one in shown if one.rms.size and one.rms[0, layer] > 0]
+        high = min(high, LARGEST * max(starting)) if starting else high
+        rows.append(_Row(f"output of {name}: root mean square", "rms", _LOW, rms, (low, max(low, high))))
+    for layer, name in enumerate(found.layers if shown else ()):
+        common = functools.partial(_of_layer, "common", layer)
+        rows.append(_Row(f"output of {name}: share common to the batch", "share", _LOW, common, (0.0, 1.0)))
+    return rows
+
+
+def _of_layer(name: str, layer: int, one: Retrained) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = getattr(one, name)
+    return values[:, layer] if values.ndim == 2 and layer < values.shape[1] else np.zeros(0)
+
+
+def _ends(trials: list[Retrained], values: Callable[[Retrained], NDArray[np.float64]]) -> tuple[float, float]:
+    known = np.concatenate([values(one) for one in trials] or [np.zeros(0)])
+    known = known[np.isfinite(known)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def _suffix(place: int) -> str:
+    return "" if place == 0 else str(place + 1)
 
 
 def curves(answer: RemedyAnswer) -> list[Retrained]:
@@ -56,14 +125,15 @@ def curves(answer: RemedyAnswer) -> list[Retrained]:
     return [one for one in answer.trials if not one.on_grid or one.factor == 1.0][: len(STYLES)]
 
 
-def _draw(figure: go.Figure, trials: list[Retrained], place: int) -> None:
-    suffix = "" if place == 0 else str(place + 1)
+def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int) -> None:
+    suffix = _suffix(place)
     offset = 0 if any(one.factor < 1.0 for one in trials) else 2
     for (colour, dash), one in zip(STYLES[offset:], trials, strict=False):
         words = f"rate {number(one.rate)}" + (" (the script's own)" if one.factor == 1.0 else "")
+        values = row.values(one)
         figure.add_scatter(
-            x=np.arange(len(one.losses)),
-            y=np.where(np.isfinite(one.losses), one.losses, np.nan),
+            x=np.arange(len(values)),
+            y=np.where(np.isfinite(values), values, np.nan),
             mode="lines",
             line={"color": colour, "width": 1.5, "dash": dash},
             name=words,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from bnprobe.analyse.what_if import RemedyAnswer, Retrained, WhatIf
@@ -28,3 +30,18 @@ def test_the_rates_of_the_curves_are_drawn_in_a_field_each() -> None:
 
 def test_trainings_of_the_search_are_left_out() -> None:
     assert [one.factor for one in curves(answers().remedies["none"])] == [0.1, 1.0, 10.0]
+
+
+def test_what_layers_compute_stands_below() -> None:
+    found = answers()
+    measured = [
+        dataclasses.replace(one, rms=np.array([[1.0], [3.0]]), common=np.array([[0.2], [0.9]])) for one in found.remedies["none"].trials
+    ]
+    remedies = {**found.remedies, "none": RemedyAnswer("none", measured)}
+    figure = what_if_figure(dataclasses.replace(found, remedies=remedies, layers=("conv",)))
+    rows = {trace.yaxis: trace.y.tolist() for trace in figure.data if trace.name == "rate 0.01" and trace.y.size}
+    assert rows == {"y": [2.0, 1.9], "y3": [1.0, 3.0], "y5": [0.2, 0.9]}
+    assert [one.text for one in figure.layout.annotations][2::2] == [
+        "output of conv: root mean square",
+        "output of conv: share common to the batch",
+    ]
