@@ -26,7 +26,7 @@ ALLOWED = {
         "remedies.catalogue",
     },
     "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
-    "what_if": {"what_if", "observe", "measure.graph", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
+    "what_if": {"what_if", "observe", "measure", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
     "measure": {"measure"},
     "store": {"store"},
     "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
