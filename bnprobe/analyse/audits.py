@@ -16,6 +16,12 @@ def last_audit(run: RunView) -> int | None:
     return int(rows[-1]) if rows.size else None
 
 
+def why_not(run: RunView) -> str:
+    """Say why there is no audit with numbers, as a sentence."""
+    reasons = [str(reason) for reason in run.audit_reason if reason]
+    return f"It could not be measured: {reasons[-1]}." if reasons else "It was not measured."
+
+
 def audited(values: NDArray[np.floating], row: int) -> dict[int, float]:
     """Return the values of an audit by layer, those that there are."""
     return {int(layer): float(values[row, layer]) for layer in np.flatnonzero(np.isfinite(values[row]))} if values.ndim == 2 else {}

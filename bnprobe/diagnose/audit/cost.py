@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bnprobe.analyse.audits import audited, last_audit
+from bnprobe.analyse.audits import audited, last_audit, why_not
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import percent
@@ -27,7 +27,7 @@ def cost(run: RunAnalysis) -> AuditRow:
     row = last_audit(recorded)
     time = audited(recorded.audit_time, row) if row is not None else {}
     if row is None or not time:
-        says = "It was not measured." if row is None else "No operation of torch's own normalises: the script writes its norms out."
+        says = why_not(run.recorded) if row is None else "No operation of torch's own normalises: the script writes its norms out."
         return _ROW(verdict="cannot tell", says=says, advice="`bnprobe record --audit` measures it" if row is None else "")
     memory = audited(recorded.audit_memory, row)
     total, costs = sum(time.values()), sum(time.values()) > DEAR

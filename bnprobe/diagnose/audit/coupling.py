@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bnprobe.analyse.audits import audited, last_audit, last_layer
+from bnprobe.analyse.audits import audited, last_audit, last_layer, why_not
 from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -29,7 +29,7 @@ def coupling(run: RunAnalysis) -> AuditRow:
     values = audited(recorded.audit_coupling, row) if row is not None else {}
     output = last_layer(recorded, values)
     if row is None or output is None:
-        says = "It was not measured." if row is None else "The batch has no axis of samples that its data share."
+        says = why_not(run.recorded) if row is None else "The batch has no axis of samples that its data share."
         return _ROW(verdict="cannot tell", says=says, advice="`bnprobe record --audit` measures it" if row is None else "")
     moved, costs = values[output], values[output] > COUPLED
     shown = [norm.layer for norm in norms(recorded) if norm.layer in values]

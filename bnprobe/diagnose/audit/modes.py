@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bnprobe.analyse.audits import audited, last_audit, last_layer
+from bnprobe.analyse.audits import audited, last_audit, last_layer, why_not
 from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
@@ -30,7 +30,7 @@ def train_eval_gap(run: RunAnalysis) -> AuditRow:
     values = audited(recorded.audit_evaluation_gap, row) if row is not None else {}
     output = last_layer(recorded, values)
     if row is None or output is None:
-        return _ROW(verdict="cannot tell", says="It was not measured.", advice="`bnprobe record --audit` measures it")
+        return _ROW(verdict="cannot tell", says=why_not(run.recorded), advice="`bnprobe record --audit` measures it")
     gap, limit = values[output], float(thresholds.EVALUATION_GAP)
     loss, running = float(recorded.audit_loss[row]), float(recorded.audit_loss_running[row])
     costs = gap > limit

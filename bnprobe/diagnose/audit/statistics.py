@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
-from bnprobe.analyse.audits import audited, last_audit
+from bnprobe.analyse.audits import audited, last_audit, why_not
 from bnprobe.analyse.normalisation import likeness_of_batches, norms
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.audit.batches import are_unlike
@@ -50,7 +50,7 @@ def few_values(run: RunAnalysis) -> AuditRow:
     if not values:
         if any(norm.family == "batch" for norm in norms(recorded)):
             return _VALUES(verdict="absent", says="No batch norm was seen to take statistics of a batch.", advice="")
-        return _VALUES(verdict="cannot tell", says="It was not measured.", advice="`bnprobe record --audit` measures it")
+        return _VALUES(verdict="cannot tell", says=why_not(run.recorded), advice="`bnprobe record --audit` measures it")
     gap = dict(zip(layers, robust.median(late_gap(recorded.batch_norm_gap[:, layers]), axis=0).tolist(), strict=True))
     samples = float(robust.median(recorded.batch_size / np.maximum(recorded.micro_steps, 1)))
     limit, is_small = float(thresholds.FEW_VALUES), samples <= float(thresholds.FEW_SAMPLES)

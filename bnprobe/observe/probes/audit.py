@@ -79,14 +79,11 @@ class Audit:
         self._values = {}
         try:
             self._measure(Forward(tape, slots), values, total)
-        except ReplayError as error:
+        except (ReplayError, torch.OutOfMemoryError) as error:
             let_through(error)
-            self._row["audit_reason"] = str(error)
-            self._writer.add_coverage(SUBJECT, str(error))
-        except torch.OutOfMemoryError as error:
-            let_through(error)
-            self._row["audit_reason"] = "there was not enough memory to compute the forward again"
-            self._writer.add_coverage(SUBJECT, self._row["audit_reason"])
+            reason = str(error) if isinstance(error, ReplayError) else "there was not enough memory to compute the forward again"
+            self._row, self._values = {"audit": self._step(), "audit_reason": reason}, {}
+            self._writer.add_coverage(SUBJECT, reason)
         self._row["audit_seconds"] = Original.perf_counter() - began
 
     def deliver(self, axes: Axes) -> None:

@@ -171,6 +171,7 @@ class Tape:
         self._count = 0
         self._slots = TensorSlots()
         self._memory: dict[int, _Memory] = {}
+        self._followed: set[int] = set()
         self._constants: dict[int, list[weakref.ref[Constant]]] = {}
 
     def find(self, tensor: torch.Tensor) -> Slot | None:
@@ -181,6 +182,8 @@ class Tape:
     def follow(self, tensor: torch.Tensor) -> None:
         """Write down what depends on a tensor of data, too, so that a replay can have others in its place."""
         if not tensor.requires_grad and isinstance(self._resolve(tensor), Constant):
+            # Other views of its memory stay what they are: labels may be the same tokens, one further.
+            self._followed.add(_storage(tensor))
             self.inputs[self._define(tensor)] = Constant(tensor, version(tensor))
 
     def mark(self, tensor: torch.Tensor, note: Any) -> None:
@@ -285,6 +288,8 @@ class Tape:
         self._count += 1
         self._slots[tensor] = slot
         key = _storage(tensor)
+        if key in self._followed:
+            return slot
         if key and (key not in self._memory or self._memory[key].reference.expired()):
             self._memory[key] = _Memory(StorageWeakRef(tensor.untyped_storage()), slot, int(tensor.storage_offset()), tensor.dtype)
         return slot

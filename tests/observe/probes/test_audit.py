@@ -63,3 +63,14 @@ def test_numbers_are_those_of_the_model_itself(compare: Compare, kind: str) -> N
     assert dropped == ([False, False] if kind == "none" else [False, True])
     assert 0 < np.nansum(run["audit_time"][-1]) < 1
     assert 0 < np.nansum(run["audit_memory"][-1]) < 1
+
+
+def test_labels_in_the_memory_of_the_data_stay_what_they_are(compare: Compare) -> None:
+    """Of a language model one sequence is exchanged; the others do not meet it."""
+    ran = compare("shifted_tokens", audit=1)
+    assert ran.recorded.stdout == ran.plain.stdout
+    run = ran.run
+    assert run["audit_reason"].tolist() == [""] * 4
+    assert run["audit_samples"].tolist() == [6.0] * 4
+    assert run["audit_coupling"][-1].tolist() == [0.0] * len(run.layers)
+    assert run["audit_values"][-1][[layer.kind == "normalisation" for layer in run.layers]].tolist() == [8.0]
