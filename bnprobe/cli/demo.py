@@ -24,7 +24,7 @@ def demo(
     \b
       bnprobe demo --open
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
-    from bnprobe.cli.report import open_page
+    from bnprobe.cli.report import open_address
     from bnprobe.diagnose import diagnose
     from bnprobe.diagnose.verdict import verdict_line
     from bnprobe.report.page import write_page
@@ -42,7 +42,7 @@ def demo(
         print(f"{file}: {verdict_line(diagnose(read_run(file)))}")
     print(f"wrote {page}")
     if show:
-        open_page(page)
+        open_address(page.resolve().as_uri())
     else:
         print(f"open it in a browser: {page.resolve().as_uri()}")
 

@@ -28,6 +28,7 @@ def record(
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing run file.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Report errors only.")] = False,
+    live: Annotated[bool, typer.Option("--follow", help="Serve the report to this machine while the run goes on.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, metavar="N", help="Measure every N-th step.")] = 1,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, metavar="N", help="End the run cleanly after N optimizer steps.")
@@ -128,9 +129,12 @@ def record(
       bnprobe record --what-if auto train.py       train its first 60 steps again at other rates, with other remedies
       bnprobe record --audit train.py              measure what batch norm costs it (then: bnprobe audit)
       bnprobe record --figures ubn train.py        draw the figures of the paper on batch norm of this network
+      bnprobe record --follow train.py             serve the report while the run goes on
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
     """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
+    from bnprobe.cli.follow import follow_beside
+    from bnprobe.cli.voice import say
     from bnprobe.errors import UsageError
     from bnprobe.launch.output import check_output, default_output
     from bnprobe.launch.provenance import collect_provenance
@@ -164,6 +168,8 @@ def record(
         raise UsageError("--line-probe-channels measures at the points of a line probe, and there is none", "add --line-probe N")
     check_output(file, force)
     voice = _introduce(file, quiet)
+    if live:
+        say(f"live page: {follow_beside(file)}")
     return functools.partial(
         run_recorded,
         resolved,

@@ -27,6 +27,10 @@ def report(
         typer.Option("-o", "--output", metavar="FILE", help="The page (default: the first run's name with .html in place of .h5)."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    live: Annotated[
+        bool, typer.Option("--follow", help="While a run goes on, serve the page to this machine and renew it; write it when the run ends.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port of --follow (default: a free one).")] = 0,
 ) -> None:
     """Write a self-contained page on one or several runs. It works offline and sends nothing anywhere.
 
@@ -35,13 +39,21 @@ def report(
     \b
       bnprobe report run.h5                       write run.html
       bnprobe report plain.h5 batch_norm.h5 -o both.html --open
+      bnprobe report run.h5 --follow --open       a run that is being recorded, live
     """  # noqa: D301, DOC501 - \b is typer's mark for lines to leave alone
+    from bnprobe.cli.follow import follow
+    from bnprobe.errors import UsageError
     from bnprobe.report.limits_page import write_limits_page
     from bnprobe.report.page import write_page
     from bnprobe.store.limits_file import holds_limits
 
     page = output or runs[0].parent / f"{runs[0].name.removesuffix('.h5')}.html"
     check_page(page, runs)
+    if port and not live:
+        raise UsageError("--port is where --follow serves the page", "add --follow")
+    is_served = live and follow(runs, port, show=show)
+    if live and not is_served:
+        print("not live: the run has ended")
     lacking: list[str] = []
     if len(runs) == 1 and holds_limits(runs[0]):
         write_limits_page(runs[0], page)
@@ -50,8 +62,8 @@ def report(
     print(f"wrote {page}")
     for sentence in lacking:
         print(f"bnprobe: {sentence}", file=sys.stderr)
-    if show:
-        open_page(page)
+    if show and not is_served:
+        open_address(page.resolve().as_uri())
     if lacking:
         raise typer.Exit(INCOMPLETE)
 
@@ -81,9 +93,9 @@ def check_page(page: Path, runs: list[Path]) -> None:
         raise UsageError(f"cannot write the page to '{page}': that is a run file", "choose a name that ends in .html")
 
 
-def open_page(page: Path) -> None:
+def open_address(address: str) -> None:
     """Open a page in the user's browser; say so where there is none."""
     import webbrowser
 
-    if not webbrowser.open(page.resolve().as_uri()):
-        print(f"no browser could be started; open {page.resolve()} in one")
+    if not webbrowser.open(address):
+        print(f"no browser could be started; open {address} in one")

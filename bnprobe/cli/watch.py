@@ -37,7 +37,7 @@ def watch(
     from bnprobe.report.wording import ending, is_going_on
     from bnprobe.store.reader import read_run
 
-    _wait_for(run)
+    wait_for(run)
     patience = time.monotonic() + PATIENCE
     on_terminal = sys.stdout.isatty()
     said: set[str] = set()
@@ -70,7 +70,7 @@ def watch(
         print(ending(recorded))
 
 
-def _wait_for(run: Path) -> None:
+def wait_for(run: Path) -> None:
     """Wait until a file is there: a script records once it has imported torch.
 
     Raises:

@@ -28,19 +28,23 @@ from bnprobe.report.wording import elide, number
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def render_document(template: str, filters: Mapping[str, Callable[..., Any]], figures: Mapping[str, Any], **values: Any) -> str:
+def render_document(
+    template: str, filters: Mapping[str, Callable[..., Any]], figures: Mapping[str, Any], live: int = 0, **values: Any
+) -> str:
     """Fill in a template of the folder.
 
     Args:
         template: its file name.
         filters: what its text is passed through, beside ``prose`` and ``elide``.
         figures: packed figures by the id of their place on the page.
+        live: the version of a page that asks its server for the next one; 0 for one that stands by itself.
         values: what else it names.
 
     Returns:
-        The page, with plotly, its style sheet, its script and the figures inside.
+        The page, with plotly, its style sheet, its scripts and the figures inside.
     """
     plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
+    follower = asset("live.js") if live else ""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -48,10 +52,12 @@ def render_document(template: str, filters: Mapping[str, Callable[..., Any]], fi
     return environment.get_template(template).render(
         values,
         version=__version__,
-        policy=policy(scripts=[plotly, script], styles=[style, "", *_sheets_of(plotly)]),
+        policy=policy([plotly, script, *([follower] if live else [])], [style, "", *_sheets_of(plotly)], reaches_server=bool(live)),
         plotly=Markup(plotly),
         style=Markup(style),
         script=Markup(script),
+        live=live,
+        follower=Markup(follower),
         figures=Markup(to_json(figures)),
     )
 
@@ -61,8 +67,10 @@ def asset(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+def policy(scripts: Sequence[str], styles: Sequence[str], *, reaches_server: bool = False) -> str:
     """Allow exactly these scripts and style sheets, and pictures that are part of the page; nothing that would need a network.
+
+    A live page may ask the server that it came from, and no other.
 
     Plotly adds rules to a style element that it creates empty, hence the hash of "" among ``styles``, and sets style attributes on what it
     draws. A figure saved as a picture passes through a blob.
@@ -74,6 +82,7 @@ def policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
             f"style-src {' '.join(map(_hash, styles))}",
             "style-src-attr 'unsafe-inline'",
             "img-src data: blob:",
+            *(["connect-src 'self'"] if reaches_server else []),
             "base-uri 'none'",
             "form-action 'none'",
         ]

@@ -19,7 +19,7 @@ from bnprobe.report.panels import panels_of
 from bnprobe.report.tolerance_story import story
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
 from bnprobe.report.what_if_text import lines as what_if_lines
-from bnprobe.report.wording import elide, plural
+from bnprobe.report.wording import elide, is_going_on, plural
 from bnprobe.store.reader import Run, read_run
 
 #: Layers of the table that are shown at once; the others unfold.
@@ -47,8 +47,13 @@ def write_page(paths: list[Path], output: Path) -> list[Run]:
     return runs
 
 
-def render(recorded: Sequence[Run | Path]) -> str:
-    """Return the text of a page about runs, or about the files that hold them."""
+def render(recorded: Sequence[Run | Path], live: int = 0) -> str:
+    """Return the text of a page about runs, or about the files that hold them.
+
+    Args:
+        recorded: the runs.
+        live: the version of a page that is served and renewed; 0 for one that is kept.
+    """
     runs = analyse_runs([read_run(one) if isinstance(one, Path) else one for one in recorded])
     panels = panels_of(runs)
     filters: dict[str, Callable[..., Any]] = {
@@ -71,6 +76,8 @@ def render(recorded: Sequence[Run | Path]) -> str:
         "page.html",
         filters,
         panels.figures,
+        live,
+        is_ended=not any(is_going_on(analysed.run) for analysed in runs),
         heading=" · ".join(analysed.label for analysed in runs),
         runs=runs,
         verdicts=[verdict(analysed) for analysed in runs],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs
 
 from bnprobe.report.page import render
 from bnprobe.store.reader import read_run
@@ -125,6 +127,31 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
 def test_a_click_on_a_heat_map_moves_the_slider(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     click = 'place("map-dead-share-0").emit("plotly_click", { points: [{ pointNumber: [4, 7] }] });'
     assert "<output>7</output>" in document(afterwards(render([run_file("exploding")]), click))
+
+
+@pytest.mark.slow
+def test_the_next_version_of_a_live_page_is_drawn_in_place(tmp_path: Path, document: Callable[[str], str]) -> None:
+    early, late = (exploding_recording(steps=steps).write(tmp_path / f"{steps}.h5") for steps in (16, 18))
+    before, after = (re.sub(r"\b(16|18)\.h5", "run.h5", render([run])) for run in (early, late))
+    late_page = f'new DOMParser().parseFromString(atob("{_base64(after)}"), "text/html")'
+    renew = f"""
+    document.querySelector("tr[data-layer='3'] button.layer").click();
+    document.title = "before";
+    sliders[0].input.value = sliders[0].steps.length - 1;
+    document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: {late_page} }}));
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+"""
+    dom = document(afterwards(before, renew))
+    assert "18 steps" in dom.split('id="verdict"')[1].split("</section>")[0]
+    assert "<title>before" not in dom
+    assert document.said == []  # type: ignore[attr-defined]
+    assert not layer_panel(dom).split(">")[0].endswith("hidden")
+    assert "<output>17</output>" in dom  # the slider stood at the end, and stands there again
+
+
+def _base64(page: str) -> str:
+    """The page without plotly, which it does not need twice, and without what ``atob`` does not know."""
+    return base64.b64encode(page.replace(get_plotlyjs(), "").encode("ascii", "xmlcharrefreplace")).decode()
 
 
 def layer_panel(dom: str) -> str:

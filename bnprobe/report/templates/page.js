@@ -34,10 +34,13 @@
     return { ...trace, z: unpackLevels(trace.z), customdata: unpackGrid(trace.customdata), text: unpackGrid(trace.text) };
   }
 
-  function draw(id) {
-    const figure = figures[id];
+  function dress(figure) {
     figure.data = figure.data.map(unpack);
     figure.layout = { ...figure.layout, uirevision: "kept", modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a929c", activecolor: "#5c90c8" } };
+  }
+  function draw(id) {
+    const figure = figures[id];
+    dress(figure);
     return Plotly.newPlot(place(id), figure.data, figure.layout, config).then(() => {
       figure.drawn = true;
       if (isOverSteps(id)) follow(id);
@@ -71,9 +74,11 @@
     });
   }
 
+  const stepsOf = (label) => label.dataset.steps.split(" ").map(Number);
   const sliders = Array.from(document.querySelectorAll(".slider"), (label) => ({
+    label,
     run: Number(label.dataset.run),
-    steps: label.dataset.steps.split(" ").map(Number),
+    steps: stepsOf(label),
     ids: label.dataset.figures.split(" "),
     input: label.querySelector("input"),
     output: label.querySelector("output"),
@@ -209,13 +214,23 @@
     });
   }
 
-  for (const button of document.querySelectorAll(".unfold")) {
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      button.previousElementSibling.querySelector(".rest").hidden = false;
-      button.remove();
-    });
+  const unfolded = new Set();
+  function unfold(button) {
+    unfolded.add(button.closest("section").id);
+    button.previousElementSibling.querySelector(".rest").hidden = false;
+    button.remove();
   }
+  function offerRest() {
+    for (const button of document.querySelectorAll(".unfold")) {
+      if (unfolded.has(button.closest("section").id)) unfold(button);
+      else button.hidden = false;
+    }
+  }
+  offerRest();
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.unfold");
+    if (button) unfold(button);
+  });
 
   /* A figure in a hidden group has no width yet; it is drawn when its group is shown. */
   const waiting = () => Object.keys(figures).filter((id) => !figures[id].drawn && place(id).offsetParent !== null);
@@ -231,6 +246,45 @@
         if (figures[id].drawn) Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
       }
     });
+  }
+
+  /* The next version of a page whose run goes on. A page that has other figures or sections is opened anew; in the others what has
+     changed is replaced, and zoom, step, layer and what was unfolded stay as they are. */
+  const shapeOf = (page) => Array.from(page.querySelectorAll("main > section, .plot, #channel-layer option"), (one) => one.id || one.value).join();
+  const textOf = (page) => page.getElementById("figures").textContent;
+  let shown = textOf(document);
+  document.addEventListener("bnprobe:renew", async ({ detail: next }) => {
+    if (shapeOf(next) !== shapeOf(document)) {
+      location.reload();
+      return;
+    }
+    if (textOf(next) !== shown) {
+      shown = textOf(next);
+      for (const [id, figure] of Object.entries(JSON.parse(shown))) await redraw(id, figure);
+      next.querySelectorAll(".slider").forEach((label, number) => lengthen(sliders[number], label));
+    }
+    for (const section of next.querySelectorAll("main > section")) {
+      const own = place(section.id);
+      if (!own.querySelector(".plot") && own.innerHTML !== section.innerHTML) own.innerHTML = section.innerHTML;
+    }
+    offerRest();
+    document.title = next.title;
+    if (opened) openLayer(opened.run, opened.index);
+  });
+  async function redraw(id, figure) {
+    const { drawn } = figures[id];
+    figures[id] = figure;
+    if (!drawn) return;
+    dress(figure);
+    figure.drawn = true;
+    await Plotly.react(place(id), figure.data, figure.layout, config);
+  }
+  function lengthen(slider, label) {
+    const atEnd = Number(slider.input.value) === slider.steps.length - 1;
+    const step = stepOf(slider);
+    slider.steps = stepsOf(label);
+    slider.input.max = slider.steps.length - 1;
+    goTo(slider.run, atEnd ? slider.steps.at(-1) : step);
   }
 
   (async () => {
