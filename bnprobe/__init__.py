@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bnprobe.integrations.opened_run import open_run as open_run
     from bnprobe.integrations.recording import record as record
+    from bnprobe.integrations.retraining import retrain as retrain
     from bnprobe.measure.curvature import Sharpness as Sharpness
     from bnprobe.measure.curvature import sharpness as sharpness
     from bnprobe.measure.line_probe import line_probe as line_probe
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 _FUNCTIONS = {
     "open_run": "bnprobe.integrations.opened_run",
     "record": "bnprobe.integrations.recording",
+    "retrain": "bnprobe.integrations.retraining",
     "sharpness": "bnprobe.measure.curvature",
     "Sharpness": "bnprobe.measure.curvature",
     "line_probe": "bnprobe.measure.line_probe",

@@ -42,7 +42,9 @@ class Recording:
         #: The run file.
         self.path = path
         self._model, self._optimizers = model, list(optimizers)
-        self._options, self._remedies, self._overwrite = options, tuple(remedies), overwrite
+        #: What is recorded; may be changed until the block is entered.
+        self.options = options
+        self._remedies, self._overwrite = tuple(remedies), overwrite
         self._recorder: Recorder | None = None
         self._applied: list[Applied] = []
 
@@ -54,7 +56,7 @@ class Recording:
         check_output(self.path, self._overwrite)
         self._apply_remedies()
         self.path.unlink(missing_ok=True)
-        recorder = Recorder(self.path.absolute(), self._options, _provenance())
+        recorder = Recorder(self.path.absolute(), self.options, _provenance())
         recorder.expect(self._model, self._optimizers)
         recorder.install()
         for applied in self._applied:

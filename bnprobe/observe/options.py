@@ -12,6 +12,8 @@ from typing import Literal
 FIGURES = ("init", "tails", "line", "update", "logits", "coherence", "jacobian")
 #: Steps of ``--what-if auto``.
 WHAT_IF_STEPS = 60
+#: Fewer steps say nothing about a rate; ``lr-limit`` asks for as many.
+FEWEST_WHAT_IF_STEPS = 20
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,8 @@ class Recorder:
         self._tree.learn(model)
         for optimizer in optimizers:
             self._optimizers.constructed.add(optimizer)
+        if self._what_if is not None:
+            self._what_if.stretch.expect(optimizers)
 
     def install(self) -> None:
         """Attach to torch."""

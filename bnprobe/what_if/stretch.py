@@ -25,6 +25,7 @@ from bnprobe.observe.faults import Faults
 from bnprobe.observe.module_calls import before_forward
 from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.optimizers import Optimizer, trained_parameters, trains_nothing
+from bnprobe.observe.options import FEWEST_WHAT_IF_STEPS
 from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.line_probing import is_plain_call, remove_mode
 from bnprobe.observe.probes.tape import UNSEEN, Constant, Hole, Recording, Slot, version
@@ -51,8 +52,6 @@ from bnprobe.what_if.stretch_tape import StretchTape
 
 #: Attributes through which a gradient scaler speaks to an optimizer that does its work itself.
 HANDED = ("grad_scale", "found_inf")
-#: Fewer steps say nothing about a rate; ``lr-limit`` asks for as many.
-FEWEST_STEPS = 20
 
 
 class Stretch:
@@ -234,6 +233,13 @@ class Stretch:
                     self._note_construction(optimizer)
 
         return __init__
+
+    def expect(self, optimizers: Sequence[Optimizer]) -> None:
+        """Know optimizers that were built before the recording: a remedy would act on what they train now."""
+        for optimizer in optimizers:
+            if not trains_nothing(optimizer):
+                with self._guarded(), torch.no_grad():
+                    self._note_construction(optimizer)
 
     def _note_construction(self, optimizer: Optimizer) -> None:
         """Remember what a remedy would have found, had it acted now."""
@@ -516,7 +522,7 @@ class Stretch:
         Args:
             fewest: steps that it must have.
         """
-        fewest = FEWEST_STEPS if fewest is None else fewest
+        fewest = FEWEST_WHAT_IF_STEPS if fewest is None else fewest
         tape, self._tape = self._tape, None
         if tape is None or self.refusal:
             self.refusal = self.refusal or "no forward with gradient was seen"

@@ -106,7 +106,7 @@ def taped(script: Path, arguments: list[str], runs: list[tuple[str, float]], ste
     from bnprobe.what_if.remedy_edits import RemedyEdits
     from bnprobe.what_if.rerun import Rerun, losses_differ
 
-    stretch.FEWEST_STEPS = 1
+    stretch.FEWEST_WHAT_IF_STEPS = 1
 
     def answer(self: Any, ending: Any) -> None:
         found: dict[str, Any] = {"refusal": "", "runs": {}}
