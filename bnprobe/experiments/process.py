@@ -116,6 +116,10 @@ class TrialProcess:
         """Whether the process has ended."""
         return self._process.poll() is not None
 
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        self._process.wait()
+
     @property
     def exit_status(self) -> int:
         """Of the ended process: negative where a signal ended it."""
