@@ -112,7 +112,16 @@ def is_better(one: Trial, other: Trial, spread: float, changes_loss: bool) -> bo
 
 
 def _is_further(one: Trial, other: Trial) -> bool:
-    """Whether a loss fell by a clearly larger share of its own start."""
+    """Whether a loss fell by a clearly larger share of its own start.
+
+    Squared errors, cross entropies and divergences are never negative: one that is does not measure what its name says, however far it
+    fell, and a trial in which it is not has only to learn.
+
+    Returns:
+        True where it did.
+    """
+    if other.late < 0 <= one.late:
+        return one.late < CLEAR_SHARE * one.start
     if one.level != other.level:
         return one.level > other.level
     return one.start > 0 < other.start and one.late / one.start < CLEAR_SHARE * other.late / other.start

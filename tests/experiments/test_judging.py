@@ -138,6 +138,12 @@ def test_a_loss_is_clearly_lower_beyond_its_noise_alone() -> None:
     assert not is_better(trial(late=0.81), trial(late=1.0), 0.0, changes_loss=False)
 
 
+def test_a_loss_that_cannot_be_negative_and_is_has_not_learned() -> None:
+    made = (trial(AS_IS, -187.0, start=0.5), trial(GENERIC, -20.0, start=0.6))
+    assert judged("targets-out-of-range", *made, trial("targets-in-range", 0.27, start=0.69))[0] == "confirmed"
+    assert judged("targets-out-of-range", *made, trial("targets-in-range", 0.68, start=0.69))[0] == "refuted"
+
+
 def test_losses_of_another_kind_are_compared_with_their_own_start() -> None:
     base = trial(late=1.5, start=2.3)
     assert is_better(trial(late=30.0, start=100.0), base, 0.0, changes_loss=True)
