@@ -58,7 +58,7 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
         return Trial(name, "refused", refusal or ending.partition(": ")[2], seconds=seconds, steps=run.steps)
     diagnosis = diagnose(run)
     became, course = diagnosis.outcome, diagnosis.analysis.course
-    acts = "; ".join(f"{one['count']} {one['what']}" for one in (*interventions, *_entries(run, "remedies")))
+    acts = "; ".join([*_rates(run), *(f"{one['count']} {one['what']}" for one in (*interventions, *_entries(run, "remedies")))])
     if became.word != "diverged" and run.status in _ENDS:
         why = f"{_ENDS[run.status]} at step {run.steps}" + (f": {ending}" if ending else "")
         return Trial(name, "failed", why, acts=acts, seconds=seconds, steps=run.steps)
@@ -250,6 +250,11 @@ def told(trial: Trial) -> str:
     if trial.outcome == "diverged":
         return f"diverged at step {max(0, trial.steps - 1)}"
     return f"loss {number(trial.late)} after {trial.steps} steps"
+
+
+def _rates(run: Run) -> list[str]:
+    factor = float(run.attributes.get("trial_factor", 1.0))
+    return [] if factor == 1.0 else [f"every learning rate, times {number(factor)}"]
 
 
 def _entries(run: Run, name: str) -> list[dict[str, Any]]:

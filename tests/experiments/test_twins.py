@@ -58,6 +58,12 @@ def test_a_trial_that_finds_nothing_ends_early_and_says_so(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_trial_at_another_rate_says_so(tmp_path: Path) -> None:
+    trial = tried("missing_zero_grad_mlp", counterfactual("a tenth of the rate").change, tmp_path / "trial")
+    assert trial.acts == "every learning rate, times 0.1"
+
+
+@pytest.mark.slow
 def test_a_remedy_that_refuses_says_so(tmp_path: Path) -> None:
     trial = tried("missing_zero_grad_mlp", counterfactual("batch-norm").change, tmp_path / "trial")
     assert trial.status == "refused" and "no convolution is trained" in trial.why
