@@ -36,7 +36,7 @@ def product(weights: Sequence[torch.Tensor]) -> torch.Tensor:
     return result
 
 
-def jacobian_of_sample(outputs: torch.Tensor, inputs: torch.Tensor, sample: int) -> torch.Tensor:
+def jacobian_of_sample(outputs: torch.Tensor, inputs: torch.Tensor, sample: int) -> torch.Tensor | None:
     """The Jacobian of one sample's outputs by its own inputs, row by row on a live graph, which stays.
 
     Args:
@@ -45,12 +45,15 @@ def jacobian_of_sample(outputs: torch.Tensor, inputs: torch.Tensor, sample: int)
         sample: which.
 
     Returns:
-        (K, D) in float64; what other samples of the batch have to do with it is left out.
+        (K, D) in float64; what other samples of the batch have to do with it is left out. None where the outputs do not depend on the
+        inputs.
     """
     rows = []
     for place in range(outputs.shape[1]):
         direction = torch.zeros_like(outputs)
         direction[sample, place] = 1.0
-        (gradient,) = torch.autograd.grad(outputs, inputs, direction, retain_graph=True)
+        (gradient,) = torch.autograd.grad(outputs, inputs, direction, retain_graph=True, allow_unused=True)
+        if gradient is None:
+            return None
         rows.append(gradient[sample].flatten().double())
     return torch.stack(rows)

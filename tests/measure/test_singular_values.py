@@ -26,6 +26,11 @@ def test_a_product_is_that_of_the_layers() -> None:
     assert torch.allclose(x @ product(weights).t(), network(x))  # type: ignore[arg-type]
 
 
+def test_outputs_of_another_network_have_none() -> None:
+    inputs = torch.randn(4, 6, requires_grad=True)
+    assert jacobian_of_sample(nn.Linear(2, 3)(torch.randn(4, 2)), inputs, 0) is None
+
+
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_jacobian_is_that_of_autograd(norm: bool) -> None:
     torch.manual_seed(0)
@@ -33,5 +38,6 @@ def test_a_jacobian_is_that_of_autograd(norm: bool) -> None:
     inputs = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
     found = jacobian_of_sample(rest(inputs), inputs, 2)
     whole = torch.autograd.functional.jacobian(rest, inputs)
+    assert found is not None
     assert torch.allclose(found, whole[2, :, 2, :])
     assert inputs.grad is None

@@ -224,19 +224,27 @@ class PaperFigures:
 
     def _take_jacobian(self) -> None:
         first, last = self._calls[0].output, self._calls[-1].output
-        if last.dim() != 2 or last.shape[1] > MOST_ROWS or first is last or first.shape[0] != last.shape[0]:
-            self._writer.add_coverage(
-                "a Jacobian", f"the last layer gives {tuple(last.shape)}: a sample each and up to {MOST_ROWS} outputs are needed"
-            )
-            return
-        if self._hooks.has_packed:
-            self._writer.add_coverage("a Jacobian", "the script packs what its backward needs, and may unpack it once only")
+        if reason := self._obstacle(first, last):
+            self._writer.add_coverage("a Jacobian", reason)
             return
         held = [buffer for root in self._roots() for buffer in buffers(root)]
         with user_modes_disabled(), self._muted(), self._hooks.silenced(), state_kept(held):
             for sample in range(min(JACOBIANS, len(last))):
-                values = singular_values(jacobian_of_sample(last, first, sample)).numpy()
-                self._singular.append(("Jacobian of the outputs by the first layer's output", sample, values))
+                jacobian = jacobian_of_sample(last, first, sample)
+                if jacobian is None:
+                    self._writer.add_coverage(
+                        "a Jacobian", "the output of the first layer is not behind that of the last: several networks"
+                    )
+                    return
+                self._singular.append(("Jacobian of the outputs by the first layer's output", sample, singular_values(jacobian).numpy()))
+
+    def _obstacle(self, first: torch.Tensor, last: torch.Tensor) -> str:
+        """Why no Jacobian can be taken; "" where one can."""
+        if first is last:
+            return "a single convolution or linear layer was called"
+        if last.dim() != 2 or last.shape[1] > MOST_ROWS or first.shape[0] != last.shape[0]:
+            return f"the last layer gives {tuple(last.shape)}: a row a sample and up to {MOST_ROWS} outputs are needed"
+        return "the script packs what its backward needs, and may unpack it once only" if self._hooks.has_packed else ""
 
     def _deliver_weights(self, axes: Axes, step: int) -> None:
         weights = {key: weight for key, (weight, _) in {**self._coherence, **self._tails}.items()}
