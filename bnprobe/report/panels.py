@@ -21,7 +21,7 @@ from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.report.figures.tolerance import rate_limits, tolerance
 from bnprobe.report.figures.what_if import SHOWN, what_if_figure
 from bnprobe.report.packing import pack
-from bnprobe.report.paper_figures import PAPER_FIGURES, PaperFigure, wanted
+from bnprobe.report.paper_figures import PAPER_FIGURES, PaperFigure, draw
 from bnprobe.report.quantities import QUANTITIES, shared_limits
 from bnprobe.report.tolerance_story import notes
 
@@ -182,8 +182,7 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
 def _add_papers(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     for paper in PAPER_FIGURES:
         shown = []
-        for number, analysed in runs:
-            figure = paper.draw(analysed) if paper.key in wanted(analysed) else None
+        for (number, _), figure in zip(runs, draw(paper, [analysed for _, analysed in runs]), strict=True):
             if figure is not None:
                 shown.append(panels.add(f"paper-{paper.key}-{number}", "", number, figure))
         if shown:

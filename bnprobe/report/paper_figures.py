@@ -6,9 +6,10 @@ some ten per cent; what could not be read there is not quoted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from bnprobe.report.analysed import AnalysedRun
@@ -33,6 +34,7 @@ class PaperFigure:
         formula: what is drawn.
         published: the values there, in a sentence; "" where none was read.
         draw: a run -> the figure, None where it was not measured.
+        shares_values: whether runs side by side stand on one scale of values.
     """
 
     key: str
@@ -42,6 +44,7 @@ class PaperFigure:
     formula: str
     published: str
     draw: Callable[[AnalysedRun], go.Figure | None]
+    shares_values: bool = False
 
 
 PAPER_FIGURES = (
@@ -55,6 +58,7 @@ PAPER_FIGURES = (
         "log₁₀ |m_c| and log₁₀ √v_c at step 0, mean and variance over batch and space",
         "Without batch norm the means grow from 10^-1.6 to 10^3.5 over layers 6 to 110; with it they stay level.",
         initialisation,
+        shares_values=True,
     ),
     PaperFigure(
         "tails",
@@ -111,6 +115,7 @@ PAPER_FIGURES = (
         "Σ|d| / |Σd| over batch and space, both added up over the entries of the weight; d = δ a",
         "",
         coherence,
+        shares_values=True,
     ),
     PaperFigure(
         "jacobian",
@@ -124,6 +129,21 @@ PAPER_FIGURES = (
         singular,
     ),
 )
+
+
+def draw(paper: PaperFigure, runs: Sequence[AnalysedRun]) -> list[go.Figure | None]:
+    """Draw a figure of every run that asked for it, on one scale where it has one."""
+    figures = [paper.draw(one) if paper.key in wanted(one) else None for one in runs]
+    drawn = [figure for figure in figures if figure is not None]
+    if paper.shares_values and len(drawn) > 1:
+        values = np.concatenate([np.asarray(trace.y, dtype=float) for figure in drawn for trace in figure.data])
+        is_logarithmic = drawn[0].layout.yaxis.type == "log"
+        values = np.log10(values[values > 0]) if is_logarithmic else values[np.isfinite(values)]
+        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        room = 0.05 * (high - low)
+        for figure in drawn:
+            figure.layout.yaxis.range = [low - room, high + room]
+    return figures
 
 
 def wanted(analysed: AnalysedRun) -> tuple[str, ...]:

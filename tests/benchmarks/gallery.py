@@ -30,10 +30,11 @@ PAGES = {
     "gan": ["gan"],
     "healthy_cnn": ["healthy_cnn"],
 }
-#: The recordings of the figures of a paper, and how they are made.
-UBN = ["deep_residual_plain", "deep_residual_batch_norm"]
+#: The recordings of the figures of a paper: a script, and its rate. Without batch norm it learns at the first, and diverges at the second.
+LEARNS, DIVERGES = ("deep_residual_plain", "3e-8"), ("deep_residual_plain", "1e-6")
+BATCH_NORM = ("deep_residual_batch_norm", "0.1")
 UBN_RECORD = ["--figures", "ubn", "--audit"]
-UBN_SCRIPT = ["--depth", "110", "--learning-rate", "0.1", "--warm-up", "0", "--steps", "8"]
+UBN_SCRIPT = ["--depth", "110", "--warm-up", "0", "--steps", "8", "--learning-rate"]
 UBN_HEIGHT = 1400
 WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
@@ -58,22 +59,33 @@ def picture(page: Path, target: Path, height: int, width: int = SHOWN_WIDTH) -> 
 
 
 def papers(folder: Path) -> None:
-    """Take a picture of each figure of a paper, of two networks side by side."""
-    runs = [str(record(name, folder, UBN_RECORD, UBN_SCRIPT, "-110")) for name in UBN]
-    page = folder / "ubn.html"
-    subprocess.run([sys.executable, "-m", "bnprobe", "report", *runs, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
-    for key in re.findall(r'class="paper" id="paper-([a-z]+)"', text):
-        shown = f"header, main > section, #papers > *, footer {{ display: none }} #papers, #papers > #paper-{key} {{ display: block }}"
-        single = folder / f"ubn-{key}.html"
-        single.write_text(text.replace("</head>", f"<style>{shown} .modebar {{ display: none }}</style></head>", 1), encoding="utf-8")
-        target = DOCS / "gallery" / f"ubn_{key}.png"
-        picture(single, target, UBN_HEIGHT)
-        with Image.open(target) as image:
-            ground = Image.new("RGB", image.size, image.convert("RGB").getpixel((0, image.height - 1)))
-            box = ImageChops.difference(image.convert("RGB"), ground).getbbox() or (0, 0, *image.size)
-            image.crop((0, 0, image.width, min(image.height, box[3] + 12))).save(target, optimize=True)
-        print(target.name, flush=True)
+    """Take a picture of each figure of a paper, of two networks side by side; channels along an update where it diverges."""
+    made = {run: record(run[0], folder, UBN_RECORD, [*UBN_SCRIPT, run[1]], f"-{run[1]}") for run in (LEARNS, DIVERGES, BATCH_NORM)}
+    for plain in (LEARNS, DIVERGES):
+        page = folder / "ubn.html"
+        shown = [str(made[plain]), str(made[BATCH_NORM])]
+        subprocess.run([sys.executable, "-m", "bnprobe", "report", *shown, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+        for key in re.findall(r'class="paper" id="paper-([a-z]+)"', text):
+            if (key == "update") == (plain is DIVERGES):
+                figure_alone(text, key, folder)
+
+
+def figure_alone(text: str, key: str, folder: Path) -> None:
+    """Take a picture of one figure of a page."""
+    others = "header, main > section, #papers > *, footer, .modebar { display: none !important }"
+    style = f"{others} #papers, #papers > #paper-{key} {{ display: block !important }}"
+    single, target = folder / f"ubn-{key}.html", DOCS / "gallery" / f"ubn_{key}.png"
+    single.write_text(text.replace("</head>", f"<style>{style}</style></head>", 1), encoding="utf-8")
+    picture(single, target, UBN_HEIGHT)
+    with Image.open(target) as image:
+        plain = image.convert("RGB")
+    ground = Image.new("RGB", plain.size, plain.getpixel((0, plain.height - 1)))
+    _, _, _, bottom = ImageChops.difference(plain, ground).getbbox() or (0, 0, *plain.size)
+    plain.crop((0, 0, plain.width, min(plain.height, bottom + 12))).quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
+        target, optimize=True
+    )
+    print(target.name, flush=True)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from bnprobe.report.figures.scales import shown_value
 
 COLOURS = (LINE, MARK, "#0f9d76", "#c765a0")
 #: Ends of the axis of relative losses, as powers of ten, and the lines that are drawn.
-LOWEST, HIGHEST = -0.7, 6.0
+LOWEST, HIGHEST = -2.0, 6.0
 MOST_STEPS = 4
 
 

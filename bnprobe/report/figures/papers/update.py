@@ -22,7 +22,7 @@ from bnprobe.report.names import figure_text
 DEPTHS = (8 / 110, 44 / 110, 80 / 110)
 MOMENTS: tuple[Moment, ...] = ("mean", "variance")
 #: Space between two pictures, as a share of the figure.
-GAP_ACROSS, GAP_UP = 0.14, 0.1
+GAP_ACROSS, GAP_UP = 0.2, 0.1
 
 
 def update(analysed: AnalysedRun) -> go.Figure | None:

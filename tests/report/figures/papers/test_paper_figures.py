@@ -17,7 +17,7 @@ from bnprobe.report.figures.papers.singular import singular
 from bnprobe.report.figures.papers.tails import tails
 from bnprobe.report.figures.papers.update import update
 from bnprobe.report.page import render
-from bnprobe.report.paper_figures import PAPER_FIGURES
+from bnprobe.report.paper_figures import PAPER_FIGURES, draw
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import LineProbe, residual_recording
 
@@ -113,6 +113,16 @@ def test_singular_values_stand_in_units_of_their_rms_beside_the_edge(analysed: A
 def test_what_was_not_measured_is_not_drawn(draw: Callable[[AnalysedRun], Any]) -> None:
     (plain,) = analyse_runs([residual_recording(steps=6).run()])
     assert draw(plain) is None
+
+
+def test_runs_side_by_side_stand_on_one_scale() -> None:
+    one, other = analyse_runs([measured(), measured()])
+    other.run.channel_mean[0] *= 1e4
+    figures = draw(PAPER_FIGURES[0], [one, other])
+    ends = [figure.layout.yaxis.range for figure in figures if figure is not None]
+    assert len(ends) == 2
+    assert ends[0] == ends[1]
+    assert ends[0][1] > 3
 
 
 def test_the_page_has_those_that_were_asked_for() -> None:
