@@ -122,6 +122,14 @@ def holds_numbers(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
 
 
+def answers_itself(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's class computes every operation on it by code of its own: that of the script, which may print, count or refuse."""
+    kind = type(tensor)
+    if kind is torch.Tensor or kind is torch.nn.Parameter or kind.__module__.startswith("torch."):
+        return False
+    return "__torch_dispatch__" in _own_attributes(kind) and not hasattr(tensor, "to_local")
+
+
 def at_hand(number: torch.Tensor) -> torch.Tensor | float:
     """Return a number that lies in a tensor: itself where that costs no waiting, a copy elsewhere. The tensor may change in place."""
     if type(number) is torch.Tensor and number.is_cpu and number.numel() == 1:

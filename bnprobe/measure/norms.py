@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.unchecked import unchecked
+from bnprobe.torch_private import answers_itself
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -21,14 +22,14 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
 
     Args:
         tensors: any shapes, dtypes and devices; None for a missing gradient. Sparse tensors are norms over their values; a sharded
-            tensor contributes its local shard, so that no rank has to wait for another.
+            tensor contributes its local shard, so that no rank has to wait for another. NaN for a tensor whose class computes by itself.
 
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
     if fused.available() and all(tensor is None or fused.is_walkable(tensor) for tensor in tensors):
         return _single(fused.lengths(tensors))
-    present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None]
+    present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None and not answers_itself(tensor)]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
     device = present[0][1].device

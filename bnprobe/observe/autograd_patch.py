@@ -22,6 +22,7 @@ from bnprobe.torch_private import (
     BACKWARD_OWNERS,
     RUN_BACKWARD,
     BackwardCall,
+    answers_itself,
     at_hand,
     backward_call,
     in_backward,
@@ -145,7 +146,7 @@ class BackwardTaps:
                 with user_modes_disabled():
                     self._scale = factor.detach().clone()
                     for before, after in zip(_sequence(outputs), _sequence(result), strict=False):
-                        if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
+                        if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor) and not answers_itself(before):
                             self._scaled[id(after)] = (OwnReference(after), before.detach().clone())
             return result
 
@@ -157,6 +158,9 @@ class BackwardTaps:
             return at_hand(outputs[0])
         if not outputs or any(not isinstance(output, torch.Tensor) or output.numel() != 1 for output in outputs):
             self._on_gap("the loss of some backward calls", "backward started from a tensor that is not one number")
+            return None
+        if any(map(answers_itself, outputs)):
+            self._on_gap("the loss of some backward calls", "backward started from a tensor whose class computes by code of its own")
             return None
         parts = [self._unscaled(tensor) for tensor in outputs]
         return parts[0] if len(parts) == 1 else torch.stack([part.reshape(()) for part in parts]).sum()
@@ -216,4 +220,5 @@ def trained_leaves(call: BackwardCall) -> Sequence[Any] | None:
 
 
 def _returned(leaves: Sequence[Any], gradients: Sequence[torch.Tensor | None]) -> dict[int, torch.Tensor]:
-    return {id(leaf): gradient.detach() for leaf, gradient in zip(leaves, gradients, strict=True) if gradient is not None}
+    found = {id(leaf): gradient for leaf, gradient in zip(leaves, gradients, strict=True) if gradient is not None}
+    return {key: gradient if answers_itself(gradient) else gradient.detach() for key, gradient in found.items()}

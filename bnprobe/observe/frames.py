@@ -16,11 +16,13 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: ``warnings`` passes over files that have both "importlib" and "_bootstrap" in their name; CPython 3.10 to 3.14.
 _UNCOUNTED = "<frozen bnprobe, not counted by warnings, as importlib._bootstrap>"
+#: Test runners go through tracebacks by themselves, and leave out frames in whose names or globals this is true.
+_HIDDEN = "__tracebackhide__"
 _OUTERMOST: set[CodeType] = set()
 
 
 def uncounted(function: _Function) -> _Function:
-    """Let a function be called in the place of another: no warning counts its frame.
+    """Let a function be called in the place of another: no warning counts its frame, and no test runner shows it.
 
     Args:
         function: is changed in place; anything but a python function is left alone.
@@ -30,6 +32,7 @@ def uncounted(function: _Function) -> _Function:
     """
     if isinstance(function, FunctionType):
         function.__code__ = _renamed(function.__code__)
+        function.__globals__[_HIDDEN] = True
     return function
 
 

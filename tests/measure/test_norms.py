@@ -115,6 +115,17 @@ def test_a_sharded_tensor_counts_with_its_local_part():
     assert norms([torch.zeros(9).as_subclass(Sharded)]).tolist() == [5.0]
 
 
+class Refusing(torch.Tensor):
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        raise NotImplementedError(func)
+
+
+def test_a_tensor_that_computes_by_code_of_its_own_is_asked_nothing():
+    refusing = torch.Tensor._make_wrapper_subclass(Refusing, (3,))
+    assert norms([refusing, torch.ones(4)]).tolist() == pytest.approx([math.nan, 2.0], nan_ok=True)
+
+
 def test_tensors_are_left_as_they_are():
     sparse = torch.sparse_coo_tensor(torch.tensor([[1, 1]]), torch.tensor([2.0, 3.0]), (4,), check_invariants=True)
     dense = torch.tensor([1.0, -2.0])

@@ -142,6 +142,8 @@ CASES = [
     Case("packed_once", 6),
     Case("shown_tracebacks", 6, ("0:input", "0", "2", "3"), gaps=("another thread",)),
     Case("own_attributes", 3, (*(f"body.inner.inner.{layer}" for layer in SMALL), "head")),
+    Case("called_unmeasured", 3, ("body:input", "body")),
+    Case("sparse_weight", 3, ("0:input", "0", "1")),
     Case("complex_weights", 3, ("spectral:input", "head:input", "head"), gaps=("spectral",)),
     # sequences
     Case(
@@ -323,6 +325,7 @@ CASES = [
     Case("watched_operations", 3),
     Case("tensor_subclass", 3),
     Case("wrapper_subclass", 3),
+    Case("own_dispatch", 6, ("0:input", "0", "1"), batch_size=None, without_gradient=("0", "1"), gaps=("2.weight", "loss")),
     Case("lazy_negation", 3, ("0:input", "0", "1", "2", "3")),
     Case("settings", 4, ("0:input", "0", "1", "3")),
     Case("randomness", 6, ("0:input", "0", "1", "2", "3")),

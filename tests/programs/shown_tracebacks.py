@@ -6,6 +6,7 @@ import threading
 import traceback
 import warnings
 
+import pytest
 import torch
 from common import batches, digest, say_loss, say_norms
 from torch import nn
@@ -53,6 +54,7 @@ for step, (x, y) in enumerate(batches(6)):
             failing()
         except Exception:
             print(traceback.format_exc())
+            print(pytest.ExceptionInfo.from_current().getrepr(style="short"))
     optimizer.step()
     if step == 3:
         hooked.remove()

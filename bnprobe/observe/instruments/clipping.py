@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.patches import Patches
-from bnprobe.torch_private import at_hand, clipping_body, is_imaginary, user_modes_disabled
+from bnprobe.torch_private import answers_itself, at_hand, clipping_body, is_imaginary, user_modes_disabled
 
 
 class Clipping:
@@ -40,7 +40,7 @@ class Clipping:
     def _seeing_clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, *args: Any, **kwargs: Any) -> Any:
-            if isinstance(total_norm, torch.Tensor) and not is_imaginary(total_norm):
+            if isinstance(total_norm, torch.Tensor) and not (is_imaginary(total_norm) or answers_itself(total_norm)):
                 with user_modes_disabled():
                     self._on_clip(at_hand(total_norm), float(max_norm) if type(max_norm) in (int, float) else None)
             return original(parameters, max_norm, total_norm, *args, **kwargs)

@@ -11,7 +11,7 @@ from bnprobe.measure import fused
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
-from bnprobe.torch_private import gradient_of, holds_numbers, plain
+from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -25,7 +25,7 @@ class UpdateMeasurement:
         keys: ids of the parameters, in the order of the vectors.
         gradient: (k,) gradient norms, NaN where there was no gradient.
         weight: (k,) norms before the update.
-        update: (k,) norms of the step taken, NaN where the parameter had no turn; None until the update has happened.
+        update: (k,) norms of the step taken, NaN where the parameter had no turn, or cannot be copied; None until the update has happened.
         kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
         rows: (k,) difference between rows after the update; None where it was not asked for.
         lost: (k,) share of the elements with a gradient that the update left as they were, NaN for all but those in half precision; None
@@ -104,7 +104,7 @@ class UpdateMeter:
         else:
             measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
-        found = [_local(parameter) if id(parameter) in kernels else None for parameter in parameters]
+        found = [_local(parameter) if id(parameter) in kernels and _is_copied(parameter) else None for parameter in parameters]
         if any(kernel is not None for kernel in found):
             # A rank may hold no part of a small kernel.
             parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
@@ -115,14 +115,17 @@ class UpdateMeter:
             measurement.rows = row_difference(comparable).to(measurement.weight.device)
 
     def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
-        sizes = [_local(parameter).numel() * parameter.element_size() for parameter in parameters]
-        if sum(sizes) <= COPY_LIMIT_BYTES:
-            return list(range(len(parameters)))
+        copied = [index for index, parameter in enumerate(parameters) if _is_copied(parameter)]
+        sizes = {index: _local(parameters[index]).numel() * parameters[index].element_size() for index in copied}
+        if sum(sizes.values()) <= COPY_LIMIT_BYTES:
+            return copied
         turns: list[int] = []
         left = COPY_LIMIT_BYTES
         start = self._next_turn % len(parameters)
         for offset in range(len(parameters)):
             index = (start + offset) % len(parameters)
+            if index not in sizes:
+                continue
             if sizes[index] > left:
                 # A single parameter beyond the limit never has a turn; the others go on from here next time.
                 if sizes[index] <= COPY_LIMIT_BYTES:
@@ -164,6 +167,11 @@ def _lost(
     for index, share in shares.items():
         found[index] = share
     return found
+
+
+def _is_copied(parameter: torch.Tensor) -> bool:
+    """Whether a parameter can be copied into a buffer: the elements of a sparse one come and go, and a script's own class is left alone."""
+    return parameter.layout is torch.strided and not answers_itself(parameter)
 
 
 def _local(parameter: torch.Tensor) -> torch.Tensor:

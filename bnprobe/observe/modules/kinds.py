@@ -62,6 +62,7 @@ class ObservedModule:
         forwards: complete forwards with gradient; counts for the root of a model.
         thread: number of the thread that last ran it with gradient; counts for the root of a model.
         is_trained: whether layers of it ran with gradient; counts for the root of a model.
+        was_called: whether it ran with gradient itself, even if nothing of it could be measured.
         depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
         has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
         gives_time_first: whether a layer that must know has shown that its output is (T, N, C), which itself does not tell.
@@ -76,6 +77,7 @@ class ObservedModule:
     forwards: int = 0
     thread: int = 0
     is_trained: bool = False
+    was_called: bool = False
     depends_on_mode: bool = False
     has_running_statistics: bool = False
     gives_time_first: bool = False

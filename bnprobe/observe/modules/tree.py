@@ -114,6 +114,11 @@ class ModuleTree:
             entry.is_layer = False  # it computes a weight, not a signal
         return entry
 
+    def was_called(self, module: nn.Module) -> bool:
+        """Whether a module ran with gradient."""
+        entry = self._seen.get(id(module))
+        return entry is not None and entry.reference() is module and entry.was_called
+
     def _look_for_parents(self) -> None:
         """A script may write into ``_modules`` itself: look at all that is known once more."""
         self._looks_for_parents += 1

@@ -21,6 +21,7 @@ from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import INPUT, Tap, TapKey
 from bnprobe.store.writer import RunWriter
+from bnprobe.torch_private import answers_itself
 
 
 class Axes:
@@ -124,6 +125,8 @@ class Axes:
             if id(parameter) not in names:
                 reason = "they belong to no module, so no layer's gradient can be told (a flat buffer, a wrapper, a free tensor)"
                 self._writer.add_coverage(f"parameters of {optimizer}", reason)
+            if answers_itself(parameter):
+                self._writer.add_coverage(name, f"a {type(parameter).__name__}, it computes by code of its own: its norms are not measured")
             place = self._writer.add_parameter(
                 parameter=self._unique(name, "parameter"),
                 parameter_layer=owner,
@@ -139,8 +142,8 @@ class Axes:
 
     def never_called(self) -> list[str]:
         """Return the names of modules whose parameters are trained although no call of them was ever seen."""
-        seen = {id(module) for key in self._layers if (module := key.module()) is not None}
-        return [name for name, owner in self._owners.items() if (module := owner()) is not None and id(module) not in seen]
+        present = ((name, owner()) for name, owner in self._owners.items())
+        return [name for name, module in present if module is not None and not self._tree.was_called(module)]
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

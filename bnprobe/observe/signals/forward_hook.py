@@ -224,6 +224,7 @@ class ForwardTaps:
                 self.evaluations.note(module, entry, self._next_order())
                 self._refuse(hidden=True)
             return
+        entry.was_called = True
         if inside and not entry.hidden_forwards:
             return  # activation checkpointing calls again what was measured already
         hidden = entry.hidden_forwards.popleft() if inside else 0

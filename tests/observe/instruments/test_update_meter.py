@@ -41,6 +41,18 @@ def test_gradient_weight_and_update_norms() -> None:
     assert step(meter, kept) == pytest.approx([1.0, 2.0], rel=1e-5)
 
 
+def test_a_sparse_weight_has_norms_and_no_update() -> None:
+    dense, sparse = weights(3)[0], nn.Parameter(torch.diag(torch.tensor([3.0, 4.0])).to_sparse())
+    meter = UpdateMeter()
+    measurement = meter.before([sparse, dense])
+    with torch.no_grad():
+        dense += torch.tensor([0.0, 2.0, 0.0])
+    meter.after(measurement, [sparse, dense], rows=True)
+    assert measurement.weight[0] == 5.0
+    assert measurement.update is not None
+    assert measurement.update.tolist() == pytest.approx([float("nan"), 2.0], nan_ok=True, rel=1e-6)
+
+
 def test_parameters_take_turns_under_the_copy_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observed, "COPY_LIMIT_BYTES", 100)
     kept = weights(10, 10, 10, 10, 10)  # 40 bytes each: two at a time
