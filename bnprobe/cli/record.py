@@ -126,7 +126,7 @@ def record(
       bnprobe record --max-steps 500 train.py      end it after 500 optimizer steps
       bnprobe record --curvature 10 train.py       measure sharpness at every 10th step
       bnprobe record --remedy msr train.py         train with mean shift rejection
-      bnprobe record --what-if auto train.py       train its first 60 steps again at other rates, with other remedies
+      bnprobe record --what-if auto train.py       train its first 120 steps again at other rates, with other remedies
       bnprobe record --audit train.py              measure what batch norm costs it (then: bnprobe audit)
       bnprobe record --figures ubn train.py        draw the figures of the paper on batch norm of this network
       bnprobe record --follow train.py             serve the report while the run goes on

@@ -12,7 +12,7 @@ from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units
-from bnprobe.diagnose.wording import against_weights, loss_summary, module_place, number, with_rate_search
+from bnprobe.diagnose.wording import against_weights, loss_summary, lower_rate, module_place, number, with_rate_search
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
             *_over_limit(run),
         ),
         cause=cause,
-        fix=with_rate_search(run, "Lower the learning rate to a tenth, or warm it up over the first few hundred steps"),
+        fix=with_rate_search(run, f"{lower_rate(run)}, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.stability import LossCourse
+from bnprobe.analyse.what_if import NONE, RemedyAnswer, WhatIf, what_if_of
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.divergence import DIVERGENCE_RATIO
 
@@ -173,9 +174,39 @@ def target(run: RunAnalysis) -> str:
     return shlex.join([name, *arguments])
 
 
+def lower_rate(run: RunAnalysis) -> str:
+    """Say how far to lower the learning rate: to one that has trained, where the recording was trained again, or to a tenth."""
+    found = _trained_again(run)
+    low = found.remedies[NONE].trains_at if found is not None else None
+    return (
+        f"Lower the learning rate to {number(low)}"
+        if found is not None and low and low < found.own_rate
+        else "Lower the learning rate to a tenth"
+    )
+
+
 def with_rate_search(run: RunAnalysis, sentence: str) -> str:
-    """Add how to find the largest learning rate that still trains."""
+    """Add which learning rate is the largest that trains, where the recording was trained again, or how to find it."""
+    found = _trained_again(run)
+    if found is not None:
+        told = "; ".join(
+            f"{f'with {name}, ' if name != NONE else ''}{_at(one)}" for name, one in found.remedies.items() if name in (NONE, "msr")
+        )
+        return f"{sentence}; trained again from their tape, its first {found.steps} steps {told}."
     return f"{sentence}; `bnprobe lr-limit {target(run)}` finds the largest that trains."
+
+
+def _trained_again(run: RunAnalysis) -> WhatIf | None:
+    found = what_if_of(run.recorded)
+    return found if found is not None and found.proved and NONE in found.remedies else None
+
+
+def _at(answer: RemedyAnswer) -> str:
+    if answer.trains_at is None:
+        return "train at no rate tried"
+    failed = next((one.outcome for one in answer.trials if one.on_grid and one.rate == answer.fails_at), "")
+    ends = f" and {'are stuck' if failed == 'stuck' else 'diverge'} at {number(answer.fails_at)}" if answer.fails_at is not None else ""
+    return f"train at {number(answer.trains_at)}{ends}"
 
 
 def every_step(run: RunAnalysis, sentence: str) -> str:

@@ -10,8 +10,9 @@ from typing import Literal
 
 #: The figures of ``--figures``, in the order in which they are told; "ubn" is all of them.
 FIGURES = ("init", "tails", "line", "update", "logits", "coherence", "jacobian")
-#: Steps of ``--what-if auto``.
-WHAT_IF_STEPS = 60
+#: Steps of ``--what-if auto``: limits found in so many were those of 500 steps far more often than in 60, and hardly less than in 200
+#: (docs/what-if.md).
+WHAT_IF_STEPS = 120
 #: Fewer steps say nothing about a rate; ``lr-limit`` asks for as many.
 FEWEST_WHAT_IF_STEPS = 20
 

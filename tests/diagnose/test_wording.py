@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
+from bnprobe.analyse.what_if import RemedyAnswer, Retrained, WhatIf
 from bnprobe.cli import app
 from bnprobe.diagnose import wording
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -72,6 +74,22 @@ def test_commands_name_what_was_run(attributes: dict[str, str], typed: str) -> N
     run = analysed(**attributes)
     assert wording.target(run) == typed
     assert wording.with_rate_search(run, "Lower it") == f"Lower it; `bnprobe lr-limit {typed}` finds the largest that trains."
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "lower", "told"),
+    [
+        ({0.2: "trains", 1.0: "diverges"}, "to 0.02", "train at 0.02 and diverge at 0.1; with msr, train at 0.02 and diverge at 0.1."),
+        ({1.0: "trains", 5.0: "stuck"}, "to a tenth", "train at 0.1 and are stuck at 0.5; with msr, train at 0.1 and are stuck at 0.5."),
+        ({1.0: "stuck"}, "to a tenth", "train at no rate tried; with msr, train at no rate tried."),
+    ],
+)
+def test_a_rate_that_has_trained_is_named(outcomes: dict[float, str], lower: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [Retrained("none", factor, 0.1 * factor, True, outcome, "", np.zeros(1)) for factor, outcome in outcomes.items()]
+    remedies = {name: RemedyAnswer(name, trials) for name in ("none", "msr")}
+    monkeypatch.setattr(wording, "what_if_of", lambda run: WhatIf(60, 0.1, True, remedies, [], [], 1.0, 10))
+    assert wording.lower_rate(analysed()) == f"Lower the learning rate {lower}"
+    assert wording.with_rate_search(analysed(), "Lower it") == f"Lower it; trained again from their tape, its first 60 steps {told}"
 
 
 def test_how_to_measure_every_step_is_what_record_takes() -> None:
