@@ -325,7 +325,7 @@ CASES = [
     Case("watched_operations", 3),
     Case("tensor_subclass", 3),
     Case("wrapper_subclass", 3),
-    Case("own_dispatch", 6, ("0:input", "0", "1"), batch_size=None, without_gradient=("0", "1"), gaps=("2.weight", "loss")),
+    Case("own_dispatch", 6, ("0:input", "0", "1"), batch_size=None, without_gradient=("0", "1"), gaps=("loss", "2.weight")),
     Case("lazy_negation", 3, ("0:input", "0", "1", "2", "3")),
     Case("settings", 4, ("0:input", "0", "1", "3")),
     Case("randomness", 6, ("0:input", "0", "1", "2", "3")),
