@@ -178,6 +178,8 @@ def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, 
         raise UsageError(
             f"the script of {run.path}, '{Path(folder, name)}', is not there any more", "bnprobe confirm SCRIPT records it anew"
         )
+    if str(run.attributes.get("world_size", "1")) != "1":
+        raise UsageError(f"{run.path} is one of {run.attributes['world_size']} processes that trained together", "record it in one process")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = jobs or max(1, cores // 2)
     return Plan(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bnprobe.interventions.intervention import Handler, Intervention, argument, with_argument
+from bnprobe.interventions.intervention import Handler, Intervention, argument, is_in_place, with_argument
 
 #: Of a leaky unit: what it passes of a negative input.
 LEAK = 0.1
@@ -23,7 +23,13 @@ class NoDropout(Intervention):
     def calls(self) -> Mapping[str, Handler]:
         """Stand before all kinds of dropout."""
         kinds = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-        return dict.fromkeys(kinds, self._without)
+        return {**dict.fromkeys(kinds, self._without), "scaled_dot_product_attention": self._attention}
+
+    def _attention(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if argument(args, kwargs, 4, "dropout_p", 0.0) > 0:
+            self.touched[func.__name__] += 1
+            args, kwargs = with_argument(args, kwargs, 4, "dropout_p", 0.0)
+        return func(*args, **kwargs)
 
     def _without(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if argument(args, kwargs, 1, "p", 0.5) > 0 and argument(args, kwargs, 2, "training", True):
@@ -44,7 +50,7 @@ class LeakyUnits(Intervention):
 
     def _leaky(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         self.touched[func.__name__] += 1
-        return F.leaky_relu(argument(args, kwargs, 0, "input"), LEAK)
+        return F.leaky_relu(argument(args, kwargs, 0, "input"), LEAK, inplace=is_in_place(func, args, kwargs))
 
 
 class SmoothUnits(Intervention):
@@ -59,7 +65,8 @@ class SmoothUnits(Intervention):
 
     def _smooth(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         self.touched[func.__name__] += 1
-        return torch.tanh(argument(args, kwargs, 0, "input"))
+        tanh = torch.tanh_ if is_in_place(func, args, kwargs) else torch.tanh
+        return tanh(argument(args, kwargs, 0, "input"))
 
 
 class RectifiedUnits(Intervention):
@@ -77,4 +84,4 @@ class RectifiedUnits(Intervention):
         if not values.requires_grad:
             return torch.as_tensor(func(*args, **kwargs))
         self.touched[func.__name__] += 1
-        return F.leaky_relu(values, LEAK)
+        return F.leaky_relu(values, LEAK, inplace=is_in_place(func, args, kwargs))

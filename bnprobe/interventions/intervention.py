@@ -99,6 +99,11 @@ def with_argument(
     return args, {**kwargs, name: value}
 
 
+def is_in_place(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call of an activation writes over its input: the script may go on with that."""
+    return func.__name__.endswith("_") or kwargs.get("inplace") is True or args[1:2] == (True,)
+
+
 def held(optimizer: Optimizer) -> list[torch.Tensor]:
     """Return the parameters that an optimizer moves."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

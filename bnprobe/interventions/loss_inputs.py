@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bnprobe.interventions.intervention import Handler, Intervention, argument, with_argument
+from bnprobe.interventions.intervention import Handler, Intervention, argument, is_in_place, with_argument
 
 _SQUASHES = ("softmax", "sigmoid", "sigmoid_", "tanh", "tanh_", "relu", "relu_", "relu6", "clamp", "softplus", "exp", "hardtanh")
 #: What changes the shape of a tensor and none of its values.
@@ -35,11 +35,9 @@ class BypassSquashing(Intervention):
         before = argument(args, kwargs, 0, "input")
         if not (torch.is_grad_enabled() and before.requires_grad):
             return func(*args, **kwargs)
-        if func.__name__.endswith("_") and not func.__name__.startswith("_"):
+        if is_in_place(func, args, kwargs):
             before = before.clone()
-            result = func(before.clone(), *args[1:], **kwargs)
-        else:
-            result = func(*args, **kwargs)
+        result = func(*args, **kwargs)
         setattr(result, _NOTE, (before, func.__name__.strip("_")))
         return result
 

@@ -1,7 +1,7 @@
 """Weights drawn anew, and each layer scaled to outputs of variance 1 on the first batch.
 
 Mishkin, Matas 2016, "All you need is a good init", arXiv 1511.06422: orthogonal weights, scaled. One pass does in place of their iteration:
-a layer is scaled just before its first call, when those before it have been.
+a layer is scaled just before its first call, when those before it have been. The last one, whose output the loss sees, begins small.
 """
 
 from __future__ import annotations
@@ -36,12 +36,15 @@ class Reinitialise(Intervention):
         super().__init__(steps)
         self._generator = torch.Generator().manual_seed(_SEED)
         self._unscaled: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._last: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._drawn: set[int] = set()
 
     def optimizer_built(self, optimizer: Optimizer) -> None:
         """Draw the weights that it will train."""
         trained: list[Any] = held(optimizer)
-        for name, module in Scope(models_of(trained), trained).modules():
+        scope = Scope(models_of(trained), trained)
+        self._last.update(module for _, module in scope.weight_layers()[-1:])
+        for name, module in scope.modules():
             for key, parameter in module.named_parameters(recurse=False):
                 if parameter.requires_grad and id(parameter) not in self._drawn and parameter.is_floating_point():
                     self._drawn.add(id(parameter))
@@ -72,7 +75,9 @@ class Reinitialise(Intervention):
         gates = [torch.empty(rows, parameter[0].numel()) for _ in range(parameter.shape[0] // rows)]
         for gate in gates:
             nn.init.orthogonal_(gate, generator=self._generator)
-        return torch.cat(gates).reshape(parameter.shape)
+        # The network's output begins small, as torch's own initialisation makes it.
+        gain = 3**-0.5 if module in self._last else 1.0
+        return gain * torch.cat(gates).reshape(parameter.shape)
 
     @torch.no_grad()
     def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -84,4 +89,5 @@ class Reinitialise(Intervention):
         output = type(module).forward(module, *args)
         deviation = float(output.double().std())
         if 0.0 < deviation < float("inf"):
-            weight.div_(min(max(deviation, 1 / _FURTHEST), _FURTHEST))
+            least = 1.0 if module in self._last else 1 / _FURTHEST
+            weight.div_(min(max(deviation, least), _FURTHEST))

@@ -11,9 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
+from typer.testing import CliRunner
 
+from bnprobe.cli.app import app
 from bnprobe.store.confirm_file import read_confirmation
+from tests.synthetic_runs import BUILDERS
 
 FAULTY = """
 import argparse, time
@@ -154,6 +158,23 @@ def processes_of(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_a_recording_that_cannot_be_made_again_is_refused(folder: Path) -> None:
+    run = BUILDERS["exploding"](folder / "run.h5")
+
+    def error() -> str:
+        return str(CliRunner().invoke(app, ["confirm", str(run)]).exception)
+
+    with h5py.File(run, "r+") as file:
+        file.attrs.pop("argv", None)
+    assert "does not say which script it is a recording of" in error()
+    with h5py.File(run, "r+") as file:
+        file.attrs["argv"], file.attrs["cwd"], file.attrs["world_size"] = '["train.py"]', str(folder), "4"
+    assert "is one of 4 processes that trained together" in error()
+    with h5py.File(run, "r+") as file:
+        file.attrs["cwd"] = str(folder / "gone")
+    assert "which is not there any more" in error()
 
 
 @pytest.mark.slow
