@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def ranks_beside(path: Path) -> list[Path]:
+    """Return the files of the other ranks, by their names: run.rank1.h5 beside run.rank0.h5."""
+    stem, rank, number = path.stem.rpartition(".rank")
+    if not (rank and number.isdecimal()):
+        return []
+    return sorted(other for other in path.parent.glob(f"{glob.escape(stem)}.rank*{path.suffix}") if other.name != path.name)
 
 
 def audit(
@@ -18,6 +27,7 @@ def audit(
     \b
       bnprobe audit run.h5
       bnprobe audit run.h5 --layers
+      bnprobe audit run.rank0.h5                   with the files of the other ranks, which lie beside it
       bnprobe audit run.h5 --json | jq '.rows[] | select(.verdict == "costs")'
     """  # noqa: D301 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.analyse.views import RunView
@@ -27,5 +37,6 @@ def audit(
     from bnprobe.store.reader import read_run
 
     analysis = RunAnalysis(read_run(run))
-    rows, recorded = audit_run(analysis), RunView.of(analysis.recorded)
+    beside = [read_run(path) for path in ranks_beside(run)]
+    rows, recorded = audit_run(analysis, beside), RunView.of(analysis.recorded)
     print(to_json(recorded, rows) if as_json else to_text(recorded, rows, every_layer=layers))

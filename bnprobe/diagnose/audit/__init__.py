@@ -5,7 +5,7 @@ A row is a function of an analysed run, listed in ``ROWS``; to add one is one fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose.audit.batches import unlike_batches
@@ -21,6 +21,7 @@ from bnprobe.diagnose.audit.reuse import reused
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue, Verdict
 from bnprobe.diagnose.audit.statistics import few_values, stale_statistics
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.store.reader import Run
 
 __all__ = ["ROWS", "AuditRow", "LayerValue", "Verdict", "audit"]
 
@@ -40,10 +41,13 @@ ROWS: tuple[Callable[[RunAnalysis], AuditRow], ...] = (
 )
 
 
-def audit(run: RunAnalysis) -> tuple[AuditRow, ...]:
+def audit(run: RunAnalysis, ranks_beside: Sequence[Run] = ()) -> tuple[AuditRow, ...]:
     """Audit a run; nothing where no layer normalises.
 
     Args:
         run: the analysed run.
+        ranks_beside: recordings of other ranks of the same training.
     """
-    return tuple(row(run) for row in ROWS) if norms(run.recorded) else ()
+    if not norms(run.recorded):
+        return ()
+    return tuple(ranks(run, ranks_beside) if row is ranks else row(run) for row in ROWS)

@@ -80,17 +80,31 @@ def test_the_effective_rate_is_that_of_its_definition(network: Callable[[str], R
     assert row.value == pytest.approx(alone)
 
 
-@pytest.mark.parametrize(
-    ("size", "kind", "verdict"), [("4", "BatchNorm2d", "costs"), ("4", "SyncBatchNorm", "fine"), ("1", "BatchNorm2d", "absent")]
-)
-def test_ranks(size: str, kind: str, verdict: str) -> None:
+def rank(kind: str, size: int, shift: float = 0.0) -> Run:
+    """One rank of a residual network with norms of a kind, whose means are shifted by some deviations."""
     made = residual_recording(steps=10, norm=True)
-    made.attributes["world_size"] = size
+    made.attributes["world_size"] = str(size)
     for layer in made.layers:
         if layer["layer_kind"] == "normalisation":
             layer["layer_type"] = kind
-    rows = {row.id: row for row in audit(RunAnalysis(made.run()))}
+    run = made.run()
+    run.variables["channel_mean"] = run["channel_mean"] + shift * np.sqrt(run["channel_variance"])
+    return run
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "verdict"), [(4, "BatchNorm2d", "cannot tell"), (4, "SyncBatchNorm", "fine"), (1, "BatchNorm2d", "absent")]
+)
+def test_one_file_of_several_ranks(size: int, kind: str, verdict: str) -> None:
+    rows = {row.id: row for row in audit(RunAnalysis(rank(kind, size)))}
     assert rows["ranks"].verdict == verdict
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(1.0, "costs"), (0.1, "fine")])
+def test_the_spread_between_two_ranks(shift: float, verdict: str) -> None:
+    rows = {row.id: row for row in audit(RunAnalysis(rank("BatchNorm2d", 2)), [rank("BatchNorm2d", 2, shift)])}
+    assert rows["ranks"].verdict == verdict
+    assert rows["ranks"].value == pytest.approx(shift / np.sqrt(2), rel=1e-3)
 
 
 @pytest.mark.slow
