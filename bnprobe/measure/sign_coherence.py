@@ -40,7 +40,7 @@ def sign_coherence(module: nn.Module, signal: torch.Tensor, delta: torch.Tensor)
     """
     with torch.no_grad():
         if isinstance(module, nn.Linear):
-            signal, delta = signal.flatten(0, -2), delta.flatten(0, -2)
+            signal, delta = (one.reshape(-1, one.shape[-1]) for one in (signal, delta))
             gradients = [delta.t() @ signal, delta.abs().t() @ signal.abs()]
         elif isinstance(module, ConvNd) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
             if signal.dim() != len(module.kernel_size) + 2:
@@ -56,7 +56,7 @@ def _convolution(module: ConvNd, signal: torch.Tensor, delta: torch.Tensor) -> t
     gradients = torch.ops.aten.convolution_backward(
         delta,
         signal,
-        module.weight.detach().to(signal.dtype),
+        signal.new_empty(_weight_shape(module)),  # of the weight no more than its shape counts: to look at it may be to compute it
         None,
         list(module.stride),
         list(module.padding),
@@ -68,3 +68,9 @@ def _convolution(module: ConvNd, signal: torch.Tensor, delta: torch.Tensor) -> t
     )
     result: torch.Tensor = gradients[1]
     return result
+
+
+def _weight_shape(module: ConvNd) -> tuple[int, ...]:
+    inside, outside = module.in_channels, module.out_channels
+    channels = (inside, outside // module.groups) if module.transposed else (outside, inside // module.groups)
+    return (*channels, *module.kernel_size)

@@ -265,6 +265,7 @@ class Recorder:
 
     def _mute_gradients(self, change: int) -> None:
         self._forward.gradients_muted += change
+        self._probes.mute_gradients(change)
 
     @_in_turn
     def _on_inner_gradient(self, outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> None:

@@ -54,6 +54,12 @@ def test_contributions_of_one_sign_agree() -> None:
     assert found.summed == pytest.approx(found.absolute, rel=1e-5)
 
 
+def test_a_sample_without_a_batch_axis_agrees_with_itself() -> None:
+    found = sign_coherence(nn.Linear(3, 2), torch.randn(3), torch.randn(2))
+    assert found is not None
+    assert found.summed == pytest.approx(found.absolute, rel=1e-5)
+
+
 def test_tokens_count_as_samples() -> None:
     module, signal, delta = nn.Linear(3, 2), torch.randn(4, 5, 3), torch.randn(4, 5, 2)
     assert sign_coherence(module, signal, delta) == sign_coherence(module, signal.reshape(20, 3), delta.reshape(20, 2))

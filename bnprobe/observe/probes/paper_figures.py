@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bnprobe.measure.graph import nodes
 from bnprobe.measure.sign_coherence import Coherence, sign_coherence
 from bnprobe.measure.singular_values import MOST_ROWS, jacobian_of_sample, product, singular_values
 from bnprobe.measure.tails import BINS, Tail, tail
@@ -25,11 +26,12 @@ from bnprobe.observe.module_calls import after_forward
 from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.patches import Patches
+from bnprobe.observe.probes.line_probing import is_plain_call
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
 from bnprobe.observe.rows.axes import Axes
 from bnprobe.originals import Original
 from bnprobe.store.writer import RunWriter
-from bnprobe.torch_private import ConvNd, in_backward, is_traced, user_modes_disabled
+from bnprobe.torch_private import ConvNd, holds_numbers, in_backward, plain, user_modes_disabled
 
 #: Samples and classes of the picture of logit gradients.
 MOST_SAMPLES, MOST_CLASSES = 128, 1000
@@ -70,6 +72,8 @@ class PaperFigures:
         roots: Callable[[], Sequence[nn.Module]],
     ) -> None:
         self.seconds = 0.0
+        #: Above 0 while gradients come that are not those of the training.
+        self.gradients_muted = 0
         self._wanted = wanted
         self._writer = writer
         self._faults = faults
@@ -114,7 +118,7 @@ class PaperFigures:
         if not self._is_due or not self._calls:
             return
         began = Original.perf_counter()
-        with self._faults.guard("the singular values of a figure"):
+        with self._faults.guard("the singular values of a figure"), user_modes_disabled():
             if "jacobian" in self._wanted and not self._singular:
                 self._take_weights()
                 self._take_jacobian()
@@ -130,7 +134,7 @@ class PaperFigures:
         with self._faults.guard("the tails of gradients"), user_modes_disabled():
             for parameter in trained_parameters(optimizer.param_groups):
                 gradient = parameter.grad
-                if parameter.dim() > 1 and gradient is not None and gradient.layout is torch.strided and not gradient.is_complex():
+                if parameter.dim() > 1 and gradient is not None and holds_numbers(gradient) and not gradient.is_complex():
                     found = tail(gradient)
                     if found is not None:
                         self._tails[id(parameter)] = (parameter, found)
@@ -138,6 +142,10 @@ class PaperFigures:
 
     def deliver(self, axes: Axes, step: int) -> None:
         """Write what was found at a step that has been closed."""
+        with user_modes_disabled():
+            self._write(axes, step)
+
+    def _write(self, axes: Axes, step: int) -> None:
         self._deliver_weights(axes, step)
         for what, sample, values in self._singular:
             columns = {"singular_step": step, "singular_of": what, "singular_sample": sample}
@@ -168,13 +176,15 @@ class PaperFigures:
             return
         if not isinstance(module, nn.Linear | ConvNd) or not torch.is_grad_enabled() or in_backward():
             return
-        if torch.compiler.is_compiling() or is_traced() or not args or not isinstance(args[0], torch.Tensor):
+        if not is_plain_call() or not args or not isinstance(args[0], torch.Tensor):
             return
         try:
             with user_modes_disabled():
                 if not isinstance(output, torch.Tensor) or not output.requires_grad or not args[0].is_floating_point():
                     return
-                call = _Call(module, args[0].detach(), args[0]._version, output)
+                if not (holds_numbers(args[0]) and holds_numbers(output)):
+                    return
+                call = _Call(module, plain(args[0]), args[0]._version, output)
                 self._calls.append(call)
                 if {"coherence", "logits"} & self._wanted:
                     output.register_hook(self._gradient_hook(len(self._calls) - 1, module, call.signal, call.version))  # type: ignore[no-untyped-call]
@@ -187,12 +197,15 @@ class PaperFigures:
 
         @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
-            if not self._is_due:
+            if not self._is_due or self.gradients_muted:
                 return
             began = Original.perf_counter()
             with self._faults.guard("a figure"), user_modes_disabled():
+                if not holds_numbers(gradient):
+                    return
+                gradient = plain(gradient)
                 if "logits" in self._wanted and self._logits is None and place == len(calls) - 1 and gradient.dim() == 2:
-                    self._logits = (gradient.shape[0], gradient.detach().clone())
+                    self._logits = (gradient.shape[0], gradient.clone())
                 if "coherence" in self._wanted and signal._version == version:
                     self._add_coherence(module, signal, gradient)
             self.seconds += Original.perf_counter() - began
@@ -200,7 +213,7 @@ class PaperFigures:
         return hook  # type: ignore[no-any-return]
 
     def _add_coherence(self, module: nn.Module, signal: torch.Tensor, gradient: torch.Tensor) -> None:
-        found = sign_coherence(module, signal, gradient.detach().to(signal.dtype))
+        found = sign_coherence(module, signal, gradient.to(signal.dtype))
         weight = module._parameters.get("weight")
         if found is not None and weight is not None and id(weight) not in self._coherence:
             self._coherence[id(weight)] = (weight, found)
@@ -211,7 +224,9 @@ class PaperFigures:
         for call in self._calls:
             if not isinstance(call.module, nn.Linear):
                 continue
-            weight = call.module.weight
+            weight = call.module._parameters.get("weight")
+            if weight is None:
+                break  # one that is computed: to look at it is to compute it
             if chain and weight.shape[1] != chain[-1].shape[0]:
                 break
             chain.append(weight)
@@ -228,7 +243,7 @@ class PaperFigures:
             self._writer.add_coverage("a Jacobian", reason)
             return
         held = [buffer for root in self._roots() for buffer in buffers(root)]
-        with user_modes_disabled(), self._muted(), self._hooks.silenced(), state_kept(held):
+        with self._muted(), self._hooks.silenced(), state_kept(held):
             for sample in range(min(JACOBIANS, len(last))):
                 jacobian = jacobian_of_sample(last, first, sample)
                 if jacobian is None:
@@ -244,6 +259,8 @@ class PaperFigures:
             return "a single convolution or linear layer was called"
         if last.dim() != 2 or last.shape[1] > MOST_ROWS or first.shape[0] != last.shape[0]:
             return f"the last layer gives {tuple(last.shape)}: a row a sample and up to {MOST_ROWS} outputs are needed"
+        if any(node.name().startswith("CheckpointFunctionBackward") for node in nodes([last])):
+            return "a checkpoint with use_reentrant=True gives no gradient by what it took in"
         return "the script packs what its backward needs, and may unpack it once only" if self._hooks.has_packed else ""
 
     def _deliver_weights(self, axes: Axes, step: int) -> None:

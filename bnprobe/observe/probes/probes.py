@@ -111,6 +111,11 @@ class Probes:
         if self._figures is not None:
             self._figures.begin_step()
 
+    def mute_gradients(self, change: int) -> None:
+        """Somebody else asks for gradients (a penalty, several at once), or has done so."""
+        if self._figures is not None:
+            self._figures.gradients_muted += change
+
     def wants(self, step: int) -> bool:
         """Whether a step's forward has to be seen for a line probe."""
         return self.is_wanted and (self._follows(step) or self._is_audited(step) or self._is_drawn(step))
