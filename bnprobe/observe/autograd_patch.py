@@ -196,7 +196,8 @@ def _is_plain(call: BackwardCall) -> bool:
             isinstance(loss, torch.Tensor)
             and loss.numel() == 1
             and loss.requires_grad
-            and (gradient is None or bool((gradient.detach() == 1).all()))
+            and not answers_itself(loss)
+            and (gradient is None or (not answers_itself(gradient) and bool((gradient.detach() == 1).all())))
             for loss, gradient in zip(call.outputs, call.gradients, strict=True)
         )
 

@@ -27,8 +27,9 @@ from bnprobe.observe.probes.graph import leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
 from bnprobe.originals import Original
-from bnprobe.torch_private import user_modes_disabled
+from bnprobe.torch_private import answers_itself, user_modes_disabled
 
+_OWN_CODE = "a tensor in the graph is of a class that computes by code of its own"
 #: Four products are enough for one eigenvector that moves, not for two: they go to the metric that decides.
 EFFORT = Effort(first=24, later=4, tolerance=0.01, both=False)
 SUBJECT = "curvature"
@@ -167,6 +168,8 @@ class CurvatureProbes:
         self._on_gap(SUBJECT, reason)
 
     def _probe(self, losses: list[torch.Tensor], is_plain: Callable[[], bool], factor: float, may_wait: bool) -> Sharpness:
+        if any(map(answers_itself, losses)):
+            raise CurvatureError(_OWN_CODE)
         if not is_plain():
             raise CurvatureError("backward started from something else than losses of one number each")
         if self._hooks.has_packed:
@@ -175,6 +178,8 @@ class CurvatureProbes:
             leaves, obstacle = leaves_and_obstacle(losses)
             if obstacle:
                 raise CurvatureError(obstacle)
+            if any(map(answers_itself, leaves)):
+                raise CurvatureError(_OWN_CODE)
             optimizers = self._choose({id(leaf) for leaf in leaves})
             probed = _probed(leaves, optimizers)
             self._probed = [OwnReference(parameter) for parameter in probed]
