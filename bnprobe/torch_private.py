@@ -1,6 +1,6 @@
 """Every private name of torch that this package uses, each once, with the versions in which it was seen.
 
-"2.6 to 2.13" says that the name was looked up in the sources of both and that the tests ran with the later one. What begins with an
+"2.6 to 2.13" says that the name was looked up in the sources of both and that the tests ran with both. What begins with an
 underscore at a tensor or a module (``_version``, ``_parameters``, ``_modules``, the ``_foreach`` functions) is as good as public and is
 used where it is needed.
 """
@@ -336,6 +336,10 @@ def _own_attributes(kind: type) -> set[str]:
 # -- what a graph keeps for its backward ----------------------------------------------------------------------------------
 
 _saved_names: dict[type, tuple[str, ...]] = {}
+
+
+#: Whether torch tells of the hooks of a script on what a graph keeps, and gives what is kept without them; 2.13, not 2.6.
+TELLS_OF_SAVED_HOOKS = hasattr(torch._C._autograd.SavedTensor, "unpack_hook")
 
 
 def sequence_number(node: Any) -> int:

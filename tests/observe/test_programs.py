@@ -108,6 +108,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "compiled_outputs",
         "compiled_side_effects",
         "compiled_steps",
+        "audited",
         "counting_hooks",
         "max_steps",
         "no_second_derivative",
@@ -116,6 +117,7 @@ def test_every_program_is_expected_somewhere() -> None:
         "distributed",
         "ends",
         "killed_when_diverged",
+        "shifted_tokens",
         "threads_of_torch",
     }
     assert {path.stem for path in PROGRAMS.glob("*.py")} == {case.program.split()[0] for case in CASES} | elsewhere
