@@ -54,7 +54,7 @@ for step, (images, labels) in enumerate(digits.batches(train_images, train_label
     warm_up.step()
 
     lost_steps = 0 if math.isfinite(value) else lost_steps + 1
-    if lost_steps == 5:
+    if lost_steps == 10:
         print(f"stopped after step {step}: the loss has not been a finite number for {lost_steps} steps")
         break
 else:

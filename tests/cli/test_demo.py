@@ -18,7 +18,11 @@ def test_demo(tmp_path):
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["batch_norm.h5", "demo.html", "plain.h5"]
     assert "1 of 2: " in result.stdout and "2 of 2: " in result.stdout
-    verdicts = {line.split(": ")[0]: line for line in result.stdout.splitlines() if line.startswith("out")}
+    told = [line for line in result.stdout.splitlines() if line.startswith("out")]
+    verdicts = {line.split(": ")[0]: line for line in told if "what if" not in line}
+    answers = [line.partition("what if: ")[2] for line in told if "what if" in line]
+    assert [line.partition("  ")[0].strip() for line in answers[1:3]] == ["no remedy", "msr"]
+    assert all("trains at" in line and " at 0." in line for line in answers[1:3])
     assert "healthy" in verdicts["out/batch_norm.h5"]
     assert "healthy" not in verdicts["out/plain.h5"]
     assert (tmp_path / "out" / "demo.html").as_uri() in result.stdout
