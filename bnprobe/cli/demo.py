@@ -32,7 +32,7 @@ def demo(
       bnprobe demo --open
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
     from bnprobe.analyse.what_if import what_if_of
-    from bnprobe.cli.report import open_address
+    from bnprobe.cli.browser import open_address
     from bnprobe.diagnose import diagnose
     from bnprobe.diagnose.verdict import verdict_line
     from bnprobe.report.page import write_page

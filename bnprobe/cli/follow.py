@@ -34,7 +34,7 @@ def follow(runs: list[Path], port: int, *, show: bool) -> bool:
         RunFileError: a file does not come, or cannot be read.
         UsageError: the port is taken.
     """
-    from bnprobe.cli.report import open_address
+    from bnprobe.cli.browser import open_address
     from bnprobe.cli.watch import wait_for
     from bnprobe.report.live_page import LivePage
 

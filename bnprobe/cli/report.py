@@ -41,6 +41,7 @@ def report(
       bnprobe report plain.h5 batch_norm.h5 -o both.html --open
       bnprobe report run.h5 --follow --open       a run that is being recorded, live
     """  # noqa: D301, DOC501 - \b is typer's mark for lines to leave alone
+    from bnprobe.cli.browser import open_address
     from bnprobe.cli.follow import follow
     from bnprobe.errors import UsageError
     from bnprobe.report.limits_page import write_limits_page
@@ -91,11 +92,3 @@ def check_page(page: Path, runs: list[Path]) -> None:
         raise UsageError(f"cannot write '{page}': it is a folder", f"name a file in it: -o {page / 'report.html'}")
     if page.resolve() in {run.resolve() for run in runs} or page.suffix == ".h5":
         raise UsageError(f"cannot write the page to '{page}': that is a run file", "choose a name that ends in .html")
-
-
-def open_address(address: str) -> None:
-    """Open a page in the user's browser; say so where there is none."""
-    import webbrowser
-
-    if not webbrowser.open(address):
-        print(f"no browser could be started; open {address} in one")
