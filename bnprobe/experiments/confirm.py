@@ -22,8 +22,8 @@ from bnprobe.store.reader import Run
 _POLL_SECONDS = 0.05
 #: Causes that are put to the test unless some are named.
 MOST_CAUSES = 3
-#: A trial may take so many times as long as the script as it is, and at least so long in seconds.
-PATIENCE, LEAST_PATIENCE = 10.0, 120.0
+#: A trial may take so many times as long as the script as it is, step for step, and at least so long in seconds.
+PATIENCE, LEAST_PATIENCE = 10.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,10 @@ class Confirming:
 
     def _takes_too_long(self, process: TrialProcess) -> bool:
         made = self.trials.get(AS_IS)
-        return made is not None and process.seconds > max(LEAST_PATIENCE, PATIENCE * made.seconds)
+        if made is None:
+            return False
+        expected = made.seconds * self._plan.steps / max(1, made.steps)  # it may have diverged early
+        return process.seconds > max(LEAST_PATIENCE, PATIENCE * expected)
 
     def _save(self, judgements: Sequence[Judgement]) -> Confirmation:
         confirmation = Confirmation(self._key, tuple(self.trials.values()), tuple(judgements))

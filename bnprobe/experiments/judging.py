@@ -216,7 +216,7 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
             seen.append(f"{compared(trial, base)}, but {told(generic)} with {GENERIC}")
         else:
             return _confirmed(cause, test, trial, base)
-    if has_changed_nothing and len(has_changed_nothing) == sum(one.status == "ran" for one in _made(tests, trials)):
+    if has_changed_nothing and len(has_changed_nothing) == sum(one.status != "refused" for one in _made(tests, trials)):
         return Judgement(cause, "refuted", "; ".join(seen), has_changed_nothing[0].name)
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")
 

@@ -68,6 +68,11 @@ def test_a_refusal_beside_a_trial_that_changed_nothing_refutes() -> None:
     assert judged("vanishing-gradients", stuck(AS_IS), stuck(GENERIC), *made)[0] == "refuted"
 
 
+def test_a_trial_without_an_outcome_refutes_nothing() -> None:
+    made = (Trial("reinitialise", "failed", "the script ended with an error"), stuck("layer-norm"))
+    assert judged("vanishing-gradients", stuck(AS_IS), stuck(GENERIC), *made)[0] == "undecided"
+
+
 def test_one_counterfactual_of_several_is_enough() -> None:
     made = (stuck("reinitialise"), trial("layer-norm", 0.2))
     assert judged("vanishing-gradients", stuck(AS_IS), stuck(GENERIC), *made)[0] == "confirmed"
