@@ -108,12 +108,12 @@ def test_what_a_confirmed_cause_brings_about_is_not_confirmed_beside_it() -> Non
 
 
 def test_a_symptom_that_goes_away_confirms() -> None:
-    gap = {"findings": ("batch-norm-train-eval-gap",)}
+    gap = {"findings": ("batch-norm-small-batch",)}
     made = (trial(AS_IS, 0.3, **gap), trial(GENERIC, 0.3, **gap))
-    word, reason = judged("batch-norm-train-eval-gap", *made, trial("group-norm", 0.35))
+    word, reason = judged("batch-norm-small-batch", *made, trial("group-norm", 0.35))
     assert word == "confirmed" and reason.endswith("and what showed it is gone")
-    assert judged("batch-norm-train-eval-gap", *made, trial("group-norm", 0.35, **gap))[0] == "refuted"
-    assert judged("batch-norm-train-eval-gap", made[0], trial(GENERIC, 0.3), trial("group-norm", 0.35))[0] == "undecided"
+    assert judged("batch-norm-small-batch", *made, trial("group-norm", 0.35, **gap))[0] == "refuted"
+    assert judged("batch-norm-small-batch", made[0], trial(GENERIC, 0.3), trial("group-norm", 0.35))[0] == "undecided"
 
 
 def test_what_two_runs_of_the_script_differ_by_is_no_difference() -> None:
