@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad, grad_mode
 from torch.optim import optimizer as torch_optimizer
-from torch.utils import _python_dispatch, _pytree
+from torch.utils import _python_dispatch, _pytree, checkpoint
 
 # -- layers: what torch's own layer classes have for a base; 2.6 to 2.13 -----------------------------------------------
 
@@ -231,6 +231,9 @@ def in_backward() -> bool:
     """Whether this thread is inside a backward."""
     return graph_task_id() != -1
 
+
+#: What a selective checkpoint keeps of its forward, for one backward alone; made anew for each forward. 2.6 to 2.13; None elsewhere.
+SELECTIVE_CHECKPOINT: Any = getattr(checkpoint, "_CachingTorchDispatchMode", None)
 
 # -- clipping ---------------------------------------------------------------------------------------------------------
 

@@ -237,6 +237,7 @@ CASES = [
     Case("checkpoint none", 4, _CHECKPOINTED, micro_steps=2),
     Case("checkpoint plain", 4, _CHECKPOINTED, micro_steps=2),
     Case("checkpoint reentrant", 4, _CHECKPOINTED, micro_steps=2),
+    Case("selective_checkpoint", 4),
     Case("checkpointed_model", 3, true_but="the batch size is not known where the first forward is hidden"),
     Case("ema", 4, evaluations=8),
     Case("target_network", 4, evaluations=4),

@@ -173,7 +173,9 @@ class CurvatureProbes:
         if not is_plain():
             raise CurvatureError("backward started from something else than losses of one number each")
         if self._hooks.has_packed:
-            raise CurvatureError("the script packs what its backward needs (saved_tensors_hooks), and may unpack it once only")
+            raise CurvatureError(
+                "the script packs what its backward needs (saved_tensors_hooks, a selective checkpoint), and may unpack it once only"
+            )
         with user_modes_disabled():
             leaves, obstacle = leaves_and_obstacle(losses)
             if obstacle:

@@ -23,7 +23,7 @@ from bnprobe.identity import IdentitySet
 from bnprobe.observe.compiled import random_states, set_random_states
 from bnprobe.observe.frames import uncounted
 from bnprobe.observe.patches import Patches
-from bnprobe.torch_private import holds_numbers, user_modes_disabled, version_kept
+from bnprobe.torch_private import SELECTIVE_CHECKPOINT, holds_numbers, user_modes_disabled, version_kept
 
 
 class ScriptHooks:
@@ -43,6 +43,8 @@ class ScriptHooks:
         patches.replace(BackwardHook, "__init__", self._seeing_module_hooks)
         patches.replace(saved_tensors_hooks, "__enter__", functools.partial(self._seeing_packing, 1))
         patches.replace(saved_tensors_hooks, "__exit__", functools.partial(self._seeing_packing, -1))
+        if SELECTIVE_CHECKPOINT is not None:
+            patches.replace(SELECTIVE_CHECKPOINT, "__init__", self._seeing_selections)
 
     def begin_step(self) -> None:
         """Another step begins."""
@@ -89,6 +91,16 @@ class ScriptHooks:
             return original(hooks, *args)
 
         return change_hooks
+
+    def _seeing_selections(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """A selective checkpoint is the one of torch's that can be gone through once only."""
+
+        @functools.wraps(original)
+        def __init__(mode: Any, *args: Any, **kwargs: Any) -> None:
+            self.has_packed = True
+            original(mode, *args, **kwargs)
+
+        return __init__
 
     def _seeing_module_hooks(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

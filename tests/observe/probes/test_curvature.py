@@ -170,6 +170,7 @@ def test_a_step_that_moves_fewer_weights_than_its_backward_reached_teaches_the_n
             ("complex_weights", "complex"),
             ("vector_loss", "one number"),
             ("own_dispatch", "code of its own"),
+            ("selective_checkpoint", "selective checkpoint"),
         ],
         4,
     ),
