@@ -40,6 +40,7 @@ from bnprobe.remedies.scope import Scope
 from bnprobe.store.writer import RunWriter
 from bnprobe.torch_private import (
     dispatch_depth,
+    holds_numbers,
     in_backward,
     is_profiled,
     is_traced,
@@ -267,6 +268,9 @@ class LineProbing:
             self._reason = "backward started from a tensor that is not one number"
             return
         with self._guarded():
+            if not all(holds_numbers(loss) for loss in losses):
+                self._reason = "the loss holds no numbers of its own: a tensor that dispatches its operations itself, or has none"
+                return
             slots = [tape.find(loss) for loss in losses]
             if any(slot is None for slot in slots):
                 self._reason = tape.broken or UNSEEN
@@ -305,6 +309,9 @@ class LineProbing:
             held = {id(parameter) for parameter in trained_parameters(optimizer.param_groups)}
             descended = self._loss_of(held)
             if descended is None or descended.replay is None:
+                return
+            if not all(holds_numbers(parameter) for parameter in descended.replay.parameters):
+                self._reason = "a weight is no plain tensor: sparse, sharded, or without numbers of its own"
                 return
             update = _Update(descended, float(group_settings(optimizer.param_groups[0]).rate))
             for earlier in self._updates.values():

@@ -54,6 +54,8 @@ WITHOUT = {
     "uncleared_by_hand gathered": "without an optimizer",
     "gan_by_hand": "without an optimizer",
     "by_hand_first": "without an optimizer",
+    "sparse_weight": "no plain tensor",
+    "own_dispatch": "no numbers of its own",
 }
 
 #: Programs that see a line probe, and how.
