@@ -11,6 +11,8 @@ from bnprobe.diagnose.audit.row import AuditRow, LayerValue
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import number
 
+#: Steps after which little is left of what running statistics were made with: 0.9^30 is 4 per cent, at the usual momentum.
+SETTLED = 30
 _ROW = partial(
     AuditRow,
     id="train-eval-gap",
@@ -33,15 +35,19 @@ def train_eval_gap(run: RunAnalysis) -> AuditRow:
         return _ROW(verdict="cannot tell", says=why_not(run.recorded), advice="`bnprobe record --audit` measures it")
     gap, limit = values[output], float(thresholds.EVALUATION_GAP)
     loss, running = float(recorded.audit_loss[row]), float(recorded.audit_loss_running[row])
-    costs = gap > limit
+    costs, is_early = gap > limit, int(recorded.audit[row]) < SETTLED
     shown = [norm.layer for norm in norms(recorded) if norm.layer in values]
     shown += [output] if output not in shown else []
     return _ROW(
-        verdict="costs" if costs else "fine",
+        verdict=("cannot tell" if is_early else "costs") if costs else "fine",
         says=f"At step {int(recorded.audit[row])} the batch has loss {number(loss)} in training, {number(running)} on running statistics; "
-        f"{run.name(output)} moves {number(gap)} deviations.",
-        advice="larger batches, a momentum that follows the training, or statistics computed anew before evaluating" if costs else "",
+        f"{run.name(output)} moves {number(gap)} deviations{', before running statistics can have settled' if costs and is_early else ''}.",
+        advice="larger batches, a momentum that follows the training, or statistics computed anew before evaluating"
+        if costs and not is_early
+        else f"record at least {SETTLED} steps"
+        if costs
+        else "",
         value=gap,
         limit=limit,
-        layers=tuple(LayerValue(run.name(i), values[i], costs and i == output) for i in shown),
+        layers=tuple(LayerValue(run.name(i), values[i], costs and not is_early and i == output) for i in shown),
     )
