@@ -75,8 +75,11 @@ def what_if_figure(found: WhatIf) -> go.Figure:
                 "showticklabels": not place,
                 **value_axis(*row.limits, most=5 if row.height > _LOW else 3),
             }
-            title = row.title or ("no remedy" if answer.remedy == NONE else f"with {answer.remedy}")
-            annotations.append({"text": title, "xref": f"x{suffix} domain", "x": 0.5, "yref": f"y{suffix} domain", "y": 1.0})
+            where = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "y": 1.0}
+            if not row.title:
+                annotations.append({"text": "no remedy" if answer.remedy == NONE else f"with {answer.remedy}", "x": 0.5, **where})
+            elif not place:  # once a row: a long name needs the width of both fields
+                annotations.append({"text": row.title, "x": 0.0, "xanchor": "left", **where})
         top = bottom - _GAP
     layout["annotations"] = [{**one, "yanchor": "bottom", "showarrow": False, "font_size": 12} for one in annotations]
     layout["legend"] = {"y": -54 / height, "yanchor": "top"}

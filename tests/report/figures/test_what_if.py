@@ -41,7 +41,7 @@ def test_what_layers_compute_stands_below() -> None:
     figure = what_if_figure(dataclasses.replace(found, remedies=remedies, layers=("conv",)))
     rows = {trace.yaxis: trace.y.tolist() for trace in figure.data if trace.name == "rate 0.01" and trace.y.size}
     assert rows == {"y": [2.0, 1.9], "y3": [1.0, 3.0], "y5": [0.2, 0.9]}
-    assert [one.text for one in figure.layout.annotations][2::2] == [
+    assert [one.text for one in figure.layout.annotations][2:] == [
         "output of conv: root mean square",
         "output of conv: share common to the batch",
     ]
