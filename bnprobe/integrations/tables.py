@@ -36,6 +36,12 @@ AXES: dict[str, tuple[str, ...]] = {
     "what_if": ("what_if",),
     "what_if_points": ("what_if_point",),
     "what_if_activations": ("what_if_point", "what_if_layer"),
+    "audits": ("audit",),
+    "audit_layers": ("audit", "layer"),
+    "gradient_tails": ("figure", "parameter"),
+    "gradient_bins": ("bin",),
+    "logits": ("logit",),
+    "singular_values": ("singular",),
     "layer_list": ("layer",),
     "parameter_list": ("parameter",),
     "events": ("event",),
@@ -48,11 +54,13 @@ _KEYS = {
     "layer": "layer",
     "parameter": "parameter",
     "group": "group",
+    "audit": "audit",
+    "figure": "figure",
     "what_if_point": "what_if_point",
     "what_if_layer": "what_if_layer",
 }
 #: An index along these axes and nothing else: it says what the row number says.
-_BARE_INDICES = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point"}
+_BARE_INDICES = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point", "bin", "logit", "singular"}
 
 
 def table(run: Run, name: str) -> Table:
