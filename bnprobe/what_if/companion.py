@@ -19,6 +19,7 @@ from bnprobe.store.reader import read_run
 from bnprobe.store.writer import RunWriter
 from bnprobe.what_if.activations import Layers
 from bnprobe.what_if.answers import Answers, answer, answer_from_here
+from bnprobe.what_if.interruption import Interrupted, interruptible
 from bnprobe.what_if.judging import Judge, Trial
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, Built, RemedyEdits
@@ -95,8 +96,17 @@ class WhatIf:
                 self._store(Answers(refused=[("all", self.stretch.refusal)]))
                 return
             program, built = taken, self.stretch.built
-        self._say(f"what if: {program.steps} steps are trained again from their tape")
         self._writer.burst()
+        try:
+            with interruptible():
+                self._say(f"what if: {program.steps} steps are trained again from their tape; Ctrl-C leaves that out")
+                found = self._answers(program, built, late)
+        except Interrupted as signal:
+            found = Answers(refused=[("all", f"ended by {signal} before it was answered")])
+        self._store(found)
+
+    def _answers(self, program: Program, built: list[Built], late: tuple[Program, list[Built]] | None) -> Answers:
+        """Train the stretch again, and the one before a divergence where it is kept."""
         run = read_run(self._writer.path)
         judge = Judge(run, program.first_step, program.steps)
         edits = RemedyEdits(built, program)
@@ -104,8 +114,6 @@ class WhatIf:
         began = time.process_time()
         layers = Layers(program, built)
         found = answer(program, judge, edits, layers, self._remedies)
-        for name in layers.names:
-            self._writer.add_what_if_layer(name)
         if not found.proved and self.stretch.customs:
             names = ", ".join(self.stretch.customs)
             found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
@@ -116,8 +124,10 @@ class WhatIf:
             found.refused += [(f"from step {late[0].first_step}: {what}", why) for what, why in kept.refused]
             found.rerun_steps += kept.rerun_steps
         assert torch.get_num_threads() == threads
+        for name in layers.names:
+            self._writer.add_what_if_layer(name)
         self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
-        self._store(found)
+        return found
 
     def _last_healthy(self) -> tuple[Program, list[Built]] | None:
         """Return the stretch in which the training diverged, or the one before where it had hardly begun; None where it did not diverge."""
