@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bnprobe.analyse.limits import Verdict
@@ -12,6 +12,7 @@ from bnprobe.numerals import number
 from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.store.limits_file import factor_of
 from bnprobe.what_if.activations import Activations, Layers
+from bnprobe.what_if.interruption import Interrupted
 from bnprobe.what_if.judging import Judge, Measured, Outcome, Trial
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
@@ -37,6 +38,7 @@ class Answers:
         refused: what could not be answered, and why.
         seconds: what it took.
         rerun_steps: steps trained again, in all.
+        ended_by: the signal that ended the search before all was answered; "" where none did.
     """
 
     steps: int = 0
@@ -46,9 +48,17 @@ class Answers:
     refused: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
     rerun_steps: int = 0
+    ended_by: str = ""
 
 
-def answer(program: Program, judge: Judge, edits: RemedyEdits, layers: Layers, remedies: Sequence[str]) -> Answers:
+def answer(
+    program: Program,
+    judge: Judge,
+    edits: RemedyEdits,
+    layers: Layers,
+    remedies: Sequence[str],
+    say: Callable[[str], None] = lambda text: None,
+) -> Answers:
     """Prove the program and search for the limit of each remedy.
 
     Args:
@@ -57,18 +67,27 @@ def answer(program: Program, judge: Judge, edits: RemedyEdits, layers: Layers, r
         edits: makes what a remedy changes.
         layers: those whose signals are looked at in the trainings of the curves.
         remedies: which to try; "none" is the training as it is.
+        say: told of each remedy as its search begins.
 
     Returns:
-        The answers; without a proof there is no trial among them.
+        The answers; without a proof there is no trial among them. What a signal kept from being answered is refused; the rest stands.
     """
     began = time.perf_counter()
     found = Answers(steps=program.steps, own_rate=program.own_rate)
     search = _Search(Rerun(program), judge, edits, layers, found)
+    left = ["proof"]
     try:
         search.prove()
-        if found.proved:
-            for remedy in remedies:
-                search.of(remedy)
+        left = list(remedies) if found.proved else []
+        while left:
+            say(f"what if: {left[0]}, {len(remedies) - len(left) + 1} of {len(remedies)}, {round(time.perf_counter() - began)} s so far")
+            search.of(left[0])
+            left.pop(0)
+    except Interrupted as signal:
+        found.ended_by = str(signal)
+        found.trials = [trial for trial in found.trials if trial.remedy not in left]
+        found.refused = [one for one in found.refused if one[0] not in left]
+        found.refused += [(what, f"ended by {signal} before it was answered") for what in left]
     finally:
         found.seconds = time.perf_counter() - began
     return found

@@ -99,7 +99,7 @@ class WhatIf:
         self._writer.burst()
         try:
             with interruptible():
-                self._say(f"what if: {program.steps} steps are trained again from their tape; Ctrl-C leaves that out")
+                self._say(f"what if: {program.steps} steps are trained again from their tape; Ctrl-C keeps what has been answered")
                 found = self._answers(program, built, late)
         except Interrupted as signal:
             found = Answers(refused=[("all", f"ended by {signal} before it was answered")])
@@ -113,11 +113,11 @@ class WhatIf:
         threads = torch.get_num_threads()
         began = time.process_time()
         layers = Layers(program, built)
-        found = answer(program, judge, edits, layers, self._remedies)
+        found = answer(program, judge, edits, layers, self._remedies, self._say)
         if not found.proved and self.stretch.customs:
             names = ", ".join(self.stretch.customs)
             found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
-        if late is not None:
+        if late is not None and not found.ended_by:
             self._say(f"what if: {late[0].steps} steps from step {late[0].first_step} on are trained again")
             kept = answer_from_here(late[0], RemedyEdits(late[1], late[0]), self._remedies)
             found.trials += kept.trials

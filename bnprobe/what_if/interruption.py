@@ -1,4 +1,4 @@
-"""Signals while a training is trained again: it takes as long as the steps did, and who presses Ctrl-C means it."""
+"""Signals while a training is trained again: that takes many times as long as its steps did, and who presses Ctrl-C means it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal end what runs inside, and hand it on afterwards to whoever handled it before.
+    """Let a signal end what runs inside, and hand it on afterwards to whoever handled it before. A second one ends the process at once.
 
     Raises:
         Interrupted: one has come.
@@ -36,9 +36,11 @@ def interruptible() -> Iterator[None]:
     before: dict[int, Any] = {}
 
     def end(number: int, frame: FrameType | None) -> None:
-        if not came:
-            came.append(number)
-            raise Interrupted(number)
+        if came:
+            Original.set_signal(number, signal.SIG_DFL)
+            Original.raise_signal(number)
+        came.append(number)
+        raise Interrupted(number)
 
     for number in SIGNALS:
         handler = Original.getsignal(number)
