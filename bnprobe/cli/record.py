@@ -160,6 +160,17 @@ def record(
         raise UsageError("--what-if tries remedies itself, on the training as it is", "leave --remedy out")
     if stretch is not None and rank.world_size > 1:
         raise UsageError("--what-if trains one process again, and this training has several", "bnprobe lr-limit tries rates in trials")
+    taping = [
+        option
+        for option, asked in (
+            ("--line-probe", probed is not None),
+            ("--audit", audit),
+            ("--figures", bool({"line", "update"} & set(_figures(figures)))),
+        )
+        if asked
+    ]
+    if stretch is not None and taping:
+        raise UsageError(f"--what-if has its steps on a tape, and {taping[0]} needs a tape of its own", "record twice, once with each")
     if curvature_kernels not in ("script", "math"):
         raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:

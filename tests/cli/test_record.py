@@ -252,3 +252,25 @@ def test_data_loader_workers(record, tmp_path, method):
     assert (result.returncode, result.stdout, result.stderr) == (0, "trained\n", "")
     run = read_run(tmp_path / "run.h5")
     assert (run.steps, run.status, run.problems) == (6, "finished", [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--what-if", "auto", "--audit"), "--what-if has its steps on a tape, and --audit needs a tape of its own"),
+        (("--what-if", "auto", "--line-probe", "5"), "--what-if has its steps on a tape, and --line-probe needs a tape of its own"),
+        (("--what-if", "auto", "--figures", "ubn"), "--what-if has its steps on a tape, and --figures needs a tape of its own"),
+        (("--what-if", "auto", "--remedy", "msr"), "--what-if tries remedies itself, on the training as it is"),
+        (("--what-if-from-here",), "--what-if-from-here goes on with what --what-if begins"),
+    ],
+)
+def test_options_that_exclude_each_other(tmp_path, capsys, monkeypatch, options, message):
+    from bnprobe.cli.app import main
+
+    (tmp_path / "train.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bnprobe", "record", *options, "train.py"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"bnprobe: {message}\nhint: ")
