@@ -29,6 +29,7 @@ FAST = (
 
 #: Programs whose probes have no number, and words of the reason.
 WITHOUT = {
+    "selective_checkpoint": "dispatch mode",
     "gan": "another step",  # the generator ran before the discriminator's step
     "functional_with_optimizer": "no loss was seen",
     "flat_buffer": "no loss was seen",
