@@ -94,7 +94,7 @@ def test_a_sample_is_what_is_recorded_today(samples: Samples, diagnosed: Callabl
     """Its last loss is not compared: the same training rounds otherwise on another processor, and a rounding grows with the steps."""
     old, new = judge(samples[name]), diagnosed(Samples.take(name))
     assert verdict(old) == verdict(new), "python -m tests.faults.samples"
-    assert old.loss[0] == pytest.approx(new.loss[0], rel=1e-3)
+    assert old.loss[0] == pytest.approx(new.loss[0], rel=1e-3, nan_ok=True)
 
 
 # -- fresh recordings -------------------------------------------------------------------------------------------------
