@@ -1,6 +1,7 @@
 """Every private name of torch that this package uses, each once, with the versions in which it was seen.
 
-"2.6 to 2.13" says that the name was looked up in the sources of both and that the tests ran with both. What begins with an
+"2.6 to 2.13" says that the name was looked up in the sources of both, and that the tests ran with the later one; those of observe, measure,
+remedies and what_if have run with 2.6 as well. What begins with an
 underscore at a tensor or a module (``_version``, ``_parameters``, ``_modules``, the ``_foreach`` functions) is as good as public and is
 used where it is needed.
 """

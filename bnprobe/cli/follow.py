@@ -86,6 +86,7 @@ def serve_beside(run: Path, recorder: int) -> None:
         recorder: the process that writes it.
     """
     from bnprobe.report.live_page import LivePage
+    from bnprobe.report.wording import is_alive
 
     server = _opened(LivePage([run]), 0)
     print(server.address, flush=True)
@@ -95,7 +96,7 @@ def serve_beside(run: Path, recorder: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # whoever reads what the script says is not kept waiting by this process
         os.dup2(nothing, stream)
-    while not run.exists() and _lives(recorder):
+    while not run.exists() and is_alive(recorder):
         time.sleep(0.2)
     if run.exists():
         _serve(server)
@@ -138,11 +139,3 @@ def _serve(server: LiveServer) -> None:
         if server.asked.is_set():
             time.sleep(LAST_LOOK)
     server.close()
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True

@@ -85,7 +85,7 @@ def ending(run: Run) -> str:
 def is_going_on(run: Run) -> bool:
     """Whether a run is most likely still being recorded, on this machine."""
     pid = run.attributes.get("pid")
-    return run.status == "running" and isinstance(pid, int) and pid > 0 and _alive(pid)
+    return run.status == "running" and isinstance(pid, int) and pid > 0 and is_alive(pid)
 
 
 def _running(run: Run) -> str:
@@ -96,7 +96,8 @@ def _running(run: Run) -> str:
     return f"The recording was not closed: {which}, so the run was most likely killed. What it had written is all here."
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typer.testing import CliRunner
 
 from bnprobe.cli.app import app
 from bnprobe.store.confirm_file import read_confirmation
+from tests.processes import processes_of
 from tests.synthetic_runs import BUILDERS
 
 FAULTY = """
@@ -146,18 +146,6 @@ def wait_for_a_trial(folder: Path, count: int) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"no {count} trials in time")
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of the processes that work in a folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd").startswith(str(folder)):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
 
 
 def test_a_recording_that_cannot_be_made_again_is_refused(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from bnprobe.errors import RunFileError
 from bnprobe.store.limits_file import Trial, read_limits
 from tests.lrlimit.conftest import QUADRATIC
+from tests.processes import processes_of
 
 #: Steps so slow that a trial is under way whenever it is looked for.
 SLOW = QUADRATIC.replace("MOMENTUM", "0.0").replace("    optimizer.step()\n", "    optimizer.step()\n    __import__('time').sleep(0.03)\n")
@@ -45,18 +45,6 @@ def wait_for_trials(folder: Path, count: int) -> list[Trial]:
             return trials
         time.sleep(0.2)
     raise AssertionError(f"no {count} trials in time")
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of the processes that work in a folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd").startswith(str(folder)):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.slow
