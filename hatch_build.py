@@ -19,11 +19,14 @@ class CompiledPartsHook(BuildHookInterface):
     """Compiles two C files before the wheel is put together.
 
     ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``observe/signals/known_calls.c`` needs
-    Python's header and is named after the version it is built for; any other does not find it, and works without.
+    Python's header and is named after the version it is built for. So a wheel with them is for one version of Python on one platform, and
+    one without, as ``BNPROBE_PURE=1`` makes it, is for all.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile before the wheel is put together."""
+        if os.environ.get("BNPROBE_PURE") == "1":
+            return
         package = Path(self.root, "bnprobe")
         suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
         header = ["-I", sysconfig.get_paths()["include"]]
@@ -42,7 +45,8 @@ class CompiledPartsHook(BuildHookInterface):
             library = source.with_name(name)
             if self._compile(source, library, options, loss):
                 build_data["pure_python"] = False
-                build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+                # Another version would find no known_calls in it: pip must not keep it for that.
+                build_data["infer_tag"] = True
                 build_data["artifacts"].append(str(library.relative_to(self.root)))
 
     def _compile(self, source: Path, library: Path, options: list[str], loss: str) -> bool:

@@ -6,8 +6,13 @@ is analysed into quantities, diagnosed into findings, and reported to a person.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+
+#: The modules that were there before ours: those that a script finds in ``sys.modules``, too.
+AT_START = frozenset(sys.modules)
+
+import importlib  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from bnprobe.integrations.opened_run import open_run as open_run

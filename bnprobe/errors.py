@@ -3,7 +3,10 @@
 BnprobeError
 ├── UsageError      the command line cannot be carried out (exit status 2)
 ├── RunFileError    a run file cannot be written or read (exit status 1)
+├── ResumeError     a recording cannot go on in a run file (exit status 2)
 ├── RemedyError     a remedy cannot be applied (exit status 2)
+│   └── NothingToActOn   ... because there is nothing for it here
+│       └── TreatedAlready   ... but what it has treated before
 └── CurvatureError  a loss has no second derivative that can be computed
 
 The command line prints ``bnprobe: message`` and ``hint: ...`` for each of them and never a traceback.
@@ -32,10 +35,24 @@ class RunFileError(BnprobeError):
     """A run file cannot be written or read."""
 
 
+class ResumeError(BnprobeError):
+    """A recording cannot go on in a run file: another model, or ranks that could not agree on the step."""
+
+    exit_status = 2
+
+
 class RemedyError(BnprobeError):
     """A remedy cannot be applied to this training."""
 
     exit_status = 2
+
+
+class NothingToActOn(RemedyError):
+    """A remedy finds nothing in these modules that it could act on."""
+
+
+class TreatedAlready(NothingToActOn):
+    """All that a remedy finds in these modules it has treated before."""
 
 
 class CurvatureError(BnprobeError):

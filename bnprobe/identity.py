@@ -16,6 +16,15 @@ class OwnReference(weakref.ref[Key]):
     __slots__ = ()
 
 
+class KeyReference(OwnReference[Key]):
+    """A weak reference that is a key by itself, and asks what it refers to for neither its hash nor whether it is equal to another."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
 class IdentityMap(Generic[Key, Value]):
     """A mapping whose keys are held weakly and compared by identity, in the order in which they came."""
 
@@ -34,7 +43,7 @@ class IdentityMap(Generic[Key, Value]):
             if this is not None and this._entries.get(number, (None,))[0] is reference:
                 del this._entries[number]
 
-        reference = known[0] if known is not None and known[0]() is key else weakref.ref(key, forget)
+        reference = known[0] if known is not None and known[0]() is key else OwnReference(key, forget)
         self._entries[number] = (reference, value)
 
     def get(self, key: Key) -> Value | None:

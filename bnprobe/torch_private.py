@@ -9,6 +9,9 @@ used where it is needed.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +21,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch._library import autograd as library_autograd
+from torch._library import custom_ops
 from torch.autograd import forward_ad, grad_mode
 from torch.optim import optimizer as torch_optimizer
 from torch.utils import _python_dispatch, _pytree, checkpoint
+from torch.utils.hooks import RemovableHandle
 
 # -- layers: what torch's own layer classes have for a base; 2.6 to 2.13 -----------------------------------------------
 
@@ -118,9 +124,40 @@ def holds_numbers(tensor: torch.Tensor) -> bool:
     if kind.__module__.startswith("torch._subclasses"):
         return False
     if hasattr(tensor, "to_local"):
-        return True
+        # Of a sum over ranks each holds a summand, which is no number of the network.
+        return not any(placement.is_partial() for placement in getattr(tensor, "placements", ()))
     # A wrapper subclass keeps its numbers in other tensors: its own memory is none.
     return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+
+
+def shard_of(tensor: torch.Tensor) -> str:
+    """Say which part of a distributed tensor this rank holds, asking no other rank; "" for a tensor that is whole.
+
+    Returns:
+        For each axis of the mesh S and the dimension that is cut, R (replicated) or P (partial sums), with the place of this rank and the
+        size of the axis: "R 0/2, S0 1/4". ``placements`` and ``get_local_rank`` as in torch 2.6 to 2.13.
+    """
+    mesh, placements = getattr(tensor, "device_mesh", None), getattr(tensor, "placements", None)
+    if mesh is None or placements is None:
+        return ""
+    parts = []
+    for axis, placement in enumerate(placements):
+        dimension = getattr(placement, "dim", None)
+        kind = f"S{dimension}" if dimension is not None else "P" if placement.is_partial() else "R"
+        parts.append(f"{kind} {mesh.get_local_rank(axis)}/{mesh.size(axis)}")
+    return ", ".join(parts)
+
+
+#: Tells a tensor that python has let go of, and that C still holds, that python holds it again; 2.6, and None where there is no need.
+_FIX_REFERENCE: Callable[[torch.Tensor], None] | None = getattr(torch.Tensor, "_fix_weakref", None)
+
+
+def revived(reference: Callable[[], torch.Tensor | None]) -> torch.Tensor | None:
+    """Return the tensor that a weak reference is to, as ``torch.utils.weak`` does; None where it is gone."""
+    tensor = reference()
+    if tensor is not None and _FIX_REFERENCE is not None:
+        _FIX_REFERENCE(tensor)
+    return tensor
 
 
 def answers_itself(tensor: torch.Tensor) -> bool:
@@ -233,8 +270,47 @@ def in_backward() -> bool:
     return graph_task_id() != -1
 
 
+#: Where the hooks are defined by which a checkpoint that is not reentrant runs its block again; 2.6 to 2.13.
+CHECKPOINTS = checkpoint.__name__
+
 #: What a selective checkpoint keeps of its forward, for one backward alone; made anew for each forward. 2.6 to 2.13; None elsewhere.
 SELECTIVE_CHECKPOINT: Any = getattr(checkpoint, "_CachingTorchDispatchMode", None)
+
+# -- operations in python ---------------------------------------------------------------------------------------------
+
+#: How the dispatcher shows a kernel that is a function of python: by the file that registered it; 2.6 to 2.13.
+_PYTHON_KERNEL = re.compile(r"^(\w+)[^:]*: registered at (.*(?:\.py|>))(?::\d+)? :: \(none\) \[ boxed \]")
+_TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
+
+
+@functools.cache
+def is_scripts_operation(operation: Any) -> bool:
+    """Whether an operation is computed by python code that is not torch's: a custom one, or one that somebody has replaced.
+
+    Returns:
+        The answer of its first use; the kernels for shapes alone and those of autograd are left out.
+    """
+    name = str(operation._schema.name)
+    defined = custom_ops.OPDEFS.get(name)
+    if defined is not None:
+        return not str(getattr(defined._init_fn, "__module__", "")).startswith("torch.")
+    overload = str(operation._schema.overload_name)
+    dump = torch._C._dispatch_dump(f"{name}.{overload}" if overload else name)
+    kernels = [found.groups() for line in dump.splitlines() if (found := _PYTHON_KERNEL.match(line))]
+    return any(not key.startswith(("Meta", "Autograd")) and not file.startswith(_TORCH_FOLDER) for key, file in kernels)
+
+
+def scripts_function(node: Any) -> str:
+    """Return the name of the autograd function in python, not torch's own, that a node of a graph runs; "" for any other node.
+
+    Those that torch makes of a custom operation count: their gradient is a function of whoever defined it.
+    """
+    if not isinstance(node, torch.autograd.function.BackwardCFunction):
+        return ""
+    module = str(getattr(node, "_forward_cls", type(node)).__module__)
+    is_torchs = module.startswith("torch.") and module != library_autograd.__name__
+    return "" if is_torchs else type(node).__name__.removesuffix("Backward")
+
 
 # -- clipping ---------------------------------------------------------------------------------------------------------
 
@@ -277,6 +353,14 @@ def eager(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # -- optimizers -------------------------------------------------------------------------------------------------------
+
+
+def put_first(handle: RemovableHandle) -> None:
+    """Let a hook run before those of its kind that were registered earlier; torch has ``prepend`` for modules' hooks alone. 2.6 to 2.13."""
+    hooks = handle.hooks_dict_ref()
+    if hooks is not None:
+        hooks.move_to_end(handle.id, last=False)
+
 
 #: Where the function around every optimizer's ``step``, which calls its hooks, is defined, and its name; 2.6 to 2.13. What the compiler
 #: makes of it keeps both.
@@ -373,3 +457,44 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
             continue
         found += [(name, value) for value in (values if isinstance(values, list | tuple) else (values,)) if isinstance(value, torch.Tensor)]
     return found
+
+
+# -- losses: the functions of C that those of nn.functional end in; 2.6 to 2.13 --------------------------------------------
+
+
+class LossFunction(NamedTuple):
+    """A loss.
+
+    Attributes:
+        owner: the module that holds it.
+        name: what it is called there.
+        reduction: place of its argument that says how it is summed up.
+        ignored: place of the label that does not count; None where there is none.
+    """
+
+    owner: Any
+    name: str
+    reduction: int
+    ignored: int | None = None
+
+
+LOSS_FUNCTIONS = (
+    LossFunction(torch._C._nn, "cross_entropy_loss", 3, 4),
+    LossFunction(torch._C._nn, "nll_loss_nd", 3, 4),
+    LossFunction(torch._C._nn, "mse_loss", 2),
+    LossFunction(torch._C._nn, "l1_loss", 2),
+    LossFunction(torch._C._nn, "smooth_l1_loss", 2),
+    LossFunction(torch._C._nn, "huber_loss", 2),
+    LossFunction(torch._C._nn, "binary_cross_entropy", 3),
+    LossFunction(torch, "binary_cross_entropy_with_logits", 4),
+    LossFunction(torch._C._nn, "soft_margin_loss", 2),
+    LossFunction(torch._C._nn, "multi_margin_loss", 5),
+    LossFunction(torch, "hinge_embedding_loss", 3),
+    LossFunction(torch, "poisson_nll_loss", 5),
+    LossFunction(torch, "kl_div", 2),
+)
+
+
+def version(tensor: torch.Tensor) -> int:
+    """Return how often a tensor has been written to: 0 of one that was made in inference mode, which torch does not count. 2.6 to 2.13."""
+    return 0 if tensor.is_inference() else tensor._version

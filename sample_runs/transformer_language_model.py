@@ -23,6 +23,7 @@ parser.add_argument("--steps", type=int, default=200, help="optimizer steps (def
 parser.add_argument("--learning-rate", type=float, default=3e-3, help="the peak of AdamW's (default: %(default)s)")
 parser.add_argument("--warm-up", type=int, default=20, help="steps of linear warm-up (default: %(default)s)")
 parser.add_argument("--depth", type=int, default=4, help="transformer blocks (default: %(default)s)")
+parser.add_argument("--held-out", type=int, default=0, help="sums to test on that are not in the text (default: %(default)s)")
 parser.add_argument("--seed", type=int, default=0, help="text, weights and batches (default: %(default)s)")
 args = parser.parse_args()
 
@@ -45,10 +46,21 @@ def in_words(number: int) -> str:
     return TENS[tens - 2] + (f"-{ONES[ones]}" if ones else "")
 
 
+def in_a_line(a: int, b: int) -> str:
+    return f"{in_words(a)} plus {in_words(b)} is {in_words(a + b)}.\n"
+
+
 def sums(count: int) -> str:
     """Write `count` sums of two numbers below 50."""
     pairs = ((random.randrange(50), random.randrange(50)) for _ in range(count))
-    return "".join(f"{in_words(a)} plus {in_words(b)} is {in_words(a + b)}.\n" for a, b in pairs)
+    return "".join(in_a_line(a, b) for a, b in pairs)
+
+
+def unwritten_sums(text: str, count: int) -> str:
+    """Write up to `count` of the sums that a text does not hold, always the same ones of the same text."""
+    every = [in_a_line(a, b) for a in range(50) for b in range(50)]
+    unwritten = sorted(set(every) - set(text.splitlines(keepends=True)))
+    return "".join(random.Random(0).sample(unwritten, min(count, len(unwritten))))
 
 
 class Attention(nn.Module):
@@ -136,6 +148,14 @@ for step in range(args.steps):
     schedule.step()
 
 model.eval()
+if args.held_out:
+    test = torch.tensor([alphabet.index(character) for character in unwritten_sums(text, args.held_out)])
+    windows = test[: (len(test) - 1) // CONTEXT * CONTEXT + 1].unfold(0, CONTEXT + 1, CONTEXT)
+    with torch.no_grad():
+        logits = model(windows[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+    accuracy = (logits.argmax(2) == windows[:, 1:]).float().mean().item()
+    print(f"held-out loss {loss.item():.4f}  accuracy {accuracy:.3f} on {windows[:, 1:].numel()} characters")
 written = tokens[: text.index("\n") + 1][None]  # the first sum, then whatever the model adds
 with torch.no_grad():
     for _ in range(100):

@@ -7,6 +7,7 @@ for the same run without a file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.store.reader import Event, Gap, Layer, Parameter, Run
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, TEXT, VARIABLES, Variable
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, PASSED, TEXT, VARIABLES, Variable
 from bnprobe.store.writer import RunWriter
 
 Array = NDArray[np.float64]
@@ -488,6 +489,17 @@ def thinned(path: Path) -> Path:
     made.observed = np.arange(made.steps) % 10 == 0
     made.snapshots = [0, 30]
     return made.write(path)
+
+
+def in_detail_at(run: Run, steps: Iterable[int]) -> Run:
+    """The same run as `record --keep` leaves it: with the detail of some steps, and the loss of all."""
+    has_detail = np.isin(run["step"], list(steps))
+    whole = {name: run[name] for name in VARIABLES}
+    along = {name: values[has_detail] for name, values in whole.items() if VARIABLES[name].dims[0] == "step"}
+    passed = {name: np.concatenate([whole[name], whole[source][~has_detail]]) for name, source in PASSED.items()}
+    lengths = {**run.lengths, "step": int(has_detail.sum()), "passed": len(passed["passed"])}
+    fields = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+    return Run(**{**fields, "variables": {**whole, **along, **passed}, "lengths": lengths})
 
 
 BUILDERS = {

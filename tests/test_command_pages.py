@@ -22,7 +22,7 @@ MARK = re.compile(r"(<!-- options: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 def options_table(command: Any) -> str:
     """The options and arguments of a command, in its own words."""
-    rows = [_row(one) for one in command.params if "--help" not in one.opts]
+    rows = [_row(one) for one in command.params if "--help" not in one.opts and not getattr(one, "hidden", False)]
     if not rows:
         return "\nIt has none.\n\n"
     return "\n| option | default | meaning |\n|---|---|---|\n" + "".join(f"{row}\n" for row in rows) + "\n"

@@ -20,9 +20,9 @@ from bnprobe.diagnose.verdict import CAUSES
 from bnprobe.experiments.counterfactuals import TESTS, counterfactual
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import Moments, moments
-from bnprobe.observe.instrument import Instrument, Surroundings
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings
 from bnprobe.observe.instruments.kurtosis import Kurtosis
-from bnprobe.store import limits_schema
+from bnprobe.store import comparison_schema, limits_schema
 from bnprobe.store.schema import DIMENSIONS, VARIABLES, Variable
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY
@@ -36,7 +36,7 @@ RUN_FILE = [
     "One HDF5 file per run (and rank), readable by every HDF5 tool;",
     '`xarray.open_dataset(run, engine="h5netcdf")` opens it with named coordinates. A value that was not observed is NaN (or -1 in',
     "an integer), never 0. A signal with a non-finite value has infinite energies. Channels of all layers are stored end to end along",
-    "`channel`, with `channel_layer` as the index. This page is generated from `bnprobe/store/schema.py`.",
+    "`channel`, with `channel_layer` as the index. This page is generated from `bnprobe/store/schema/`.",
 ]
 LIMITS_FILE = [
     "# The file of learning-rate trials",
@@ -45,6 +45,17 @@ LIMITS_FILE = [
     "value that was not observed is NaN (or -1 in an integer). The losses of all trials are stored end to end along `sample`, with",
     "`sample_trial` as the index. Root attributes say what was tried: `argv`, `cwd`, `steps`, `seeds`, `remedies`, `rates`,",
     "`script_digest` (SHA-256), `status`. This page is generated from `bnprobe/store/limits_schema.py`.",
+]
+
+
+COMPARISON_FILE = [
+    "# The file of compared techniques",
+    "",
+    "What `bnprobe compare` writes: one HDF5 file of the same family as [that of learning-rate trials](limits_file.md), replaced as a",
+    "whole after every training, that opens in xarray. A value that is not known is NaN (or -1 in an integer). Losses of all trainings are",
+    "stored end to end along `sample`, evaluations along `evaluation`. Root attributes say what was tried: `argv`, `cwd`, `techniques`,",
+    "`seeds`, `steps` (-1: the script's own end), `search_steps`, `metric`, `script_digest` (SHA-256), `status`. This page is generated",
+    "from `bnprobe/store/comparison_schema.py`.",
 ]
 
 
@@ -71,6 +82,7 @@ def schema_page(introduction: list[str], dimensions: dict[str, str], variables: 
     [
         ("run_file.md", schema_page(RUN_FILE, DIMENSIONS, VARIABLES)),
         ("limits_file.md", schema_page(LIMITS_FILE, limits_schema.DIMENSIONS, limits_schema.VARIABLES)),
+        ("comparison_file.md", schema_page(COMPARISON_FILE, comparison_schema.DIMENSIONS, comparison_schema.VARIABLES)),
     ],
 )
 def test_a_schema_page_is_the_schema(name: str, expected: str) -> None:

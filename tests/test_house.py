@@ -14,28 +14,44 @@ PACKAGE = Path(bnprobe.__file__).parent
 
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
-    "launch": {"launch", "observe.frames", "observe.options", "observe.recorder", "observe.trial", "interventions.at_work"},
-    "interventions": {"interventions", "observe.patches", "observe.remedy_injector", "remedies.scope"},
+    "launch": {"launch", "observe.attaching.frames", "observe.options", "observe.recorder", "observe.trial", "interventions.at_work"},
+    "interventions": {"interventions", "observe.attaching.patches", "observe.remedies.injector", "remedies.scope"},
     "experiments": {
         "experiments",
         "diagnose",
         "analyse",
         "store.reader",
+        "store.schema",
         "store.confirm_file",
+        "store.limits_file",
+        "store.comparison_file",
         "interventions.catalogue",
         "remedies.catalogue",
+        "remedies.specification",
     },
-    "observe": {"observe", "measure", "store.writer", "store.schema", "remedies", "what_if.companion"},
-    "what_if": {"what_if", "observe", "measure", "remedies", "analyse", "diagnose", "lrlimit.plan", "store"},
+    "observe": {"observe", "measure", "store.writer", "store.earlier", "store.schema", "remedies", "what_if.companion"},
+    "what_if": {"what_if", "observe", "measure", "remedies", "analyse", "diagnose", "experiments.limits.plan", "store"},
     "measure": {"measure"},
     "store": {"store"},
-    "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "remedies.specification"},
+    "analyse": {"analyse", "store.reader", "store.schema", "store.limits_file", "store.comparison_file", "remedies.specification"},
+    "ranks": {"ranks", "store.reader", "store.schema"},
     "diagnose": {"diagnose", "analyse", "store.reader", "store.schema", "store.confirm_file"},
     "remedies": {"remedies", "measure"},
-    "report": {"report", "diagnose", "analyse", "store.reader", "store.schema", "store.limits_file", "store.confirm_file"},
+    "report": {
+        "report",
+        "ranks",
+        "diagnose",
+        "analyse",
+        "store.reader",
+        "store.schema",
+        "store.limits_file",
+        "store.comparison_file",
+        "store.confirm_file",
+    },
     "integrations": {
         "integrations",
         "report",
+        "ranks",
         "diagnose",
         "analyse",
         "store.reader",
@@ -45,19 +61,9 @@ ALLOWED = {
         "observe.recorder",
         "remedies",
     },
-    "lrlimit": {
-        "lrlimit",
-        "experiments",
-        "diagnose",
-        "analyse",
-        "store.reader",
-        "store.schema",
-        "store.limits_file",
-        "remedies.specification",
-    },
 }
 #: Files that every folder may import.
-GROUND = {"errors", "divergence", "identity", "numerals", "originals", "torch_private", "__version__"}
+GROUND = set("errors processes divergence identity module_parts numerals originals own_imports start torch_private __version__".split())
 TORCH_FOLDERS = {"observe", "measure", "remedies", "interventions", "what_if"}
 
 

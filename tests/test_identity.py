@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from dataclasses import dataclass
 
-from bnprobe.identity import IdentityMap, IdentitySet
+from bnprobe.identity import IdentityMap, IdentitySet, KeyReference, OwnReference
 
 
 @dataclass
@@ -48,3 +49,24 @@ def test_what_is_known_changes_and_goes() -> None:
     assert known.pop(one) == 2
     assert not known
     assert known.pop(one) is None
+
+
+def test_the_reference_to_a_key_is_told_from_the_scripts() -> None:
+    known: IdentitySet[Equal] = IdentitySet()
+    one = Equal()
+    known.add(one)
+    assert [type(reference) for reference in weakref.getweakrefs(one)] == [OwnReference]
+
+
+def test_a_key_reference_asks_its_object_for_nothing() -> None:
+    class Asked:
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("asked whether it is equal")
+
+        def __hash__(self) -> int:
+            raise AssertionError("asked for its hash")
+
+    one, other = Asked(), Asked()
+    first, second = KeyReference(one), KeyReference(other)
+    assert {first: 1, second: 2}[first] == 1
+    assert first != second and not first == second and first() is one

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse.views import RunView
-from bnprobe.store.reader import Run
+from bnprobe.store.reader import Layer, Run
 
 #: Kinds that carry weights and transform the signal, so that a profile over them shows what the network does to it.
 TRANSFORMING = ("convolution", "linear", "recurrent", "attention")
@@ -23,6 +23,11 @@ _JOINING = ("cat", "stack")
 _FEWEST_OF_A_KIND = 3
 
 _SUFFIX = re.compile(r"(:(input|\d+))+$")
+
+
+def described(layer: Layer) -> str:
+    """Return a layer's name as it reads in a sentence: with its type where it is a bare number, as in nn.Sequential."""
+    return f"{layer.name} ({layer.type})" if not any(map(str.isalpha, module_of(layer.name))) else layer.name
 
 
 def module_of(layer: str) -> str:
@@ -120,7 +125,7 @@ def separate_networks(run: Run, model: int, layers: list[int]) -> list[list[int]
         layers: outputs of one kind, in order of depth.
     """
     first = min((layer.depth, layer.channels, layer.role) for layer in run.layers if layer.model == model)
-    inputs = {parameter.layer: int(axes[1]) for parameter in run.parameters if len(axes := re.findall("[0-9]+", parameter.shape)) == 2}
+    inputs = {parameter.layer: axes[1] for parameter in run.parameters if len(axes := _axes(parameter.shape)) == 2}
     parts, given_out = [list[int]()], set[int]()
     for index in layers:
         layer = run.layers[index]
@@ -133,6 +138,39 @@ def separate_networks(run: Run, model: int, layers: list[int]) -> list[list[int]
     return parts
 
 
+def heads(run: Run, last: int) -> list[int]:
+    """Return the layers that end a model side by side: its deepest with weights, and those before it that are heads of the same signal.
+
+    A layer right before the last one is known as a head by its weight: it takes in as much as the last does, and gives out what that does
+    not take in.
+
+    Args:
+        run: the recording.
+        last: the deepest layer with weights.
+    """
+    end, found = run.layers[last], [last]
+    taken = {parameter.layer: axes[1] for parameter in run.parameters if len(axes := _axes(parameter.shape)) > 1}
+    before = [
+        (layer.depth, index)
+        for index, layer in enumerate(run.layers)
+        if (layer.model, layer.role) == (end.model, "output") and layer.depth < end.depth and module_of(layer.name) in taken
+    ]
+    for _, index in sorted(before, reverse=True):
+        layer = run.layers[index]
+        if (
+            layer.kind != end.kind
+            or taken[module_of(layer.name)] != taken.get(module_of(end.name))
+            or layer.channels == taken[module_of(layer.name)]
+        ):
+            break
+        found.append(index)
+    return found
+
+
+def _axes(shape: str) -> list[int]:
+    return [int(axis) for axis in re.findall("[0-9]+", shape)]
+
+
 def is_matrix(shape: str) -> bool:
     """Whether a parameter of that shape has more than one axis: a weight, and no bias or gain."""
-    return len(re.findall("[0-9]+", shape)) > 1
+    return len(_axes(shape)) > 1

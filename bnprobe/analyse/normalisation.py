@@ -145,13 +145,13 @@ class Likeness(NamedTuple):
     Attributes:
         layer: the data: a signal that no module and no weight made.
         ratio: mean over channels of var over batches of the channel mean, over its expectation sigma^2 / (n - 1).
-        degrees: independent numbers that the estimate rests on.
+        degrees: independent numbers that the estimate rests on: channels that vary together count as one.
         batches: how many were compared.
     """
 
     layer: int
     ratio: float
-    degrees: int
+    degrees: float
     batches: int
 
 
@@ -159,7 +159,11 @@ def likeness_of_batches(run: RunView) -> Likeness | None:
     """Compare the means of the data in the batches whose channels were stored; None where there are no such data, or too few batches.
 
     Of n independent samples with between-sample variance B (biased) a channel's mean has variance B / (n - 1), whatever the weights are:
-    the data do not depend on them.
+    the data do not depend on them. B is known of every measured step, channels of some. The colours of a grey picture are one channel, so
+    that channels are counted by (tr S)^2 / tr S^2 of the covariance S of their means over batches.
+
+    Where optimizers step in turn, a network may be given the data in one turn and what another network made of noise in the other: turns
+    are told apart, and the most alike one counts.
     """
     data = next(
         (
@@ -175,15 +179,38 @@ def likeness_of_batches(run: RunView) -> Likeness | None:
     stored = np.isin(run.snapshot, run.step)
     rows = np.searchsorted(run.step, run.snapshot[stored])
     means = run.channel_mean[stored, run.channel_slice(data)].astype(float)
-    samples = run.batch_size[rows] / np.maximum(run.micro_steps[rows], 1)
-    between = run.activation.between_energy[rows, data]
-    kept = np.isfinite(means).all(axis=1) & np.isfinite(between) & (samples > 1)
-    if kept.sum() < 3 or not means.shape[1]:
+    samples = run.batch_size / np.maximum(run.micro_steps, 1)
+    between = run.activation.between_energy[:, data].astype(float)
+    known = np.isfinite(between) & (samples > 1)
+    kept = np.isfinite(means).all(axis=1) & known[rows]
+    if not means.shape[1]:
         return None
-    expected = float(np.mean(between[kept] / (samples[kept] - 1)))
-    found = float(np.mean(np.var(means[kept], axis=0, ddof=1)))
-    degrees = (int(kept.sum()) - 1) * means.shape[1]
-    return Likeness(data, found / expected if expected > 0 else float("nan"), degrees, int(kept.sum()))
+    turn = turns(run)
+    found = []
+    for one in np.unique(turn):
+        batches = kept & (turn[rows] == one)
+        if batches.sum() < 3:
+            continue
+        of_turn = known & (turn == one)
+        of_a_sample = float(np.mean(between[of_turn] * samples[of_turn] / (samples[of_turn] - 1)))
+        expected = of_a_sample * float(np.mean(1.0 / samples[rows[batches]]))
+        apart = float(np.mean(np.var(means[batches], axis=0, ddof=1)))
+        degrees = (int(batches.sum()) - 1) * _channels_apart(means[batches])
+        found.append(Likeness(data, apart / expected if expected > 0 else float("nan"), degrees, int(batches.sum())))
+    return min(found, key=lambda one: one.ratio if np.isfinite(one.ratio) else np.inf, default=None)
+
+
+def turns(run: RunView) -> NDArray[np.int64]:
+    """Number the turn of each step, (S,): steps in which the same optimizers moved weights have one number."""
+    _, turn = np.unique(np.isfinite(run.learning_rate), axis=0, return_inverse=True)
+    return turn.reshape(-1)
+
+
+def _channels_apart(means: Array) -> float:
+    """Count the channels that vary by themselves, (batches, channels): from 1 to all of them."""
+    apart = np.linalg.svd(means - means.mean(axis=0), compute_uv=False) ** 2
+    square = float(np.sum(apart**2))
+    return float(np.sum(apart)) ** 2 / square if square > 0 else 1.0
 
 
 def _hands_on(run: RunView, index: int, norm: int) -> bool:

@@ -41,6 +41,15 @@ def remedies_of(run: Run) -> list[AppliedRemedy]:
     return [AppliedRemedy(entry["specification"], _touched(entry)) for entry in found if isinstance(entry.get("specification"), str)]
 
 
+def remedies_that_fit(run: Run) -> frozenset[str]:
+    """Return the remedies that could have acted on this training, as each said itself when it was recorded; none where none was asked."""
+    try:
+        against = json.loads(str(run.attributes.get("remedy_fits", "{}")))
+    except (ValueError, RecursionError):
+        return frozenset()
+    return frozenset(name for name, reason in against.items() if reason == "") if isinstance(against, dict) else frozenset()
+
+
 def _touched(entry: dict[str, Any]) -> str:
     names, count, what = entry.get("touched"), entry.get("count"), entry.get("what")
     shown = [name for name in names if isinstance(name, str)][:MOST_NAMED] if isinstance(names, list) else []

@@ -29,14 +29,21 @@ def median(values: NDArray[Any], axis: int = -1) -> Array:
     >>> median(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.inf]])).tolist()
     [2.0, nan]
     """
-    found = np.where(np.isfinite(values), values, np.nan).astype(float)
-    found = np.sort(np.moveaxis(found, axis, -1), axis=-1)  # NaN sorts to the end
-    if found.shape[-1] == 0:
+    found = np.moveaxis(np.asarray(values, dtype=float), axis, -1)
+    length = found.shape[-1]
+    if length == 0:
         return np.full(found.shape[:-1], np.nan)
-    count = np.isfinite(found).sum(axis=-1)
-    low = np.take_along_axis(found, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(found, np.minimum(count // 2, found.shape[-1] - 1)[..., None], axis=-1)[..., 0]
-    middle: Array = np.where(count > 0, low + (high - low) / 2, np.nan)
+    known = np.isfinite(found)
+    if known.all():  # the two in the middle are the same everywhere, and need no order of the others
+        low, high = (length - 1) // 2, length // 2
+        parted = np.partition(found, [low, high], axis=-1)
+        both: Array = parted[..., low] + (parted[..., high] - parted[..., low]) / 2
+        return both
+    found = np.sort(np.where(known, found, np.nan), axis=-1)  # NaN sorts to the end
+    count = known.sum(axis=-1)
+    below = np.take_along_axis(found, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
+    above = np.take_along_axis(found, np.minimum(count // 2, length - 1)[..., None], axis=-1)[..., 0]
+    middle: Array = np.where(count > 0, below + (above - below) / 2, np.nan)
     return middle
 
 

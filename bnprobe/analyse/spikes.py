@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
+from bnprobe.analyse.restarts import is_after_restart
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
@@ -69,7 +70,8 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
 
     A spike begins where the loss leaves the losses before it: it is above their median by some deviations, by several times as much as the
     highest of them, and by a good part of what the training had gained. The same must hold for the median of the losses from there on: what
-    is back at once is a hard batch, unless it is further off still. All are differences, so that a loss may be negative.
+    is back at once is a hard batch, unless it is further off still. All are differences, so that a loss may be negative. After a restart
+    the losses before it are no measure: a spike begins only where there are enough since.
     """
     view = RunView.of(run)
     end = RunView.of(run).once(divergence)
@@ -84,6 +86,7 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
     gained = np.maximum(start - levels, abs(start) / 2)
     thresholds = np.maximum.reduce([limits.sigmas * widths, limits.lasting * (highest_before - levels), limits.share * gained])
     is_above = (loss[limits.before :] - levels > thresholds) & (thresholds > 0)
+    is_above &= ~is_after_restart(run, rows, limits.before)[limits.before :]
     place = limits.before
     for candidate in map(int, limits.before + np.flatnonzero(is_above)):
         if candidate < place:

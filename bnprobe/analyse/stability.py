@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
 from bnprobe.analyse.depth_profile import log10_rms
+from bnprobe.analyse.restarts import is_after_restart
 from bnprobe.analyse.views import RunView, Signal
 from bnprobe.divergence import first_divergence
 from bnprobe.store.reader import Run
@@ -75,7 +76,7 @@ def divergence(run: Run) -> Divergence | None:
     view = RunView.of(run)
     loss = view.loss.astype(float)
     finite = np.isfinite(loss)
-    seen = np.flatnonzero(~np.isnan(loss) | _nan_is_real(run, finite))
+    seen = np.flatnonzero(~np.isnan(loss) | nan_is_real(run, finite))
     found = first_divergence(loss[seen].tolist(), (view.skipped[seen] == 1).tolist())
     if found is None:
         return None
@@ -84,7 +85,7 @@ def divergence(run: Run) -> Divergence | None:
     return Divergence(row, int(view.step[row]), reason, found.loss, found.scale, found.scale_name)
 
 
-def _nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def nan_is_real(run: Run, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows at which a NaN in the place of the loss is a loss of NaN."""
     view = RunView.of(run)
     faulty = nonfinite_signal(run)
@@ -162,7 +163,8 @@ def deviations(run: Run, signal: Signal = "activation") -> list[Deviation]:
     faulty = (view.signal(signal).nonfinite[rows] > 0) | np.isposinf(size)
     course, width = _courses(size)
     with np.errstate(invalid="ignore"):
-        outside = faulty | (size > course + np.maximum(DEVIATION_SIGMAS * width, DEVIATION_DECADES))
+        above = size > course + np.maximum(DEVIATION_SIGMAS * width, DEVIATION_DECADES)
+    outside = faulty | (above & ~is_after_restart(run, rows, COURSE_STEPS)[:, None])  # what was before a restart is no course
     seen = np.isfinite(size) | faulty
     found = []
     for layer in range(len(run.layers)):
@@ -267,11 +269,10 @@ class LossCourse:
 
 
 def loss_course(run: Run) -> LossCourse | None:
-    """Summarise the finite losses before a divergence; None where there are none."""
-    view = RunView.of(run)
+    """Summarise the finite losses before a divergence, of all steps whatever else was kept of them; None where there are none."""
     end = RunView.of(run).once(divergence)
-    loss = view.loss.astype(float)[: end.row if end is not None else None]
-    loss = loss[np.isfinite(loss)]
+    steps, loss = run.every_loss
+    loss = loss[np.isfinite(loss) & (steps < end.step if end is not None else True)].astype(float)
     if not loss.size:
         return None
     early = loss[: max(1, min(BASELINE_STEPS, loss.size // BASELINE_STEPS))]

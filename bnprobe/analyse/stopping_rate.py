@@ -81,9 +81,11 @@ def stopping_rate(run: Run) -> StoppingRate | None:
     the estimate has been wrong: with a remedy, with attention, and with residual sums.
     """
     kind, lost = None if _remedies(run) or _is_withheld(run) else _kind(run), RunView.of(run).once(divergence)
-    end = run.steps if lost is None else lost.step
+    if kind is None or not run.steps:
+        return None
+    end = int(run["step"][-1]) + 1 if lost is None else lost.step
     probed = _lines_before(run, end)
-    if kind is None or not probed:
+    if not probed:
         return None
     first = probed[0].loss
     stands_for = np.diff([*(one.line.step for one in probed), end])

@@ -4,7 +4,7 @@
     curvature    rate x lr* / lr, with lr* the rate at which the sharpness would be at the optimizer's threshold
 
 The rate of a step is the largest of any parameter group, all groups scaled together. Definitions and sources are those of the variables
-(``store/schema.py``); limits that trials found are in ``limits``.
+(``store/schema/``); limits that trials found are in ``limits``.
 """
 
 from __future__ import annotations

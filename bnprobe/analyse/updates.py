@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.layers import TRANSFORMING, module_of
 from bnprobe.analyse.views import RunView
 from bnprobe.store.reader import Run
 
@@ -36,7 +37,9 @@ def layer_step_size(run: Run) -> Array:
 
     Weights that start at zero or near it move by many times their size and are none the worse for it: what a step is measured against is
     the size at which a weight of that shape works. For (O, I, ...) that is sqrt(O / 3): entries uniform within 1 / sqrt(fan in), the
-    default of torch's linear and convolution layers. A module of vectors alone, a bias of its own say, is measured against unit entries.
+    default of torch's linear and convolution layers. A module of vectors and single numbers alone, a bias or the factor of a residual
+    branch say, is measured against unit entries: whatever axes of one entry it was given, what has one longer axis is a vector where no
+    layer is known to multiply by it.
     """
     by_module = module_step_size(run)
     missing = np.full(run.steps, np.nan)
@@ -46,7 +49,10 @@ def layer_step_size(run: Run) -> Array:
 def module_step_size(run: Run) -> dict[str, Array]:
     """The same by module that owns parameters, (S,) each: also where no signal of the module's own was measured, as of the model itself."""
     view = RunView.of(run)
-    usual = {module: _usual_norm([run.parameters[index].shape for index in own]) for module, own in _owned(run).items()}
+    transforming = {module_of(layer.name) for layer in run.layers if layer.kind in TRANSFORMING}
+    usual = {
+        module: _usual_norm([run.parameters[index].shape for index in own], module in transforming) for module, own in _owned(run).items()
+    }
     return {
         module: _ratio(total_norm(view.update_norm[:, own]), np.fmax(total_norm(view.weight_norm[:, own]), usual[module]))
         for module, own in _owned(run).items()
@@ -99,16 +105,12 @@ def _owned(run: Run) -> dict[str, list[int]]:
     return owned
 
 
-def _initial_norm(shape: str) -> float:
-    axes = [int(axis) for axis in re.findall("[0-9]+", shape)]
-    return float(np.sqrt(axes[0] / 3)) if len(axes) > 1 else 0.0
-
-
-def _usual_norm(shapes: Sequence[str]) -> float:
+def _usual_norm(shapes: Sequence[str], is_transforming: bool) -> float:
     """Norm that torch's initialisation would have given a module's weights; a module of vectors alone is measured against unit entries."""
-    weights = float(np.linalg.norm([_initial_norm(shape) for shape in shapes]))
-    sizes = [int(axis) for shape in shapes for axis in re.findall("[0-9]+", shape)]
-    return weights or float(np.sqrt(max(sizes, default=0)))
+    axes = [[int(axis) for axis in re.findall("[0-9]+", shape)] for shape in shapes]
+    matrices = [one for one in axes if len(one) > 1 and (is_transforming or sum(axis > 1 for axis in one) > 1)]
+    largest = max((math.prod(one) for one in axes), default=0)  # a single number has no axes, and one entry
+    return math.sqrt(sum(one[0] / 3 for one in matrices)) or math.sqrt(largest)
 
 
 def _ratio(part: Array, whole: Array) -> Array:

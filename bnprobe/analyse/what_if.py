@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.store.limits_file import factor_of
 from bnprobe.store.reader import Run
 
 SCHEMA = "bnprobe-what-if-1"
 NONE = "none"
+#: What is refused where tapes were to be kept and could not be.
+TAPES = "tapes"
+#: Places on the grid of rates at which losses are drawn: 1/11, 1/3.3, 1, 3.3 and 11 times the script's own.
+CURVE_PLACES = (-6, -3, 0, 3, 6)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class Retrained:
     def trains(self) -> bool:
         """Whether it trained."""
         return self.outcome == "trains"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its losses are drawn."""
+        return not self.on_grid or any(math.isclose(self.factor, factor_of(place)) for place in CURVE_PLACES)
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,8 @@ class WhatIf:
     Attributes:
         steps: of the stretch that was trained again.
         own_rate: the largest rate of any group within it; NaN where none is known.
+        own_rates: that of its first update and of its last, which a schedule makes differ.
+        cycled: how many steps were recorded, where their batches were gone through several times; 0 where once.
         proved: whether trained again at its own rates it was the recorded training, bit for bit.
         remedies: by remedy, none first.
         refused: what has no answer.
@@ -130,6 +142,8 @@ class WhatIf:
     seconds: float
     rerun_steps: int
     layers: tuple[str, ...] = ()
+    own_rates: tuple[float, float] = (math.nan, math.nan)
+    cycled: int = 0
 
     def document(self) -> dict[str, Any]:
         """Return the answers as JSON has them."""
@@ -138,6 +152,8 @@ class WhatIf:
             "schema": SCHEMA,
             "steps": self.steps,
             "own_rate": _number(self.own_rate),
+            "own_rates": [_number(rate) for rate in self.own_rates],
+            "cycled": self.cycled,
             "proved": self.proved,
             "remedies": {
                 name: {
@@ -191,6 +207,8 @@ def what_if_of(run: Run) -> WhatIf | None:
         seconds=float(run.attributes.get("what_if_seconds", math.nan)),
         rerun_steps=int(run.attributes.get("what_if_rerun_steps", 0)),
         layers=tuple(run["what_if_layer"].tolist()),
+        own_rates=(float(run.attributes.get("what_if_first_rate", math.nan)), float(run.attributes.get("what_if_last_rate", math.nan))),
+        cycled=int(run.attributes.get("what_if_cycled", 0)),
     )
 
 

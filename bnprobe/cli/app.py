@@ -11,7 +11,23 @@ from typing import Annotated
 import typer
 
 from bnprobe import __version__
-from bnprobe.cli import audit, confirm, demo, diagnose, export, inspect, lr_limit, record, remedies, report, watch, what_if
+from bnprobe.cli import (
+    audit,
+    compare,
+    confirm,
+    demo,
+    diagnose,
+    export,
+    inspect,
+    lr_limit,
+    mcp,
+    record,
+    remedies,
+    report,
+    track,
+    watch,
+    what_if,
+)
 from bnprobe.errors import BnprobeError
 
 _DESCRIPTION = """A flight recorder for neural-network training.
@@ -27,9 +43,12 @@ and why.
   bnprobe confirm bnprobe-train.7.h5   train it again without the cause, to see whether it is the one
   bnprobe inspect bnprobe-train.7.h5   say what the file holds
   bnprobe watch bnprobe-train.7.h5     follow it in the terminal while it is recorded
+  bnprobe track bnprobe-train.7.h5 --to wandb   write its findings to an experiment tracker
   bnprobe export bnprobe-train.7.h5 --to csv    write its tables for another tool
+  bnprobe mcp bnprobe-train.7.h5       answer questions about it over the Model Context Protocol
   bnprobe what-if bnprobe-train.7.h5   say at which rates it would have trained, after record --what-if
   bnprobe lr-limit train.py --lr 0.1   find the largest rate that trains, with and without remedies
+  bnprobe compare train.py --lr 0.1    compare techniques, each at its own best rate, by what was held out
   bnprobe remedies                     list what record --remedy can change about a training
   bnprobe demo                         see all of it on two small networks
 """
@@ -47,13 +66,16 @@ app = typer.Typer(
 # What follows the target belongs to the script, options with names like ours included.
 app.command(context_settings={"allow_interspersed_args": False})(record.record)
 app.command(context_settings={"allow_interspersed_args": False})(lr_limit.lr_limit)
+app.command(context_settings={"allow_interspersed_args": False})(compare.compare)
 app.command(cls=confirm.RunOrScript, context_settings={"allow_interspersed_args": False})(confirm.confirm)
 app.command()(report.report)
 app.command()(diagnose.diagnose)
 app.command()(audit.audit)
 app.command()(inspect.inspect)
 app.command()(watch.watch)
+app.command()(track.track)
 app.command()(export.export)
+app.command()(mcp.mcp)
 app.command("what-if")(what_if.what_if)
 app.command()(remedies.remedies)
 app.command()(demo.demo)

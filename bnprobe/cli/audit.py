@@ -18,7 +18,9 @@ def ranks_beside(path: Path) -> list[Path]:
 
 
 def audit(
-    run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="A run file, or those of all ranks of a training.", show_default=False, metavar="RUN...")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-audit-1).")] = False,
     layers: Annotated[bool, typer.Option("--layers", help="List the value of every layer.")] = False,
 ) -> None:
@@ -27,16 +29,18 @@ def audit(
     \b
       bnprobe audit run.h5
       bnprobe audit run.h5 --layers
-      bnprobe audit run.rank0.h5                   with the files of the other ranks, which lie beside it
+      bnprobe audit run.rank*.h5                   the ranks of one training, merged
+      bnprobe audit run.rank0.h5                   one rank, with the files of the others, which lie beside it
       bnprobe audit run.h5 --json | jq '.rows[] | select(.verdict == "costs")'
     """  # noqa: D301 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.analyse.views import RunView
     from bnprobe.diagnose.audit import audit as audit_run
     from bnprobe.diagnose.run_analysis import RunAnalysis
+    from bnprobe.ranks import read_training
     from bnprobe.report.audit_text import to_json, to_text
     from bnprobe.store.reader import read_run
 
-    analysis = RunAnalysis(read_run(run))
-    beside = [read_run(path) for path in ranks_beside(run)]
+    analysis = RunAnalysis(read_training(runs, "audit"))
+    beside = [read_run(path) for path in ranks_beside(runs[0])] if len(runs) == 1 else []
     rows, recorded = audit_run(analysis, beside), RunView.of(analysis.recorded)
     print(to_json(recorded, rows) if as_json else to_text(recorded, rows, every_layer=layers))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,6 +128,7 @@ def _recording(target: str, arguments: list[str], module: bool, output: Path | N
     """Return the run file, recorded now where a script was named."""
     import subprocess
 
+    from bnprobe import start
     from bnprobe.errors import RunFileError, UsageError
     from bnprobe.launch.output import check_output, default_output
     from bnprobe.launch.target import resolve
@@ -142,7 +142,7 @@ def _recording(target: str, arguments: list[str], module: bool, output: Path | N
     file = output or default_output(resolved.label)
     check_output(file, force=False)
     words = [*(["-m"] if module else []), target, *arguments]
-    subprocess.run([sys.executable, "-m", "bnprobe", "record", "-o", str(file), *words], check=False)
+    subprocess.run([*start.command("bnprobe.cli"), "record", "-o", str(file), *words], check=False)
     if not file.exists():
         raise RunFileError(f"nothing was recorded of {target}", "bnprobe record says why")
     return file
@@ -187,7 +187,7 @@ def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, 
         cwd=folder,
         remedies=tuple(dict.fromkeys(one.specification for one in remedies_of(run))),
         causes=tuple(dict.fromkeys(causes)) or causes_to_test(diagnosis),
-        steps=steps or run.steps,
+        steps=steps or run.trained_steps,
         jobs=at_once,
         threads=max(1, cores // at_once) if at_once > 1 else None,
     )

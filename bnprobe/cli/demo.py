@@ -100,9 +100,10 @@ def _record(script: Path, output: Path, options: tuple[str, ...] = ()) -> Path:
     import subprocess
     import sys
 
+    from bnprobe import start
     from bnprobe.errors import BnprobeError
 
-    command = [sys.executable, "-m", "bnprobe", "record", "-q", "-f", "-o", str(output), *options, str(script)]
+    command = [*start.command("bnprobe.cli"), "record", "-q", "-f", "-o", str(output), *options, str(script)]
     status = subprocess.run(command, check=False).returncode
     if status != 0 or not output.exists():
         raise BnprobeError(f"{script.name} ended with status {status}", f"run it alone to see why: {sys.executable} {script}")

@@ -21,7 +21,9 @@ class FailOn(str, Enum):
 
 
 def diagnose(
-    run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="A run file, or those of all ranks of a training.", show_default=False, metavar="RUN...")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a document for programs (schema bnprobe-diagnosis-1).")] = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print the findings as SARIF 2.1.0, for a code host.")] = False,
     fail_on: Annotated[
@@ -32,6 +34,7 @@ def diagnose(
 
     \b
       bnprobe diagnose run.h5
+      bnprobe diagnose run.rank*.h5                 the ranks of one training, merged
       bnprobe diagnose run.h5 --fail-on error        in CI: status 3 when the training failed
       bnprobe diagnose run.h5 --json | jq .verdict
       bnprobe diagnose run.h5 --sarif > run.sarif
@@ -42,14 +45,18 @@ def diagnose(
     from bnprobe.diagnose.trials import with_trials
     from bnprobe.errors import UsageError
     from bnprobe.integrations.sarif import to_sarif
+    from bnprobe.ranks import read_training
+    from bnprobe.report.ranks_text import ranks_of
     from bnprobe.report.tolerance_story import line_of
-    from bnprobe.store.reader import read_run
 
     if as_json and as_sarif:
         raise UsageError("--json and --sarif are two documents", "ask for one of them")
-    recorded = read_run(run)
+    recorded = read_training(runs, "diagnose")
     diagnosis = with_trials(diagnose_run(recorded), recorded)
     print(to_json(diagnosis) if as_json else to_sarif(diagnosis) if as_sarif else to_text(diagnosis))
+    if not (as_json or as_sarif) and (told := ranks_of(diagnosis.analysis)):
+        paragraphs = [textwrap.fill(printable(sentence), WIDTH, subsequent_indent="  ", break_on_hyphens=False) for sentence in told]
+        print("\nranks: " + "\n  ".join(paragraphs))
     if not (as_json or as_sarif) and (limit := line_of(recorded)):
         sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."
         print(f"\n{textwrap.fill(sentence, WIDTH, subsequent_indent='  ', break_on_hyphens=False)}")

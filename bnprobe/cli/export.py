@@ -9,7 +9,9 @@ import typer
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run file.", show_default=False, metavar="RUN")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="A run file, or those of all ranks of a training.", show_default=False, metavar="RUN...")
+    ],
     to: Annotated[str, typer.Option("--to", metavar="csv|parquet|tensorboard|json", help="The format.", show_default=False)],
     output: Annotated[
         Path | None,
@@ -23,12 +25,13 @@ def export(
       bnprobe export run.h5 --to parquet             the same for pandas, polars, DuckDB, with units and formulas
       bnprobe export run.h5 --to tensorboard -o logs/run
       bnprobe export run.h5 --to json                one document
+      bnprobe export run.rank*.h5 --to csv           the ranks of one training, merged
     """  # noqa: D301 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.integrations.exporters import export as export_run
+    from bnprobe.ranks import read_training, stem_of
     from bnprobe.report.wording import plural, size
-    from bnprobe.store.reader import read_run
 
-    files = export_run(read_run(run), to, output or Path(f"{run.stem}.{to}"))
+    files = export_run(read_training(runs, "export"), to, output or Path(f"{stem_of(runs)}.{to}"))
     total = sum(file.stat().st_size for file in files)
     place = files[0] if len(files) == 1 else files[0].parent
     print(f"wrote {place} ({plural(len(files), 'file')}, {size(total)})")

@@ -64,30 +64,37 @@ def follow_beside(run: Path) -> str:
     Raises:
         UsageError: no process could be started.
     """
+    from bnprobe import start
     from bnprobe.errors import UsageError
 
-    command = [sys.executable, "-c", _BESIDE, str(run.resolve()), str(os.getpid())]
+    if not hasattr(os, "fork"):
+        raise UsageError(
+            f"--follow leaves a process beside the script, which {sys.platform} cannot",
+            f"in another terminal: bnprobe report --follow {run}",
+        )
+    command = [*start.command("bnprobe.cli.follow"), str(run.resolve()), str(os.getpid())]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.startswith("http"):
         raise UsageError(f"no page could be served: {done.stderr.strip().splitlines()[-1:] or done.returncode}", "leave --follow out")
     return done.stdout.strip()
 
 
-_BESIDE = (
-    "import sys; from pathlib import Path; from bnprobe.cli.follow import serve_beside; serve_beside(Path(sys.argv[1]), int(sys.argv[2]))"
-)
+def main() -> None:
+    """Serve a page beside a recording; arguments are its run file and its process."""
+    serve_beside(Path(sys.argv[1]), int(sys.argv[2]))
 
 
 def serve_beside(run: Path, recorder: int) -> None:
     """Print the address of a page, leave, and serve it from a process of its own until the run has ended or its recorder is gone.
 
     Args:
-        run: a run file that may come later.
+        run: a run file that may come later, in the place of an earlier one.
         recorder: the process that writes it.
     """
     from bnprobe.report.live_page import LivePage
     from bnprobe.report.wording import is_alive
 
+    earlier = _identity(run)
     server = _opened(LivePage([run]), 0)
     print(server.address, flush=True)
     if os.fork():
@@ -96,10 +103,18 @@ def serve_beside(run: Path, recorder: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # whoever reads what the script says is not kept waiting by this process
         os.dup2(nothing, stream)
-    while not run.exists() and is_alive(recorder):
+    while _identity(run) in (None, earlier) and is_alive(recorder):
         time.sleep(0.2)
-    if run.exists():
+    if _identity(run) not in (None, earlier):
         _serve(server)
+
+
+def _identity(run: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of that name, which is opened for writing before it is replaced; None where there is none."""
+    with suppress(OSError):
+        state = run.stat()
+        return state.st_ino, state.st_ctime_ns
+    return None
 
 
 def _look_first(page: LivePage) -> None:

@@ -16,16 +16,18 @@ def inspect(
 
     \b
       bnprobe inspect run.h5
+      bnprobe inspect run.rank*.h5                 the ranks of one training, merged
       bnprobe inspect run.h5 --json | jq .steps
     """  # noqa: D301 - \b is typer's mark for lines to leave alone
+    from bnprobe.ranks import read_trainings
     from bnprobe.report.contents import to_json
     from bnprobe.report.terminal import summary
-    from bnprobe.store.reader import read_run
 
+    found = read_trainings(runs)
     if as_json:
-        print(to_json([read_run(path) for path in runs]))
+        print(to_json(found))
         return
-    for number, path in enumerate(runs):
+    for number, run in enumerate(found):
         if number:
             print()
-        print(summary(read_run(path)))
+        print(summary(run))

@@ -14,7 +14,8 @@ def terminable() -> Iterator[None]:
     Yields:
         While they do.
     """
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         yield
     finally:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bnprobe.cli import script
 
 if TYPE_CHECKING:
+    from bnprobe.experiments.executor import Standing
+    from bnprobe.experiments.limits.search import Plan
     from bnprobe.launch.target import Target
-    from bnprobe.lrlimit.search import Plan, Standing
     from bnprobe.store.limits_file import Limits, Trial
 
 
@@ -52,9 +53,9 @@ def lr_limit(
       bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.cli.interruption import terminable
+    from bnprobe.experiments.limits.search import Searches
     from bnprobe.launch.provenance import collect_provenance
     from bnprobe.launch.target import resolve
-    from bnprobe.lrlimit.search import Searches
 
     resolved = resolve(target, module, arguments or [])
     plan = _plan(resolved, remedy, rates, steps, seeds, jobs)
@@ -83,8 +84,8 @@ def lr_limit(
 def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: int, seeds: int, jobs: int | None) -> Plan:
     import os
 
+    from bnprobe.experiments.limits.search import Plan
     from bnprobe.experiments.process import Script
-    from bnprobe.lrlimit.search import Plan
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = jobs or max(1, cores // 2)
@@ -121,12 +122,11 @@ def _rates(text: str) -> tuple[float, float]:
 
 def _settings(plan: Plan, target: Target) -> dict[str, str | int]:
     """What trials must have in common to stand in one file, and what else the reader of the file may ask."""
-    import hashlib
+    from bnprobe.cli.earlier_trials import script_digest
 
-    digest = "" if target.is_module or not Path(target.path).is_file() else hashlib.sha256(Path(target.path).read_bytes()).hexdigest()
     return {
         "steps": plan.steps,
-        "script_digest": digest,
+        "script_digest": script_digest(target),
         "remedies": "\n".join(plan.remedies),
         "seeds": plan.seeds,
         "rates": "" if plan.rates is None else f"{plan.rates[0]!r}:{plan.rates[1]!r}",
@@ -136,30 +136,11 @@ def _settings(plan: Plan, target: Target) -> dict[str, str | int]:
 
 
 def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh: bool) -> Limits | None:
-    """Return what the file holds already, if it belongs to the same script under the same conditions.
-
-    Raises:
-        UsageError: it belongs to another, or cannot be written.
-    """
-    from bnprobe.errors import UsageError
-    from bnprobe.launch.output import check_output
+    """Return what the file holds already, if it belongs to the same script under the same conditions."""
+    from bnprobe.cli.earlier_trials import OF_SCRIPT, earlier_trials
     from bnprobe.store.limits_file import holds_limits, read_limits
 
-    if not file.exists():
-        check_output(file, force=False)
-        return None
-    if not holds_limits(file):
-        raise UsageError(f"'{file}' exists and holds no learning-rate trials", "choose another name with -o")
-    if fresh:
-        return None
-    limits = read_limits(file)
-    if limits.problems:
-        raise UsageError(f"'{file}' is damaged: {limits.problems[0]}", "--fresh runs its trials again, or choose another name with -o")
-    told = {"argv": "the command line of the script", "cwd": "the folder", "steps": "--steps", "script_digest": "the script itself"}
-    for name, what in told.items():
-        if limits.attributes.get(name) != attributes[name]:
-            raise UsageError(f"'{file}' holds trials that differ in {what}", "--fresh replaces them, or choose another name with -o")
-    return limits
+    return earlier_trials(file, attributes, fresh, OF_SCRIPT, holds_limits, read_limits, "learning-rate trials")
 
 
 def _conclude(file: Path, page: Path) -> None:
@@ -199,7 +180,7 @@ class _Voice:
         self._done += 1
         say(trial_line(trial))
 
-    def standing(self, standing: Standing) -> None:
+    def standing(self, standing: Standing[Any]) -> None:
         from bnprobe.report.limits_text import duration
 
         if self._line.is_due():

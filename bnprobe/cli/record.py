@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from bnprobe.cli import script
 
 if TYPE_CHECKING:
     from bnprobe.cli.voice import Voice
+    from bnprobe.launch.children import Plan
+    from bnprobe.processes import Rank
 
 
 def record(
@@ -27,8 +28,35 @@ def record(
         typer.Option("-o", "--output", metavar="FILE", help="The run file (default: bnprobe-<script>.<pid>.h5 here)."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing run file.")] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep",
+            min=64,
+            metavar="N",
+            help="For long runs: keep all of the last N steps, of those before one in 2, then one in 4, ..., and the loss of each.",
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on in this run file: the script continues from a checkpoint. A file that is not there yet is begun.",
+        ),
+    ] = None,
+    resume_at: Annotated[
+        int | None,
+        typer.Option("--resume-at", min=0, metavar="STEP", help="The step that the checkpoint goes on with (default: found out)."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Report errors only.")] = False,
     live: Annotated[bool, typer.Option("--follow", help="Serve the report to this machine while the run goes on.")] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track", metavar="TRACKER[:WHERE]", help="Write findings and a few scalars to tensorboard, wandb or mlflow; repeatable."
+        ),
+    ] = None,
     every: Annotated[int, typer.Option("--every", min=1, metavar="N", help="Measure every N-th step.")] = 1,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, metavar="N", help="End the run cleanly after N optimizer steps.")
@@ -51,6 +79,14 @@ def record(
             "That changes low-order bits of the training.",
         ),
     ] = "script",
+    curvature_reruns: Annotated[
+        bool,
+        typer.Option(
+            "--curvature-reruns",
+            help="Measure the curvature also where that runs code of the script again: its own autograd functions, checkpointed blocks. "
+            "It sees that: what it counts, counts more, and what it changes may change the training.",
+        ),
+    ] = False,
     line_probe: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +112,7 @@ def record(
             "--figures",
             metavar="ubn|NAME,...",
             help="Measure what the figures of Understanding Batch Normalization show, of this network: ubn for all, or some of init, "
-            "tails, line, update, logits, coherence, jacobian.",
+            "tails, line, update, logits, coherence, noise, jacobian.",
         ),
     ] = None,
     figures_at: Annotated[str, typer.Option("--figures-at", metavar="STEP,...", help="The steps at which they are measured.")] = "0",
@@ -93,7 +129,7 @@ def record(
         typer.Option(
             "--what-if",
             metavar="N|auto",
-            help="Keep N steps on a tape and train them again at the end, at other rates and with remedies (auto: 60).",
+            help="Keep N steps on a tape and train them again at the end, at other rates and with remedies (auto: 120).",
         ),
     ] = None,
     what_if_remedy: Annotated[
@@ -111,12 +147,24 @@ def record(
             help="Tape every step until training diverges, and say what would have kept it from its last healthy steps on.",
         ),
     ] = False,
+    keep_tapes: Annotated[
+        bool,
+        typer.Option("--keep-tapes", help="Keep the tapes beside the run file (RUN.tapes.npz): what-if can ask more later."),
+    ] = False,
     what_if_memory: Annotated[
-        int, typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, in MiB.")
+        int,
+        typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, and its file take, in MiB."),
     ] = 2048,
     ranks: Annotated[
-        str, typer.Option("--ranks", metavar="0|all", help="Which processes of a distributed run to record, one file each.")
-    ] = "0",
+        str,
+        typer.Option("--ranks", metavar="all|0", help="Which processes of a distributed run to record: all, a file each, or rank 0 alone."),
+    ] = "all",
+    children: Annotated[
+        bool,
+        typer.Option(
+            "--children", help="Record trainings in processes that the script starts (spawn, fork, its own launcher) as well, a file each."
+        ),
+    ] = False,
 ) -> Callable[[], None]:
     """Run a script as python would and record its training. The script needs no edit.
 
@@ -130,32 +178,51 @@ def record(
       bnprobe record --audit train.py              measure what batch norm costs it (then: bnprobe audit)
       bnprobe record --figures ubn train.py        draw the figures of the paper on batch norm of this network
       bnprobe record --follow train.py             serve the report while the run goes on
+      bnprobe record --track wandb train.py        write findings and a few scalars to a tracker, too
+      bnprobe record --keep 500 train.py           a run of days: older steps are thinned, the file hardly grows
+      bnprobe record --resume run.h5 train.py      go on in run.h5 from the script's own checkpoint
       bnprobe record --line-probe 100 train.py     at every 100th step, find the largest rate it tolerates
       torchrun --nproc-per-node=4 -m bnprobe record -o run.h5 train.py
+      bnprobe record --children train.py           a script that starts its ranks itself
     """  # noqa: D301, DOC201, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.cli.follow import follow_beside
+    from bnprobe.cli.track import track_beside
     from bnprobe.cli.voice import say
     from bnprobe.errors import UsageError
-    from bnprobe.launch.output import check_output, default_output
+    from bnprobe.launch.children import plan as plan_of
+    from bnprobe.launch.claim import Claim
+    from bnprobe.launch.output import check_output, check_resumed, default_output
     from bnprobe.launch.provenance import collect_provenance
-    from bnprobe.launch.ranks import output_of_rank, read_rank
+    from bnprobe.launch.ranks import output_of_rank
     from bnprobe.launch.session import run_plainly, run_recorded
     from bnprobe.launch.target import resolve
     from bnprobe.observe.options import WHAT_IF_STEPS, RecordOptions
-    from bnprobe.remedies.specification import parse_all
+    from bnprobe.processes import read_rank, restarts
+    from bnprobe.remedies.specification import as_tried, parse_all
 
     probed = _steps_between("--line-probe", line_probe)
     stretch = _steps_between("--what-if", what_if)
     remedies = tuple(one.text for one in parse_all(remedy or []))
     resolved = resolve(target, module, arguments or [])
     rank = read_rank(os.environ)
-    file = output_of_rank(output or default_output(resolved.label), rank, ranks)
+    if resume is not None and (output is not None or force):
+        raise UsageError(f"--resume goes on in {resume}, and {'-f' if force else '-o'} asks for a new file", "leave one of them out")
+    if resume_at is not None and resume is None:
+        raise UsageError("--resume-at says where --resume goes on", "add --resume RUN")
+    if resume is not None and children:
+        raise UsageError("--resume goes on in one file, and --children records a file each", "leave out one of them")
+    if resume is not None and stretch is not None:
+        raise UsageError("--what-if trains again from the first step on, and this training goes on", "leave one of them out")
+    again = 0 if resume is not None else restarts(os.environ)
+    file = output_of_rank(resume or output or default_output(resolved.label, rank.world_size > 1), rank, ranks, again)
     if max_steps is not None and rank.world_size > 1 and ranks != "all":
-        raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "add --ranks all")
+        raise UsageError("--max-steps would end rank 0 and leave the other processes waiting for it", "leave out --ranks 0")
     if remedies and rank.world_size > 1 and ranks != "all":
-        raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "add --ranks all")
+        raise UsageError("--remedy would change the training of rank 0 and leave the other processes as they are", "leave out --ranks 0")
     if what_if_from_here and stretch is None:
         raise UsageError("--what-if-from-here goes on with what --what-if begins", "add --what-if auto")
+    if keep_tapes and stretch is None:
+        raise UsageError("--keep-tapes keeps what --what-if puts on a tape", "add --what-if auto")
     if stretch is not None and remedies:
         raise UsageError("--what-if tries remedies itself, on the training as it is", "leave --remedy out")
     if stretch is not None and rank.world_size > 1:
@@ -171,42 +238,66 @@ def record(
     ]
     if stretch is not None and taping:
         raise UsageError(f"--what-if has its steps on a tape, and {taping[0]} needs a tape of its own", "record twice, once with each")
+    if children and rank.world_size > 1:
+        raise UsageError(f"--children, and this is one of {rank.world_size} ranks, each of which is recorded", "leave out --children")
+    if children and max_steps is not None:
+        raise UsageError("--max-steps would end one process and leave the others waiting for it", "leave out --children or --max-steps")
+    if children and stretch is not None:
+        raise UsageError("--what-if trains one process again, and --children records several", "leave out one of them")
     if curvature_kernels not in ("script", "math"):
         raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:
         return functools.partial(run_plainly, resolved)
     if line_probe_channels and probed is None:
         raise UsageError("--line-probe-channels measures at the points of a line probe, and there is none", "add --line-probe N")
-    check_output(file, force)
-    voice = _introduce(file, quiet)
-    if live:
-        say(f"live page: {follow_beside(file)}")
+    options = RecordOptions(
+        every=every,
+        max_steps=max_steps,
+        strict=strict,
+        budget=budget,
+        curvature=curvature,
+        curvature_kernels=curvature_kernels,
+        curvature_reruns=curvature_reruns,
+        line_probe=probed,
+        line_probe_channels=line_probe_channels,
+        audit="auto" if audit else None,
+        figures=_figures(figures),
+        figures_at=_steps(figures_at),
+        what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
+        what_if_remedies=tuple(dict.fromkeys(as_tried(one) for one in what_if_remedy or [])),
+        what_if_from_here=what_if_from_here,
+        what_if_memory=what_if_memory * 2**20,
+        keep_tapes=keep_tapes,
+        remedies=remedies,
+        keep=keep,
+        resume=resume is not None and check_resumed(file),
+        resume_at=resume_at,
+    )
+    provenance = collect_provenance(resolved, ["bnprobe", *sys.argv[1:]])
+    claim = Claim(file)
+    try:
+        if resume is None:
+            check_output(file, force)
+        plan = plan_of(file, options, provenance, overwrite=force) if children else None
+        voice = _introduce(file, quiet, rank, plan, options.resume)
+        if live and not rank.number:
+            say(f"live page: {follow_beside(file)}")
+        for tracker in (track or []) if not rank.number else ():
+            track_beside(file, tracker)
+    except BaseException:
+        claim.release()
+        raise
     return functools.partial(
         run_recorded,
         resolved,
         file,
-        RecordOptions(
-            every=every,
-            max_steps=max_steps,
-            strict=strict,
-            budget=budget,
-            curvature=curvature,
-            curvature_kernels=curvature_kernels,
-            line_probe=probed,
-            line_probe_channels=line_probe_channels,
-            audit="auto" if audit else None,
-            figures=_figures(figures),
-            figures_at=_steps(figures_at),
-            what_if=WHAT_IF_STEPS if stretch == "auto" else stretch,
-            what_if_remedies=tuple(dict.fromkeys(_tried(one) for one in what_if_remedy or [])),
-            what_if_from_here=what_if_from_here,
-            what_if_memory=what_if_memory * 2**20,
-            remedies=remedies,
-        ),
-        collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]),
+        options,
+        provenance,
         voice,
+        claim=claim,
         overwrite=force,
         on_progress=voice.progress,
+        plan=plan,
     )
 
 
@@ -264,56 +355,15 @@ def _steps(value: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _tried(text: str) -> str:
-    """Read what is to be tried on a tape.
-
-    Returns:
-        The shortest texts of the remedies that act together, joined; "none" for none.
-    """
-    from bnprobe.remedies.specification import parse_all, split
-
-    return "none" if text.strip().lower() == "none" else "+".join(one.text for one in parse_all(split(text.strip())))
-
-
-def closing_lines(file: Path) -> list[str]:
-    """Say what a finished run file shows, and the next command.
-
-    Args:
-        file: A run file that is no longer written to.
-
-    Returns:
-        Lines for the terminal, without our name in front.
-    """
-    from bnprobe.analyse.what_if import what_if_of
-    from bnprobe.diagnose import diagnose
-    from bnprobe.diagnose.verdict import verdict_line
-    from bnprobe.report.what_if_text import lines
-    from bnprobe.store.reader import read_run
-
-    run = read_run(file)
-    if run.steps == 0:
-        return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"]
-    answers, diagnosis = what_if_of(run), diagnose(run)
-    return [
-        f"recorded {run.steps} steps of {len(run.layers)} layers to {_shown(file)}",
-        f"verdict: {verdict_line(diagnosis)}",
-        *(f"what if: {line}" for line in (lines(answers, diagnosis.outcome.word) if answers is not None else ())),
-        f"next: bnprobe report {_shown(file)}",
-    ]
-
-
-def _introduce(file: Path, quiet: bool) -> Voice:
-    """Announce the recording, and return the voice that accompanies it."""
+def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool) -> Voice:
+    """Announce the recording, and return the voice that accompanies it; of several ranks the first speaks, the others of faults alone."""
+    from bnprobe.cli.last_words import closing_lines
     from bnprobe.cli.status_line import on_stderr
     from bnprobe.cli.voice import Voice, say
 
-    if quiet:
-        return Voice(file, quiet, None, closing_lines)
-    say(f"recording to {file}")
-    return Voice(file, quiet, on_stderr(), closing_lines)
-
-
-def _shown(file: Path) -> str:
-    """A path as it can be typed after the run: short below the current folder, quoted where the shell needs it."""
-    relative = os.path.relpath(file)
-    return shlex.quote(str(file) if relative.startswith("..") else relative)
+    if quiet or rank.number:
+        return Voice(file, True, None, closing_lines)
+    every = f"; each of {rank.world_size} ranks to a file of its own" if file.stem.endswith(".rank0") else ""
+    every = "; trainings in processes that the script starts to files beside it" if plan is not None else every
+    say(f"{'going on in' if goes_on else 'recording to'} {file}{every}")
+    return Voice(file, quiet, on_stderr(), closing_lines if plan is None else functools.partial(closing_lines, plan=plan))

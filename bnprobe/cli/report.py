@@ -19,7 +19,9 @@ def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Run files; several are compared side by side. Or one file of learning-rate trials.", metavar="RUNS...", show_default=False
+            help="Run files; several are compared side by side, ranks of one training merged. Files of trials stand beside them, or alone.",
+            metavar="RUNS...",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -30,6 +32,9 @@ def report(
     live: Annotated[
         bool, typer.Option("--follow", help="While a run goes on, serve the page to this machine and renew it; write it when the run ends.")
     ] = False,
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Also write each figure to a folder, as SVG and PNG, for papers.")
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port of --follow (default: a free one).")] = 0,
 ) -> None:
     """Write a self-contained page on one or several runs. It works offline and sends nothing anywhere.
@@ -39,34 +44,83 @@ def report(
     \b
       bnprobe report run.h5                       write run.html
       bnprobe report plain.h5 batch_norm.h5 -o both.html --open
+      bnprobe report run.h5 limits.h5             with the learning rates that were tried
+      bnprobe report run.h5 --images figures      its figures as SVG and PNG, too
       bnprobe report run.h5 --follow --open       a run that is being recorded, live
+      bnprobe report run.rank*.h5                 the ranks of one training, merged: write run.html
     """  # noqa: D301, DOC501 - \b is typer's mark for lines to leave alone
     from bnprobe.cli.browser import open_address
     from bnprobe.cli.follow import follow
+    from bnprobe.diagnose.ranks import standing
     from bnprobe.errors import UsageError
+    from bnprobe.report.comparison_page import write_comparison_page
     from bnprobe.report.limits_page import write_limits_page
     from bnprobe.report.page import write_page
+    from bnprobe.store.comparison_file import holds_comparison
     from bnprobe.store.limits_file import holds_limits
 
-    page = output or runs[0].parent / f"{runs[0].name.removesuffix('.h5')}.html"
+    page = output or default_page(runs)
     check_page(page, runs)
+    if images is not None:
+        from bnprobe.integrations.images import check_images
+
+        check_images(images)
     if port and not live:
         raise UsageError("--port is where --follow serves the page", "add --follow")
-    is_served = live and follow(runs, port, show=show)
+    followed = [run for run in runs if not holds_limits(run)] if live else []
+    is_served = bool(followed) and follow(followed, port, show=show)
     if live and not is_served:
         print("not live: the run has ended")
     lacking: list[str] = []
     if len(runs) == 1 and holds_limits(runs[0]):
         write_limits_page(runs[0], page)
+    elif len(runs) == 1 and holds_comparison(runs[0]):
+        write_comparison_page(runs[0], page)
     else:
-        lacking = [sentence for run in write_page(runs, page) for sentence in what_is_lacking(run)]
+        shown = write_page(runs, page)
+        for run in shown:
+            if sentence := standing(run):
+                print(f"{run.name}: {sentence}")
+        lacking = [sentence for run in shown for sentence in what_is_lacking(run)]
     print(f"wrote {page}")
     for sentence in lacking:
         print(f"bnprobe: {sentence}", file=sys.stderr)
+    if images is not None:
+        draw_images(runs, images, INCOMPLETE if lacking else None)
     if show and not is_served:
         open_address(page.resolve().as_uri())
     if lacking:
         raise typer.Exit(INCOMPLETE)
+
+
+def draw_images(runs: list[Path], folder: Path, status: int | None) -> None:
+    """Write the figures of a page as images.
+
+    Args:
+        runs: the files that the page is about.
+        folder: where the images go.
+        status: exit status where they cannot be drawn; that of the fault by default.
+
+    Raises:
+        BnprobeError: They cannot be drawn.
+    """
+    from bnprobe.errors import BnprobeError
+    from bnprobe.integrations.images import write_images
+    from bnprobe.report.wording import plural
+
+    try:
+        written = write_images(runs, folder)
+    except BnprobeError as error:
+        error.exit_status = status or error.exit_status
+        raise
+    print(f"wrote {plural(len(written), 'image')} to {folder}")
+
+
+def default_page(runs: list[Path]) -> Path:
+    """Name the page after the first run; after all ranks where their files are given together."""
+    from bnprobe.ranks import stem_of
+
+    return runs[0].parent / f"{stem_of(runs)}.html"
 
 
 def what_is_lacking(run: Run) -> list[str]:

@@ -6,7 +6,9 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Target: TypeAlias = Annotated[str, typer.Argument(metavar="TARGET", help="The script to run, or a module with -m.", show_default=False)]
+Target: TypeAlias = Annotated[
+    str, typer.Argument(metavar="TARGET", help="The script or notebook to run, or a module with -m.", show_default=False)
+]
 Arguments: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(help="The script's own arguments and options, unchanged.", metavar="[ARGS]...", show_default=False),

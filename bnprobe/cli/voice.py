@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bnprobe.cli.status_line import StatusLine
 from bnprobe.errors import BnprobeError
 from bnprobe.launch.ending import Ending, describe
 from bnprobe.observe.options import Progress
+from bnprobe.originals import Original
+from bnprobe.processes import TELLING_SECONDS, seconds_of_children, unrecorded_children
 
 
 def say(text: str) -> None:
@@ -44,6 +50,7 @@ class Voice:
         self._status_line = status_line
         self._closing_lines = closing_lines
         self._has_failed = False
+        self._seconds_before = seconds_of_children()
 
     def progress(self, progress: Progress) -> None:
         """Take note of one training step."""
@@ -61,6 +68,12 @@ class Voice:
 
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         """Close with what was recorded and the next command to type."""
+        try:
+            self._close(ending, recorded, hurried)
+        finally:
+            _end_reading()
+
+    def _close(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if self._status_line is not None:
             self._status_line.clear()
         if not recorded:
@@ -68,9 +81,22 @@ class Voice:
                 say("nothing was recorded")
             else:
                 say("the script never imported torch; nothing was recorded")
+                if (seconds := seconds_of_children() - self._seconds_before) > TELLING_SECONDS:
+                    say(unrecorded_children(seconds))
         elif not self._quiet:
             for line in self._last_words(ending, hurried):
                 say(line)
+
+    def left_alone(self, swallowed: Exception | None) -> None:
+        """Close without a summary: nothing was added to the file."""
+        if self._status_line is not None:
+            self._status_line.clear()
+        if swallowed is not None:
+            reason = swallowed if isinstance(swallowed, BnprobeError) else describe(swallowed)
+            say(f"the script caught this and went on unrecorded: {reason}")
+            if isinstance(swallowed, BnprobeError) and swallowed.hint:
+                say(f"hint: {swallowed.hint}")
+        say(f"no step was added to {self._output}")
 
     def _last_words(self, ending: Ending, hurried: bool) -> list[str]:
         brief = [f"recorded to {self._output}", f"next: bnprobe report {self._output}"]
@@ -82,6 +108,46 @@ class Voice:
             return [str(error)]
         except Exception as error:  # the script's exit status must not depend on our last words
             return [*brief, f"the run could not be summed up: {describe(error)}"]
+
+
+def _end_reading() -> None:
+    """End the process that reads run files.
+
+    It ends by an exit function, but python calls none that is registered while it calls them, which is when we read: python would find a
+    process that nobody waited for, and warn the script of it.
+    """
+    if (quarantine := sys.modules.get("bnprobe.store.quarantine")) is not None:
+        with _children_of_ours():
+            quarantine.stop_server()
+
+
+@contextmanager
+def _children_of_ours() -> Iterator[None]:
+    """Let children end of which a handler of the script's for SIGCHLD is to know nothing; of its own that end meanwhile it is told."""
+    number: int = getattr(signal, "SIGCHLD", 0)  # there is none on Windows
+    handler = Original.getsignal(number) if number else None
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield  # no handler of python's, or none that can be replaced for a moment
+        return
+    waiting = _waiting_child()
+    Original.set_signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        Original.set_signal(number, handler)
+        if _waiting_child() not in (0, waiting):
+            Original.raise_signal(number)
+
+
+def _waiting_child() -> int:
+    """Return the process number of a child that has ended and that nobody has waited for; 0 if there is none, or none can be found."""
+    if not hasattr(os, "waitid"):
+        return 0
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return 0  # no children at all
+    return found.si_pid if found is not None else 0
 
 
 def status_text(progress: Progress) -> str:

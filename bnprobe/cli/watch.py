@@ -19,7 +19,10 @@ PATIENCE = 60.0
 
 
 def watch(
-    run: Annotated[Path, typer.Argument(help="A run file that is being recorded.", show_default=False, metavar="RUN")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="A run file that is being recorded, or those of all ranks.", show_default=False, metavar="RUN..."),
+    ],
     every: Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="How often the file is read.")] = 2.0,
 ) -> None:
     """Follow a run while it is recorded: loss, rate, sizes along depth, the layers that moved furthest, findings as they come.
@@ -30,26 +33,29 @@ def watch(
     \b
       bnprobe record -o run.h5 train.py &
       bnprobe watch run.h5
+      bnprobe watch run.rank*.h5                   the ranks of one training, merged
     """  # noqa: D301, DOC501 - \b is typer's mark for lines to leave alone
     from bnprobe.diagnose import diagnose
     from bnprobe.errors import RunFileError
+    from bnprobe.ranks import read_training
     from bnprobe.report.live_view import finding_line, live_view, told
     from bnprobe.report.wording import ending, is_going_on
-    from bnprobe.store.reader import read_run
 
-    wait_for(run)
+    for run in runs:
+        wait_for(run)
     patience = time.monotonic() + PATIENCE
     on_terminal = sys.stdout.isatty()
     said: set[str] = set()
     read_at = None
     while True:
-        state = run.stat()
-        if (state.st_size, state.st_mtime_ns) != read_at:
-            read_at = (state.st_size, state.st_mtime_ns)
+        states = [run.stat() for run in runs]
+        if (state := [(one.st_size, one.st_mtime_ns) for one in states]) != read_at:
+            read_at = state
             try:
-                diagnosis = diagnose(read_run(run))
+                diagnosis = diagnose(read_training(runs, "watch"))
             except RunFileError:
-                if state.st_size or time.monotonic() > patience:  # else it has been made, and nothing has been written to it
+                # One may have been made, with nothing written to it yet.
+                if all(one.st_size for one in states) or time.monotonic() > patience:
                     raise
                 read_at = None
                 time.sleep(every)

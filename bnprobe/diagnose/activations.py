@@ -171,6 +171,8 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
     ):
         return None
     kappa = run.kappa[row]
+    if not np.isfinite([deep[row], kappa[first], kappa[last]]).all():
+        return None  # a signal that is zero throughout is common to no share
     deep_limit, limit = _limits_shown(run, row, from_start)
     is_throughout = from_start and not _shifts_from_the_start(run)
     later = run.measured_rows[1:]  # what was there before the first update, and is normal there, is no shift yet

@@ -23,7 +23,13 @@
       "candidate": true where less evidence speaks for it than is asked for: what came nearest, behind the verdict,
       "trial": text, what `bnprobe confirm` found of it: "" where it made no trial
     }
-  ]
+  ],
+  "ranks": null of one file; of several ranks, merged: {
+    "merged": [numbers], "missing": [numbers],
+    "remarks": [{"id": text, "severity": as above, "text": text, "fix": text}],
+    "lines": [{"rank": number, "steps": number, "status": text, "deviated": text,
+      "nonfinite": null or {"step": number, "what": "loss" | "activation" | "gradient", "layer": text, "clean": text}}]
+  }
 }
 ```
 
@@ -35,10 +41,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.diagnose.finding import Evidence, Finding
+from bnprobe.diagnose.ranks import between
 from bnprobe.errors import BnprobeError
 
 SCHEMA = "bnprobe-diagnosis-1"
@@ -54,10 +62,11 @@ def to_document(diagnosis: Diagnosis) -> dict[str, Any]:
     depth = {layer.name: int(layer.depth) for layer in run.layers}
     return {
         "schema": SCHEMA,
-        "run": {"name": run.name, "status": run.status, "steps": run.steps},
+        "run": {"name": run.name, "status": run.status, "steps": run.trained_steps},
         "verdict": diagnosis.verdict.id,
         "outcome": _outcome_to_document(diagnosis),
         "findings": [_finding_to_document(finding, depth) for finding in diagnosis],
+        "ranks": _ranks_to_document(diagnosis),
     }
 
 
@@ -80,6 +89,27 @@ def from_document(document: dict[str, Any]) -> list[Finding]:
         return [_finding_from_document(entry) for entry in document["findings"]]
     except (KeyError, TypeError, ValueError) as error:
         raise BnprobeError(f"the diagnosis is damaged ({error!r})", "write it again: bnprobe diagnose --json") from None
+
+
+def _ranks_to_document(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    found = between(diagnosis.analysis)
+    if found is None:
+        return None
+    return {
+        "merged": [line.number for line in found.lines],
+        "missing": list(found.missing),
+        "remarks": [asdict(one) for one in found.remarks],
+        "lines": [
+            {
+                "rank": line.number,
+                "steps": line.steps,
+                "status": line.status,
+                "deviated": line.deviated,
+                "nonfinite": asdict(line.nonfinite) if line.nonfinite is not None else None,
+            }
+            for line in found.lines
+        ],
+    }
 
 
 def _outcome_to_document(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -26,9 +26,10 @@ def vanishing_gradients(run: RunAnalysis) -> Finding | None:
     move far less than the last, unless the run is stuck; or, in a run that underperforms, for one that falls as much from the last of
     many calls of one module to the first, as in a recurrent network written by hand. Looks like frozen parameters; those have no
     gradient at all. Looks like a learning rate that is too low; there the last layers do not move, either. An optimizer that rescales each
-    gradient hides the fall from the weights; where it trains so, only a fall beyond all that healthy networks have is reported.
+    gradient hides the fall from the weights; where it trains so, only a fall beyond all that healthy networks have is reported. Of a run
+    whose loss came down by decades nothing is said: it learned what there is, and its gradients are small everywhere.
     """
-    if run.divergence is not None or run.first_row is None:
+    if run.divergence is not None or run.first_row is None or run.has_fitted:
         return None
     found = _falls_along_depth(run, run.first_row)
     if _last_layers_move(run):
@@ -278,7 +279,7 @@ def _finding(
 def _last_layers_move(run: RunAnalysis) -> bool:
     """Whether anything moves: where nothing does, it is not for the fall of a gradient."""
     ratio = run.update_ratio[run.measured_rows]
-    moved = np.fmax.reduce(robust.median(ratio, axis=0), initial=-1.0) * run.recorded.steps
+    moved = np.fmax.reduce(robust.median(ratio, axis=0), initial=-1.0) * run.recorded.trained_steps
     return not 0 <= moved < thresholds.LAST_MOVED_DISTANCE
 
 

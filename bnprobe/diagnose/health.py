@@ -56,7 +56,7 @@ def no_cause(run: RunAnalysis, found: Outcome) -> Finding:
 
 
 def _judgement(run: RunAnalysis, found: Outcome) -> str:
-    steps = f"{run.recorded.steps} step{'s' if run.recorded.steps != 1 else ''}"
+    steps = f"{run.recorded.trained_steps} step{'s' if run.recorded.trained_steps != 1 else ''}"
     if found.word == "learns":
         return f"It learns, as far as the training loss tells: {found.reason} in {steps}"
     excluded = "none of the causes of the list shows" if run.measured_rows.size else "nothing can be excluded"
@@ -66,7 +66,7 @@ def _judgement(run: RunAnalysis, found: Outcome) -> str:
 
 
 def _next_step(run: RunAnalysis, found: Outcome) -> str:
-    if run.recorded.steps < thresholds.COURSE_STEPS:
+    if run.recorded.trained_steps < thresholds.COURSE_STEPS:
         return f"Record at least {thresholds.COURSE_STEPS} steps."
     if found.word == "learns-poorly":
         return "Compare with a baseline: what a constant prediction scores, or a smaller model; and record for longer."

@@ -219,10 +219,14 @@ def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[n
         count = float(np.nansum(forgotten))
         why = f"no optimizer has the {number(count)} parameters of {names}"
         evidence = Evidence("parameters that require a gradient and are in no optimizer", count, 0.0)
-        fix = (
-            "Build the optimizer after the model is complete, from all of `model.parameters()`; layers kept in a plain list are no part of "
-            "the model: use `nn.ModuleList`."
-        )
+        if _optimizers_train_another(run):
+            why += ", and what the optimizers have instead gets no gradient"
+            fix = "Build the optimizer from the parameters of the model that computes the loss: it has those of another one, or of a copy."
+        else:
+            fix = (
+                "Build the optimizer after the model is complete, from all of `model.parameters()`; layers kept in a plain list are no "
+                "part of the model: use `nn.ModuleList`."
+            )
     else:
         why = f"no gradient ever reached the parameters of {names}, though an optimizer has them and the layers run"
         evidence = Evidence("layers that no gradient reached", float(layers.size), 0.0)
@@ -238,6 +242,12 @@ def _untrained(run: RunAnalysis, layers: NDArray[np.int64], forgotten: NDArray[n
         fix=fix,
         source=_OPTIMIZERS,
     )
+
+
+def _optimizers_train_another(run: RunAnalysis) -> bool:
+    """Whether optimizers step and no weight that they have ever had a gradient."""
+    norms = run.recorded.parameter_gradient_norm
+    return bool(np.isfinite(run.recorded.update_norm).any() and not np.isfinite(norms).any() and not np.isinf(norms).any())
 
 
 def _in_no_grad(run: RunAnalysis) -> Finding | None:

@@ -32,7 +32,8 @@ def broadcast_loss(run: RunAnalysis) -> Finding | None:
     rows = _always(run.recorded.loss_pairs_all)
     if rows is None:
         return None
-    samples = int(np.nanmedian(np.where(run.recorded.batch_size > 0, run.recorded.batch_size, np.nan)))
+    sizes = run.recorded.batch_size[run.recorded.batch_size > 0]
+    samples = int(np.median(sizes)) if sizes.size else "N"
     return Finding(
         id="broadcast-loss",
         severity="error",

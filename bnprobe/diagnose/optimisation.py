@@ -43,7 +43,7 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
         return None
     is_under_way = course.is_falling and course.late < (1 - thresholds.UNDER_WAY_SHARE) * course.early
     is_short = run.was_cut or is_under_way
-    if is_short and distance * thresholds.USUAL_STEPS / run.recorded.steps >= run.threshold(thresholds.UNMOVED_DISTANCE):
+    if is_short and distance * thresholds.USUAL_STEPS / run.steps_spanned >= run.threshold(thresholds.UNMOVED_DISTANCE):
         return None
     return Finding(
         id="learning-rate-too-low",
@@ -54,7 +54,7 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
         evidence=(
             Evidence("largest distance of a layer, the sum of its update ratios", distance, run.threshold(thresholds.UNMOVED_DISTANCE)),
         ),
-        cause=f"The weights hardly move: in {run.recorded.steps} steps the fastest layer moved by {percent(distance)} of its size; "
+        cause=f"The weights hardly move: in {run.steps_spanned} steps the fastest layer moved by {percent(distance)} of its size; "
         f"{loss_summary(run)}.",
         fix=with_rate_search(run, "Raise the learning rate by factors of ten"),
         source="update ratio ||dw|| / ||w||, of which 1e-3 a step is usual",
@@ -64,17 +64,23 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
 def _is_warming_up(run: RunAnalysis) -> bool:
     """Whether the learning rate was still rising when the recording ended."""
     rate = np.fmax.reduce(run.recorded.learning_rate, axis=1, initial=0.0)
-    return bool(rate[-1] >= rate.max() > thresholds.WARM_UP * np.median(rate))
+    evenly = np.interp(np.linspace(0, run.elapsed[-1], len(rate)), run.elapsed, rate)
+    return bool(rate[-1] >= rate.max() > thresholds.WARM_UP * np.median(evenly))
 
 
 def distance_moved(run: RunAnalysis) -> float | None:
-    """How far the fastest layer moved: the sum of its step sizes, interpolated between the steps at which they were measured."""
-    every = np.arange(run.recorded.steps)
+    """How far the fastest layer moved: the sum of its step sizes, interpolated between the steps at which they were measured.
+
+    That is done in closed form, as a long run has more steps than rows: over the steps from a to b, both included, a straight line adds up
+    to the trapezoid between them and half of either end. Before the first measurement and after the last one these hold.
+    """
     moved = []
     for size in updates.module_step_size(run.recorded).values():
-        rows = run.measured_rows[np.isfinite(size[run.measured_rows])]
+        rows = np.flatnonzero(np.isfinite(size))
         if rows.size:
-            moved.append(float(np.interp(every, rows, size[rows]).sum()))
+            steps, sizes = run.elapsed[rows], size[rows].astype(float)
+            within = np.trapezoid(sizes, steps) + (sizes[0] + sizes[-1]) / 2
+            moved.append(float(steps[0] * sizes[0] + within + (run.steps_spanned - 1 - steps[-1]) * sizes[-1]))
     return max(moved, default=None)
 
 
@@ -89,7 +95,7 @@ def _schedule_ended(run: RunAnalysis) -> Finding | None:
     rate = np.fmax.reduce(rates, axis=1, initial=0.0)
     peak, high = float(rate.max()), np.flatnonzero(rate >= thresholds.SPENT_RATE * rate.max())
     spent = int(high[-1]) + 1
-    if not peak > 0 or spent >= thresholds.SPENT_WITHIN * run.recorded.steps:
+    if not peak > 0 or spent == len(rate) or run.elapsed[spent] >= thresholds.SPENT_WITHIN * run.steps_spanned:
         return None
     step, late = run.step(spent), float(rate[-1])
     return Finding(
@@ -100,7 +106,7 @@ def _schedule_ended(run: RunAnalysis) -> Finding | None:
         step=step,
         evidence=(
             Evidence("learning rate against its peak", float(rate[spent] / peak), thresholds.SPENT_RATE, "", step),
-            Evidence("share of the run before that", spent / run.recorded.steps, thresholds.SPENT_WITHIN),
+            Evidence("share of the run before that", float(run.elapsed[spent] / run.steps_spanned), thresholds.SPENT_WITHIN),
         ),
         cause=f"The schedule took the learning rate from {number(peak)} to {number(late)}: from step {step} on it is below "
         f"{percent(thresholds.SPENT_RATE)} of its peak, and nothing moves any more; {loss_summary(run)}.",
@@ -125,7 +131,7 @@ def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     weights = [i for i in every if recorded.parameters[i].layer not in spared_ones] or every
     rows = np.flatnonzero(np.isfinite(recorded.weight_norm[:, weights]).any(axis=1)) if weights else np.zeros(0, dtype=np.int64)
     rows = rows[rows < run.divergence.row] if run.divergence is not None else rows
-    if rows.size < thresholds.DEAD_STEPS or _has_fitted(run):
+    if rows.size < thresholds.DEAD_STEPS or run.has_fitted:
         return None
     total = updates.total_norm(decay.norms_held(recorded, weights))
     lowest = int(rows[np.argmin(total[rows])])
@@ -135,11 +141,6 @@ def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:
     spared = _left(updates.total_norm(decay.norms_held(recorded, every)), rows[0], lowest)
     # A single matrix may be all of a linear model, whose solution is smaller than its start.
     return _penalised(run, weights, rows, left, lowest) if spared < thresholds.ALL_SHRUNK and len(every) > 1 else None
-
-
-def _has_fitted(run: RunAnalysis) -> bool:
-    """Whether the loss has come down by decades: no decay kept the weights from what they were to learn."""
-    return run.course is not None and run.divergence is None and 0 < run.course.late < thresholds.FITTED_SHARE * run.course.start
 
 
 def _left(total: Array, first: int, row: int) -> float:

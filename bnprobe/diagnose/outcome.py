@@ -67,8 +67,9 @@ def outcome(run: RunAnalysis) -> Outcome:
     *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise. *Collapsed output*: the same, or
     little better, and the last layer gives one output for all samples.
 
-    *Learns poorly*: the loss has lost most of what it had gained, keeps most of its first value, or is a squared error that a constant
-    prediction would reach. *Learns*: the rest.
+    *Learns poorly*: the loss has lost most of what it had gained, keeps most of its first value, is a squared error that a constant
+    prediction would reach, or fell while outputs came to be alike for targets that are all the same, or are one and the same.
+    *Learns*: the rest.
     """
     if not run.recorded.steps:
         return Outcome("unclear", "no training step was recorded", None)
@@ -83,14 +84,21 @@ def outcome(run: RunAnalysis) -> Outcome:
 
 
 def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
-    """Of a loss that may stand or rise: that it fell says something, all else does not."""
+    """Of a loss that may stand or rise: that it fell says something, unless the output is one and the same; all else does not."""
+    if run.ignores_its_input:
+        return Outcome("unclear", f"{loss_way(course)}, {_one_output(run)}", "trains")
     if course.moved and course.late < course.start - MOVED_SHARE * abs(course.start):
         return Outcome("learns", loss_way(course), "trains")
     return Outcome("unclear", f"{loss_way(course)}, and {run.loss_may_stand}", "trains")
 
 
+def _one_output(run: RunAnalysis) -> str:
+    """That the loss says nothing, as a clause: what gives the same for every sample may still come closer to the mean of the targets."""
+    return f"yet the last layer, {run.place(run.last_layer or 0)}, gives nearly the same output for every sample"
+
+
 def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
-    has_learned = _has_come_down(run, course)
+    has_learned = run.has_come_down
     if run.is_collapsed:
         reason = f"the last layer, {run.place(run.last_layer or 0)}, gives nearly the same output for every sample; {loss_summary(run)}"
         return Outcome("collapsed-output", reason, *_trial(run, course))
@@ -106,6 +114,11 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
             )
             return Outcome("unclear", reason, *_trial(run, course))
         return Outcome("no-progress", loss_summary(run), *_trial(run, course))
+    if run.only_target is not None:
+        reason = f"{loss_way(course)}, but every target that was seen is {number(run.only_target)}: there is one answer to all, and no more"
+        return Outcome("learns-poorly", reason, *_trial(run, course))
+    if run.ignores_its_input:
+        return Outcome("learns-poorly", f"{loss_way(course)}, {_one_output(run)}", *_trial(run, course))
     if run.is_no_better_than_a_constant:
         reason = f"{loss_way(course)}, and its squared error is {constant_summary(run)}"
         return Outcome("learns-poorly", reason, *_trial(run, course))
@@ -118,15 +131,8 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
 def _trial(run: RunAnalysis, course: LossCourse) -> tuple[TrialWord, Literal["", "slow", "risen", "level"]]:
     """As a trial, which has to be one or the other: stuck also is a loss that falls, but only back to about its first value."""
     is_back = course.late > course.first - MOVED_SHARE * abs(course.first)
-    if _has_come_down(run, course) or not (run.is_stuck or is_back):
+    if run.has_come_down or not (run.is_stuck or is_back):
         return "trains", ""
     if run.has_risen or course.late > course.first:
         return "stuck", "risen"
     return "stuck", "slow" if learning_rate_too_low(run) is not None else "level"
-
-
-def _has_come_down(run: RunAnalysis, course: LossCourse) -> bool:
-    """Whether the loss has come so far down, from its start and from chance level, that no test for a trend is needed."""
-    if run.has_relapsed or not course.late < thresholds.FALLEN_SHARE * course.start:
-        return False
-    return run.classes < 2 or not run.is_at_chance

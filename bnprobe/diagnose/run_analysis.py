@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse import common_mode, depth_profile, robust, spikes, stability, units, updates
+from bnprobe.analyse import common_mode, depth_profile, robust, spikes, stability, training, units, updates
 from bnprobe.analyse.depth_profile import Span
-from bnprobe.analyse.layers import TRANSFORMING, module_of, profile_layers, separate_networks
+from bnprobe.analyse.layers import TRANSFORMING, described, heads, module_of, profile_layers, separate_networks
 from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import Deviation, Divergence, LossCourse
 from bnprobe.analyse.views import RunView, Signal
@@ -29,12 +29,14 @@ class RunAnalysis:
         is_suspected: whether something is known to be wrong with it, so that as little evidence is asked for as in a run that
             underperforms.
         relaxation: by how much thresholds are relaxed, 0 to 1.
+        asked: whether any of them was asked for; what was judged without is the same however far they are relaxed.
     """
 
     def __init__(self, run: Run) -> None:
         self.recorded = RunView.of(run)
         self.is_suspected = False
         self.relaxation = 0.0
+        self.asked = False
 
     def suspected(self) -> RunAnalysis:
         """The same run, known to be wrong somewhere; what was computed of it already is kept."""
@@ -46,12 +48,24 @@ class RunAnalysis:
         """The same run with thresholds relaxed; what was computed of it already is kept."""
         other = copy(self)
         other.relaxation = relaxation
+        other.asked = False
         other.__dict__.pop("spikes", None)  # these depend on their limits
         return other
 
     def threshold(self, limit: thresholds.Threshold) -> float:
         """A threshold as it holds for this run."""
+        self.asked = True
         return limit.relaxed(self.relaxation)
+
+    @cached_property
+    def elapsed(self) -> NDArray[np.int64]:
+        """Steps between the first recorded one and each row, (S,): rows may be few of the steps (``record --keep``, restarts)."""
+        return np.asarray(self.recorded.step - self.recorded.step[:1])
+
+    @property
+    def steps_spanned(self) -> int:
+        """Steps from the first recorded one to the last, both included; 0 where there is none."""
+        return int(self.elapsed[-1]) + 1 if self.elapsed.size else 0
 
     # -- what happened --------------------------------------------------------------------------------------------------
 
@@ -71,7 +85,22 @@ class RunAnalysis:
         course = self._full_course
         if course is None or self.loss_may_stand:
             return False
-        return self.is_at_chance or self.has_risen or not (course.moved or course.is_falling)
+        # One that leapt to ten times its lowest level and stands there may be below its start: it goes nowhere all the same.
+        stays_down = self.has_come_down and course.late_trough <= thresholds.RELAPSED_TIMES * course.trough
+        return self.is_at_chance or self.has_risen or not (course.moved or course.is_falling or stays_down)
+
+    @property
+    def has_come_down(self) -> bool:
+        """Whether the loss has come so far down, from its start and from chance level, that no test for a trend is needed."""
+        course = self._full_course
+        if course is None or self.has_relapsed or not course.late < thresholds.FALLEN_SHARE * course.start:
+            return False
+        return self.classes < 2 or not self.is_at_chance
+
+    @property
+    def has_fitted(self) -> bool:
+        """Whether the loss has come down by decades: nothing kept the weights from what they were to learn."""
+        return self.course is not None and self.divergence is None and 0 < self.course.late < thresholds.FITTED_SHARE * self.course.start
 
     @cached_property
     def _full_course(self) -> LossCourse | None:
@@ -102,18 +131,29 @@ class RunAnalysis:
     @cached_property
     def separate_networks(self) -> int:
         """How many networks that take in the same data the model of the profile is made of, an actor and a critic say."""
+        return max(1, len(self._networks))
+
+    @cached_property
+    def _networks(self) -> list[list[int]]:
+        """Their linear layers."""
         layers = self.recorded.layers
         weighted = [i for i, layer in enumerate(layers) if layer.kind == "linear" and (layer.role, layer.call) == ("output", 0)]
         model = layers[self.profile[0]].model if self.profile.size else 0
         in_order = sorted((i for i in weighted if layers[i].model == model), key=lambda i: layers[i].depth)
-        return len(separate_networks(self.recorded, model, in_order)) if in_order else 1
+        return separate_networks(self.recorded, model, in_order) if in_order else []
 
     @cached_property
     def gradients_were_cleared(self) -> bool:
-        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped."""
+        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped.
+
+        Layers count whose weights an optimizer has: of others nobody asked for a gradient.
+        """
         norms = self.recorded.parameter_gradient_norm
         stepped = np.isfinite(self.recorded.update_norm).any(axis=1)
-        arrived = (self.recorded.activation_gradient.rms > 0).any(axis=1)
+        forgotten, _ = training.untrained_elements(self.recorded)
+        with_weights = {parameter.layer for parameter in self.recorded.parameters if parameter.group >= 0}
+        optimized = np.array([module_of(layer.name) in with_weights for layer in self.recorded.layers], dtype=bool) & ~(forgotten > 0)
+        arrived = (self.recorded.activation_gradient.rms[:, optimized] > 0).any(axis=1)
         both = stepped & arrived
         return bool(both.sum() >= thresholds.DEAD_STEPS and not np.isfinite(norms[stepped]).any() and not np.isinf(norms).any())
 
@@ -152,19 +192,28 @@ class RunAnalysis:
 
     @cached_property
     def output_has_collapsed(self) -> bool:
-        """Whether the last layer gives nearly the same output for every sample, and that is not on its way to change."""
-        signal, layer, course = self.recorded.activation, self.last_layer, self._full_course
+        """Whether the last layer, and all that ends beside it, give nearly the same output for all samples, and that is not to change."""
+        layer, course = self.last_layer, self._full_course
         if layer is None or course is None or course.is_falling or not self.has_batches:
             return False
+        ends = [*heads(self.recorded, layer), *(network[-1] for network in self._networks[:-1])]
+        return all(self._has_collapsed(end) for end in ends)
+
+    def _has_collapsed(self, layer: int) -> bool:
+        energy, share = self._of_samples(layer)
+        if share.size < thresholds.DEAD_STEPS:
+            return False
+        has_grown = robust.median(_late(energy)) > thresholds.OUTPUT_GROWTH * energy[0]
+        return bool(robust.median(_late(share)) < thresholds.COLLAPSED_SHARE and not has_grown)
+
+    def _of_samples(self, layer: int) -> tuple[Array, Array]:
+        """A layer's energy that is not common to all samples, and its share of all energy, at the measured rows where both are known."""
+        signal = self.recorded.activation
         energy = (signal.between_energy + signal.within_energy)[self.measured_rows, layer]
         with np.errstate(divide="ignore", invalid="ignore"):
             share = energy / (energy + signal.common_energy[self.measured_rows, layer])
-        known = np.flatnonzero(np.isfinite(share))
-        if known.size < thresholds.DEAD_STEPS:
-            return False
-        late = known[-max(thresholds.DEAD_STEPS, known.size // 4) :]
-        has_grown = robust.median(energy[late]) > thresholds.OUTPUT_GROWTH * energy[known[0]]
-        return bool(robust.median(share[late]) < thresholds.COLLAPSED_SHARE and not has_grown)
+        known = np.isfinite(share)
+        return energy[known], share[known]
 
     @property
     def is_collapsed(self) -> bool:
@@ -173,6 +222,30 @@ class RunAnalysis:
         if course is None or self.loss_may_stand or not course.late > thresholds.FALLEN_SHARE * course.start:
             return False
         return self.output_has_collapsed
+
+    @property
+    def ignores_its_input(self) -> bool:
+        """Whether the output has collapsed, however far the loss fell; a squared error that beats every constant shows that it has not."""
+        return self.output_has_collapsed and (self.constant_share is None or self.is_no_better_than_a_constant)
+
+    @cached_property
+    def only_target(self) -> float | None:
+        """The number or class that every target of a (binary) cross-entropy was while outputs came to be alike; None where there is none.
+
+        There is then nothing to learn but that one answer. Where the loss is another network's judgement, or the right one among candidates
+        stands first (contrastive and ranking losses), targets are one number too, and outputs keep differing by sample.
+        """
+        recorded = self.recorded
+        low, high = recorded.target_smallest.astype(float), recorded.target_largest.astype(float)
+        count, classes = recorded.target_classes.astype(float), recorded.target_class.astype(float)
+        binary, labelled = np.isfinite(low) & np.isfinite(high), np.isfinite(classes) & np.isfinite(count)
+        seen = np.concatenate([low[binary], high[binary], classes[labelled]])
+        rows = max(int(binary.sum()), int(labelled.sum()))
+        if self.loss_may_stand or rows < thresholds.CALM_STEPS or (count[labelled].round() > 1).any() or np.ptp(seen) > 0:
+            return None
+        share = self._of_samples(self.last_layer)[1] if self.last_layer is not None else np.zeros(0)
+        is_alike = share.size >= thresholds.CALM_STEPS and robust.median(_late(share)) < thresholds.ALIKE_TIMES * share[0]
+        return float(seen[0]) if is_alike else None
 
     @cached_property
     def has_batches(self) -> bool:
@@ -200,7 +273,7 @@ class RunAnalysis:
         error, variance = self.recorded.prediction_error, self.recorded.target_variance
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(variance > 0, error / variance, np.nan)
-        late = np.flatnonzero(np.isfinite(share) & (np.arange(share.size) >= self.recorded.steps // 3))
+        late = np.flatnonzero(np.isfinite(share) & (self.elapsed >= self.steps_spanned // 3))
         return float(robust.median(share[late[-max(thresholds.CALM_LOSSES, late.size // 2) :]])) if late.size else None
 
     @property
@@ -227,6 +300,14 @@ class RunAnalysis:
         return course.late > share * abs(course.first)
 
     @property
+    def could_fall_further(self) -> bool:
+        """Whether the run underperforms, or its loss, by which one can tell, has not come far down: then something may hold it up."""
+        course = self._full_course
+        if self.underperforms or course is None or self.loss_may_stand:
+            return self.underperforms
+        return course.late > thresholds.STANDING_SHARE * abs(course.start)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the training failed: diverged, risen or at chance level. A loss that merely stays may have reached what can be had."""
         return self.divergence is not None or self.is_at_chance or self.has_risen
@@ -234,17 +315,23 @@ class RunAnalysis:
     @cached_property
     def spikes(self) -> list[Spike]:
         """Sudden rises of the loss, in order of time."""
+        self.asked = True
         return spikes.spikes(self.recorded, thresholds.spike(self.relaxation))
 
     @cached_property
     def rose_early(self) -> bool:
-        """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run."""
-        loss = self.recorded.loss.astype(float)
+        """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run.
+
+        Where batches differ by as much as their loss, the first may have been an easy one: then the median of the first few counts.
+        """
+        loss, course = self.recorded.every_loss[1].astype(float), self.course
         loss = loss[np.isfinite(loss)]
         if loss.size < thresholds.COURSE_STEPS or not (loss > 0).all():
             return False
         smooth = robust.median(np.lib.stride_tricks.sliding_window_view(loss, 3))
-        return bool(smooth[: loss.size // 2].max() > thresholds.RISEN_TIMES * loss[0])
+        is_noisy = course is not None and course.noise > thresholds.UNEQUAL_BATCHES * course.late
+        began = max(loss[0], course.start) if course is not None and is_noisy else loss[0]
+        return bool(smooth[: loss.size // 2].max() > thresholds.RISEN_TIMES * began)
 
     @property
     def made_no_progress(self) -> bool:
@@ -338,8 +425,7 @@ class RunAnalysis:
 
     def place(self, layer: int) -> str:
         """A layer's name as it reads in a sentence: with its type where it is a bare number, as in nn.Sequential."""
-        described = self.recorded.layers[layer]
-        return f"{described.name} ({described.type})" if not any(map(str.isalpha, module_of(described.name))) else described.name
+        return described(self.recorded.layers[layer])
 
     # -- quantities ---------------------------------------------------------------------------------------------------
 
@@ -405,3 +491,8 @@ class RunAnalysis:
     def gradient_deviations(self) -> list[Deviation]:
         """Layers whose activation gradients left their baseline, first to deviate first."""
         return self.recorded.once(stability.gradient_deviations)
+
+
+def _late(values: Array) -> Array:
+    """The last quarter of measured values, of at least some steps."""
+    return values[-max(thresholds.DEAD_STEPS, values.size // 4) :]

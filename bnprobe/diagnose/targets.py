@@ -29,7 +29,7 @@ def unshuffled_data(run: RunAnalysis) -> Finding | None:
         return None
     is_pure = recorded.target_entropy[rows] == 0
     seen = recorded.target_class[rows]
-    near = np.diff(rows) == 1  # neighbouring steps say whether a class lasts
+    near = np.diff(recorded.step[rows]) == 1  # neighbouring steps say whether a class lasts
     changes = float((np.diff(seen) != 0)[near].mean()) if near.any() else 1.0
     share, classes = float(is_pure.mean()), int(np.unique(seen).size)
     if share < thresholds.PURE_SHARE or classes < 2 or changes > thresholds.PURE_CHANGES:
@@ -170,7 +170,7 @@ def _wide_logits(run: RunAnalysis) -> Finding | None:
     width = float(np.sqrt(signal.between_energy[row, last] + signal.within_energy[row, last]))
     guess = float(np.log(run.classes))
     inner = recorded.activation.rms[row, [layer for layer in run.profile if layer != last]]
-    if inner.size and np.nanmax(inner) > thresholds.WIDE_LOGITS:  # the signal is wide before the last layer
+    if np.fmax.reduce(inner, initial=0.0) > thresholds.WIDE_LOGITS:  # the signal is wide before the last layer
         return None
     if not width > thresholds.WIDE_LOGITS or not run.course.first > thresholds.WIDE_LOSS * guess:
         return None

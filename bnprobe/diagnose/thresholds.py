@@ -42,6 +42,8 @@ BELOW_CHANCE = 0.03
 ABOVE_CHANCE = 0.1
 #: Deviation of the losses against their level, above which batches are too noisy to say that nothing is learned. Practice.
 NOISY_SHARE = 0.1
+#: The same, above which one batch says nothing of the next. Practice: few samples each, or a target that is met almost exactly.
+UNEQUAL_BATCHES = 0.5
 #: A loss of which the median is this many times its first has risen. Practice: noise and a warm-up stay below.
 RISEN_TIMES = 2.0
 #: Standard errors beyond which a difference of two medians is none of the noise. Convention.
@@ -53,6 +55,9 @@ RELAPSED_TIMES = 10.0
 #: Share of the last layer's energy that differs between inputs, below which its output is one and the same. Measured: 0.01 and more in
 #: healthy trainings, whatever their loss; 1e-8 and less in collapsed ones.
 COLLAPSED_SHARE = 1e-3
+#: By what that share falls at least where all samples come to get one answer. Measured: to 0.03 and 0.13 of its first value where targets
+#: were all the same; contrastive and ranking losses keep it or let it grow.
+ALIKE_TIMES = 0.5
 #: Growth of that energy since the first step from which an output is not collapsed but small beside its mean. Practice.
 OUTPUT_GROWTH = 10.0
 #: A loss that has come down to this share of its first has been learned from, even if it leapt there or on the way: practice.
@@ -63,6 +68,24 @@ UNDERPERFORMING_SHARE = Threshold(0.7, 0.3)
 #: Of ln C, for C outputs, below which a loss has left chance level behind. Practice; a network without normalisation begins at
 #: several times that level, and falls to it, or a little above, without learning.
 LEARNED_SHARE = 0.75
+
+#: Deviation of the logits of attention for independent directions, from which a softmax takes one key. Measured before the first update:
+#: 0.05 to 0.7 in attentions as libraries ship them; 5 to 16 where the root of a width of 128 to 256 was left out. Of logits of that
+#: deviation the largest of some ten outweighs the others.
+ATTENTION_DEVIATION = Threshold(4.0, 2.0)
+#: By how much they have grown where they were small at first. Convention.
+ATTENTION_GROWTH = 4.0
+#: Entries from which the norm of a matrix tells whether it was drawn, and how near it comes to what it is drawn with. Convention: of 1024
+#: independent entries the norm deviates by 2 per cent at most.
+DRAWN_ENTRIES = 1024
+DRAWN_NORM = 0.05
+
+#: Parts made alike that are a mixture or a list of heads, the share of them that is used where most are not, and the share of the steps
+#: that reach one which is not, and one which is. Convention.
+FEWEST_EXPERTS = 3
+USED_EXPERTS = 0.5
+IDLE_STEPS_SHARE = 0.05
+ASKED_OFTEN = 0.5
 
 #: Growth of the activations over the whole depth before the first update, decades. Measured: -4 to 0.8 in healthy trainings, in two 1.4 and
 #: 4.8 by one layer alone; 1.8 in a residual network of 29 layers without normalisation, 3.4 and more in others.
@@ -176,8 +199,8 @@ UNMOVED_DISTANCE = Threshold(0.3, 2.0)
 #: Steps that a training has at least, for one that was cut short. Practice.
 USUAL_STEPS = 1000
 #: Share by which a loss that still falls has come down, from which a training is under way and only short. Measured: 0.06 where the rate
-#: was too low, 0.16 and more in the first steps of sound ones.
-UNDER_WAY_SHARE = 0.12
+#: was too low, 0.10 and more in the first steps of healthy ones.
+UNDER_WAY_SHARE = 0.09
 #: Last learning rate of a warm-up over its median so far: 2 where it rises evenly. Convention.
 WARM_UP = 1.5
 #: Share of its start at which a loss stands, from which it could have fallen further. Practice: a third.
@@ -187,7 +210,7 @@ STANDING_SHARE = 0.3
 SPENT_RATE = 0.01
 SPENT_WITHIN = 0.4
 
-#: Share of its start to which no loss comes down under a decay that is too strong. Convention: three decades.
+#: Share of its start to which no loss comes down under a decay that is too strong, or where gradients vanish. Convention: three decades.
 FITTED_SHARE = 1e-3
 
 #: Share of a layer's channels that are silent for the whole batch, in a run that underperforms, and in any. Measured: up to 0.56 in healthy
@@ -206,9 +229,13 @@ SATURATED_SLOPE = Threshold(0.18, 0.5)
 #: Size of the network's input beyond which it is not scaled. Measured: 0.4 to 11 in healthy trainings (pixels of 0 to 16 the most), 120 and
 #: more where it was not scaled (pixels of 0 to 255 have about 100).
 UNSCALED_RMS = Threshold(20.0, 3.0)
+#: Largest magnitude in an input that is far too small for a network as it is usually initialised, whose biases are about 0.1. Practice: a
+#: one-hot input has values of one, pixels of 0 to 1 too; pixels that were divided by 255 twice have 0.004.
+SMALL_INPUT = Threshold(0.05, 0.1)
 #: A signal put together from others and this many times larger than each of them holds data of its own. Convention.
 JOINED_TIMES = 10.0
-#: Size of one batch against those before it, decades. Practice: batches of the same data differ by far less.
+#: Size of one batch against those before it, and of late batches against the first, decades. Practice: batches of the same data differ by
+#: far less.
 OUTLYING_DECADES = 1.0
 
 #: Everything within this many decades of its recent course counts as calm before a fault. Measured: 0 to 1.4 before a fault

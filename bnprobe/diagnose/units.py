@@ -88,7 +88,8 @@ def saturated_units(run: RunAnalysis) -> Finding | None:
     inner = [index for index in bounded if _feeds_a_layer(run, int(index)) or run.first_row in _saturated_rows(run, slope[:, index])]
     saturated = {index: rows[-1] for index in inner if (rows := _saturated_rows(run, slope[:, index])).size}
     if not run.underperforms:
-        saturated = {index: last for index, last in saturated.items() if _saturated_rows(run, slope[:, index])[0] < run.recorded.steps // 2}
+        early = run.steps_spanned // 2
+        saturated = {index: last for index, last in saturated.items() if run.elapsed[_saturated_rows(run, slope[:, index])[0]] < early}
     if not saturated or (2 * len(saturated) <= len(inner) and not run.underperforms):
         return None
     first = min(saturated, key=lambda index: (_saturated_rows(run, slope[:, index])[0], run.recorded.layers[index].depth))
@@ -143,8 +144,11 @@ def _is_dead(run: RunAnalysis, layer: int) -> bool:
         seen = run.recorded.activation_dead[run.measured_rows, layer]
         is_activation = str(run.recorded.layer_made_by[layer]).removesuffix("_") in _SILENCING
         return described.depth > 0 and (is_activation or bool(seen[0] < thresholds.DEAD_SHARE))
-    lowest = np.fmin.reduce(run.recorded.activation.smallest[run.measured_rows, layer], initial=np.inf)
-    is_rectified = described.kind == "other" and described.depth > 0 and 0 <= float(lowest) < np.inf
+    lowest = float(np.fmin.reduce(run.recorded.activation.smallest[run.measured_rows, layer], initial=np.inf))
+    highest = float(np.fmax.reduce(run.recorded.activation.largest[run.measured_rows, layer], initial=-np.inf))
+    # A branch whose factor starts at zero gives nothing else at the first step, and does at the next.
+    has_shown = highest > 0 or run.measured_rows.size > 1
+    is_rectified = described.kind == "other" and described.depth > 0 and 0 <= lowest < np.inf and has_shown
     return described.kind == "activation" or is_rectified
 
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from bnprobe.diagnose import (
     activations,
     arithmetic,
+    attention,
     batch_norm,
     clipping,
     data,
     divergence,
+    experts,
     gradients,
     half_precision,
     health,
@@ -64,6 +66,8 @@ CAUSES: dict[str, Callable[[RunAnalysis], Finding | None]] = {
     "unscaled-input": data.unscaled_input,
     "dropout-too-strong": units.dropout_too_strong,
     "unscaled-targets": targets.unscaled_targets,
+    "saturated-attention": attention.saturated_attention,
+    "idle-experts": experts.idle_experts,
     "dead-units": units.dead_units,
     "exploding-activations": activations.exploding_activations,
     "saturated-units": units.saturated_units,
@@ -106,6 +110,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "unshuffled-data": ("batch-norm-train-eval-gap", *_OF_LOSS),
     "unscaled-targets": _OF_LOSS,
     "unscaled-outputs": ("weight-decay-too-strong", "learning-rate-too-low", "learning-rate-too-high", "loss-spike"),
+    "saturated-attention": ("vanishing-gradients", "learning-rate-too-low", "mean-shift", "learning-rate-too-high", "loss-spike"),
     "clipped-before-unscaling": ("learning-rate-too-low", "clipping-too-tight"),
     "clipping-too-tight": ("learning-rate-too-low",),
     "lost-updates": ("learning-rate-too-low", "vanishing-gradients"),
@@ -169,6 +174,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "learning-rate-too-high": (
         *_OF_STEP_SIZE,
         "vanishing-gradients",
+        "saturated-attention",
         "saturated-units",
         "half-precision-overflow",
         "batch-norm-train-eval-gap",
@@ -190,6 +196,9 @@ CANDIDATE_CONFIDENCE = 0.3
 #: By how much thresholds are relaxed, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
 RELAXATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 HEALTHY_RELAXATIONS = RELAXATIONS[1:-1]
+#: Causes that no looser threshold rules out: one of these that is not found with the loosest is not with tighter ones. Others may be, as
+#: they speak of the first row or layer that is beyond a threshold; these two are the ones that take long on deep networks.
+MONOTONE = ("learning-rate-too-low", "weight-decay-too-strong")
 #: Candidates behind a healthy verdict, at most.
 NEAREST = 2
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
@@ -235,12 +244,19 @@ def _held_responsible(found: list[Finding], run: RunAnalysis) -> list[Finding]:
 def _candidates(run: RunAnalysis, found: list[Finding], relaxations: tuple[float, ...]) -> list[Finding]:
     """Further causes for which there is less evidence: for information, those that come nearest to being named first."""
     known, candidates = {finding.id for finding in found}, dict[str, Finding]()
+    suspected = [name for name in CAUSES if name not in known and _may_be_near(run, name, relaxations[-1])]
     for relaxation in relaxations:
         relaxed = run.relaxed(relaxation)
-        others = [name for name in CAUSES if name not in known and name not in candidates]
+        others = [name for name in suspected if name not in candidates]
         near = {name: finding for name in others if (finding := CAUSES[name](relaxed)) is not None}
         candidates |= {name: _less_certain(finding, relaxation) for name, finding in near.items()}
     return list(candidates.values())
+
+
+def _may_be_near(run: RunAnalysis, name: str, loosest: float) -> bool:
+    """Whether a cause can be found with thresholds relaxed by any share up to the loosest, as far as that one answer tells."""
+    relaxed = run.relaxed(loosest)
+    return CAUSES[name](relaxed) is not None or (relaxed.asked and name not in MONOTONE)
 
 
 def _less_certain(finding: Finding, relaxation: float) -> Finding:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from collections.abc import Callable
 
 from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.remedies import remedies_that_fit
 from bnprobe.analyse.stability import LossCourse
 from bnprobe.analyse.what_if import NONE, RemedyAnswer, WhatIf, what_if_of
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -133,33 +132,10 @@ def each(kind: str) -> str:
 
 
 def with_remedy(run: RunAnalysis, sentence: str, *remedies: str) -> str:
-    """Add how to try remedies without editing the script: those of ``bnprobe remedies`` that can act on this network."""
-    fitting = [remedy for remedy in remedies if _FITS[remedy](run)]
-    commands = " or ".join(f"`bnprobe record --remedy {remedy} {target(run)}`" for remedy in fitting)
+    """Add how to try remedies without editing the script: those that said, when it was recorded, that they can act on this network."""
+    fits = remedies_that_fit(run.recorded)
+    commands = " or ".join(f"`bnprobe record --remedy {remedy} {target(run)}`" for remedy in remedies if remedy in fits)
     return f"{sentence}; to try it without an edit: {commands}." if commands else f"{sentence}."
-
-
-def _has_kernels(run: RunAnalysis) -> bool:
-    """Whether two convolutions have kernels larger than 1x1: the first one is left free."""
-    sizes = [[int(axis) for axis in re.findall("[0-9]+", parameter.shape)][2:] for parameter in run.recorded.parameters]
-    return sum(max(size, default=1) > 1 for size in sizes) > 1
-
-
-def _can_be_normalised(run: RunAnalysis) -> bool:
-    return not run.is_normalised and any(layer.kind == "convolution" for layer in run.recorded.layers)
-
-
-def _has_plain_weights(run: RunAnalysis) -> bool:
-    return not any("parametrizations" in parameter.name for parameter in run.recorded.parameters)
-
-
-#: Which remedies act on which networks; the others act on all.
-_FITS: dict[str, Callable[[RunAnalysis], bool]] = {
-    "msr": _has_kernels,
-    "batch-norm": _can_be_normalised,
-    "weight-norm": _has_plain_weights,
-    "clip-norm": lambda run: True,
-}
 
 
 def target(run: RunAnalysis) -> str:
@@ -192,7 +168,8 @@ def with_rate_search(run: RunAnalysis, sentence: str) -> str:
         told = "; ".join(
             f"{f'with {name}, ' if name != NONE else ''}{_at(one)}" for name, one in found.remedies.items() if name in (NONE, "msr")
         )
-        return f"{sentence}; trained again from their tape, its first {found.steps} steps {told}."
+        cycled = f", cycled up to {found.steps}," if found.cycled else ""
+        return f"{sentence}; trained again from their tape, its first {found.cycled or found.steps} steps{cycled} {told}."
     return f"{sentence}; `bnprobe lr-limit {target(run)}` finds the largest that trains."
 
 

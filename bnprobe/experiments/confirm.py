@@ -6,20 +6,21 @@ out. The same command goes on where it was interrupted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.experiments.counterfactuals import AGAIN, AS_IS, GENERIC, TESTS, counterfactual, trials_of
-from bnprobe.experiments.judging import judge, judge_recording, judge_trial
-from bnprobe.experiments.lock import owned_folder
+from bnprobe.experiments.executor import Experiment
+from bnprobe.experiments.judging import judge, judge_trial
 from bnprobe.experiments.process import Change, Script, TrialProcess
 from bnprobe.store.confirm_file import Confirmation, Judgement, Trial, write_confirmation
 from bnprobe.store.reader import Run
 
-_POLL_SECONDS = 0.05
 #: Causes that are put to the test unless some are named.
 MOST_CAUSES = 3
 #: A trial may take so many times as long as the script as it is, step for step, and at least so long in seconds.
@@ -59,7 +60,7 @@ def causes_to_test(diagnosis: Diagnosis) -> tuple[str, ...]:
     return tuple(dict.fromkeys(grave))[:MOST_CAUSES]
 
 
-class Confirming:
+class Confirming(Experiment[str]):
     """The trials of a plan, some of which may have been made before.
 
     Args:
@@ -82,16 +83,13 @@ class Confirming:
         on_trial: Callable[[Trial], None],
         on_wait: Callable[[Sequence[tuple[str, float]]], None],
     ) -> None:
+        super().__init__(path, plan.jobs)
         self.trials: dict[str, Trial] = {one.name: one for one in before.trials if one.status != "failed"} if before else {}
         self._plan = plan
-        self._recorded = judge_recording(AS_IS, recorded)
-        self._path = path
+        self._recorded = recorded.every_loss
         self._key = key
         self._on_trial = on_trial
         self._on_wait = on_wait
-        self._running: dict[str, TrialProcess] = {}
-        self._folder = path.with_name(f".{path.name}.trials")
-        self._started = 0
 
     def run(self) -> Confirmation:
         """Make the trials that are missing, and judge.
@@ -103,15 +101,8 @@ class Confirming:
             UsageError: another process is at work on the file.
             KeyboardInterrupt: Ctrl-C; what has ended is on disk, and nothing is left running.
         """
-        with owned_folder(self._folder, str(self._path)):
-            try:
-                while self._fill():
-                    self._wait()
-            finally:
-                for process in self._running.values():
-                    process.end()
-                    process.clear()
-                self._running.clear()
+        with self.owning_the_file():
+            self.make_trials()
             return self._save(self.judgements())
 
     def judgements(self) -> tuple[Judgement, ...]:
@@ -122,23 +113,17 @@ class Confirming:
     def is_repeated(self) -> bool:
         """Whether the script, as it is, does again what it did in the recording, loss by loss."""
         made = self.trials.get(AS_IS)
-        return made is not None and _same_losses(made, self._recorded)
+        return made is not None and repeats(made, *self._recorded)
 
     def _as_is(self) -> list[Trial]:
         return [self.trials[name] for name in (AS_IS, AGAIN) if name in self.trials]
 
     # -- trials -------------------------------------------------------------------------------------------------------
 
-    def _fill(self) -> bool:
-        while len(self._running) < self._plan.jobs:
-            name = self._next()
-            if name is None:
-                break
-            self._start(name)
-        return bool(self._running)
-
-    def _next(self) -> str | None:
-        return next((name for name in self._wanted() if name not in self.trials and name not in self._running), None)
+    def next_order(self) -> str | None:
+        """The first trial of use that was not made."""
+        running = {name for name, _ in self.under_way}
+        return next((name for name in self._wanted() if name not in self.trials and name not in running), None)
 
     def _wanted(self) -> list[str]:
         """Trials that are still of use, in order."""
@@ -149,39 +134,35 @@ class Confirming:
         if not tests:
             return []
         # Whether the script repeats itself must be known before anything is compared with it.
-        again = [AGAIN] if made is not None and not _same_losses(made, self._recorded) else []
+        again = [AGAIN] if made is not None and not repeats(made, *self._recorded) else []
         confirmed = {one.cause for one in self.judgements() if one.word == "confirmed"} if GENERIC in self.trials else set()
         return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in confirmed)]))
 
-    def _start(self, name: str) -> None:
-        self._started += 1
+    def start(self, name: str, folder: Path) -> TrialProcess:
+        """Start a trial, with the remedies of the recording."""
         change = Change() if name in (AS_IS, AGAIN) else counterfactual(name).change
         change = Change((*self._plan.remedies, *change.remedies), change.interventions, change.factor)
         plan = self._plan
-        folder = self._folder / f"trial-{self._started}"
-        self._running[name] = TrialProcess(plan.script, change, plan.steps, folder, plan.threads, command="confirm", cwd=plan.cwd)
+        return TrialProcess(plan.script, change, plan.steps, folder, plan.threads, command="confirm", cwd=plan.cwd)
 
-    def _wait(self) -> None:
-        """Wait for the next trial to end, and keep it."""
-        while not (ended := [name for name, process in self._running.items() if process.is_over() or self._takes_too_long(process)]):
-            self._on_wait([(name, process.seconds) for name, process in self._running.items()])
-            time.sleep(_POLL_SECONDS)
-        for name in ended:
-            process = self._running[name]
-            if process.is_over():
-                trial = judge_trial(name, process)
-            else:
-                trial = Trial(
-                    name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds
-                )
-            process.end()
-            process.clear()
-            del self._running[name]
-            self.trials[name] = trial
-            self._save(())
-            self._on_trial(trial)
+    def ended(self, name: str, process: TrialProcess) -> None:
+        """Judge a trial and keep it."""
+        if process.is_over():
+            trial = judge_trial(name, process)
+        else:
+            trial = Trial(
+                name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds
+            )
+        self.trials[name] = trial
+        self._save(())
+        self._on_trial(trial)
 
-    def _takes_too_long(self, process: TrialProcess) -> bool:
+    def waiting(self) -> None:
+        """Tell which trials run."""
+        self._on_wait([(name, process.seconds) for name, process in self.under_way])
+
+    def takes_too_long(self, process: TrialProcess) -> bool:
+        """Whether a trial takes far longer than the script as it is."""
         made = self.trials.get(AS_IS)
         if made is None:
             return False
@@ -194,7 +175,18 @@ class Confirming:
         return confirmation
 
 
-def _same_losses(one: Trial, other: Trial) -> bool:
-    """Whether two courses of losses are equal as far as both go, NaN for NaN."""
-    common = min(len(one.loss), len(other.loss))
-    return common > 0 and all(a == b or (a != a and b != b) for a, b in zip(one.loss[:common], other.loss[:common], strict=True))
+def repeats(trial: Trial, steps: NDArray[np.int64], losses: NDArray[np.float64]) -> bool:
+    """Whether a trial does again what a recording did, loss by loss, as far as both go, NaN for NaN.
+
+    Args:
+        trial: it has a loss of every step from the first on.
+        steps: (S,) recorded steps, in order; some may be missing, as before a start that went on from a checkpoint.
+        losses: (S,) their losses.
+
+    Returns:
+        True where it does.
+    """
+    places = steps - steps[0] if len(steps) else steps
+    common = places < len(trial.loss)
+    made = np.array(trial.loss, dtype=float)[places[common]]
+    return bool(common.any()) and np.array_equal(made, losses[common].astype(float), equal_nan=True)

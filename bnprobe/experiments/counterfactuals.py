@@ -74,6 +74,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "unscaled-input": ("standardise-inputs",),
     "dropout-too-strong": ("no-dropout",),
     "unscaled-targets": ("standardise-targets",),
+    "saturated-attention": (),
+    "idle-experts": (),
     "dead-units": ("reinitialise", "leaky-units"),
     "exploding-activations": ("reinitialise", "layer-norm", "batch-norm"),
     "saturated-units": ("reinitialise", "layer-norm"),
@@ -110,7 +112,8 @@ def counterfactual(name: str) -> Counterfactual:
         return _joined([counterfactual(part) for part in name.split(" + ")])
     if name in _RATES:
         return Counterfactual(name, Change(factor=_RATES[name]), f"all learning rates times {_RATES[name]:g}")
-    if name in _REMEDIES:
+    # Of one name an intervention is meant: it is made for the test of a cause, and refuses less.
+    if name in _REMEDIES and name not in _INTERVENTIONS:
         return Counterfactual(name, Change(remedies=(name,)), _REMEDIES[name].summary)
     found = _INTERVENTIONS[name]
     return Counterfactual(name, Change(interventions=(name,)), found.summary, found.changes_loss)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
-from bnprobe.errors import RunFileError
+from bnprobe.errors import RemedyError, RunFileError
 from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, SMALLER_STEPS, SYMPTOMS, Counterfactual, trials_of
 from bnprobe.experiments.process import TrialProcess
 from bnprobe.numerals import number
@@ -52,18 +53,17 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
         The trial.
     """
     interventions = _entries(run, "interventions")
-    refusal = next((str(one["refusal"]) for one in interventions if one.get("refusal")), "")
     ending = str(run.attributes.get("ending", ""))
-    if refusal or ending.startswith("RemedyError"):
-        return Trial(name, "refused", refusal or ending.partition(": ")[2], seconds=seconds, steps=run.steps)
+    if refusal := refusal_of(run):
+        return Trial(name, "refused", refusal, seconds=seconds, steps=run.trained_steps)
     diagnosis = diagnose(run)
     became, course = diagnosis.outcome, diagnosis.analysis.course
     acts = "; ".join([*_rates(run), *(f"{one['count']} {one['what']}" for one in (*interventions, *_entries(run, "remedies")))])
     if became.word != "diverged" and run.status in _ENDS:
-        why = f"{_ENDS[run.status]} at step {run.steps}" + (f": {ending}" if ending else "")
-        return Trial(name, "failed", why, acts=acts, seconds=seconds, steps=run.steps)
+        why = f"{_ENDS[run.status]} at step {run.trained_steps}" + (f": {ending}" if ending else "")
+        return Trial(name, "failed", why, acts=acts, seconds=seconds, steps=run.trained_steps)
     if became.trial is None:
-        return Trial(name, "failed", became.reason, acts=acts, seconds=seconds, steps=run.steps)
+        return Trial(name, "failed", became.reason, acts=acts, seconds=seconds, steps=run.trained_steps)
     level = 0 if became.trial != "trains" else _LEVELS.get(became.word, 1)
     return Trial(
         name,
@@ -72,14 +72,22 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
         outcome=became.word,
         level=level,
         acts=acts,
-        steps=run.steps,
+        steps=run.trained_steps,
         seconds=seconds,
         start=course.start if course is not None else math.nan,
         late=math.inf if became.word == "diverged" else course.late if course is not None else math.nan,
         noise=course.noise / course.late_steps**0.5 if course is not None and math.isfinite(course.noise) else 0.0,
         findings=tuple(one.id for one in diagnosis if one.severity != "info"),
-        loss=tuple(float(one) for one in run["loss"]),
+        loss=tuple(float(one) for one in run.every_loss[1]),
     )
+
+
+def refusal_of(run: Run) -> str:
+    """Why what a trial was to change could not be changed in this network; "" where it could."""
+    refusal = next((str(one["refusal"]) for one in _entries(run, "interventions") if one.get("refusal")), "")
+    error, _, why = str(run.attributes.get("ending", "")).partition(": ")
+    kind = getattr(errors, error, None)
+    return refusal or (why if isinstance(kind, type) and issubclass(kind, RemedyError) else "")
 
 
 def spread_of(as_is: Sequence[Trial]) -> float:

@@ -7,9 +7,9 @@ another one by now, holds nothing.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +31,13 @@ def owned_folder(folder: Path, busy: str) -> Iterator[None]:
         While the folder is owned.
 
     Raises:
-        UsageError: another process owns it, or the file system has no locks.
+        UsageError: another process owns it, the file system has no locks, or this is no Linux.
     """
+    if sys.platform != "linux":
+        raise UsageError(
+            f"trials run the script again, and on this system ({sys.platform}) nothing keeps them from writing to your files",
+            "use Linux, or record the script at each rate yourself: bnprobe record, then bnprobe report on all files",
+        )
     descriptor = _lock(folder, busy)
     try:
         _empty(folder)
@@ -55,6 +60,8 @@ def _empty(folder: Path) -> None:
 
 def _lock(folder: Path, busy: str) -> int:
     """Return a locked descriptor of the folder's file."""
+    import fcntl  # which Windows lacks
+
     path = folder / NAME
     while True:
         if os.path.lexists(folder) and not folder.is_dir() and os.path.lexists(folder):

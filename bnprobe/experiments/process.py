@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from bnprobe import start
 
 #: Time that a process gets to end when it is asked to.
 GRACE_SECONDS = 2.0
@@ -51,11 +52,12 @@ class TrialProcess:
     Args:
         script: what is tried.
         change: what is changed about it.
-        steps: optimizer steps.
+        steps: optimizer steps; None lets the script end.
         folder: its own, new; removed by ``clear``.
         threads: that torch may use, unless the environment says otherwise; None leaves that to torch.
         command: for whom the trial is made.
         probes: whether the recording shall predict a limit, too.
+        compared: whether it shall hold what trainings are compared by: evaluations, costs.
         cwd: the folder that the script runs in; None is this process's own.
     """
 
@@ -63,12 +65,13 @@ class TrialProcess:
         self,
         script: Script,
         change: Change,
-        steps: int,
+        steps: int | None,
         folder: Path,
         threads: int | None,
         *,
         command: str,
         probes: bool = False,
+        compared: bool = False,
         cwd: str | None = None,
     ) -> None:
         self.folder = folder
@@ -87,13 +90,14 @@ class TrialProcess:
             "parent": os.getpid(),
             "probes": probes,
             "command": command,
+            "compared": compared,
         }
         environment = {**os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1"}
         if threads is not None:
             environment.setdefault("OMP_NUM_THREADS", str(threads))
         with (folder / "output.txt").open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *subprocess._args_from_interpreter_flags(), "-m", "bnprobe.launch.trial", json.dumps(order)],  # type: ignore[attr-defined]
+                [*start.command("bnprobe.launch.trial"), json.dumps(order)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -124,6 +128,12 @@ class TrialProcess:
     def exit_status(self) -> int:
         """Of the ended process: negative where a signal ended it."""
         return self._process.wait()
+
+    def output(self) -> str:
+        """All that the script wrote."""
+        with contextlib.suppress(OSError):
+            return (self.folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+        return ""
 
     def last_lines(self) -> str:
         """What the script wrote last."""

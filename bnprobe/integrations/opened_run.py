@@ -18,7 +18,8 @@ from bnprobe.diagnose.outcome import Outcome
 from bnprobe.errors import UsageError
 from bnprobe.integrations.libraries import required
 from bnprobe.integrations.tables import table
-from bnprobe.store.reader import Event, Layer, Parameter, read_run
+from bnprobe.ranks import read_training
+from bnprobe.store.reader import Event, Layer, Parameter
 from bnprobe.store.schema import VARIABLES
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class OpenedRun:
         verdict = self.diagnosis.verdict
         place = f", in {verdict.layers[0]}" if verdict.layers else ""
         step = f", from step {verdict.step}" if verdict.step is not None else ""
-        return f"<run {self.view.name}: {self.view.steps} steps, {len(self.view.layers)} layers; {verdict.id}{place}{step}>"
+        return f"<run {self.view.name}: {self.view.trained_steps} steps, {len(self.view.layers)} layers; {verdict.id}{place}{step}>"
 
     def _repr_html_(self) -> str:
         """The outcome and the verdict with its evidence, as a notebook shows them; ``run.figures.loss()`` shows the loss."""
@@ -62,7 +63,7 @@ class OpenedRun:
         lines = "".join(f"<li>{write(' '.join(filter(None, astuple(line))))}</li>" for line in evidence_lines(verdict))
         return (
             f"<b>{write(self.view.name)}: {write(verdict.id)}</b> ({verdict.severity}, confidence {verdict.confidence:.2f}; "
-            f"{self.view.steps} steps, {len(self.view.layers)} layers)"
+            f"{self.view.trained_steps} steps, {len(self.view.layers)} layers)"
             f"<p>{write(verdict.cause)}</p><ul>{lines}</ul><p>{write(verdict.fix)}</p>"
         )
 
@@ -167,16 +168,16 @@ class Figures:
         Raises:
             UsageError: no layer was measured.
         """
-        from bnprobe.report.figures.depth_profile import depth_profile, profile_rows
+        from bnprobe.report.figures.depth_profile import depth_profile, measured_rows
 
         analysed = self._analysed()
-        rows = profile_rows(analysed)
+        rows = measured_rows(analysed)
         if not rows.size:
             raise UsageError(f"no layer of {analysed.run.name} was measured", "bnprobe inspect says what was")
         if step is None:
             return depth_profile(analysed, signal)
         nearest = int(np.argmin(np.abs(analysed.run.step[rows] - step)))
-        return depth_profile(analysed, signal, shown=nearest)
+        return depth_profile(analysed, signal, row=int(rows[nearest]))
 
     def heat_map(self, quantity: str = "activation-rms") -> go.Figure:
         """One quantity of every layer over steps.
@@ -212,13 +213,15 @@ class Figures:
         return channels(view, channel_scale([view], moment))
 
 
-def open_run(path: Path | str) -> OpenedRun:
-    """Open a run file.
+def open_run(path: Path | str, *others: Path | str) -> OpenedRun:
+    """Open a run file, or those of all ranks of a training, merged.
 
     Args:
         path: written by ``bnprobe record`` or ``bnprobe.record``; it may still be written to.
+        others: the files of the other ranks: ``open_run(*glob("run.rank*.h5"))``.
 
     Raises:
         RunFileError: no such file; not HDF5; not a bnprobe run; a newer schema; damaged.
+        UsageError: they are of several trainings.
     """
-    return OpenedRun(RunView.of(read_run(path)))
+    return OpenedRun(RunView.of(read_training([Path(path), *map(Path, others)], "open_run")))

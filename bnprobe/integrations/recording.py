@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnprobe.errors import UsageError
 from bnprobe.launch import ending
+from bnprobe.launch.claim import Claim
 from bnprobe.launch.output import check_output
 from bnprobe.observe.options import RecordOptions
 
@@ -47,16 +48,25 @@ class Recording:
         self._remedies, self._overwrite = tuple(remedies), overwrite
         self._recorder: Recorder | None = None
         self._applied: list[Applied] = []
+        self._claim: Claim | None = None
 
     def __enter__(self) -> Recording:
         from bnprobe.observe.recorder import Recorder
 
         if _current:
             raise UsageError(f"this process is being recorded to {_current[0].path}", "end that recording first: one at a time")
+        self._claim = Claim(self.path)
+        try:
+            return self._begin(Recorder)
+        except BaseException:
+            self._claim.release()
+            raise
+
+    def _begin(self, make: type[Recorder]) -> Recording:
         check_output(self.path, self._overwrite)
         self._apply_remedies()
         self.path.unlink(missing_ok=True)
-        recorder = Recorder(self.path.absolute(), self.options, _provenance())
+        recorder = make(self.path.absolute(), self.options, _provenance())
         recorder.expect(self._model, self._optimizers)
         recorder.install()
         for applied in self._applied:
@@ -79,6 +89,8 @@ class Recording:
         recorder, self._recorder = self._recorder, None
         _current.remove(self)
         recorder.finish(ending.finished() if error is None else ending.from_exception(error))
+        if self._claim is not None:
+            self._claim.release()
 
     @property
     def steps(self) -> int:

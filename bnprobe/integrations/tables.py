@@ -44,7 +44,9 @@ AXES: dict[str, tuple[str, ...]] = {
     "singular_values": ("singular",),
     "layer_list": ("layer",),
     "parameter_list": ("parameter",),
+    "passed_steps": ("passed",),
     "events": ("event",),
+    "resumptions": ("resumption",),
     "coverage": ("coverage",),
 }
 #: What says which row it is, by axis: the column, and the variable that has its values.
@@ -60,7 +62,7 @@ _KEYS = {
     "what_if_layer": "what_if_layer",
 }
 #: An index along these axes and nothing else: it says what the row number says.
-_BARE_INDICES = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point", "bin", "logit", "singular"}
+_BARE_INDICES = {"probe", "probe_point", "event", "resumption", "coverage", "what_if", "what_if_point", "bin", "logit", "singular"}
 
 
 def table(run: Run, name: str) -> Table:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from bnprobe.interventions.catalogue import entry
 from bnprobe.interventions.intervention import Handler, Intervention
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.torch_private import is_inner_step
 
 #: Places that a record names, at most.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bnprobe.interventions.intervention import Intervention
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 
 class _AroundClipping(Intervention):

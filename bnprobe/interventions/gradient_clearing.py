@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.intervention import Intervention, held
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 
 class ClearGradients(Intervention):

@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.catalogue import ENTRIES, Entry
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 #: Stands in for a call: is given the function, its positional and its named arguments, and returns the result.
 Handler: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]

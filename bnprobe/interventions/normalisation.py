@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.intervention import Handler, Intervention, argument, held
-from bnprobe.observe.remedy_injector import models_of
+from bnprobe.observe.remedies.injector import models_of
 from bnprobe.remedies.scope import Scope
 
 #: Channels of a group, at least, and groups, at most.

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.intervention import Intervention, held
-from bnprobe.observe.remedy_injector import models_of
+from bnprobe.observe.remedies.injector import models_of
 from bnprobe.remedies.scope import Scope
 from bnprobe.torch_private import ConvNd
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
 from bnprobe.interventions.intervention import Intervention
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 #: Of the generator that shuffles: the script's own draws stay as they are.
 _SEED = 0

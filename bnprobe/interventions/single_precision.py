@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bnprobe.interventions.intervention import Handler, Intervention
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 _HALF = (torch.float16, torch.bfloat16)
 

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Literal
 
-from bnprobe.errors import RemedyError
+from bnprobe.errors import RemedyError, ResumeError
 
 Status = Literal["finished", "stopped", "interrupted", "crashed", "exited"]
 
@@ -50,7 +50,7 @@ def from_exception(error: BaseException) -> Ending:
         return _from_system_exit(error)
     if isinstance(error, KeyboardInterrupt):
         return Ending("interrupted", "KeyboardInterrupt", 128 + signal.SIGINT)
-    if isinstance(error, RemedyError):
+    if isinstance(error, RemedyError | ResumeError):
         return Ending("crashed", describe(error), error.exit_status)
     return Ending("crashed", describe(error), 1)
 

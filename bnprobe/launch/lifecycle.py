@@ -9,7 +9,8 @@
 | SIGKILL, a segmentation fault             | not at all: the file on disk counts | 137, 139          |
 
 The exit function is registered when torch is imported, so it runs late: after threads have joined and after the exit functions
-that the script registers from then on. A forked child forgets the recording, and every path asks for the process id first.
+that the script registers from then on. A forked child forgets the recording, and every path asks for the process id first; where the
+processes of a script are recorded, it begins one of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Protocol
 
+from bnprobe.errors import ResumeError
 from bnprobe.launch import ending as endings
 from bnprobe.launch.ending import Ending
 from bnprobe.launch.importing import AfterImport
 from bnprobe.launch.quiet_signals import QuietSignals
 from bnprobe.originals import Original
+from bnprobe.own_imports import ours
 
 _FATAL_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -48,6 +51,14 @@ class Recording(Protocol):
     def abandon(self) -> None:
         """Forget everything without touching the file: this is a forked child."""
 
+    @property
+    def has_recorded(self) -> bool:
+        """Whether the file holds something of this process."""
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the file holds nothing of this process, where it was asked to stop the script."""
+
 
 class Listener(Protocol):
     """Who is told what happens to the recording, so that it can tell the user."""
@@ -58,6 +69,29 @@ class Listener(Protocol):
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         """The file is closed. ``recorded`` is False if torch never came; ``hurried`` if the process dies at once."""
 
+    def left_alone(self, swallowed: Exception | None) -> None:
+        """The file is as it was: no step was taken, or the recording did not begin; ``swallowed`` is what the script caught of that."""
+
+
+class ForkRecording(Recording, Protocol):
+    """What the lifecycle asks of the recorder of a forked child."""
+
+    def take_over(self, other: Any) -> None:
+        """Know what the parent's recording, of the same kind, knew before this process was forked."""
+
+
+class Process(Listener, Protocol):
+    """A forked child that may be recorded itself."""
+
+    def make_recording(self) -> ForkRecording:
+        """Make its recorder."""
+
+    def release(self) -> None:
+        """Its file is closed."""
+
+    def how_it_ended(self) -> Ending:
+        """Say how it ends, where nobody else does."""
+
 
 class Lifecycle:
     """One recording, from the import of torch to the end of the process.
@@ -66,9 +100,23 @@ class Lifecycle:
         make_recording: Makes the recorder; called once torch has been imported, since that module needs it.
         listener: Told about faults and about the end.
         strict: Let our faults stop the script.
+        release: Called when the file is closed.
+        in_fork: Makes what records a forked child; None leaves forked children unrecorded.
+        how_it_ended: Says at the end of the process how it ends, where nobody calls ``script_ended``.
     """
 
-    def __init__(self, make_recording: Callable[[], Recording], listener: Listener, strict: bool = False) -> None:
+    def __init__(
+        self,
+        make_recording: Callable[[], Recording],
+        listener: Listener,
+        strict: bool = False,
+        release: Callable[[], None] | None = None,
+        in_fork: Callable[[], Process] | None = None,
+        how_it_ended: Callable[[], Ending] | None = None,
+    ) -> None:
+        self._release = release
+        self._in_fork = in_fork
+        self._how_it_ended = how_it_ended
         self._make_recording = make_recording
         self._listener = listener
         self._strict = strict
@@ -76,6 +124,7 @@ class Lifecycle:
         self._signals = QuietSignals(self._on_signal, _FATAL_SIGNALS)
         self._trigger = AfterImport("torch", self._begin)
         self._recording: Recording | None = None
+        self._raised: Exception | None = None
         self._ending: Ending | None = None
         self._is_over = False
         self._exit_functions_ran = False
@@ -107,7 +156,7 @@ class Lifecycle:
         """Torch has been imported."""
         if Original.getpid() != self._pid or self._is_over:
             return
-        with self._failing_open():
+        with self._failing_open(), ours():
             recording = self._make_recording()
             recording.install()
             self._recording = recording
@@ -117,7 +166,9 @@ class Lifecycle:
 
     def _at_exit(self) -> None:
         self._exit_functions_ran = True
-        if self._ending is not None:
+        if self._ending is None and self._how_it_ended is not None:
+            self._end(self._how_it_ended())
+        elif self._ending is not None:
             self._end(self._ending)
             if self._ending.status == "interrupted":
                 _remind_of_interrupt()
@@ -137,7 +188,19 @@ class Lifecycle:
                     self._recording.finish(ending)
                 except Exception as error:
                     self._listener.fault(error)
-            self._listener.ended(ending, self._recording is not None, hurried)
+            if self._release is not None:
+                self._release()
+            if self._recording is None and self._raised is not None:
+                self._leave_alone(ending, self._raised)
+            elif self._recording is not None and not self._recording.has_recorded:
+                self._leave_alone(ending, self._recording.refusal)
+            else:
+                with ours():
+                    self._listener.ended(ending, self._recording is not None, hurried)
+
+    def _leave_alone(self, ending: Ending, refusal: Exception | None) -> None:
+        is_swallowed = refusal is not None and ending.detail != endings.describe(refusal)
+        self._listener.left_alone(refusal if is_swallowed else None)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._end(endings.from_signal(number), hurried=True)
@@ -147,7 +210,9 @@ class Lifecycle:
     def _finishing(self, original: Callable[..., Any]) -> Any:
         @functools.wraps(original)
         def _exit(status: int) -> None:
-            self._end(endings.from_os_exit(status), hurried=True)
+            # How the processes of multiprocessing end that are forked, those that went well too.
+            is_plain = self._how_it_ended is not None and status == 0
+            self._end(endings.finished() if is_plain else endings.from_os_exit(status), hurried=True)
             original(status)
 
         return _exit
@@ -164,20 +229,41 @@ class Lifecycle:
 
     def _in_forked_child(self) -> None:
         """Leave the parent's file alone, and die of a signal as a child without us would."""
-        if self._recording is not None:
-            self._recording.abandon()
+        before = self._recording
+        if before is not None:
+            before.abandon()
             self._recording = None
         self._is_over = True
         self._trigger.disarm()
         self._signals.release()
+        if self._in_fork is not None:
+            self._record_fork(self._in_fork(), before)
+
+    def _record_fork(self, process: Process, before: Recording | None) -> None:
+        """Record this forked child as a process of its own; ``before`` knows what its parent had built."""
+
+        def make() -> Recording:
+            recording = process.make_recording()
+            if before is not None:
+                recording.take_over(before)
+            return recording
+
+        self._make_recording, self._listener, self._release = make, process, process.release
+        self._how_it_ended = process.how_it_ended
+        self._ending, self._is_over, self._exit_functions_ran = None, False, False
+        self._pid = Original.getpid()
+        self._signals.attach()
+        self._trigger = AfterImport("torch", self._begin)
+        self._trigger.arm()
 
     @contextmanager
     def _failing_open(self) -> Iterator[None]:
-        """A fault of ours becomes one message, and the training goes on; unless it was asked to be strict."""
+        """A fault of ours becomes one message, and the training goes on; unless it was asked to be strict, or where to go on."""
         try:
             yield
         except Exception as error:
-            if self._strict:
+            if self._strict or isinstance(error, ResumeError):
+                self._raised = error
                 raise
             self._listener.fault(error)
 

@@ -10,9 +10,9 @@ from bnprobe.errors import UsageError
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def default_output(label: str) -> Path:
-    """Name a file in the current folder after the script and this process."""
-    return Path(f"bnprobe-{label}.{os.getpid()}.h5")
+def default_output(label: str, is_one_of_many: bool = False) -> Path:
+    """Name a file in the current folder after the script and this process; of several ranks, after the one that started them."""
+    return Path(f"bnprobe-{label}.{os.getppid() if is_one_of_many else os.getpid()}.h5")
 
 
 def check_output(path: Path, force: bool) -> None:
@@ -35,6 +35,33 @@ def check_output(path: Path, force: bool) -> None:
         _check_existing(path, force)
     else:
         _check_new(path)
+
+
+def check_resumed(path: Path) -> bool:
+    """Make sure that a recording could go on in a run file, as far as that shows before it is read.
+
+    Args:
+        path: The run file of an earlier start.
+
+    Returns:
+        Whether there is such a file; where there is none, this is the first start.
+
+    Raises:
+        UsageError: It is no run file, or cannot be written.
+    """
+    if not path.exists():
+        check_output(path, force=False)
+        return False
+    if path.is_dir():
+        raise UsageError(f"cannot go on in '{path}': it is a folder", "name the run file of the earlier start")
+    try:
+        with path.open("r+b") as file:
+            start = file.read(len(_HDF5_SIGNATURE))
+    except OSError as error:
+        raise UsageError(f"cannot go on in '{path}': {error.strerror}", "record to another file with -o") from None
+    if start != _HDF5_SIGNATURE:
+        raise UsageError(f"cannot go on in '{path}': it is not a run file", "name the run file of the earlier start")
+    return True
 
 
 def _check_existing(path: Path, force: bool) -> None:

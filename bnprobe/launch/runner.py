@@ -7,6 +7,7 @@ and stays. Exceptions are shown through ``sys.excepthook`` without our frames.
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import importlib.util
 import io
@@ -16,15 +17,17 @@ import sys
 from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 
-from bnprobe.errors import RemedyError, UsageError
-from bnprobe.launch import ending
+from bnprobe.errors import RemedyError, ResumeError, UsageError
+from bnprobe.launch import ending, notebook, nothing_above
 from bnprobe.launch.ending import Ending
+from bnprobe.launch.namesakes import forget_namesakes
+from bnprobe.launch.nothing_above import is_nothing, with_nothing_above
 from bnprobe.launch.target import Target, is_container
-from bnprobe.observe.frames import clean, runs_a_script
+from bnprobe.observe.attaching.frames import clean
 from bnprobe.observe.options import StopTraining
 
 # Python 3.10 shows importlib.util under its path, later versions as a frozen module.
-_OUR_FILES = {__file__, importlib.util.__file__}
+_OUR_FILES = {__file__, nothing_above.__file__, notebook.__file__, importlib.util.__file__}
 
 
 def run(target: Target, ended: Callable[[Ending], None]) -> None:
@@ -39,6 +42,7 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
         KeyboardInterrupt: Already shown; the interpreter turns it into death by SIGINT, once exit functions have run.
         UsageError: The target holds nothing to execute.
         RemedyError: A remedy that was asked for cannot be applied to what the script builds.
+        ResumeError: The recording cannot go on in the file that was asked for.
     """
     try:
         _execute(target)
@@ -53,7 +57,7 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
         _show(error)
         ended(ending.from_exception(error))
         raise SystemExit(1) from None
-    except RemedyError as error:
+    except (RemedyError, ResumeError) as error:
         ended(ending.from_exception(error))
         raise  # the user asked us for it, not the script: a message, no traceback
     except KeyboardInterrupt as interrupt:
@@ -69,7 +73,6 @@ def run(target: Target, ended: Callable[[Ending], None]) -> None:
         ended(ending.finished())
 
 
-@runs_a_script
 def _execute(target: Target) -> None:
     """Prepare ``sys`` and ``__main__`` for the target, and execute its code there."""
     sys.orig_argv = [sys.orig_argv[0], *(["-m"] if target.is_module else []), target.name, *target.arguments]
@@ -86,7 +89,11 @@ def _execute(target: Target) -> None:
     if "__mp_main__" in sys.modules:
         # Whoever imported multiprocessing before us made this alias for the old module.
         sys.modules["__mp_main__"] = main
-    exec(code or _compile(target.path), main.__dict__)
+    if target.is_notebook:
+        for cell in notebook.codes(target.path, main):
+            with_nothing_above(functools.partial(exec, cell, main.__dict__))
+    else:
+        with_nothing_above(functools.partial(exec, code or _compile(target.path), main.__dict__))
 
 
 def _main_module(target: Target, spec: importlib.machinery.ModuleSpec | None) -> ModuleType:
@@ -133,6 +140,7 @@ def _find_container(target: Target) -> tuple[importlib.machinery.ModuleSpec, Cod
         sys.path[0] = target.path
     else:
         sys.path.insert(0, target.path)
+    forget_namesakes(target.path)
     sys.argv = [target.name, *target.arguments]
     spec = importlib.machinery.PathFinder.find_spec("__main__", [target.path])
     if spec is None:
@@ -161,6 +169,7 @@ def _enter_folder(folder: str) -> None:
     """Let imports start in ``folder`` instead of the launcher's, unless python was told to leave it out."""
     if _launcher_folder_is_first():
         sys.path[0] = folder
+        forget_namesakes(folder)
 
 
 def _launcher_folder_is_first() -> bool:
@@ -190,8 +199,9 @@ def _show(error: BaseException) -> None:
 def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:
     """Drop the leading frames of this file and of the import system below it."""
     while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if file not in _OUR_FILES and not file.startswith("<frozen importlib"):
+        code = traceback.tb_frame.f_code
+        file = code.co_filename
+        if file not in _OUR_FILES and not is_nothing(code) and not file.startswith("<frozen importlib"):
             break
         traceback = traceback.tb_next
     return traceback

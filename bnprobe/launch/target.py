@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnprobe.errors import UsageError
+from bnprobe.launch import notebook
 
 _LAUNCHERS = {
     "torchrun": "torchrun --nproc-per-node=N -m bnprobe record train.py",
@@ -34,10 +35,10 @@ _LAUNCHER_MODULES = {
 
 @dataclass(frozen=True)
 class Target:
-    """A script or module and the arguments that belong to it.
+    """A script, notebook or module and the arguments that belong to it.
 
     Attributes:
-        name: The file or folder as typed, or the dotted module name.
+        name: The file (a notebook's too) or folder as typed, or the dotted module name.
         is_module: True if ``name`` is a module name (``-m``).
         arguments: What the script finds in ``sys.argv[1:]``.
     """
@@ -52,6 +53,11 @@ class Target:
         return self.name if self.is_module else (Path(self.name).stem or Path(self.name).resolve().name)
 
     @property
+    def is_notebook(self) -> bool:
+        """Whether its code stands in the cells of a notebook."""
+        return not self.is_module and notebook.is_notebook(self.name)
+
+    @property
     def path(self) -> str:
         """The absolute path of a file target, joined as python joins it for ``__file__``: without normalising ``..``."""
         return os.path.join(os.getcwd(), self.name)
@@ -61,7 +67,7 @@ def resolve(name: str, is_module: bool, arguments: Iterable[str]) -> Target:
     """Check that a target can be started and return it.
 
     Args:
-        name: File, folder or zip archive; or a module name if ``is_module``.
+        name: File, notebook, folder or zip archive; or a module name if ``is_module``.
         is_module: Whether ``-m`` was given.
         arguments: The script's own arguments. One leading ``--`` only separates them from ours and is dropped.
 
@@ -69,7 +75,7 @@ def resolve(name: str, is_module: bool, arguments: Iterable[str]) -> Target:
         The target, with its arguments.
 
     Raises:
-        UsageError: There is no such file or module, or it cannot be read.
+        UsageError: There is no such file or module, it cannot be read, or it is a notebook that cannot be run here.
     """
     own = tuple(arguments)
     if own[:1] == ("--",):
@@ -79,6 +85,8 @@ def resolve(name: str, is_module: bool, arguments: Iterable[str]) -> Target:
         _check_module(name)
     else:
         _check_file(target)
+    if target.is_notebook:
+        notebook.check(name)
     return target
 
 
@@ -89,6 +97,10 @@ def is_container(path: str) -> bool:
 
 def _check_file(target: Target) -> None:
     name = target.name
+    if name == "-":
+        raise UsageError(
+            "cannot run '-': a script is read from a file, not from the standard input", "name /dev/stdin, or save it to a file"
+        )
     try:
         mode = os.stat(name).st_mode
     except FileNotFoundError:
@@ -142,7 +154,7 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _scripts_in(folder: Path) -> list[str]:
-    return [str(folder / name) for name in _names_in(folder) if name.endswith(".py")]
+    return [str(folder / name) for name in _names_in(folder) if name.endswith((".py", notebook.SUFFIX))]
 
 
 def _check_module(name: str) -> None:
@@ -177,7 +189,11 @@ def _find(name: str, folders: list[str] | None = None) -> importlib.machinery.Mo
         if here is not None and here.loader is not None and not _is_safe_path():
             return here
     for finder in sys.meta_path:
-        spec = finder.find_spec(name, folders, None)
+        try:
+            spec = finder.find_spec(name, folders, None)
+        except KeyError:
+            # A bare folder inside a package: its spec asks sys.modules for the package around it, which nobody has imported.
+            spec = finder.find_spec(name.rpartition(".")[2], folders, None)
         if spec is not None:
             return spec
     return importlib.machinery.PathFinder.find_spec(name, [os.getcwd()]) if folders is None else None

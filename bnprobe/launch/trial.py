@@ -1,4 +1,4 @@
-"""The process of one trial: ``python -m bnprobe.launch.trial ORDER``, with ORDER a JSON document.
+"""The process of one trial, started with ORDER, a JSON document, for its only argument.
 
 It runs the target as ``bnprobe record`` does, in a private view of the file system, with what the order changes about its training.
 """
@@ -24,6 +24,10 @@ from bnprobe.observe.options import RecordOptions
 
 #: Times that a trial which predicts a limit is probed, if it lives to its end.
 PROBES = 5
+#: Of a trial that is compared with others every so many steps are measured: its time is to be the script's own.
+FEW = 50
+#: Interventions that change over a trial are told a length; the script's own is not known before it ends.
+LONG = 10**6
 _PARENT_DEATH_SIGNAL = 1
 WRITES_REFUSED = (
     "bnprobe: this machine gives a trial no view of the file system of its own, so it may write below $TMPDIR alone\n"
@@ -43,11 +47,12 @@ class Order:
         interventions: names of the interventions to make.
         factor: on the learning rates.
         seed: 0 for the script as it is.
-        steps: optimizer steps after which the trial ends.
+        steps: optimizer steps after which the trial ends; None lets the script end.
         folder: where the trial may write; the run file, ``run.h5``, goes there.
         parent: process that waits for it.
         probes: whether the recording shall predict a limit, too.
         command: for whom the trial is made.
+        compared: whether it is to be compared with others: by its evaluations and costs, with little else measured.
     """
 
     target: str
@@ -57,11 +62,12 @@ class Order:
     interventions: list[str]
     factor: float
     seed: int
-    steps: int
+    steps: int | None
     folder: str
     parent: int
     probes: bool
     command: str
+    compared: bool = False
 
 
 class _Faults:
@@ -76,6 +82,9 @@ class _Faults:
 
     def fault(self, error: Exception) -> None:
         print(f"bnprobe: the recording failed: {describe(error)}", file=sys.stderr)
+
+    def left_alone(self, swallowed: Exception | None) -> None:
+        pass
 
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if not recorded:
@@ -100,9 +109,15 @@ def main() -> None:
         "trial_seed": str(order.seed),
         "trial_protection": protection,
     }
-    probed = max(1, order.steps // PROBES) if order.probes else None
+    probed = max(1, order.steps // PROBES) if order.probes and order.steps else None
     options = RecordOptions(
-        max_steps=order.steps, stop_when_diverged=True, remedies=tuple(order.remedies), line_probe=probed, curvature=probed
+        every=FEW if order.compared else 1,
+        max_steps=order.steps,
+        stop_when_diverged=True,
+        remedies=tuple(order.remedies),
+        line_probe=probed,
+        curvature=probed,
+        compared=order.compared,
     )
 
     def make_recording() -> Recording:
@@ -111,7 +126,7 @@ def main() -> None:
         from bnprobe.observe.trial import Trial
 
         recorder = Recorder(folder / "run.h5", options, provenance)
-        at_work = AtWork(order.interventions, order.steps) if order.interventions else None
+        at_work = AtWork(order.interventions, order.steps or LONG) if order.interventions else None
         return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent, at_work)
 
     # Strict: a trial whose rates could not be scaled must not pass for one.
@@ -132,7 +147,3 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

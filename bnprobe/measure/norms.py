@@ -41,6 +41,8 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
         group = [present[position][1] for position in positions]
         low_precision = dtype in (torch.float16, torch.bfloat16)
         lengths = torch._foreach_norm(group, 2, dtype=torch.float32) if low_precision else torch._foreach_norm(group, 2)
+        if len(group) == len(tensors):
+            return torch.stack(lengths).to(torch.float32)  # no index has to go to the device, which would wait for it
         target = torch.tensor([present[position][0] for position in positions], device=device)
         result[target] = torch.stack(lengths).to(device=device, dtype=torch.float32)
     return result

@@ -45,32 +45,37 @@ def sign_coherence(module: nn.Module, signal: torch.Tensor, delta: torch.Tensor)
         elif isinstance(module, ConvNd) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
             if signal.dim() != len(module.kernel_size) + 2:
                 return None
-            gradients = [_convolution(module, signal, delta), _convolution(module, signal.abs(), delta.abs())]
+            gradients = [weight_gradient(module, signal, delta), weight_gradient(module, signal.abs(), delta.abs())]
         else:
             return None
         summed, absolute = (gradient.double().abs().sum() for gradient in gradients)
     return Coherence(float(summed), float(absolute))
 
 
-def _convolution(module: ConvNd, signal: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+def weight_gradient(
+    module: ConvNd, signal: torch.Tensor, delta: torch.Tensor, shape: tuple[int, ...] | None = None, groups: int | None = None
+) -> torch.Tensor:
+    """Return the gradient of a convolution's weight; of another shape and number of groups where those are given."""
     gradients = torch.ops.aten.convolution_backward(
         delta,
         signal,
-        signal.new_empty(_weight_shape(module)),  # of the weight no more than its shape counts: to look at it may be to compute it
+        # Of the weight no more than its shape counts: to look at it may be to compute it.
+        signal.new_empty(shape or weight_shape(module)),
         None,
         list(module.stride),
         list(module.padding),
         list(module.dilation),
         module.transposed,
         list(module.output_padding),
-        module.groups,
+        groups or module.groups,
         [False, True, False],
     )
     result: torch.Tensor = gradients[1]
     return result
 
 
-def _weight_shape(module: ConvNd) -> tuple[int, ...]:
+def weight_shape(module: ConvNd) -> tuple[int, ...]:
+    """Return the shape of a convolution's weight without a look at it."""
     inside, outside = module.in_channels, module.out_channels
     channels = (inside, outside // module.groups) if module.transposed else (outside, inside // module.groups)
     return (*channels, *module.kernel_size)

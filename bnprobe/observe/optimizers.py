@@ -15,8 +15,8 @@ import torch
 from torch.optim import optimizer as torch_optimizer
 
 from bnprobe.identity import IdentitySet
-from bnprobe.observe.frames import uncounted
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.frames import uncounted
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.torch_private import is_imaginary, is_inner_step, user_modes_disabled
 
@@ -47,6 +47,8 @@ class OptimizerTaps:
         #: The optimizers that are in a step.
         self.stepping: list[Optimizer] = []
         self._steps = 0
+        #: Steps that moved no number.
+        self.steps_of_shapes = 0
         self._latest: Callable[[], Optimizer | None] = lambda: None
         self._closures = 0
         #: A closure is being run again: the same loss at other weights.
@@ -105,7 +107,9 @@ class OptimizerTaps:
         return run
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not trains_nothing(optimizer) and not is_inner_step(optimizer):
+        if trains_nothing(optimizer):
+            self.steps_of_shapes += 1
+        elif not is_inner_step(optimizer):
             self._leave(optimizer)
             self._steps += 1
             self._on_after(optimizer)
@@ -136,7 +140,7 @@ class OptimizerTaps:
 
 
 def trains_nothing(optimizer: Optimizer) -> bool:
-    """Whether an optimizer's first parameter has no numbers: the script tries out shapes, to estimate memory, say."""
+    """Whether an optimizer's first parameter has no numbers (meta device, fake tensors): the script tries out shapes."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             return isinstance(parameter, torch.Tensor) and is_imaginary(parameter)

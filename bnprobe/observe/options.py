@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: The figures of ``--figures``, in the order in which they are told; "ubn" is all of them.
-FIGURES = ("init", "tails", "line", "update", "logits", "coherence", "jacobian")
+FIGURES = ("init", "tails", "line", "update", "logits", "coherence", "noise", "jacobian")
 #: Steps of ``--what-if auto``: limits found in so many were those of 500 steps far more often than in 60, and hardly less than in 200
 #: (docs/what-if.md).
 WHAT_IF_STEPS = 120
@@ -32,6 +32,8 @@ class RecordOptions:
         curvature: Measure the curvature of the loss at every n-th step; None measures none.
         curvature_kernels: "script" leaves the script's kernels alone; "math" switches attention, recurrent layers and compiled code to
             kernels that have a second derivative, at the steps of a probe, which changes low-order bits.
+        curvature_reruns: Measure it also where that runs code of the script again: autograd functions of its own, checkpointed blocks.
+            That code sees it, and what it changes may change the training.
         line_probe: Follow the update of every n-th step further than the optimizer went; "auto" chooses the steps; None does not.
         line_probe_channels: Measure every channel at every point of a line probe.
         audit: At every n-th step compute the forward again as evaluation would, and with one sample exchanged; "auto" chooses the steps.
@@ -40,8 +42,13 @@ class RecordOptions:
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
         what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
-        what_if_memory: Bytes that may be kept for that.
+        what_if_memory: Bytes that may be kept for that, in memory and in the file of tapes.
+        keep_tapes: Write the tapes beside the run file, for later questions.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
+        keep: How many of the last steps keep all their detail, while older ones are thinned (``store/keeping.py``); None keeps everything.
+        resume: Go on in the run file, which a recording of the same training made before it was started again.
+        resume_at: The step that the checkpoint goes on with, counted from 0; None to find it out.
+        compared: Keep what a comparison of trainings asks for: what the script's evaluations say, and what a step costs.
     """
 
     every: int = 1
@@ -52,6 +59,7 @@ class RecordOptions:
     free_seconds: float = 2.0
     curvature: int | None = None
     curvature_kernels: str = "script"
+    curvature_reruns: bool = False
     line_probe: int | Literal["auto"] | None = None
     line_probe_channels: bool = False
     audit: int | Literal["auto"] | None = None
@@ -61,7 +69,12 @@ class RecordOptions:
     what_if_from_here: bool = False
     what_if_remedies: tuple[str, ...] = ()
     what_if_memory: int = 2 * 2**30
+    keep_tapes: bool = False
     remedies: tuple[str, ...] = ()
+    keep: int | None = None
+    resume: bool = False
+    resume_at: int | None = None
+    compared: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ import torch
 from torch.optim.optimizer import Optimizer
 
 from bnprobe.identity import IdentitySet
+from bnprobe.observe.attaching.patches import Compilation, Patches
 from bnprobe.observe.options import StopTraining
-from bnprobe.observe.patches import Compilation, Patches
 from bnprobe.observe.recorder import Recorder
 
 #: Seeds of neighbouring trials are this far apart: far enough that a script that seeds epochs with seed + epoch does not meet them.
 SEED_STRIDE = 1_000_003
+#: Calls that seed are told up to so many: some scripts seed every epoch.
+_MOST_SEEDS = 8
 
 
 class Interventions(Protocol):
@@ -72,6 +74,8 @@ class Trial:
         self._patches = Patches()
         self._inside: IdentitySet[Optimizer] = IdentitySet()
         self._refused = False
+        self._seeding: dict[str, None] = {}
+        self._is_seeding = False
 
     def install(self) -> None:
         """Attach to torch, which has just been imported."""
@@ -90,6 +94,7 @@ class Trial:
     def finish(self, ending: Any) -> None:
         """Close the file."""
         self._patches.undo()
+        self._recorder.note_seeding(list(self._seeding))
         if self._interventions is not None:
             self._interventions.detach()
             self._recorder.note_interventions(self._interventions.record())
@@ -98,6 +103,16 @@ class Trial:
     def abandon(self) -> None:
         """This is a forked child: leave the file alone."""
         self._recorder.abandon()
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether the file holds something of this process."""
+        return self._recorder.has_recorded
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the file holds nothing of this process, where the script was told."""
+        return self._recorder.refusal
 
     # -- learning rates -----------------------------------------------------------------------------------------------
 
@@ -171,7 +186,25 @@ class Trial:
             numpy.random.seed(offset)
             owners.append((numpy.random, "seed"))
         for owner, name in owners:
-            self._patches.replace(owner, name, lambda original: _moved(original, offset))
+            self._patches.replace(owner, name, functools.partial(self._moving, f"{owner.__name__}.{name}", offset))
+
+    def _moving(self, called: str, offset: int, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def seed(*args: Any, **kwargs: Any) -> Any:
+            name = next((key for key in ("seed", "a") if key in kwargs), None)
+            given = kwargs[name] if name is not None else args[0] if args else None
+            if self._is_seeding or not isinstance(given, int):  # torch.manual_seed seeds the devices as well
+                return original(*args, **kwargs)
+            moved = (given + offset) % 2**32  # what numpy accepts
+            if len(self._seeding) < _MOST_SEEDS:
+                self._seeding[f"{called}({given}) was {called}({moved})"] = None
+            self._is_seeding = True
+            try:
+                return original(*args, **{**kwargs, name: moved}) if name is not None else original(moved, *args[1:], **kwargs)
+            finally:
+                self._is_seeding = False
+
+        return seed
 
 
 def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,20 +220,3 @@ def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
         return wrapped
 
     return call
-
-
-def _moved(original: Callable[..., Any], offset: int) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def seed(*args: Any, **kwargs: Any) -> Any:
-        name = next((key for key in ("seed", "a") if key in kwargs), None)
-        if name is not None and isinstance(kwargs[name], int):
-            kwargs = {**kwargs, name: _further(kwargs[name], offset)}
-        elif args and isinstance(args[0], int):
-            args = (_further(args[0], offset), *args[1:])
-        return original(*args, **kwargs)
-
-    return seed
-
-
-def _further(seed: int, offset: int) -> int:
-    return (seed + offset) % 2**32  # what numpy accepts

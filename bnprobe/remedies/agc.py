@@ -13,7 +13,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnprobe.remedies.remedy import Remedy, Step, Touched
+from bnprobe.module_parts import parameters
+from bnprobe.remedies.remedy import Remedy, Step, Touched, elements_of
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import AdaptiveClippingSettings
 
@@ -29,8 +30,8 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Note what will be clipped."""
-        linear = [module for _, module in scope.modules() if isinstance(module, nn.Linear) and scope.is_trained(module)]
-        spared = {id(p) for p in linear[-1].parameters()} if linear and not self.settings.last else set()
+        last = None if self.settings.last else scope.last_linear()
+        spared = {id(p) for p in parameters(last)} if last is not None else set()
         clipped = [(name, parameter) for name, parameter in scope.parameters() if id(parameter) not in spared]
         if not clipped:
             raise self.nothing("no parameter is trained but the last linear layer's", "agc:last clips that, too")
@@ -40,11 +41,17 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
     def before_step(self, step: Step) -> None:
         """Clip unit by unit."""
         for parameter in step.mine(self._parameters):
+            if parameter.grad is None:
+                continue
+            units: torch.Tensor = parameter
             gradient = parameter.grad
-            if gradient is not None:
-                limit = unit_norms(parameter).clamp_(min=self.settings.eps).mul_(self.settings.clipping * step.scale)
-                # Where the gradient is zero the ratio is infinite, and its minimum with 1 is 1.
-                gradient.mul_((limit / unit_norms(gradient)).clamp_(max=1.0))
+            if gradient.layout is torch.sparse_coo:  # of an embedding: the rows that it names
+                elements_of(parameter)
+                gradient = parameter.grad
+                units, gradient = parameter.detach()[gradient._indices()[0]], gradient._values()
+            limit = unit_norms(units).clamp_(min=self.settings.eps).mul_(self.settings.clipping * step.scale)
+            # Where the gradient is zero the ratio is infinite, and its minimum with 1 is 1.
+            gradient.mul_((limit / unit_norms(gradient)).clamp_(max=1.0))
 
 
 def unit_norms(tensor: torch.Tensor) -> torch.Tensor:

@@ -10,22 +10,22 @@ already and a remedy brings new parameters, which it then trains beside the old 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from bnprobe.errors import RemedyError
+from bnprobe.errors import NothingToActOn, RemedyError
 from bnprobe.identity import IdentitySet, OwnReference
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope, wrapping_of
 from bnprobe.remedies.specification import Specification, parse_all
-from bnprobe.torch_private import eager, gradient_of, is_inner_step
+from bnprobe.torch_private import eager, gradient_of, is_inner_step, put_first
 
 #: A record names this many modules of each remedy; an attribute of the run file holds 64 KiB.
 NAMES_LIMIT = 100
@@ -40,27 +40,44 @@ class Applied:
         specifications: the remedies, in the order in which they act.
         scope: where they may act.
         optimizer: the optimizer, if it exists already.
+        passing_over: let a remedy that finds nothing to act on be; ``passed_over`` then says which, and why.
 
     Raises:
         RemedyError: one cannot be applied; the model is then as it was, but for weights that another has set anew.
     """
 
-    def __init__(self, specifications: Sequence[Specification], scope: Scope, optimizer: torch.optim.Optimizer | None = None) -> None:
-        self.remedies: list[Remedy[Any]] = [one.entry.load()(one.settings) for one in specifications]
+    def __init__(
+        self,
+        specifications: Sequence[Specification],
+        scope: Scope,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        passing_over: bool = False,
+    ) -> None:
+        self.remedies: list[Remedy[Any]] = []
         self.touched: list[Touched] = []
-        self._specifications = list(specifications)
+        self.passed_over: list[tuple[Specification, NothingToActOn]] = []
+        self.specifications: list[Specification] = []
         self._scope = scope
         self._handles: list[Any] = []
         self._attached: IdentitySet[torch.optim.Optimizer] = IdentitySet()
         try:
-            self._prepare(optimizer)
+            self._prepare(specifications, optimizer, passing_over)
         except Exception:
             self.remove()
             raise
         if any(remedy.acts_in_steps for remedy in self.remedies):
             if optimizer is not None:
+                self.check(optimizer)
                 self.attach(optimizer)
-            self._handles.append(register_optimizer_step_pre_hook(self._meet))
+            handle = register_optimizer_step_pre_hook(eager(self._begin))
+            put_first(handle)  # a recording is to see the rates that are used
+            self._handles += [handle, register_optimizer_step_post_hook(eager(self._end))]
+
+    def check(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at an optimizer that will train the models; one whose steps a remedy cannot act on raises a RemedyError."""
+        for remedy in self.remedies:
+            remedy.check(optimizer)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Act around the steps of an optimizer; done by itself for one that steps a parameter of the models."""
@@ -98,8 +115,9 @@ class Applied:
                 "what": touched.what,
                 "count": len(touched.names),
                 "touched": list(touched.names[:NAMES_LIMIT]),
+                **({"left": left} if (left := {why: list(names[:NAMES_LIMIT]) for why, names in touched.left.items() if names}) else {}),
             }
-            for one, touched in zip(self._specifications, self.touched, strict=True)
+            for one, touched in zip(self.specifications, self.touched, strict=True)
         ]
 
     def __repr__(self) -> str:
@@ -108,15 +126,25 @@ class Applied:
 
     # -- before training ----------------------------------------------------------------------------------------------
 
-    def _prepare(self, optimizer: torch.optim.Optimizer | None) -> None:
-        for remedy in self.remedies:
+    def _prepare(self, specifications: Sequence[Specification], optimizer: torch.optim.Optimizer | None, passing_over: bool) -> None:
+        remedies = [(one, one.entry.load()(one.settings)) for one in specifications]
+        for _, remedy in remedies:
             for model in self._scope.models:
-                _check_wrapping(remedy, model)
+                check_wrapping(remedy, model)
         devices = {p.device for p in self._scope.trained.values() if p.device.type == "cuda"}
         # What a remedy draws must not shift the script's own draws: with and without it, the same batches in the same order.
         with torch.random.fork_rng(devices=sorted(devices, key=str)):
-            for remedy in self.remedies:
-                touched = remedy.prepare(self._scope)
+            for specification, remedy in remedies:
+                self.remedies.append(remedy)
+                try:
+                    touched = remedy.prepare(self._scope)
+                except NothingToActOn as nothing:
+                    if not passing_over:
+                        raise
+                    self.passed_over.append((specification, nothing))
+                    self.remedies.pop().remove()
+                    continue
+                self.specifications.append(specification)
                 self.touched.append(touched)
                 self._scope.trained.update((id(one.parameter), one.parameter) for one in touched.added)
                 if optimizer is not None and touched.added:
@@ -124,12 +152,21 @@ class Applied:
 
     # -- around every step --------------------------------------------------------------------------------------------
 
-    def _meet(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Attach to an optimizer that moves our parameters, in time for the step that it is about to make."""
+    def _begin(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Attach to an optimizer that moves our parameters, in time for the step that it is about to make, and begin that."""
         if optimizer not in self._attached:
             held = (p for group in optimizer.param_groups for p in group["params"])
             if any(id(p) in self._scope.trained for p in held):
+                self.check(optimizer)
                 self.attach(optimizer)
+        if optimizer in self._attached and not is_inner_step(optimizer):
+            for remedy in self.remedies:
+                remedy.begin_step(optimizer)
+
+    def _end(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if optimizer in self._attached and not is_inner_step(optimizer):
+            for remedy in self.remedies:
+                remedy.end_step(optimizer)
 
     def _before(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if is_inner_step(optimizer):  # a step that calls the step it inherits
@@ -189,7 +226,28 @@ def apply(
 
 
 def hand_over(optimizer: torch.optim.Optimizer, added: Sequence[Added], remedy: str) -> None:
-    """Let an optimizer train new parameters, each in the group of the old one beside it.
+    """Let an optimizer train new parameters, each in the group of the old one beside it; one that cannot raises a RemedyError."""
+    left = hand_over_fitting(optimizer, added, remedy)
+    if left:
+        raise untrained(left, remedy, type(optimizer).__name__)
+
+
+def untrained(left: Sequence[Added], remedy: str, optimizer: str) -> RemedyError:
+    """The error of added parameters that no optimizer can train."""
+    return RemedyError(
+        f"remedy {remedy} adds {len(left)} scales or shifts, {left[0].name} the first, and {optimizer} trains matrices alone",
+        "it needs a second optimizer for the model's vectors, or another group, which then trains these, too",
+    )
+
+
+def hand_over_fitting(optimizer: torch.optim.Optimizer, added: Sequence[Added], remedy: str) -> list[Added]:
+    """Let an optimizer train those new parameters that it can, and return the others.
+
+    What remedies add are scales and shifts. An optimizer, or a group, that makes orthogonal matrices of its updates (Muon) takes none:
+    they go into a group that does not, one that holds vectors if there is one.
+
+    Returns:
+        What it cannot train.
 
     Raises:
         RemedyError: the optimizer has begun to train, or was not made for this model.
@@ -206,14 +264,35 @@ def hand_over(optimizer: torch.optim.Optimizer, added: Sequence[Added], remedy: 
             f"remedy {remedy} adds {missing.name}, and the optimizer trains nothing beside it",
             f'build the optimizer after bnprobe.remedies.apply("{remedy}", model)',
         )
+    left: list[Added] = []
     for one in added:
-        group = groups[id(one.beside)]
-        group["params"].append(one.parameter)
-        if "param_names" in group:
-            group["param_names"].append(one.name)
+        if not adopt(optimizer, one, groups[id(one.beside)]):
+            left.append(one)
+    return left
 
 
-def _check_wrapping(remedy: Remedy[Any], model: nn.Module) -> None:
+def adopt(optimizer: torch.optim.Optimizer, one: Added, group: dict[str, Any] | None = None) -> bool:
+    """Put a new parameter into a group of an optimizer; return whether it has one that can train it, or trains it already."""
+    if any(p is one.parameter for group in optimizer.param_groups for p in group["params"]):
+        return True
+    if group is None or _makes_orthogonal(group):
+        fitting = [group for group in optimizer.param_groups if not _makes_orthogonal(group)]
+        if not fitting:
+            return False
+        group = min(fitting, key=lambda one: all(p.dim() > 1 for p in one["params"]))
+    group["params"].append(one.parameter)
+    if "param_names" in group:
+        group["param_names"].append(one.name)
+    return True
+
+
+def _makes_orthogonal(group: Mapping[str, Any]) -> bool:
+    """Whether updates are orthogonal matrices, by the iterations that make them so."""
+    return bool(group.get("use_muon", "ns_steps" in group))
+
+
+def check_wrapping(remedy: Remedy[Any], model: nn.Module) -> None:
+    """Refuse a remedy that comes too late for a model, which was wrapped, compiled or sharded before; that raises a RemedyError."""
     wrapping = wrapping_of(model)
     too_late = {
         "DistributedDataParallel": remedy.needs >= Changes.WEIGHTS,

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnprobe.remedies.norms import ADDED_BATCH_NORM, refuse_further
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
-from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.scope import TRANSPOSED, Convolution, Scope
 from bnprobe.remedies.settings import BatchNormSettings
-from bnprobe.torch_private import BatchNormBase, NormBase
+from bnprobe.torch_private import BatchNormBase
 
-_ATTRIBUTE = "added_batch_norm"
 _KINDS: dict[type[nn.Module], type[BatchNormBase]] = {
     nn.Conv1d: nn.BatchNorm1d,
     nn.Conv2d: nn.BatchNorm2d,
@@ -34,16 +34,19 @@ class AddedBatchNorm(Remedy[BatchNormSettings]):
 
     changes = Changes.STRUCTURE
 
+    def look(self, scope: Scope) -> dict[str, Convolution]:
+        """Return the convolutions of a network without normalisation."""
+        refuse_further(self, scope, ADDED_BATCH_NORM)
+        convolutions = dict(scope.convolutions())
+        if not convolutions:
+            raise self.nothing("no convolution is trained", "layer-norm acts behind linear and recurrent layers, too")
+        return self.untreated(convolutions, ADDED_BATCH_NORM)
+
     def prepare(self, scope: Scope) -> Touched:
         """Put a normalisation behind each convolution."""
-        norms = [name for name, module in scope.modules() if isinstance(module, NormBase)]
-        if norms:
-            raise self.nothing(f"the model normalises already, at '{norms[0]}' and {len(norms) - 1} more", "no-norm switches that off")
-        convolutions = scope.convolutions()
-        if not convolutions:
-            raise self.nothing("no convolution is trained")
+        convolutions = self.look(scope)
         added: list[Added] = []
-        for name, convolution in convolutions:
+        for name, convolution in convolutions.items():
             kind = next(norm for base, norm in _KINDS.items() if isinstance(convolution, base))
             weight = convolution.get_parameter("weight")
             norm = kind(
@@ -53,14 +56,12 @@ class AddedBatchNorm(Remedy[BatchNormSettings]):
                 device=weight.device,
                 dtype=weight.dtype,
             )
-            self.add_module(convolution, _ATTRIBUTE, norm)
+            self.add_module(convolution, ADDED_BATCH_NORM, norm)
             self.hook(convolution.register_forward_hook(_normalise))
-            added += [Added(f"{name}.{_ATTRIBUTE}.{key}", parameter, beside=weight) for key, parameter in norm.named_parameters()]
-        return Touched("convolutions", tuple(name for name, _ in convolutions), tuple(added))
+            added += [Added(f"{name}.{ADDED_BATCH_NORM}.{key}", parameter, beside=weight) for key, parameter in norm.named_parameters()]
+        return Touched("convolutions", tuple(convolutions), tuple(added), {TRANSPOSED: scope.transposed()})
 
 
-def _normalise(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> Any:
-    """Forward hook: pass a convolution's output through its normalisation."""
-    norm = module._modules[_ATTRIBUTE]
-    assert norm is not None
-    return norm(output)
+def _normalise(self: Any, input: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    """Forward hook: pass a convolution's output through its normalisation. torch.jit.script compiles it: hence names and types."""
+    return self.added_batch_norm(output)  # type: ignore[no-any-return]

@@ -18,14 +18,29 @@ class ClipNorm(Remedy[ClipNormSettings]):
 
     acts_in_steps = True
 
-    def prepare(self, scope: Scope) -> Touched:
-        """Note what will be clipped."""
+    def look(self, scope: Scope) -> tuple[str, ...]:
+        """Return the names of what is trained."""
         names = tuple(name for name, _ in scope.parameters())
         if not names:
             raise self.nothing("no parameter is trained")
-        return Touched("parameters", names)
+        return names
+
+    def prepare(self, scope: Scope) -> Touched:
+        """Note what will be clipped."""
+        return Touched("parameters", self.look(scope))
 
     def before_step(self, step: Step) -> None:
         """Clip the gradients of one optimizer together."""
-        # Looked up at each call, so that a recording sees this clipping as it sees the script's own.
-        torch.nn.utils.clip_grad_norm_(step.with_gradient(), self.settings.max * float(step.scale))
+        limit = self.settings.max * float(step.scale)
+        if any(p.grad is not None and p.grad.layout is not torch.strided for p in step.with_gradient()):
+            _clip_elements(step.gradients(), limit)  # torch's takes no sparse gradients
+        else:
+            # Looked up at each call, so that a recording sees this clipping as it sees the script's own.
+            torch.nn.utils.clip_grad_norm_(step.with_gradient(), limit)
+
+
+def _clip_elements(gradients: list[torch.Tensor], limit: float) -> None:
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one).to(gradients[0].device) for one in gradients]))
+    factor = (limit / (norm + 1e-6)).clamp_(max=1.0)  # torch's own constant
+    for one in gradients:
+        one.mul_(factor.to(one.device))

@@ -1,12 +1,10 @@
 """Gradient clipping by value: every element of the gradient is cut off at ±max.
 
-Mikolov 2012, "Statistical Language Models Based on Neural Networks" (thesis), section 3.2.2. torch's own function.
+Mikolov 2012, "Statistical Language Models Based on Neural Networks" (thesis), section 3.2.2.
 Unlike clipping by norm it changes the gradient's direction.
 """
 
 from __future__ import annotations
-
-import torch
 
 from bnprobe.remedies.remedy import Remedy, Step, Touched
 from bnprobe.remedies.scope import Scope
@@ -26,5 +24,7 @@ class ClipValue(Remedy[ClipValueSettings]):
         return Touched("parameters", names)
 
     def before_step(self, step: Step) -> None:
-        """Cut the gradients off."""
-        torch.nn.utils.clip_grad_value_(step.with_gradient(), self.settings.max * float(step.scale))
+        """Cut the gradients off, real and imaginary parts apart."""
+        limit = self.settings.max * float(step.scale)
+        for gradient in step.gradients():
+            gradient.clamp_(-limit, limit)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bnprobe.remedies.remedy import Remedy, Step, Touched
-from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.scope import KINDS, OTHER_KIND, Scope
 from bnprobe.remedies.settings import GradientCentralisationSettings
 
 
@@ -28,9 +28,10 @@ class GradientCentralisation(Remedy[GradientCentralisationSettings]):
         """Note the weights."""
         layers = scope.weight_layers(self.settings.linear)
         if not layers:
-            raise self.nothing("no trained weights of convolutions or linear layers")
+            raise self.nothing("no trained weights of convolutions or linear layers", KINDS)
         self._weights = [layer.get_parameter("weight") for _, layer in layers]
-        return Touched("weights", tuple(name for name, _ in layers))
+        left = scope.other_matrices(layer for _, layer in layers)
+        return Touched("weights", tuple(name for name, _ in layers), left={OTHER_KIND: left})
 
     def before_step(self, step: Step) -> None:
         """Centre the gradients."""

@@ -16,6 +16,11 @@ update is projected, too, W <- W - w (mean W - mean W_before); the gradient stil
 mode that is thrown away afterwards. For w = 1 the weights themselves are projected, which also keeps rounding errors from adding up.
 With w < 1 a share 1-w of the common mode passes at each step.
 
+Ours, not the paper's: ``linear`` treats linear layers as 1x1 kernels are treated, the mean over their inputs, at the start and in every
+step, but for the network's first layer, which is set and not projected, and its last, the classifier. What is common to all inputs of a
+layer, as the mean that a ReLU makes is, then does not pass. A ReLU halves the signal's energy and its mean is rejected: gain ``relu``,
+1.714, keeps the variance.
+
 What a kernel of zero slice means rejects is exact in the interior of an image; zero padding makes an edge, which is no constant. What
 varies in space passes, and the magnitude of the kernels is not held: mean shift rejection bounds the mean, not the signal.
 """
@@ -31,7 +36,7 @@ from bnprobe.errors import RemedyError
 from bnprobe.remedies.noise import Noise
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.residual import residual_branches
-from bnprobe.remedies.scope import Convolution, Scope
+from bnprobe.remedies.scope import TRANSPOSED, Scope
 from bnprobe.remedies.settings import MeanShiftRejectionSettings, NoiseSettings
 
 #: Slice means beyond this share of a kernel's rms are no rounding error: weights were loaded over those that had been prepared.
@@ -72,17 +77,28 @@ class FilterScale(nn.Module):
 
 
 class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
-    """The remedy ``msr``."""
+    """The remedy ``msr``, or the part of another one.
+
+    Args:
+        settings: what was asked for; the defaults if None.
+        asked: the remedy that was asked for, which has none of these settings; None for ``msr`` itself.
+    """
 
     changes = Changes.STRUCTURE
     acts_in_steps = True
 
-    def __init__(self, settings: MeanShiftRejectionSettings | None = None) -> None:
+    def __init__(self, settings: MeanShiftRejectionSettings | None = None, asked: str | None = None) -> None:
         super().__init__(settings)
+        self._asked = asked
         self._kernels: list[Kernel] = []
         self._before: dict[int, torch.Tensor] = {}
         self._noise: Noise | None = None
         self._begun = False
+
+    @property
+    def name(self) -> str:
+        """What was typed after ``--remedy``."""
+        return self._asked or super().name
 
     @property
     def needs(self) -> Changes:
@@ -96,14 +112,54 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
         """Whether weights that were trained before would be lost."""
         return not self.settings.keep_weights
 
+    def look(self, scope: Scope) -> list[Kernel]:
+        """Return the kernels that are projected.
+
+        Raises:
+            RemedyError: there are none, or weights were loaded that would be lost.
+        """
+        kernels = projected_kernels(scope, self.settings)
+        if not kernels:
+            convolutions = scope.convolutions()
+            found = f"{len(convolutions)} convolutions are trained, none beyond the first has a kernel larger than 1x1"
+            raise self.nothing(found, self._wider(bool(convolutions)))
+        lost = None if self.settings.keep_weights else self._would_be_lost(scope, kernels)
+        if lost is not None:
+            raise RemedyError(
+                f"remedy {self.name} sets the weights anew, and weights were loaded into this {lost}",
+                f"to go on from them: --remedy msr:keep-weights{self._alone}",
+            )
+        return kernels
+
+    @property
+    def _alone(self) -> str:
+        """What a hint at other settings has to say besides."""
+        return f", without the other parts of {self._asked}" if self._asked else ""
+
+    def _wider(self, has_convolutions: bool) -> str:
+        if self.settings.linear:
+            return "with linear layers, too, it leaves the first and the last layer alone; msr:linear,first widens its scope"
+        wider = "msr:first and msr:pointwise widen its scope" if has_convolutions else "msr:linear centres linear layers over their inputs"
+        return wider + self._alone
+
+    def _would_be_lost(self, scope: Scope, kernels: list[Kernel]) -> str | None:
+        """Name what weights were loaded into that would be set anew; those whose slice means are zero this remedy has made, and keeps."""
+        layers = [one for _, one in projectable_layers(scope, self.settings) if _mean_axes(one) is not None]
+        loaded = [one for one in layers if scope.loaded_into(one) is not None]
+        ids = {id(one.get_parameter("weight")) for one in loaded}
+        projected = [kernel for kernel in kernels if id(kernel.weight) in ids]
+        if not loaded or (projected and all(_has_zero_means(kernel.weight, kernel.axes) for kernel in projected)):
+            return None
+        return scope.loaded_into(loaded[0])
+
     def prepare(self, scope: Scope) -> Touched:
         """Set the kernels, and note which are projected."""
-        convolutions = scope.convolutions()
+        layers = projectable_layers(scope, self.settings)
         branches = {id(c) for branch in residual_branches(scope) for c in branch.convolutions()} if self.settings.branch != 1.0 else set()
         names: list[str] = []
         added: list[Added] = []
-        self._kernels = projected_kernels(scope, self.settings)
-        for name, convolution in convolutions:
+        self._kernels = self.look(scope)
+        for name, convolution in layers:
             axes = _mean_axes(convolution)
             if axes is None:
                 continue
@@ -111,17 +167,15 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
             start = self.settings.branch if id(convolution) in branches else 1.0
             weight = convolution._parameters["weight"]
             assert weight is not None
-            if not self.settings.keep_weights:
+            if not self.settings.keep_weights and scope.loaded_into(convolution) is None:
                 _set_kernel(weight, axes, self.settings.gain * (start if self.settings.scale == "fixed" else 1.0))
             if self.settings.scale != "fixed":
                 added.append(self._scale(name, convolution, weight, start))
-        if not self._kernels:
-            found = f"{len(convolutions)} convolutions are trained, none beyond the first has a kernel larger than 1x1"
-            raise self.nothing(found, "msr:first and msr:pointwise widen its scope" if convolutions else "it acts on convolutions alone")
         if self.settings.noise > 0.0:
             self._noise = Noise(NoiseSettings(d=self.settings.noise))
             names += self._noise.prepare(scope).names
-        return Touched("convolution kernels", tuple(names), tuple(added))
+        what = "weights of convolutions and linear layers" if self.settings.linear else "convolution kernels"
+        return Touched(what, tuple(names), tuple(added), {TRANSPOSED: scope.transposed()})
 
     def before_step(self, step: Step) -> None:
         """Project the gradients."""
@@ -173,15 +227,15 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
         if self.settings.keep_weights:
             return
         for kernel in self._kernels:
-            worst, typical = float(kernel.mean(kernel.weight).abs().max()), float(kernel.weight.square().mean().sqrt())
-            if worst > MEAN_TOLERANCE * typical:
+            if not _has_zero_means(kernel.weight, kernel.axes):
+                worst = float(kernel.mean(kernel.weight).abs().max())
                 raise RemedyError(
-                    f"remedy msr: '{kernel.name}' has a slice mean of {worst:.2g} before the first step: "
+                    f"remedy {self.name}: '{kernel.name}' has a slice mean of {worst:.2g} before the first step: "
                     "other weights were loaded over its zero-mean kernels",
-                    "to go on from weights that were trained without it: msr:keep-weights",
+                    f"to go on from weights that were trained without it: msr:keep-weights{self._alone}",
                 )
 
-    def _scale(self, name: str, convolution: Convolution, weight: nn.Parameter, start: float) -> Added:
+    def _scale(self, name: str, convolution: nn.Module, weight: nn.Parameter, start: float) -> Added:
         scale = FilterScale(weight, start, self.settings.scale == "exp")
         self.parametrise(convolution, scale)
         return Added(f"{name}.scale", scale.scale, beside=weight)
@@ -190,20 +244,36 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
 def projected_kernels(scope: Scope, settings: MeanShiftRejectionSettings) -> list[Kernel]:
     """Return the kernels whose gradients and updates are projected."""
     kernels: list[Kernel] = []
-    for number, (name, convolution) in enumerate(scope.convolutions()):
-        axes = _mean_axes(convolution)
-        if axes is None or not (settings.pointwise if axes == (1,) else number > 0 or settings.first):
+    for name, layer in projectable_layers(scope, settings):
+        axes = _mean_axes(layer)
+        if axes is None:
             continue
-        kernels.append(Kernel(name, convolution.get_parameter("weight"), axes))
+        is_pointwise = axes == (1,) and not isinstance(layer, nn.Linear)
+        if settings.pointwise if is_pointwise else settings.first or not scope.is_first(layer, linear=settings.linear):
+            kernels.append(Kernel(name, layer.get_parameter("weight"), axes))
     return kernels
 
 
-def _mean_axes(convolution: Convolution) -> tuple[int, ...] | None:
-    """Return the axes of the mean; None for a 1x1 kernel with one input, from which nothing would be left."""
-    weight = convolution.weight
+def projectable_layers(scope: Scope, settings: MeanShiftRejectionSettings) -> list[tuple[str, nn.Module]]:
+    """Return convolutions, and with ``linear`` linear layers but the network's last, which is the classifier."""
+    convolutions: list[tuple[str, nn.Module]] = list(scope.convolutions())
+    if not settings.linear:
+        return convolutions
+    last = scope.last_linear()
+    return convolutions + [(name, one) for name, one in scope.weight_layers() if isinstance(one, nn.Linear) and one is not last]
+
+
+def _mean_axes(layer: nn.Module) -> tuple[int, ...] | None:
+    """Return the axes of the mean; None for a weight with one input and no positions, from which nothing would be left."""
+    weight = layer.get_parameter("weight")
     if weight[0, 0].numel() > 1:
         return tuple(range(2, weight.dim()))
     return (1,) if weight.shape[1] > 1 else None
+
+
+@torch.no_grad()
+def _has_zero_means(weight: torch.Tensor, axes: tuple[int, ...]) -> bool:
+    return float(weight.mean(axes).abs().max()) <= MEAN_TOLERANCE * float(weight.square().mean().sqrt())
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnprobe.errors import RemedyError
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import CONVOLUTIONS, Scope
@@ -58,20 +59,41 @@ class Noise(Remedy[NoiseSettings]):
     def prepare(self, scope: Scope) -> Touched:
         """Put noise in front of blocks or convolutions."""
         if self.settings.at == "convolutions":
-            places: dict[str, nn.Module] = dict(scope.convolutions()[1:])
+            places: dict[str, nn.Module] = {name: one for name, one in scope.convolutions() if not scope.is_first(one)}
         else:
             places = {b.name: b.block for b in residual_branches(scope) if b.block not in scope.models}
         if not places:
-            raise self.nothing(f"no {'residual blocks' if self.settings.at == 'blocks' else 'second convolution'}", "noise:at=convolutions")
+            blocks = self.settings.at == "blocks"
+            what = "no residual block whose code torch.fx can follow" if blocks else "no second convolution"
+            has_convolutions = any(not scope.is_first(one) for _, one in scope.convolutions())
+            raise self.nothing(what, "noise:at=convolutions" if blocks and has_convolutions else "dropout acts behind activations")
+        places = self.untreated(places, _ATTRIBUTE)
         for module in places.values():
             has_convolutions = any(isinstance(child, CONVOLUTIONS) for child in module.modules())
             self.add_module(module, _ATTRIBUTE, ChannelNoise(self.settings.d, self.settings.per == "sample", 1 if has_convolutions else -1))
-            self.hook(module.register_forward_pre_hook(_disturb, with_kwargs=True))
+            if type(module) in CONVOLUTIONS:
+                self.hook(module.register_forward_pre_hook(_disturb_input))
+            else:
+                self.hook(module.register_forward_pre_hook(_disturb, with_kwargs=True))
         return Touched(f"inputs of {self.settings.at}", tuple(places))
 
 
+def _disturb_input(self: Any, input: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    """Forward pre-hook of torch's own convolutions: disturb the input. torch.jit.script compiles it: hence names and types."""
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        _check_given(input)
+    return (self.added_noise(input[0]),)
+
+
+def _check_given(input: tuple[torch.Tensor, ...]) -> None:
+    if not input:  # a hook that is given keywords, too, is not compiled
+        raise RemedyError(
+            "remedy noise: a convolution was called with its input by keyword, where its hook sees none", "call it as conv(x)"
+        )
+
+
 def _disturb(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Forward pre-hook: pass the first tensor through the module's noise."""
+    """Forward pre-hook: pass the first tensor through the module's noise; what else a forward of the script's own takes stays."""
     noise = module._modules[_ATTRIBUTE]
     assert noise is not None
     if args:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+#: sqrt(2 / (1 - 1/pi)) keeps the variance through a ReLU whose mean is rejected.
+RELU_GAIN = 1.7139588594436646
+GAINS = {"unit": 1.0, "he": 2.0**0.5, "relu": RELU_GAIN}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,13 +52,24 @@ class MeanShiftRejectionSettings(Settings):
     """Settings of ``msr``."""
 
     w: float = setting(1.0, "share of the slice means taken out of gradient and update", low=0.0, high=1.0)
-    gain: float = setting(1.0, "magnitude ||W[o]|| of every filter at the start", low=0.0, names={"unit": 1.0, "he": 2.0**0.5})
+    gain: float = setting(1.0, "magnitude ||W[o]|| of every filter at the start", low=0.0, names=GAINS)
     scale: str = setting("fixed", "learnable factor of each filter", choices=("fixed", "linear", "exp"), alone="linear")
     branch: float = setting(1.0, "further factor on convolutions in residual branches at the start", low=0.0, alone=0.8)
     first: bool = setting(False, "project the first convolution, too")
     pointwise: bool = setting(False, "project 1x1 kernels, over their input channels")
+    linear: bool = setting(False, "linear layers, too, over their inputs: all but the first, as with convolutions, and the last")
     noise: float = setting(0.0, "what the remedy noise does, with this d", low=0.0, high=1.0, alone=0.1)
     keep_weights: bool = setting(False, "start from the weights as they are; their slice means stay what they are")
+
+
+@dataclass(frozen=True)
+class PublishedMeanShiftRejectionSettings(Settings):
+    """Settings of ``msr-published``; the defaults are its authors'."""
+
+    m: float = setting(10.0, "gradients of kernels become (1 + m) g - m mean g", low=0.0)
+    penalty: float = setting(5e-4, "factor on the sum of (||W[o]|| - 1)^2, in place of weight decay", low=0.0)
+    slow: float = setting(0.25, "share of the rate at which biases and classifier train", low=0.0, high=1.0)
+    noise: float = setting(0.1, "what the remedy noise does at residual blocks, with this d", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,28 @@ class BatchNormSettings(Settings):
 
     affine: bool = setting(False, "learn a scale and a shift for each channel, as nn.BatchNorm does")
     momentum: float = setting(0.1, "weight of the newest batch in the running statistics", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class AddedNormSettings(Settings):
+    """Settings of ``layer-norm`` and ``rms-norm``."""
+
+    after: str = setting("all", "which layers", choices=("all", "convolutions", "linear", "recurrent", "attention"))
+    affine: bool = setting(False, "learn a scale for each channel, and a shift where the mean is taken out")
+
+
+@dataclass(frozen=True)
+class GroupNormSettings(AddedNormSettings):
+    """Settings of ``group-norm``."""
+
+    groups: int = setting(32, "most groups; none has fewer than eight channels", low=1)
+
+
+@dataclass(frozen=True)
+class WarmUpSettings(Settings):
+    """Settings of ``warm-up``."""
+
+    steps: int = setting(100, "steps until the script's own rate is reached", low=1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +168,7 @@ class GradientCentralisationSettings(Settings):
 class WeightStandardisationSettings(Settings):
     """Settings of ``weight-standardisation``."""
 
-    gain: float = setting(1.0, "factor on the standardised weight; the ReLU's is 1.713", low=0.0, names={"relu": 1.7139588594436646})
+    gain: float = setting(1.0, "factor on the standardised weight; the ReLU's is 1.713", low=0.0, names={"relu": RELU_GAIN})
     first: bool = setting(True, "the first convolution, too")
 
 

@@ -18,6 +18,7 @@ from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import SkipInitSettings
 
 _ATTRIBUTE = "added_branch_factor"
+_RETURN_SEVERAL = (nn.MultiheadAttention, nn.RNNBase, nn.LSTMCell)
 
 
 class BranchFactor(nn.Module):
@@ -49,18 +50,31 @@ class SkipInit(Remedy[SkipInitSettings]):
             raise self.nothing(
                 "no residual branch x + f(x) in its modules' code", "a forward that torch.fx cannot trace hides its branches"
             )
-        added = tuple(self._add_factor(branch, scope) for branch in branches)
-        return Touched("residual branches", tuple(branch.last_name for branch in branches), added)
+        left = self.untreated({branch.last_name: branch.last for branch in branches}, _ATTRIBUTE)
+        beside = {branch.last_name: _trained(branch, scope) for branch in branches if branch.last_name in left}
+        added = tuple(self._add_factor(one, weight) for one in branches if (weight := beside.get(one.last_name)) is not None)
+        if not added:
+            raise self.nothing("no residual branch whose weights are trained", "unfreeze them before the optimizer is built")
+        return Touched("residual branches", tuple(name for name, weight in beside.items() if weight is not None), added)
 
-    def _add_factor(self, branch: Branch, scope: Scope) -> Added:
-        beside = next(p for part in branch.parts for p in part.parameters() if id(p) in scope.trained)
+    def _add_factor(self, branch: Branch, beside: nn.Parameter) -> Added:
         factor = BranchFactor(self.settings.start, beside)
         self.add_module(branch.last, _ATTRIBUTE, factor)
-        self.hook(branch.last.register_forward_hook(_weigh))
+        known = type(branch.last).__module__.startswith("torch.nn.") and not isinstance(branch.last, _RETURN_SEVERAL)
+        self.hook(branch.last.register_forward_hook(_weigh if known else _weigh_first))
         return Added(f"{branch.last_name}.{_ATTRIBUTE}.factor", factor.factor, beside)
 
 
-def _weigh(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+def _trained(branch: Branch, scope: Scope) -> nn.Parameter | None:
+    return next((p for part in branch.parts for p in part.parameters() if id(p) in scope.trained), None)
+
+
+def _weigh(self: Any, input: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    """Forward hook: pass a branch's result through its factor. torch.jit.script compiles it: hence names and types."""
+    return self.added_branch_factor(output)  # type: ignore[no-any-return]
+
+
+def _weigh_first(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
     """Forward hook: pass a branch's result through its factor; of several results the first is what is added."""
     factor = module._modules[_ATTRIBUTE]
     assert factor is not None

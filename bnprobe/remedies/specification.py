@@ -115,6 +115,18 @@ def parse_all(texts: str | Iterable[str]) -> list[Specification]:
     return parsed
 
 
+def as_tried(text: str) -> str:
+    """Return the shortest texts of remedies that are tried together, joined; "none" for none.
+
+    >>> as_tried("MSR:w=0.99+clip-norm"), as_tried(" NONE ")
+    ('msr:w=0.99+clip-norm', 'none')
+
+    Raises:
+        RemedyError: one of them is unknown, or one is asked for twice.
+    """
+    return "none" if text.strip().lower() == "none" else "+".join(one.text for one in parse_all(split(text.strip())))
+
+
 def _value(entry: Entry, field: dataclasses.Field[Any], text: str) -> Any:
     default, accepts = field.default, field.metadata
     where = f"remedy {entry.name}: {_dashed(field.name)}={text}"

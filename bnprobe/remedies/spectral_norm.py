@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
-from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.scope import KINDS, OTHER_KIND, Scope, starts_at_zero
 from bnprobe.remedies.settings import SpectralNormSettings
 
 _ATTRIBUTE = "added_mean_norm"
@@ -73,17 +73,21 @@ class SpectralNorm(Remedy[SpectralNormSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Parametrise the weights, and put mean-only batch norm behind them if asked for."""
-        layers = scope.weight_layers()
+        found = scope.weight_layers()
+        layers = {name: layer for name, layer in found if not starts_at_zero(layer)}
         if not layers:
-            raise self.nothing("no trained weights of convolutions or linear layers")
+            raise self.nothing("no trained weights of convolutions or linear layers that are not zero", KINDS)
+        others = scope.other_matrices(layer for _, layer in found)
         added: list[Added] = []
-        for name, layer in layers:
+        for name, layer in layers.items():
             weight = layer.get_parameter("weight")
             self.undo_parametrisation(layer)
             spectral_norm(layer, "weight", n_power_iterations=self.settings.iterations)
             if self.settings.mean:
                 added += self._add_mean(name, layer, weight)
-        return Touched("weights", tuple(name for name, _ in layers), tuple(added))
+        zero = tuple(name for name, _ in found if name not in layers)
+        left = {"left as it is, for it starts at zero": zero, OTHER_KIND: others}
+        return Touched("weights", tuple(layers), tuple(added), left)
 
     def _add_mean(self, name: str, layer: nn.Module, weight: nn.Parameter) -> list[Added]:
         factor = Factor(weight)
@@ -99,8 +103,6 @@ class SpectralNorm(Remedy[SpectralNormSettings]):
         ]
 
 
-def _replace_mean(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> Any:
-    """Forward hook: pass a layer's output through its mean-only batch norm."""
-    norm = module._modules[_ATTRIBUTE]
-    assert norm is not None
-    return norm(output)
+def _replace_mean(self: Any, input: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    """Forward hook: pass a layer's output through its mean-only batch norm. torch.jit.script compiles it: hence names and types."""
+    return self.added_mean_norm(output)  # type: ignore[no-any-return]

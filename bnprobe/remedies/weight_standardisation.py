@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
-from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.scope import TRANSPOSED, Scope
 from bnprobe.remedies.settings import WeightStandardisationSettings
 
 EPS = 1e-8
@@ -46,9 +46,13 @@ class WeightStandardisation(Remedy[WeightStandardisationSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Parametrise the kernels."""
-        convolutions = scope.convolutions()[0 if self.settings.first else 1 :]
-        if not convolutions:
-            raise self.nothing("no trained kernels of convolutions")
-        for _, convolution in convolutions:
+        convolutions = [(name, one) for name, one in scope.convolutions() if self.settings.first or not scope.is_first(one)]
+        # A filter of one weight is its own mean.
+        single = tuple(name for name, one in convolutions if one.weight[0].numel() == 1)
+        kernels = {name: one for name, one in convolutions if name not in single}
+        if not kernels:
+            raise self.nothing("no trained kernels of convolutions", "weight-norm and spectral-norm act on linear layers, too")
+        for convolution in kernels.values():
             self.parametrise(convolution, Standardise(self.settings.gain))
-        return Touched("convolution kernels", tuple(name for name, _ in convolutions))
+        left = {"left as it is, for its filters have one weight each": single, TRANSPOSED: scope.transposed()}
+        return Touched("convolution kernels", tuple(kernels), left=left)

@@ -13,6 +13,7 @@ from bnprobe.analyse.views import RunView
 from bnprobe.analyse.what_if import WhatIf, what_if_of
 from bnprobe.diagnose import Diagnosis, Finding, diagnose
 from bnprobe.diagnose.audit import AuditRow, audit
+from bnprobe.diagnose.ranks import Between, between
 from bnprobe.diagnose.trials import with_trials
 from bnprobe.report.names import figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
@@ -33,6 +34,7 @@ class AnalysedRun:
         confirmation: trials that were made to test the verdict; None without.
         fields: the quantities per step and layer, by key.
         audit: what normalisation costs; empty where no layer normalises.
+        between: what its ranks show beside each other; None for a run that was not merged.
     """
 
     label: str
@@ -43,6 +45,7 @@ class AnalysedRun:
     confirmation: Confirmation | None
     fields: dict[str, Field]
     audit: tuple[AuditRow, ...]
+    between: Between | None = None
 
     @property
     def run(self) -> RunView:
@@ -102,6 +105,7 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         confirmation=confirmation_beside(run),
         fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
         audit=audit(diagnosis.analysis) if recorded.steps else (),
+        between=between(diagnosis.analysis),
     )
 
 

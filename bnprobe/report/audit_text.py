@@ -51,8 +51,9 @@ def to_text(run: RunView, rows: Sequence[AuditRow], *, every_layer: bool = False
         rows: its audit.
         every_layer: list the values of all layers, not of the worst alone.
     """
+    unseen = [f"{gap.subject}: {gap.reason}." for gap in run.gaps if "not as a norm" in gap.reason]
     if not rows:
-        return NO_NORM
+        return "\n".join(map(printable, unseen)) or NO_NORM
     title, figure = max(len(row.title) for row in rows), max(len(value_of(row)) for row in rows)
     lines = [printable(f"{run.name}: {kinds(run)}"), ""]
     for row in by_verdict(rows):
@@ -64,14 +65,14 @@ def to_text(run: RunView, rows: Sequence[AuditRow], *, every_layer: bool = False
         if every_layer or row.verdict in ("costs", "could go"):
             listed = row.layers if every_layer else worst(row)[:MOST_LISTED]
             lines += [printable(f"    {one.layer}: {layer_value(one, row)}{' *' if one.costs else ''}") for one in listed]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(["", *map(printable, unseen)] if unseen else [])])
 
 
 def to_json(run: RunView, rows: Sequence[AuditRow]) -> str:
     """The audit as the documented tree of plain values, indented, ASCII only."""
     document = {
         "schema": SCHEMA,
-        "run": {"name": run.name, "status": run.status, "steps": run.steps},
+        "run": {"name": run.name, "status": run.status, "steps": run.trained_steps},
         "norms": [{"name": run.layers[i].name, "type": run.layers[i].type, "family": family} for i, family in norms(run)],
         "rows": [
             {

@@ -27,6 +27,9 @@ SEAM = "rgba(255,255,255,0.45)"
 LINE = "#2f7fc1"
 SECOND_LINE = "#c98a00"
 
+#: Of the runs on a page, in their order.
+RUNS = ("#2f7fc1", "#d55e00", "#0f9d76", "#c765a0", "#c98a00", "#8a8a8a")
+
 #: Colour, marker and dash of each kind of layer, so that a profile can be told apart without its colours. What a module received is a kind
 #: of its own: "input".
 KINDS = {

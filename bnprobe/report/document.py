@@ -18,11 +18,12 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
 
 from bnprobe import __version__
 from bnprobe.errors import UsageError
+from bnprobe.report.glossary import TERMS, explained
 from bnprobe.report.packing import to_json
+from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.report.wording import elide, number
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -35,7 +36,7 @@ def render_document(
 
     Args:
         template: its file name.
-        filters: what its text is passed through, beside ``prose`` and ``elide``.
+        filters: what its text is passed through, beside ``prose``, ``elide`` and ``explained``.
         figures: packed figures by the id of their place on the page.
         live: the version of a page that asks its server for the next one; 0 for one that stands by itself.
         values: what else it names.
@@ -43,15 +44,16 @@ def render_document(
     Returns:
         The page, with plotly, its style sheet, its scripts and the figures inside.
     """
-    plotly, style, script = get_plotlyjs(), asset("page.css"), asset("page.js")
+    plotly, style, script = plotly_js(), asset("page.css"), "".join(map(asset, ("packed.js", "renewed.js", "page.js", "table.js")))
     follower = asset("live.js") if live else ""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"prose": prose, "elide": elide, **filters}
+    environment.filters |= {"prose": prose, "elide": elide, "explained": explained, **filters}
     return environment.get_template(template).render(
         values,
         version=__version__,
+        terms=TERMS,
         policy=policy([plotly, script, *([follower] if live else [])], [style, "", *_sheets_of(plotly)], reaches_server=bool(live)),
         plotly=Markup(plotly),
         style=Markup(style),
@@ -110,10 +112,22 @@ def write_document(text: str, output: Path) -> None:
         raise UsageError(f"cannot write {output}: {error.strerror or error}", "choose another place with -o") from None
 
 
+#: Before a number that begins a word.
+_MINUS = re.compile(r"(?<!\S)(\(?)-(?=\.?\d|infinite)")
+
+
 def prose(text: str) -> Markup:
-    """Escape a sentence, set what stands between backticks as code, its options unbroken, and 1.2e+06 as a power of ten."""
-    text = re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), elide(text))
+    """Escape a sentence, set what stands between backticks as code, its options unbroken, and numbers with a minus and powers of ten.
+
+    A minus belongs to a number that begins a word: `--lr -1` and a range like 3-5 keep their hyphens.
+    """
+    parts = elide(text).split("`")  # what is between backticks, every second, is to be copied as it stands
+    text = "`".join(part if place % 2 else _number_words(part) for place, part in enumerate(parts))
     return Markup(re.sub(r"`([^`]+)`", lambda found: f"<code>{_option_by_option(found[1])}</code>", str(escape(text))))
+
+
+def _number_words(words: str) -> str:
+    return re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), _MINUS.sub(r"\1−", words))
 
 
 def _option_by_option(code: str) -> str:

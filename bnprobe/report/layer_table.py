@@ -26,6 +26,7 @@ class LayerLine:
         gradient: size of the activation gradient at the first and the last step.
         update: largest update ratio.
         dead: share of dead channels at the last step.
+        keys: what the table is sorted by, for every column but the name; None where there is nothing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LayerLine:
     gradient: str
     update: str
     dead: str
+    keys: tuple[str | float | None, ...]
 
 
 def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
@@ -73,6 +75,14 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
                 gradient=_course(10 ** first["gradient-rms"], 10 ** last["gradient-rms"]),
                 update=number(10 ** float(np.nanmax(update, initial=-np.inf))) if np.isfinite(update).any() else "–",
                 dead=f"{last['dead-share']:.0%}" if np.isfinite(last["dead-share"]) else "–",
+                keys=(
+                    int(i) + 1,
+                    run.layers[i].kind,
+                    *(int(row) if row < run.steps else None for row in (left[i], first_nonfinite[i])),
+                    *(_key(last[key]) for key in ("common-mode", "activation-rms", "gradient-rms")),
+                    _key(np.nanmax(update, initial=-np.inf)),
+                    _key(last["dead-share"]),
+                ),
             )
         )
     return lines
@@ -87,6 +97,10 @@ def _ends(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     first, last = known.argmax(axis=0), len(values) - 1 - known[::-1].argmax(axis=0)
     columns = np.arange(values.shape[1])
     return values[first, columns], values[last, columns]
+
+
+def _key(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _course(first: float, last: float, form: str = "") -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+
+import plotly.graph_objects as go
 
 from bnprobe.analyse.limits import estimates, searches
 from bnprobe.report.document import render_document, write_document
@@ -30,23 +33,16 @@ def render_limits(limits: Limits) -> str:
     """Return the page's text."""
     found = searches(limits.trials)
     told = stories(limits)
-    has_outcomes = any(trial.outcome != "failed" for trial in limits.trials) and 0 < limits.own_rate < math.inf
-    drawn = {"survival": survival(limits, found), "share": share(limits, found), "final": final_loss(limits, found)} if has_outcomes else {}
-    by_remedy = {f"courses-{i}": (story.remedy, courses(limits, story.remedy)) for i, story in enumerate(told)} if has_outcomes else {}
-    recorded = list(dict.fromkeys(one.remedy for one in limits.predictions))
-    foretold = {f"predicted-{i}": (remedy, predicted(limits, found, remedy)) for i, remedy in enumerate(recorded)} if has_outcomes else {}
-    figures = {
-        **drawn,
-        **{name: figure for name, (_, figure) in foretold.items()},
-        **{name: figure for name, (_, figure) in by_remedy.items()},
-    }
+    figures = limits_figures(limits)
+    by_remedy = {f"courses-{i}": story.remedy for i, story in enumerate(told) if f"courses-{i}" in figures}
+    foretold = {f"predicted-{i}": remedy for i, remedy in enumerate(_predicted_with(limits)) if f"predicted-{i}" in figures}
     return render_document(
         "limits.html",
         {"rate": rate, "interval": interval_text, "number": number, "layer": _layer},
         {name: {**pack(figure), "run": 0} for name, figure in figures.items()},
         limits=limits,
         script_name=str(limits.attributes.get("script", limits.path.stem)),
-        headline=_headline(limits),
+        headline=headline(limits),
         stories=told,
         found=found,
         own=limits.own_rate,
@@ -54,15 +50,33 @@ def render_limits(limits: Limits) -> str:
         trial_rate=_trial_rate,
         caveats=caveats(limits),
         heights={name: int(figure.layout.height) for name, figure in figures.items()},
-        foretold={name: remedy for name, (remedy, _) in foretold.items()},
+        foretold=foretold,
         estimates=estimates(limits.predictions, found, limits.own_rate),
-        courses={name: remedy for name, (remedy, _) in by_remedy.items()},
-        attributes=_attribute_lines(limits),
+        courses=by_remedy,
+        attributes=attribute_lines(limits.attributes),
     )
 
 
-def _headline(limits: Limits) -> str:
-    """The page in one line."""
+def limits_figures(limits: Limits) -> dict[str, go.Figure]:
+    """Return the page's figures by their places; none where no trial has an outcome."""
+    if all(trial.outcome == "failed" for trial in limits.trials) or not 0 < limits.own_rate < math.inf:
+        return {}
+    found = searches(limits.trials)
+    return {
+        "survival": survival(limits, found),
+        "share": share(limits, found),
+        "final": final_loss(limits, found),
+        **{f"predicted-{i}": predicted(limits, found, remedy) for i, remedy in enumerate(_predicted_with(limits))},
+        **{f"courses-{i}": courses(limits, story.remedy) for i, story in enumerate(stories(limits))},
+    }
+
+
+def _predicted_with(limits: Limits) -> list[str]:
+    return list(dict.fromkeys(one.remedy for one in limits.predictions))
+
+
+def headline(limits: Limits) -> str:
+    """Say in one sentence, without its full stop, what was found."""
     told = stories(limits)
     if not told:
         return "No trial has ended yet"
@@ -81,7 +95,8 @@ def _layer(trial: Trial) -> str:
     return f"{trial.layer}, step {trial.layer_step}" if trial.layer else "–"
 
 
-def _attribute_lines(limits: Limits) -> list[tuple[str, str]]:
-    names = [name for name in _FIRST_ATTRIBUTES if name in limits.attributes]
-    names += sorted(set(limits.attributes) - set(names))
-    return [(name, str(limits.attributes[name])) for name in names if str(limits.attributes[name])]
+def attribute_lines(attributes: Mapping[str, str | int | float]) -> list[tuple[str, str]]:
+    """The root attributes of a file of trials, those that a reader asks for first."""
+    names = [name for name in _FIRST_ATTRIBUTES if name in attributes]
+    names += sorted(set(attributes) - set(names))
+    return [(name, str(attributes[name])) for name in names if str(attributes[name])]

@@ -34,7 +34,7 @@ def table(limits: Limits) -> str:
     own = limits.own_rate
     rows: list[tuple[str, ...]] = [("remedy", "seed", "trains at", "fails at", "by", "trials")]
     rows += [(one.remedy, str(one.seed), *_ends(one, own), one.fails_by or "-", str(one.trials)) for one in searches(limits.trials)]
-    lines = [*_aligned(rows), ""]
+    lines = [*aligned(rows), ""]
     for story in stories(limits):
         text = f"{story.remedy}: the limit lies {story.limit}"
         text += f", that is {story.factor} times that of NONE" if story.factor else ""
@@ -58,6 +58,8 @@ def _ends(search: Search, own: float) -> tuple[str, str]:
     return rate(real.trains_at) if real.trains_at else "-", rate(real.fails_at) if math.isfinite(real.fails_at) else "-"
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows of cells as lines, each column as wide as its widest cell."""
+    """Return rows of cells as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -10,16 +10,23 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from bnprobe.analyse.remedies import remedies_of
-from bnprobe.report.analysed import analyse_runs
+from bnprobe.errors import UsageError
+from bnprobe.ranks import read_trainings, trainings
+from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.audit_text import by_verdict, layer_value, limit_of, value_of
+from bnprobe.report.colours import RUNS
 from bnprobe.report.confirm_text import rows_of
+from bnprobe.report.differences import overall, what_differs
 from bnprobe.report.document import render_document, write_document
 from bnprobe.report.layer_table import layer_lines
+from bnprobe.report.limits_section import limits_sections
 from bnprobe.report.panels import panels_of
+from bnprobe.report.ranks_text import rank_rows, spread_rows
 from bnprobe.report.tolerance_story import story
 from bnprobe.report.verdict import comparison, evidence_lines, title, verdict
 from bnprobe.report.what_if_text import lines as what_if_lines
 from bnprobe.report.wording import elide, is_going_on, plural
+from bnprobe.store.limits_file import Limits, holds_limits, read_limits
 from bnprobe.store.reader import Run, read_run
 
 #: Layers of the table that are shown at once; the others unfold.
@@ -29,10 +36,10 @@ FIRST_EVENTS = 12
 
 
 def write_page(paths: list[Path], output: Path) -> list[Run]:
-    """Write a page about run files, side by side where there are several.
+    """Write a page about run files, side by side where there are several trainings; ranks of one training are merged.
 
     Args:
-        paths: run files.
+        paths: run files, and files of learning-rate trials, which get a section of their own.
         output: the page; an existing one is replaced, at once and as a whole.
 
     Returns:
@@ -40,26 +47,33 @@ def write_page(paths: list[Path], output: Path) -> list[Run]:
 
     Raises:
         RunFileError: a file is missing or is no run file.
-        UsageError: the page cannot be written.
+        UsageError: the page cannot be written, or there is no run.
     """
-    runs = [read_run(path) for path in paths]
-    write_document(render(runs), output)
+    of_trials = [path for path in paths if holds_limits(path)]
+    if len(of_trials) == len(paths):
+        raise UsageError(f"{len(paths)} files of learning-rate trials and no run", "report each by itself, or name a run, too")
+    runs = read_trainings([path for path in paths if path not in of_trials])
+    write_document(render(runs, limits=[read_limits(path) for path in of_trials]), output)
     return runs
 
 
-def render(recorded: Sequence[Run | Path], live: int = 0) -> str:
+def render(recorded: Sequence[Run | Path], live: int = 0, limits: Sequence[Limits] = ()) -> str:
     """Return the text of a page about runs, or about the files that hold them.
 
     Args:
         recorded: the runs.
         live: the version of a page that is served and renewed; 0 for one that is kept.
+        limits: files of learning-rate trials.
     """
-    runs = analyse_runs([read_run(one) if isinstance(one, Path) else one for one in recorded])
+    runs = analyse_runs(trainings([read_run(one) if isinstance(one, Path) else one for one in recorded]))
     panels = panels_of(runs)
+    sections = limits_sections(limits, panels)
     filters: dict[str, Callable[..., Any]] = {
         "title": title,
         "evidence": evidence_lines,
         "dotted": _dotted,
+        "layer_link": _layer_link,
+        "layer_links": _layer_links,
         "plural": plural,
         "attributes": _attribute_lines,
         "remedies": remedies_of,
@@ -71,6 +85,8 @@ def render(recorded: Sequence[Run | Path], live: int = 0) -> str:
         "limit": limit_of,
         "layer_value": layer_value,
         "trial_rows": rows_of,
+        "rank_rows": rank_rows,
+        "spread_rows": spread_rows,
     }
     return render_document(
         "page.html",
@@ -82,7 +98,11 @@ def render(recorded: Sequence[Run | Path], live: int = 0) -> str:
         runs=runs,
         verdicts=[verdict(analysed) for analysed in runs],
         comparison=comparison(runs) if len(runs) > 1 else [],
+        overall=overall(runs) if len(runs) > 1 else "",
+        differing=what_differs(runs) if len(runs) > 1 else [],
+        run_colours=RUNS,
         panels=panels,
+        limits=sections,
         tables=[layer_lines(analysed) for analysed in runs],
         first_lines=FIRST_LINES,
         first_events=FIRST_EVENTS,
@@ -92,6 +112,32 @@ def render(recorded: Sequence[Run | Path], live: int = 0) -> str:
 def _dotted(name: str) -> Markup:
     """Escape a text with dotted names and let it break after their dots and underscores."""
     return Markup(re.sub(r"([._/])(?=[^\W\d])", r"\1<wbr>", str(escape(elide(name)))))
+
+
+def _layer_link(name: str, analysed: AnalysedRun, run: int) -> Markup:
+    """A layer's name that opens the layer by itself; as text where the run has no such layer."""
+    place = next((place for place, layer in enumerate(analysed.run.layers) if layer.name == name), None)
+    if place is None:
+        return _dotted(name)
+    return _layer_button(name, place, run)
+
+
+def _layer_button(name: str, place: int, run: int) -> Markup:
+    return Markup('<button type="button" class="layer" data-run="{}" data-layer="{}">{}</button>').format(run, place, _dotted(name))
+
+
+def _layer_links(sentence: str, analysed: AnalysedRun, run: int) -> Markup:
+    """A sentence in which layers that stand with their place open themselves."""
+    for place, layer in enumerate(analysed.run.layers):
+        before, piece, after = sentence.partition(f"{layer.name} (layer {place + 1} of ")
+        if piece and layer.name:
+            return (
+                _layer_links(before, analysed, run)
+                + _layer_button(layer.name, place, run)
+                + piece[len(layer.name) :]
+                + _layer_links(after, analysed, run)
+            )
+    return _dotted(sentence)
 
 
 def _powers(text: str) -> Markup:

@@ -12,14 +12,18 @@ from bnprobe.analyse.views import Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.figures.channels import ChannelView, Moment, channel_layers, channel_scale, channel_view, channels
 from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of
-from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_limits, profile_rows, shown_frame
+from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_course, profile_limits, profile_rows, shown_place
+from bnprobe.report.figures.difference import difference_map
 from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
 from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
 from bnprobe.report.figures.line_channels import channel_line, line_channel_view
 from bnprobe.report.figures.line_probe import chosen_lines, line_limits, line_probe
 from bnprobe.report.figures.loss import loss, loss_limits
+from bnprobe.report.figures.overlay import loss_overlay
+from bnprobe.report.figures.ranks import loss_of_ranks
 from bnprobe.report.figures.tolerance import rate_limits, tolerance
 from bnprobe.report.figures.what_if import SHOWN, what_if_figure
+from bnprobe.report.layer_keys import LayerKey, layer_keys
 from bnprobe.report.packing import pack
 from bnprobe.report.paper_figures import PAPER_FIGURES, PaperFigure, draw
 from bnprobe.report.quantities import QUANTITIES, shared_limits
@@ -40,6 +44,7 @@ class Panel:
         run: index of its run.
         height: in pixels, so that its place is kept free until it is drawn.
         note: what a reader has to know to read it, or "".
+        meaning: how a newcomer reads it, in a sentence, or "".
     """
 
     id: str
@@ -47,6 +52,7 @@ class Panel:
     run: int
     height: int
     note: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Slider:
     """The steps at which the depth profiles of a run can be looked at, and the figures that follow it."""
 
     run: int
-    steps: list[str]
+    steps: list[int]
     start: int
     figures: list[str]
 
@@ -65,8 +71,13 @@ class Panels:
 
     Attributes:
         figures: packed figures by panel.
+        drawn: the same as plotly's.
         columns: how many stand side by side.
+        overlay: the losses of several runs on one axis; one, or none.
+        differences: of each run but the first that has layers, how far its layers are from those of the first.
+        compared_to: index of that first run; None where there are no differences.
         loss: one a run.
+        ranks: the loss of each rank, one a run that was merged.
         tolerance: one a run that holds evidence of what its steps tolerated.
         what_if: one a run whose first steps were trained again.
         lines: the loss along chosen steps, one a run that has line probes.
@@ -81,7 +92,12 @@ class Panels:
 
     columns: int
     figures: dict[str, Any] = field(default_factory=dict)
+    drawn: dict[str, go.Figure] = field(default_factory=dict)
+    overlay: list[Panel] = field(default_factory=list)
+    differences: list[Panel] = field(default_factory=list)
+    compared_to: int | None = None
     loss: list[Panel] = field(default_factory=list)
+    ranks: list[Panel] = field(default_factory=list)
     tolerance: list[Panel] = field(default_factory=list)
     what_if: list[Panel] = field(default_factory=list)
     lines: list[Panel] = field(default_factory=list)
@@ -93,10 +109,11 @@ class Panels:
     papers: list[tuple[PaperFigure, list[Panel]]] = field(default_factory=list)
     channels: dict[str, list[Panel]] = field(default_factory=dict)
 
-    def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "") -> Panel:
+    def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "", meaning: str = "") -> Panel:
         """Pack a figure and return its panel."""
+        self.drawn[panel_id] = figure
         self.figures[panel_id] = {**pack(figure), "run": run}
-        return Panel(panel_id, title, run, int(figure.layout.height), note)
+        return Panel(panel_id, title, run, int(figure.layout.height), note, meaning)
 
 
 def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
@@ -104,12 +121,14 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     panels = Panels(columns=min(max(len(runs), 2), 4))
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
     layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
+    _add_overlay(panels, drawn)
     _add_losses(panels, drawn)
     _add_what_if(panels, drawn)
     _add_tolerance(panels, [pair for pair in drawn if pair[1].tolerances])
     _add_lines(panels, drawn)
     _add_curvature(panels, drawn)
     _add_maps(panels, layered)
+    _add_differences(panels, layered)
     _add_profiles(panels, [pair for pair in layered if profile_rows(pair[1]).size])
     _add_papers(panels, drawn)
     _add_kernels(panels, drawn)
@@ -117,10 +136,30 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     return panels
 
 
+def _add_overlay(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    if len(runs) > 1:
+        limits = loss_limits([analysed for _, analysed in runs])
+        panels.overlay.append(panels.add("loss-all", "Loss of all runs", runs[0][0], loss_overlay(runs, limits)))
+
+
+def _add_differences(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
+    if len(runs) < 2:
+        return
+    panels.compared_to, first = runs[0]
+    height = map_height(max(len(analysed.run.layers) for _, analysed in runs))
+    for quantity in QUANTITIES:
+        for other, analysed in runs[1:] if quantity.is_compared else ():
+            figure = difference_map((first, analysed), (first.fields[quantity.key], analysed.fields[quantity.key]), height)
+            if figure is not None:
+                panels.differences.append(panels.add(f"difference-{quantity.key}-{other}", quantity.title, other, figure))
+
+
 def _add_losses(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     limits = loss_limits([analysed for _, analysed in runs])
     for number, analysed in runs:
         panels.loss.append(panels.add(f"loss-{number}", "", number, loss(analysed, limits)))
+        if analysed.run.ranks:
+            panels.ranks.append(panels.add(f"ranks-{number}", "The loss of each rank", number, loss_of_ranks(analysed)))
 
 
 def _add_what_if(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
@@ -154,6 +193,9 @@ def _add_curvature(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
 
 def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     height = map_height(max((len(analysed.run.layers) for _, analysed in runs), default=0))
+    numbers: dict[LayerKey, int] = {}
+    keys = layer_keys([analysed.run for _, analysed in runs])
+    same = {number: [numbers.setdefault(key, len(numbers)) for key in own] for (number, _), own in zip(runs, keys, strict=True)}
     for quantity in QUANTITIES:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
         limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
@@ -161,8 +203,9 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
             hold = columns_hold(fields[number])
             note = f"Each column is the largest of {hold} observed steps." if hold > 1 else ""
             figure = heat_map(analysed, fields[number], limits, height)
-            panel = panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note)
-            panels.figures[panel.id] |= {"quantity": quantity.title, "logarithmic": quantity.logarithmic}
+            panel = panels.add(f"map-{quantity.key}-{number}", quantity.title, number, figure, note, quantity.meaning)
+            # Layers by a number that is the same in all runs, for the script that shows one layer of each beside the others.
+            panels.figures[panel.id] |= {"quantity": quantity.title, "logarithmic": quantity.logarithmic, "layers": same[number]}
             panels.maps.append(panel)
 
 
@@ -173,10 +216,11 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
             figure = depth_profile(analysed, signal, limits)
             name = f"profile-{signal.replace('_', '-')}-{number}"
             panels.profiles.append(panels.add(name, f"{WORDS[signal].capitalize()}s along depth", number, figure))
+            panels.figures[name]["course"] = profile_course(analysed, signal, limits)
     for number, analysed in runs:
         followers = [panel.id for panel in panels.profiles if panel.run == number]
-        steps = [frame["name"] for frame in panels.figures[followers[0]]["frames"]]
-        panels.sliders.append(Slider(number, steps, shown_frame(analysed), followers))
+        steps = panels.figures[followers[0]]["course"]["steps"]
+        panels.sliders.append(Slider(number, steps, shown_place(analysed), followers))
 
 
 def _add_papers(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -17,6 +17,7 @@ from bnprobe.report.figures.papers.coherence import coherence
 from bnprobe.report.figures.papers.initialisation import initialisation
 from bnprobe.report.figures.papers.line import line
 from bnprobe.report.figures.papers.logits import logits
+from bnprobe.report.figures.papers.noise import noise
 from bnprobe.report.figures.papers.singular import singular
 from bnprobe.report.figures.papers.tails import tails
 from bnprobe.report.figures.papers.update import update
@@ -115,6 +116,17 @@ PAPER_FIGURES = (
         "Σ|d| / |Σd| over batch and space, both added up over the entries of the weight; d = δ a",
         "",
         coherence,
+        shares_values=True,
+    ),
+    PaperFigure(
+        "noise",
+        "Noise of the gradient",
+        "the bound on the noise of a step",
+        "Where the noise lies above, or near, the squared gradient of the batch, a step of SGD is mostly scatter between samples; a larger "
+        "batch lowers the noise in proportion, a larger learning rate raises that of a step by its square.",
+        "E‖a∇L − a g_B‖² ≤ (a²/|B|) C; C = E‖∇lᵢ − ∇L‖², from the samples of one batch: Σ‖∇lᵢ − g‖² / (|B| − 1)",
+        "",
+        noise,
         shares_values=True,
     ),
     PaperFigure(

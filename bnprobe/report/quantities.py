@@ -30,22 +30,26 @@ class Quantity:
     Attributes:
         key: identifier, also in the page's anchors.
         title: what it is, in words.
+        meaning: how a newcomer reads it, a sentence.
         symbol: its formula or symbol with its unit, for the colour bar's title.
         logarithmic: whether the values are decimal logarithms, so that the colour bar writes powers of ten.
         limits: ends of the colour bar where the quantity has some by definition, else None.
         values: the function that computes it, (S, L).
         nonfinite: the function that says where it was observed but not finite, (S, L).
         of_weights: whether only layers with weights have it.
+        is_compared: whether the page draws how far it differs between runs.
     """
 
     key: str
     title: str
+    meaning: str
     symbol: str
     logarithmic: bool
     limits: tuple[float, float] | None
     values: Callable[[RunView], Array]
     nonfinite: Callable[[RunView], Mask]
     of_weights: bool = False
+    is_compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ QUANTITIES = (
     Quantity(
         "activation-rms",
         "Size of activations",
+        "How large a layer's outputs are. It may differ between layers; over steps it should settle.",
         "rms, as the signal",
         True,
         None,
@@ -105,6 +110,7 @@ QUANTITIES = (
     Quantity(
         "gradient-rms",
         "Size of activation gradients",
+        "How large a signal the backward pass hands to a layer. Where it fades or grows by decades, some layers do not train.",
         "rms, as the gradient",
         True,
         None,
@@ -114,6 +120,7 @@ QUANTITIES = (
     Quantity(
         "update-ratio",
         "Update ratio",
+        "How far a step moved a layer's weights, over their size. 1: as far as they are long.",
         "‖Δw‖ / ‖w‖",
         True,
         None,
@@ -124,15 +131,18 @@ QUANTITIES = (
     Quantity(
         "dead-share",
         "Dead channels",
+        "1: every channel was zero for the whole batch, so that nothing passes and nothing is learnt here.",
         "share, zero for the whole batch",
         False,
         (0.0, 1.0),
         dead_share,
         lambda run: np.zeros((run.steps, len(run.layers)), dtype=bool),
+        is_compared=False,
     ),
     Quantity(
         "common-mode",
         "Common-mode fraction of activations",
+        "1: every sample looks the same to this layer.",
         "κ = A / (A + B + W)",
         False,
         (0.0, 1.0),
@@ -142,11 +152,13 @@ QUANTITIES = (
     Quantity(
         "spatial-common-mode",
         "Spatial common-mode fraction of activations",
+        "1: what this layer puts out has no detail over an image or a sequence.",
         "κₛ = (A + B) / (A + B + W)",
         False,
         (0.0, 1.0),
         lambda run: spatial_common_mode_fraction(run, "activation"),
         lambda run: signal_nonfinite(run, "activation"),
+        is_compared=False,
     ),
 )
 

@@ -12,8 +12,10 @@ import numpy as np
 from bnprobe.analyse.stability import loss_course
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.analyse.views import RunView
+from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.report.ranks_text import ranks_of
 from bnprobe.report.tolerance_story import line_of
-from bnprobe.report.wording import ending, number, plural, size
+from bnprobe.report.wording import ending, keeping, number, plural, size
 from bnprobe.store.reader import Run
 
 WIDTH = 100
@@ -32,6 +34,8 @@ def summary(run: Run) -> str:
         ("script", _script(run)),
         ("ended", ending(run)),
         ("steps", _steps(run)),
+        *[("ranks" if not number else "", line) for number, line in enumerate(ranks_of(RunAnalysis(run)))],
+        ("kept", keeping(run)),
         ("loss", _loss(run)),
         ("curvature", _curvature(run)),
         ("layers", _layers(run)),
@@ -42,10 +46,17 @@ def summary(run: Run) -> str:
         *_listed("unreadable", run.problems),
     ]
     text = [_wrap(name, content) for name, content in lines if content]
-    return "\n".join([*text, "", f"next: bnprobe report {shlex.quote(str(run.path))}"])
+    return "\n".join([*text, "", f"next: bnprobe report {_files(run)}"])
+
+
+def _files(run: Run) -> str:
+    return " ".join(shlex.quote(str(one.path)) for one in run.ranks or [run])
 
 
 def _file(run: Run) -> str:
+    if run.ranks:
+        names = [one.path.name for one in run.ranks]
+        return ", ".join([*names[:MOST_LISTED], *([f"and {len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else [])])
     try:
         length = run.path.stat().st_size
     except OSError:  # removed since it was read
@@ -69,7 +80,9 @@ def _steps(run: Run) -> str:
         return "none: the script took no optimizer step, or ended before its first one was written"
     observed, snapshots = int(run.observed().sum()), len(view.snapshot)
     steps = view.step
-    parts = [f"{plural(run.steps, 'step')}, {steps[0]} to {steps[-1]}; layers measured at {observed if observed < run.steps else 'each'}"]
+    parts = [
+        f"{plural(run.trained_steps, 'step')}, {steps[0]} to {steps[-1]}; layers measured at {observed if observed < run.steps else 'each'}"
+    ]
     if snapshots:
         parts.append(f"{plural(snapshots, 'snapshot')} of {plural(len(run['channel']), 'channel')}")
     seconds, own = view.step_seconds, view.observer_seconds
@@ -82,7 +95,7 @@ def _steps(run: Run) -> str:
 
 def _loss(run: Run) -> str:
     view = RunView.of(run)
-    course, missing = view.once(loss_course), int((~np.isfinite(view.loss)).sum())
+    course, missing = view.once(loss_course), int((~np.isfinite(run.every_loss[1])).sum())
     if not run.steps:
         return ""
     if course is None:

@@ -46,6 +46,16 @@ def largest_in_bins(values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[
     return reduced
 
 
+def place_of_largest(values: NDArray[Any], largest: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where in (S, L) the largest values (B, L) of the bins first stand, as rows; the bin's first row where it has none."""
+    if len(starts) == len(values):
+        return np.broadcast_to(np.arange(len(values))[:, None], values.shape)
+    bins = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(values))))
+    rows = np.where(values == largest[bins], np.arange(len(values))[:, None], len(values))
+    first: NDArray[np.int64] = np.minimum.reduceat(rows, starts, axis=0)
+    return np.where(first == len(values), starts[:, None], first)
+
+
 def any_in_bins(mask: NDArray[np.bool_], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Reduce a mask (S, L) to one row a bin: whether any of its entries is set."""
     if len(starts) == len(mask):

@@ -13,7 +13,7 @@ from bnprobe.diagnose import Evidence, Finding
 from bnprobe.diagnose.wording import with_unit
 from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
-from bnprobe.report.wording import ending, number, plural
+from bnprobe.report.wording import ending, kept_detail, number, plural
 
 Tone = Literal["error", "warning", "info"]
 #: Layers of a finding that are named in the verdict.
@@ -71,7 +71,7 @@ def verdict(analysed: AnalysedRun) -> Verdict:
         evidence=evidence_lines(finding),
         trial=f"{finding.trial[:1].upper()}{finding.trial[1:]}." if finding.trial else "",
         fix=finding.fix,
-        ending=ending(analysed.run),
+        ending=" ".join(filter(None, (ending(analysed.run), kept_detail(analysed.run)))),
     )
 
 
@@ -100,7 +100,7 @@ def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
         ("First to deviate", [_first_layer(analysed) or "–" for analysed in runs]),
         ("Loss, first → last, medians", [_loss_course(analysed) for analysed in runs]),
         ("Learning rate", [_rates(analysed) for analysed in runs]),
-        ("Steps", [f"{analysed.run.steps:,}" for analysed in runs]),
+        ("Steps", [f"{analysed.run.trained_steps:,}" for analysed in runs]),
         ("What to try", [one.fix for one in verdicts]),
     ]
 
@@ -122,7 +122,7 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
     if not analysed.run.steps:
         return "Nothing was recorded"
     became = analysed.diagnosis.outcome
-    over = f"over {plural(analysed.run.steps, 'step')}"
+    over = f"over {plural(analysed.run.trained_steps, 'step')}"
     if finding.severity == "info":
         return f"Healthy {over}: it learns, as far as the training loss tells" if became.word == "learns" else f"{became.headline} {over}"
     return f"{became.headline}{', with a fault' if became.word == 'learns' else ''}: {title(finding).lower()}"
@@ -136,7 +136,7 @@ def _when(analysed: AnalysedRun, finding: Finding) -> str:
     if first is not None:
         parts.append(f"the first layer deviated from its baseline at step {first.step:,}")
     if diverged is not None:
-        parts.append(f"training diverged at step {diverged.step:,} of {analysed.run.steps:,}")
+        parts.append(f"training diverged at step {diverged.step:,} of {analysed.run.trained_steps:,}")
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 

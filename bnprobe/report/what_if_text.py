@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
+from bnprobe.analyse.what_if import NONE, TAPES, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
 
 #: What became of a recorded training that is no success, in words.
@@ -18,20 +18,60 @@ def lines(found: WhatIf, outcome: str = "") -> list[str]:
         found: the answers.
         outcome: what became of the whole recorded training, a word of ``diagnose.outcome``; empty where that is not known.
     """
-    said = []
-    if found.proved:
-        said.append(
-            f"the first {found.steps} steps trained again from their tape; at the script's own rate, {number(found.own_rate)}, "
-            "that gives the recorded losses to the last bit"
-        )
+    said = _proof(found)
     width = max((len(_name(name)) for name in found.remedies), default=0)
     said += [f"{_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
     said += beyond(found, outcome)
     said += from_here(found.from_here)
-    said += [f"no answer for {_name(one.what)}: {one.why}" for one in found.refused]
+    return said + _refusals(found)
+
+
+def asked_lines(found: WhatIf) -> list[str]:
+    """Say what became of the trainings at rates that were asked for, a line each."""
+    said = _proof(found)
+    for one in (*(one for answer in found.remedies.values() for one in answer.trials), *found.from_here):
+        outcome = _fails(one.outcome)
+        where = ""
+        if any(one is later for later in found.from_here):
+            where, outcome = f" from step {one.start} on", "does not diverge" if one.trains else "diverges"
+        said.append(f"{_name(one.remedy)} at {number(one.rate)}{where}: {outcome}; {one.reason}")
+    return said + _refusals(found)
+
+
+def own_rate(found: WhatIf) -> str:
+    """Say what the script's own rate is: one number, or those at the ends of a schedule."""
+    first, last = found.own_rates
+    if not _is_scheduled(found):
+        return f"the script's own rate, {number(found.own_rate)}"
+    peak = "" if number(found.own_rate) in (number(first), number(last)) else f", at most {number(found.own_rate)}"
+    return f"the script's own rates, {number(first)} at the first update to {number(last)} at the last{peak}"
+
+
+def _is_scheduled(found: WhatIf) -> bool:
+    first, last = found.own_rates
+    return first == first and last == last and not number(first) == number(last) == number(found.own_rate)
+
+
+def _proof(found: WhatIf) -> list[str]:
     if not found.proved:
-        said.append("bnprobe lr-limit finds the limit by trials of the script itself")
+        return []
+    said = [
+        f"the first {found.cycled or found.steps} steps trained again from their tape; at {own_rate(found)}, "
+        "that gives the recorded losses to the last bit"
+    ]
+    if _is_scheduled(found):
+        said.append("a rate below is the largest of its schedule, which keeps its shape")
+    if found.cycled:
+        said.append(f"these are few: their batches were cycled, up to {found.steps} steps; what trains on so few need not train on others")
     return said
+
+
+def _refusals(found: WhatIf) -> list[str]:
+    said = [
+        f"the tapes are not kept: {one.why}" if one.what == TAPES else f"no answer for {_name(one.what)}: {one.why}"
+        for one in found.refused
+    ]
+    return said if found.proved else [*said, "bnprobe lr-limit finds the limit by trials of the script itself"]
 
 
 def beyond(found: WhatIf, outcome: str) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
+import sys
 
 from bnprobe.numerals import is_ordinary, mantissa, significant
 from bnprobe.store.reader import Run
@@ -63,6 +65,26 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def keeping(run: Run) -> str:
+    """Say of which steps more than the loss was kept, and by which rule; empty where all was."""
+    whole = run.attributes.get("keep")
+    if not isinstance(whole, int) or whole < 1:
+        return ""
+    rule = (
+        f"the last {whole:,} steps whole, of those up to {2 * whole:,} steps ago one in 2, up to {4 * whole:,} one in 4, and so on; also "
+        "the first steps and those next to events"
+    )
+    thinned = run.trained_steps - run.steps
+    return (
+        f"all detail so far; as the file grows, {rule}" if not thinned else f"detail of {run.steps:,} steps: {rule}; the loss of every step"
+    )
+
+
+def kept_detail(run: Run) -> str:
+    """Say the same as a sentence for the page, once something was thinned."""
+    return f"It was recorded with --keep: {keeping(run)} was kept." if run.trained_steps > run.steps else ""
+
+
 def ending(run: Run) -> str:
     """Say in one sentence how the run ended.
 
@@ -84,6 +106,8 @@ def ending(run: Run) -> str:
 
 def is_going_on(run: Run) -> bool:
     """Whether a run is most likely still being recorded, on this machine."""
+    if run.ranks:
+        return any(is_going_on(rank) for rank in run.ranks)
     pid = run.attributes.get("pid")
     return run.status == "running" and isinstance(pid, int) and pid > 0 and is_alive(pid)
 
@@ -98,6 +122,8 @@ def _running(run: Run) -> str:
 
 def is_alive(pid: int) -> bool:
     """Whether there is a process of that number on this machine."""
+    if sys.platform == "win32":
+        return _is_alive_on_windows(pid)
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -105,3 +131,16 @@ def is_alive(pid: int) -> bool:
     except OSError:  # it belongs to someone else
         return True
     return True
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    """Ask for the process without a signal: there, signal 0 is Ctrl-C."""
+    synchronize, timeout = 0x00100000, 0x102
+    kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
+    handle = kernel.OpenProcess(synchronize, False, pid)
+    if not handle:
+        return False
+    try:
+        return bool(kernel.WaitForSingleObject(handle, 0) == timeout)
+    finally:
+        kernel.CloseHandle(handle)

@@ -101,7 +101,11 @@ def confirm_file_of(run: Path) -> Path:
 
 def recording_key(run: Run) -> dict[str, str | int]:
     """Return what tells a recording from another one of the same name."""
-    return {"created": str(run.attributes.get("created", "")), "pid": str(run.attributes.get("pid", "")), "recorded_steps": run.steps}
+    return {
+        "created": str(run.attributes.get("created", "")),
+        "pid": str(run.attributes.get("pid", "")),
+        "recorded_steps": run.trained_steps,
+    }
 
 
 def confirmation_beside(run: Run) -> Confirmation | None:

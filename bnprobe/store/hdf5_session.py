@@ -16,13 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.errors import RunFileError
 from bnprobe.store.journal import Overlay
 from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES, Variable
+from bnprobe.store.unlogged import unlogged
+
+with unlogged():
+    import h5py
+    import h5py._hl.dims  # noqa: F401 - h5py would import it while the script trains, which may watch what is imported
 
 LIBRARY_VERSIONS = ("earliest", "v110")
 #: Rows of a chunk, by first axis. Most bursts bring up to 64 steps; snapshots are few and wide.
@@ -63,6 +67,7 @@ class Hdf5Session:
         with self._overlay.attached():
             self._file = h5py.File(self._overlay, "r+", libver=LIBRARY_VERSIONS)
             if "step" in self._file:
+                create_variables(self._file, lengths)  # those that the bnprobe which made the file did not know yet
                 self._hold_handles()
                 for name, shape in list(self._shapes.items()):
                     self._resize(name, tuple(map(min, shape, (lengths[dimension] for dimension in VARIABLES[name].dims))))
@@ -105,7 +110,7 @@ class Hdf5Session:
 
     def _write(self, lengths: Mapping[str, int], blocks: Mapping[str, tuple[int, Block]], attributes: Mapping[str, Attribute]) -> None:
         if not self._handles:
-            _create_variables(self._file, lengths)
+            create_variables(self._file, lengths)
             self._hold_handles()
         for name in VARIABLES:
             self._resize(name, tuple(lengths[dimension] for dimension in VARIABLES[name].dims))
@@ -125,11 +130,22 @@ class Hdf5Session:
             self._shapes[name] = shape
 
     def _write_block(self, name: str, first: int, block: Block) -> None:
-        handle = self._handles[name]
-        place = handle.get_space()
-        place.select_hyperslab((first, *(0,) * (block.ndim - 1)), block.shape)
-        text = h5py.h5t.py_create(h5py.string_dtype()) if VARIABLES[name].dtype == TEXT else None
-        handle.write(h5py.h5s.create_simple(block.shape), place, block, text)
+        place_block(self._handles[name], first, block, VARIABLES[name].dtype)
+
+
+def place_block(handle: Any, first: int, block: Block, dtype: str) -> None:
+    """Write rows into a variable.
+
+    Args:
+        handle: its h5py identifier.
+        first: the row with which they begin.
+        block: the rows.
+        dtype: its type in the schema.
+    """
+    place = handle.get_space()
+    place.select_hyperslab((first, *(0,) * (block.ndim - 1)), block.shape)
+    text = h5py.h5t.py_create(h5py.string_dtype()) if dtype == TEXT else None
+    handle.write(h5py.h5s.create_simple(block.shape), place, block, text)
 
 
 def create_run_file(path: Path, attributes: Mapping[str, Attribute], *, overwrite: bool) -> int:
@@ -272,9 +288,10 @@ def _write_attributes(file: h5py.File, attributes: Mapping[str, Attribute]) -> N
         file.attrs[name] = clean_text(value) if isinstance(value, str) else value
 
 
-def _create_variables(file: h5py.File, lengths: Mapping[str, int]) -> None:
-    """Create every variable of the schema, empty, growable, with its axes named and its meaning attached."""
-    for variable in VARIABLES.values():
+def create_variables(file: h5py.File, lengths: Mapping[str, int]) -> None:
+    """Create every variable that is not there yet, empty, growable, with its axes named and its meaning attached."""
+    new = [variable for variable in VARIABLES.values() if variable.name not in file]
+    for variable in new:
         dataset = file.create_dataset(
             variable.name,
             shape=(0, *(lengths[name] for name in variable.dims[1:])),
@@ -287,8 +304,9 @@ def _create_variables(file: h5py.File, lengths: Mapping[str, int]) -> None:
         for name in ("units", "long_name", "formula", "source"):
             dataset.attrs[name] = getattr(variable, name)
     for name in DIMENSIONS:
-        file[name].make_scale(name)
-    for variable in VARIABLES.values():
+        if VARIABLES[name] in new:
+            file[name].make_scale(name)
+    for variable in new:
         for axis, name in enumerate(variable.dims):
             if name != variable.name:
                 file[variable.name].dims[axis].attach_scale(file[name])

@@ -27,6 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bnprobe.store.file_like import FileLike, WritableFileLike
+
 PAGE_BYTES = 4096
 MAGIC = b"bnprobe-journal\n"
 #: Magic, old end of the file, new end of the file, number of page runs, CRC-32 of everything from the old end to the footer.
@@ -81,8 +83,8 @@ def recover(descriptor: int) -> bool:
     return True
 
 
-class Overlay:
-    """A file as h5py's file-like driver wants it, whose changes stay in memory until ``commit``.
+class Overlay(WritableFileLike):
+    """A file whose changes stay in memory until ``commit``.
 
     A descriptor is open during ``attached()`` only, and only then are changes taken. What HDF5 does outside it is the closing of a file
     that was given up, in a forked child or when the interpreter ends: it is let through without effect and never fails.
@@ -96,12 +98,12 @@ class Overlay:
     """
 
     def __init__(self, path: Path, end: int | None = None) -> None:
+        super().__init__()
         self._path = path
         self._descriptor: int | None = None
         self._identity: tuple[int, int] | None = None
         self._pages: dict[int, bytearray] = {}
         self._tail = bytearray()
-        self._position = 0
         self._end = self._base = 0
         with self._open() as descriptor:
             found = os.fstat(descriptor)
@@ -140,9 +142,9 @@ class Overlay:
                 body = b"".join(part for offset, data in journal.runs for part in (RUN.pack(offset, len(data)), data))
                 checksum = zlib.crc32(body, zlib.crc32(written))
                 written += body + FOOTER.pack(MAGIC, self._base, self._end, len(journal.runs), checksum)
-            _check_space(descriptor, len(written))
+            check_space(descriptor, len(written))
             try:
-                _write_at(descriptor, written, self._base)
+                write_at(descriptor, written, self._base)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, self._base)
@@ -152,73 +154,7 @@ class Overlay:
         self._pages.clear()
         self._tail = bytearray()
 
-    # -- what h5py calls ------------------------------------------------------------------------------------------------
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
-        return self._position
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return bytes from the place on."""
-        size = max(0, self._end - self._position) if size < 0 else size
-        data = self._read(self._position, size)
-        self._position += len(data)
-        return bytes(data)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill a buffer from the place on."""
-        data = self._read(self._position, len(buffer))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def write(self, buffer: memoryview) -> int:
-        """Change bytes from the place on, in memory."""
-        data, offset = bytes(buffer), self._position
-        self._position += len(data)
-        if self._descriptor is None:
-            return len(data)
-        below = max(0, min(len(data), self._base - offset))
-        if below:
-            self._write_pages(self._descriptor, data[:below], offset)
-        if len(data) > below:
-            start = offset + below - self._base
-            self._grow(start + len(data) - below)
-            self._tail[start : start + len(data) - below] = data[below:]
-            self._end = max(self._end, offset + len(data))
-        return len(data)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the end of the file, in memory. It never falls below what is on disk already."""
-        if self._descriptor is None:
-            return self._end
-        self._end = max(self._base, self._position if size is None else size)
-        self._grow(self._end - self._base)
-        return self._end
-
-    def flush(self) -> None:
-        """Do nothing: only ``commit`` writes."""
-
-    # -- inside -------------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[int]:
-        if self._descriptor is not None:
-            yield self._descriptor
-            return
-        descriptor = os.open(self._path, os.O_RDWR | _BINARY)
-        try:
-            found = os.fstat(descriptor)
-            if self._identity not in (None, (found.st_dev, found.st_ino)):
-                raise OSError(errno.ESTALE, "another file has taken its place", str(self._path))
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    # -- what h5py reads and writes ---------------------------------------------------------------------------------------
 
     def _read(self, offset: int, size: int) -> bytearray:
         size = max(0, min(size, self._end - offset))
@@ -238,6 +174,41 @@ class Overlay:
             start = offset + below - self._base
             data += self._tail[start : start + size - below]
         return data
+
+    def _change(self, data: bytes, offset: int) -> None:
+        """Write bytes at a place, in memory."""
+        if self._descriptor is None:
+            return
+        below = max(0, min(len(data), self._base - offset))
+        if below:
+            self._write_pages(self._descriptor, data[:below], offset)
+        if len(data) > below:
+            start = offset + below - self._base
+            self._grow(start + len(data) - below)
+            self._tail[start : start + len(data) - below] = data[below:]
+            self._end = max(self._end, offset + len(data))
+
+    def _cut(self, end: int) -> None:
+        """Set the end of the file, in memory. It never falls below what is on disk already."""
+        if self._descriptor is not None:
+            self._end = max(self._base, end)
+            self._grow(self._end - self._base)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        if self._descriptor is not None:
+            yield self._descriptor
+            return
+        descriptor = os.open(self._path, os.O_RDWR | _BINARY)
+        try:
+            found = os.fstat(descriptor)
+            if self._identity not in (None, (found.st_dev, found.st_ino)):
+                raise OSError(errno.ESTALE, "another file has taken its place", str(self._path))
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _write_pages(self, descriptor: int, data: bytes, offset: int) -> None:
         for number in range(offset // PAGE_BYTES, (offset + len(data) - 1) // PAGE_BYTES + 1):
@@ -267,8 +238,8 @@ class Overlay:
             yield start, bytes(run)
 
 
-class Snapshot:
-    """A file to read from, as h5py's file-like driver wants it, with a killed commit's journal applied in memory only.
+class Snapshot(FileLike):
+    """A file to read from, with a killed commit's journal applied in memory only.
 
     Args:
         descriptor: the open file; stays the caller's.
@@ -276,38 +247,36 @@ class Snapshot:
     """
 
     def __init__(self, descriptor: int, journal: Journal) -> None:
+        super().__init__()
         self._descriptor = descriptor
         self._journal = journal
-        self._position = 0
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._journal.end}[whence]
-        return self._position
+    @property
+    def end(self) -> int:
+        """Where the file ends."""
+        return self._journal.end
 
-    def tell(self) -> int:
-        """Return the place."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return bytes from the place on."""
-        offset, left = self._position, max(0, self._journal.end - self._position)
-        data = bytearray(_read_at(self._descriptor, left if size < 0 else min(size, left), offset))
+    def _read(self, offset: int, size: int) -> bytearray:
+        data = bytearray(_read_at(self._descriptor, max(0, min(size, self.end - offset)), offset))
         for start, run in self._journal.runs:
             low, high = max(offset, start), min(offset + len(data), start + len(run))
             if low < high:
                 data[low - offset : high - offset] = run[low - start : high - start]
-        self._position += len(data)
-        return bytes(data)
+        return data
 
 
 def _apply(descriptor: int, journal: Journal) -> None:
     for offset, data in journal.runs:
-        _write_at(descriptor, data, offset)
+        write_at(descriptor, data, offset)
     os.ftruncate(descriptor, journal.end)
 
 
-def _check_space(descriptor: int, needed: int) -> None:
+def check_space(descriptor: int, needed: int) -> None:
+    """Make sure that the disk of an open file has room for so many bytes, and for the script's own checkpoints.
+
+    Raises:
+        OSError: it has not.
+    """
     if not hasattr(os, "fstatvfs"):
         return
     disk = os.fstatvfs(descriptor)
@@ -328,7 +297,12 @@ def _read_at(descriptor: int, size: int, offset: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of some bytes at a place of an open file.
+
+    Raises:
+        OSError: there was no room, or the file cannot be written.
+    """
     os.lseek(descriptor, offset, os.SEEK_SET)
     rest = memoryview(data)
     while rest:

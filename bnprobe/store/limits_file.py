@@ -1,16 +1,10 @@
-"""The file of learning-rate trials: written whole after every trial, so that at any moment it holds those that have ended.
-
-It is small, so it is written under another name and moved into its place: a reader, or the command that goes on with it after a
-crash, finds the old trials or the new ones and never a part.
-"""
+"""The file of learning-rate trials (``bnprobe lr-limit``)."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.errors import RunFileError
-from bnprobe.store.limits_schema import CONVENTIONS, DIMENSIONS, SCHEMA_NAME, SCHEMA_VERSION, VARIABLES
-from bnprobe.store.reader import look, read_reply
-from bnprobe.store.schema import TEXT
+from bnprobe.store.limits_schema import DIMENSIONS, SCHEMA_NAME, SCHEMA_VERSION, VARIABLES
+from bnprobe.store.trial_table import Attributes, Table, columns_along, holds_table, read_table, rows_along, write_table
 
 Array = NDArray[Any]
-Attributes = dict[str, str | int | float]
+LIMITS = Table("limits", "learning-rate trials", "lr-limit", SCHEMA_NAME, SCHEMA_VERSION, DIMENSIONS, VARIABLES)
 Outcome = Literal["trains", "stuck", "diverges", "failed"]
 
 #: Four steps of the grid are a factor of five: neighbours lie a factor of 1.495 apart.
@@ -120,30 +112,7 @@ def write_limits(
     Raises:
         RunFileError: it cannot be written.
     """
-    import h5py
-
-    columns = _columns(trials, predictions)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with h5py.File(draft, "w", libver=("earliest", "v110")) as file:
-            file.attrs["Conventions"] = CONVENTIONS
-            for name, value in attributes.items():
-                file.attrs[name] = _clean(value) if isinstance(value, str) else value
-            for variable in VARIABLES.values():
-                dtype = h5py.string_dtype() if variable.dtype == TEXT else variable.dtype
-                dataset = file.create_dataset(variable.name, data=columns[variable.name], dtype=dtype)
-                for name in ("units", "long_name", "formula", "source"):
-                    dataset.attrs[name] = getattr(variable, name)
-            for name in DIMENSIONS:
-                file[name].make_scale(name)
-            for variable in VARIABLES.values():
-                if variable.name not in DIMENSIONS:
-                    file[variable.name].dims[0].attach_scale(file[variable.dims[0]])
-        os.replace(draft, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise RunFileError(f"cannot write {path}: {error.strerror or error}", "choose another place with -o") from None
+    write_table(path, LIMITS, attributes, _columns(trials, predictions))
 
 
 def holds_limits(path: Path) -> bool:
@@ -154,10 +123,7 @@ def holds_limits(path: Path) -> bool:
     Returns:
         True where the file's own attributes say so.
     """
-    with contextlib.suppress(RunFileError):
-        reply = read_reply(path, look(path).st_size, "limits")
-        return _conventions(reply.attributes)[0] == SCHEMA_NAME
-    return False
+    return holds_table(path, LIMITS)
 
 
 def read_limits(path: Path | str) -> Limits:
@@ -170,21 +136,16 @@ def read_limits(path: Path | str) -> Limits:
         RunFileError: no such file; not HDF5; damaged; not a file of trials; a newer schema.
     """
     path = Path(path)
-    reply = read_reply(path, look(path).st_size, "limits")
-    name, version = _conventions(reply.attributes)
-    if name != SCHEMA_NAME:
-        raise RunFileError(f"{path} is not a file of learning-rate trials", "name a file written by `bnprobe lr-limit`")
-    if version > SCHEMA_VERSION:
-        raise RunFileError(f"{path} has schema {name}-{version}; this bnprobe reads up to {CONVENTIONS}", "pip install --upgrade bnprobe")
+    reply = read_table(path, LIMITS)
     problems = list(reply.problems)
-    rows = _rows(reply.arrays, "trial", problems)
-    places = [_grid_index(float(row["factor"])) for row in rows]
+    rows = rows_along("trial", reply.arrays, LIMITS, problems)
+    places = [grid_index_of(float(row["factor"])) for row in rows]
     trials = [_trial(row, place, reply.arrays, i) for i, (row, place) in enumerate(zip(rows, places, strict=True)) if place is not None]
     if len(trials) < len(rows):
         problems.append(f"{len(rows) - len(trials)} trials lie off the grid of factors")
     predictions = [
         Prediction(str(row["remedy"]), str(row["estimate"]), int(row["step"]), float(row["low"]), float(row["high"]))
-        for row in _rows(reply.arrays, "prediction", problems)
+        for row in rows_along("prediction", reply.arrays, LIMITS, problems)
     ]
     return Limits(path, reply.attributes, trials, predictions, problems)
 
@@ -192,47 +153,28 @@ def read_limits(path: Path | str) -> Limits:
 # -- columns and rows -------------------------------------------------------------------------------------------------
 
 
-def _columns(trials: Sequence[Trial], predictions: Sequence[Prediction]) -> dict[str, Any]:
+def _columns(trials: Sequence[Trial], predictions: Sequence[Prediction]) -> dict[str, Iterable[Any]]:
+    samples = sample_columns(trials, ("step", "loss", "rate"))
+    return {**trial_columns(trials, LIMITS), **samples, **columns_along("prediction", predictions, LIMITS, {})}
+
+
+def trial_columns(trials: Sequence[Trial], table: Table) -> dict[str, Iterable[Any]]:
+    """The variables along ``trial``."""
     own = own_rate(trials)
+    rates = {"trial_factor": [trial.factor for trial in trials], "trial_rate": [trial.factor * own for trial in trials]}
+    return columns_along("trial", trials, table, rates)
+
+
+def sample_columns(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, Iterable[Any]]:
+    """What was seen at each step of each trial, end to end."""
     lengths = [len(trial.loss) for trial in trials]
-    columns: dict[str, Any] = {
-        "trial": range(len(trials)),
-        "trial_factor": [trial.factor for trial in trials],
-        "trial_rate": [trial.factor * own for trial in trials],
-        "sample": range(sum(lengths)),
-        "sample_trial": np.repeat(np.arange(len(trials)), lengths),
-        "prediction": range(len(predictions)),
-    }
-    for name in ("step", "loss", "rate"):
+    columns: dict[str, Iterable[Any]] = {"sample": range(sum(lengths)), "sample_trial": np.repeat(np.arange(len(trials)), lengths)}
+    for name in names:
         columns[f"sample_{name}"] = np.concatenate([getattr(trial, name) for trial in trials]) if trials else np.zeros(0)
-    for kind, rows in (("trial", trials), ("prediction", predictions)):
-        for name in VARIABLES:
-            if name.startswith(f"{kind}_") and name not in columns:
-                columns[name] = [getattr(row, name.removeprefix(f"{kind}_")) for row in rows]
-    return {name: _column(values, name) for name, values in columns.items()}
+    return columns
 
 
-def _column(values: Any, name: str) -> Array:
-    if VARIABLES[name].dtype == TEXT:
-        return np.array([_clean(str(value)) for value in values], dtype=object)
-    return np.array(list(values), dtype=VARIABLES[name].dtype)
-
-
-def _rows(arrays: Mapping[str, Array], kind: str, problems: list[str]) -> list[dict[str, Any]]:
-    """Return the rows along an axis as dictionaries without the prefix; none where a column is missing or of another length."""
-    names = [name for name in VARIABLES if VARIABLES[name].dims == (kind,) and name != kind]
-    found = {name: arrays[name] for name in names if name in arrays}
-    lengths = {len(array) for array in found.values()}
-    if len(found) < len(names) or len(lengths) > 1:
-        if found and len(lengths) > 1:
-            problems.append(f"the variables along {kind} have different lengths {sorted(lengths)}")
-        elif len(found) < len(names):
-            problems.append(f"{', '.join(sorted(set(names) - set(found)))} could not be read")
-        return []
-    return [{name.removeprefix(f"{kind}_"): found[name][i] for name in names} for i in range(lengths.pop() if lengths else 0)]
-
-
-def _grid_index(factor: float) -> int | None:
+def grid_index_of(factor: float) -> int | None:
     """Return the place of a factor on the grid; None where it is none of the grid's."""
     if not 0.0 < factor < math.inf:
         return None
@@ -241,25 +183,19 @@ def _grid_index(factor: float) -> int | None:
 
 
 def _trial(row: dict[str, Any], grid_index: int, arrays: Mapping[str, Array], index: int) -> Trial:
-    values: dict[str, Any] = {"grid_index": grid_index}
-    for one in dataclasses.fields(Trial):
-        if one.name in row:
-            kind = {"str": str, "int": int, "float": float}.get(str(one.type), str)
-            values[one.name] = kind(row[one.name])
-    owner = arrays.get("sample_trial", np.zeros(0, dtype="i4"))
-    for name in ("step", "loss", "rate"):
-        column = arrays.get(f"sample_{name}")
-        if column is not None and len(column) == len(owner):
-            values[name] = column[owner == index]
+    values = {"grid_index": grid_index, **fields_of(Trial, row), **samples_of(arrays, index, ("step", "loss", "rate"))}
     outcome = values["outcome"]
     return Trial(**{**values, "outcome": outcome if outcome in ("trains", "stuck", "diverges") else "failed"})
 
 
-def _conventions(attributes: Attributes) -> tuple[str, int]:
-    name, _, version = str(attributes.get("Conventions", "")).rpartition("-")
-    return name, int(version[:9]) if version.isascii() and version.isdecimal() else -1
+def fields_of(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass that a row has, as the python types that they are declared to be."""
+    types = {"str": str, "int": int, "float": float}
+    return {one.name: types.get(str(one.type), str)(row[one.name]) for one in dataclasses.fields(kind) if one.name in row}
 
 
-def _clean(text: str) -> str:
-    """A text that HDF5 can hold."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+def samples_of(arrays: Mapping[str, Array], index: int, names: Sequence[str]) -> dict[str, Array]:
+    """What was seen at each step of one trial."""
+    owner = arrays.get("sample_trial", np.zeros(0, dtype="i4"))
+    columns = {name: arrays.get(f"sample_{name}") for name in names}
+    return {name: column[owner == index] for name, column in columns.items() if column is not None and len(column) == len(owner)}

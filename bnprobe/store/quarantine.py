@@ -38,6 +38,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe import own_imports, start
 from bnprobe.store.schema import TEXT
 from bnprobe.store.tables import TABLES
 
@@ -50,12 +51,19 @@ _LONGEST_LINE = 2**26
 #: Time for a file: a start, and so many bytes a second. The alarm rings in the reader, the timer in the parent if that failed.
 SECONDS_AT_LEAST, BYTES_PER_SECOND = 20.0, 20e6
 TIMER_GRACE_SECONDS = 10.0
+#: What a read of another thread has to come to its end, where all reading is to end.
+SECONDS_TO_END = 5.0
 #: What was never written takes no room in a file, and compression shrinks what repeats; more than this is damage or malice.
 EXPANSION_LIMIT = 200
 SMALLEST_LIMIT_BYTES = 64 * 2**20
 LARGEST_LIMIT_BYTES = 16 * 2**30
 
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from bnprobe.store.quarantine_server import serve; serve()"
+#: By ``bnprobe.start``, since the package may be on no path at all: ``python -m bnprobe`` in a checkout. The library comes first, whatever
+#: lies beside the script of this process.
+_PROGRAM = (
+    "import sys; sys.path += {path!r}; import runpy; sys.argv[1:] = ['bnprobe.store.quarantine_server']; "
+    "runpy.run_path({start!r}, run_name='__main__')"
+)
 
 
 class ReaderDied(Exception):
@@ -104,7 +112,8 @@ class _Server:
 
     def __init__(self) -> None:
         self.owner = os.getpid()
-        program = _PROGRAM.format(path=[entry for entry in sys.path if isinstance(entry, str)])
+        path = [entry for entry in own_imports.path() if isinstance(entry, str)]
+        program = _PROGRAM.format(path=path, start=str(Path(start.__file__).resolve()))
         environment = {
             **os.environ,
             "OPENBLAS_NUM_THREADS": "1",  # threads would not survive the forks
@@ -136,7 +145,9 @@ class _Server:
         assert self._process.stdin is not None and self._process.stdout is not None
         timer = threading.Timer(seconds + TIMER_GRACE_SECONDS, self._process.kill)
         timer.daemon = True
-        timer.start()
+        # Python 3.12 starts no thread while a process ends, when a recording's last words are read: the reader's own alarm has to do.
+        with contextlib.suppress(RuntimeError):
+            timer.start()
         try:
             # Paths may hold bytes that are no text; as escaped surrogates they travel through ASCII.
             self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
@@ -170,7 +181,7 @@ class _Server:
 
 
 _server: _Server | None = None
-_server_lock = threading.Lock()
+_server_lock = threading.RLock()  # a signal's handler that ends the process may interrupt a read
 
 
 def _current_server() -> _Server:
@@ -185,11 +196,19 @@ def _current_server() -> _Server:
 
 
 def stop_server() -> None:
-    """End the server; the next read starts another."""
+    """End the server; the next read starts another. What another thread reads may come to its end first, unless that takes long."""
     global _server
-    if _server is not None:
-        _server.stop()
-    _server = None
+    if _server is None or _server.owner != os.getpid():  # a fork has the lock as it was in another process
+        _server = None
+        return
+    is_held = _server_lock.acquire(timeout=SECONDS_TO_END)
+    try:
+        if _server is not None:
+            _server.stop()
+        _server = None
+    finally:
+        if is_held:
+            _server_lock.release()
 
 
 class _Frames:

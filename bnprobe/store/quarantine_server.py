@@ -22,6 +22,11 @@ _FRAME_BYTES = 2**20
 _MEMORY_BESIDE_BYTES = 256 * 2**20
 
 
+def main() -> None:
+    """Serve; by this name ``bnprobe.start`` knows it."""
+    serve()
+
+
 def serve() -> None:
     """Answer requests, one JSON line each on standard input, until it ends."""
     requests, replies = sys.stdin.buffer, sys.stdout.buffer

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,19 @@ from bnprobe.errors import RunFileError
 from bnprobe.originals import Original
 from bnprobe.store.axis import Axis, Row, Rows
 from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, create_run_file, stack
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, VARIABLES
+from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, STEP_OF, VARIABLES
+from bnprobe.store.thinning import thin
 from bnprobe.store.uninterrupted import uninterrupted
+from bnprobe.store.unlogged import unlogged
+
+if TYPE_CHECKING:
+    from bnprobe.store.earlier import Earlier
 
 BURST_ROWS = 64
 BURST_SECONDS = 2.0
-#: Share of the time that bursts may take where steps are so short that 64 of them pass in no time.
+#: Where a burst costs little, whoever looks at the file while it is written need not wait for so long.
+BURST_SOONEST = 0.5
+#: Share of the time that bursts may take before they have to be made.
 BURST_SHARE = 0.004
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
@@ -38,16 +45,26 @@ class RunWriter:
     """Writes one run file, in bursts. To be used by one thread at a time, and only in the process that made it.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file; its folder must exist. None: all is kept in memory until ``place`` names it.
         attributes: root attributes (provenance). ``status`` is set to "running".
         overwrite: replace an existing file.
+        keep: thin the detail of older steps as the file grows: how many of the last steps keep all (``keeping``); None keeps everything.
+        earlier: what stands in the file already, to go on with it. It stays as it is until ``begin_resumption`` was called.
 
     Raises:
         RunFileError: the file exists and ``overwrite`` is false, or it cannot be created.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, Attribute], *, overwrite: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: Path | None,
+        attributes: Mapping[str, Attribute],
+        *,
+        overwrite: bool = False,
+        keep: int | None = None,
+        earlier: Earlier | None = None,
+    ) -> None:
+        self.path = Path()
         self.closed = False
         self._attributes: dict[str, Attribute] = {"Conventions": CONVENTIONS, **attributes, "status": "running"}
         self._changed_attributes: set[str] = set()
@@ -63,7 +80,24 @@ class RunWriter:
         self._owner = Original.getpid()
         self._lock = threading.RLock()
         self._session: Hdf5Session | None = None
-        with uninterrupted():
+        self._end: int | None = None
+        self._keep = keep
+        #: Rows of the step axis from which on the file is thinned: twice as many as were left the last time, so that a step costs the same.
+        self._rows_to_thin = 2 * keep if keep is not None else None
+        self._earlier, self._is_waiting = earlier, earlier is not None
+        if earlier is not None:
+            self._go_on_with(earlier)
+        elif path is not None:
+            self.place(path, overwrite=overwrite)
+
+    def place(self, path: Path, *, overwrite: bool = True) -> None:
+        """Make the file.
+
+        Raises:
+            RunFileError: it exists and ``overwrite`` is false, or it cannot be created.
+        """
+        self.path = Path(path)
+        with uninterrupted(), unlogged():
             self._end = create_run_file(self.path, self._attributes, overwrite=overwrite)
 
     # -- what is recorded ---------------------------------------------------------------------------------------------
@@ -82,6 +116,35 @@ class RunWriter:
         """Set a root attribute, written with the next burst."""
         self._attributes[name] = value
         self._changed_attributes.add(name)
+
+    def begin_resumption(self, step: int, known_by: str) -> None:
+        """Say at which step the training goes on with what stands in the file; from now on it is written to.
+
+        Args:
+            step: the first step that is recorded now. Rows of it and of later steps that the file has are void.
+            known_by: how it is known.
+        """
+        earlier = self._earlier
+        if earlier is None or not self._is_waiting:
+            return
+        self._is_waiting = False
+        for name, value in earlier.notes_from(step).items():
+            self.set_attribute(name, value)
+        self.set_attribute("status", "running")
+        self.set_attribute("ending", "")
+        self.set_attribute("exit_status", -1)
+        self.set_attribute("pid", self._attributes.get("pid", self._owner))
+        columns = {
+            "resumption_step": step,
+            "resumption_before": earlier.last_step,
+            "resumption_known_by": known_by,
+            "resumption_created": self._attributes.get("created", ""),
+            "resumption_seconds": earlier.seconds_since(self._attributes.get("created", "")),
+            "resumption_command": self._attributes.get("command", ""),
+            "resumption_ended": str(earlier.attributes.get("status", "unknown")),
+            **{f"resumption_rows_{axis}": earlier.lengths[axis] for axis in STEP_OF},
+        }
+        self.add_rows("resumption", 1, columns)
 
     def add_layer(self, *, channels: int, **columns: Any) -> int:
         """Append a layer with its channels; return its index. ``columns`` are the schema's variables along ``layer``."""
@@ -172,10 +235,13 @@ class RunWriter:
         Returns:
             Whether everything is on disk.
         """
+        if self._is_waiting:
+            return False
         waited = Original.monotonic() - self._last_burst
         steps = self._axes["step"]
         many = steps.length - steps.written >= BURST_ROWS and not self._told
-        if not (waited > BURST_SECONDS or (many and waited > self._burst_seconds / BURST_SHARE)):
+        affordable = self._burst_seconds / BURST_SHARE
+        if not (waited > min(BURST_SECONDS, max(BURST_SOONEST, affordable)) or (many and waited > affordable)):
             return False
         began = Original.monotonic()
         written = self.burst()
@@ -184,13 +250,15 @@ class RunWriter:
 
     def burst(self) -> bool:
         """Append all that waits to the file. On a fault keep it, tell the user once, and return False. A forked child does nothing."""
-        if Original.getpid() != self._owner:
+        if Original.getpid() != self._owner or self._end is None or self._is_waiting:
             return False
         fault = self._try_burst(closing=False)
         if fault is None:
             if self._told:
                 self._say(f"{self.path} can be written again; nothing was lost")
                 self._told = False
+            if self._rows_to_thin is not None and self._axes["step"].written >= self._rows_to_thin:
+                self._thin()
             return True
         if not self._told:
             self._say(f"cannot write {self.path} now ({fault}); the recording is kept in memory and tried again")
@@ -209,13 +277,26 @@ class RunWriter:
         """
         for name, value in attributes.items():
             self.set_attribute(name, value)
-        if self.closed or Original.getpid() != self._owner:
+        if self.closed or Original.getpid() != self._owner or self._end is None:
             return self.path
         self.closed = True
+        if self._is_waiting:
+            return self.path  # no step was taken: the file stays as it was
         fault = self._try_burst(closing=True)
         return self.path if fault is None else self._spill(fault)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _go_on_with(self, earlier: Earlier) -> None:
+        """Begin where a file ends; what a file of its own would need of it, should this one become unwritable, is kept."""
+        self.path, self._end = earlier.path, earlier.path.stat().st_size
+        for name, axis in self._axes.items():
+            axis.length = axis.written = earlier.lengths[name]
+            axis.kept = [Rows(1, row) for row in earlier.kept.get(name, ())]
+        self._channels = list(earlier.layer_channels)
+        self._channels_written = len(self._channels)
+        self._coverage = dict(earlier.coverage)
+        self._coverage_written = len(self._coverage)
 
     def _append(self, dimension: str, columns: Row, count: int = 1) -> None:
         rows = Rows(count, columns)
@@ -224,9 +305,10 @@ class RunWriter:
 
     def _try_burst(self, closing: bool) -> Exception | None:
         """Write all that waits; return what went wrong."""
-        with self._lock, uninterrupted():
+        with self._lock, uninterrupted(), unlogged():
             self._last_burst = Original.monotonic()
             try:
+                assert self._end is not None, "nothing is written before the file has its place"
                 if self._session is None:
                     self._session = Hdf5Session(self.path, self._end, self._written_lengths())
                 self._session.write(self._lengths(), dict(self._blocks()), self._new_attributes())
@@ -241,6 +323,23 @@ class RunWriter:
             if closing:
                 self._close_session()
         return None
+
+    def _thin(self) -> None:
+        """Write the file anew without the detail that is too old. Everything is on disk; what fails leaves the file as it is."""
+        assert self._keep is not None
+        rows = self._axes["step"].written
+        with self._lock, uninterrupted(), unlogged():
+            self._close_session()
+            try:
+                thinned = thin(self.path, self._keep)
+            except Exception as error:
+                self.add_coverage("thinning of older steps", f"the run file could not be written anew: {str(error)[:200]}")
+            else:
+                self._end = thinned.end
+                for name in ("step", "snapshot", "passed"):
+                    self._axes[name].length = self._axes[name].written = thinned.lengths[name]
+                rows = thinned.lengths["step"]
+        self._rows_to_thin = 2 * max(rows, self._keep)
 
     def _close_session(self) -> None:
         """Close the HDF5 file. Everything is on disk already: a fault now costs nothing."""

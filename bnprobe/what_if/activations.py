@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
 from bnprobe.measure.moments import moments
-from bnprobe.observe.probes.tape import Operation, Slot, operation_name
+from bnprobe.observe.probes.operation_kinds import operation_name
+from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.what_if.program import Backward, Item, Program
 from bnprobe.what_if.remedy_edits import Built
 from bnprobe.what_if.rerun import State

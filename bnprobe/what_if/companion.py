@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
+from bnprobe.analyse.what_if import TAPES
+from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.companion import Companion
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
-from bnprobe.observe.patches import Patches
 from bnprobe.remedies.catalogue import ENTRIES
 from bnprobe.store.reader import read_run
 from bnprobe.store.writer import RunWriter
 from bnprobe.what_if.activations import Layers
 from bnprobe.what_if.answers import Answers, answer, answer_from_here
+from bnprobe.what_if.cycling import long_enough
 from bnprobe.what_if.interruption import Interrupted, interruptible
 from bnprobe.what_if.judging import Judge, Trial
+from bnprobe.what_if.kept.tape_file import tape_path, write_tapes
+from bnprobe.what_if.kept.unkept import Unkept
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import NONE, Built, RemedyEdits
 from bnprobe.what_if.stretch import Stretch
@@ -40,13 +44,15 @@ REMEDIES = (
 )
 assert set(REMEDIES[1:]) <= {entry.name for entry in ENTRIES}
 
+#: Steps with which a training that ended in them has an answer, its batches gone through several times.
+FEWEST_CYCLED = 2
 #: Steps before a divergence from which something can be changed; where there are fewer, the stretch before is taken.
 FEWEST_BEFORE = 5
 #: An attribute of the run file holds 64 KiB.
 _LONGEST_REASON = 300
 
 
-class WhatIf:
+class WhatIf(Companion):
     """The what-if of one recording.
 
     Args:
@@ -73,17 +79,48 @@ class WhatIf:
     ) -> None:
         watched = has_diverged if options.what_if_from_here else None
         self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults, watched)
+        self._keeps_tapes, self._most_bytes = options.keep_tapes, options.what_if_memory
         self._remedies = options.what_if_remedies or REMEDIES
         self._has_diverged = has_diverged
         self._writer = writer
+        self._faults = faults
         self._say = say
+
+    def expect(self, optimizers: Sequence[Optimizer]) -> None:
+        """These optimizers are of the stretch."""
+        self.stretch.expect(optimizers)
 
     def attach(self, patches: Patches) -> None:
         """Wait for the first forward."""
         self.stretch.attach(patches)
 
+    def detach(self) -> None:
+        """Put nothing more on the tape."""
+        self.stretch.detach()
+
+    def update_begins(self) -> None:
+        """What others do to look at the weights is no part of the step."""
+        self.stretch.pause()
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        """What the script has made of its gradients is on the tape."""
+        self.stretch.before_update(optimizer)
+
+    def after_update(self) -> None:
+        """Go on with the tape."""
+        self.stretch.after_update()
+
+    def step_closed(self, step: int) -> None:
+        """A step of the stretch is whole."""
+        self.stretch.end_step(step)
+
+    def finish(self, steps: int, ending: Any) -> None:
+        """Train the stretch again, and store the answers."""
+        with self._faults.guard("what if"):
+            self.answer(ending)
+
     def answer(self, ending: Any) -> None:
-        """The training is over, and nothing of the recorder is attached any more: train it again."""
+        """Train the stretch again, and store the answers."""
         if ending.status == "interrupted":
             self.stretch.refuse("the recording was interrupted")
         late: tuple[Program, list[Built]] | None = None
@@ -91,7 +128,9 @@ class WhatIf:
             program, built = self.stretch.complete[0]
             late = self._last_healthy()
         else:
-            taken = self.stretch.take()
+            # A training that came to a bad end has an answer in spite of few steps.
+            is_lost = self._has_diverged() or ending.status == "crashed"
+            taken = self.stretch.take(FEWEST_CYCLED if is_lost else None)
             if taken is None:
                 self._store(Answers(refused=[("all", self.stretch.refusal)]))
                 return
@@ -107,27 +146,47 @@ class WhatIf:
 
     def _answers(self, program: Program, built: list[Built], late: tuple[Program, list[Built]] | None) -> Answers:
         """Train the stretch again, and the one before a divergence where it is kept."""
+        asked = long_enough(program)
+        if asked is None:
+            return Answers(refused=[("all", "the training ended before its first step was whole")])
         run = read_run(self._writer.path)
-        judge = Judge(run, program.first_step, program.steps)
-        edits = RemedyEdits(built, program)
-        threads = torch.get_num_threads()
         began = time.process_time()
-        layers = Layers(program, built)
-        found = answer(program, judge, edits, layers, self._remedies, self._say)
+        layers = Layers(asked, built)
+        judge = Judge(run, program.first_step, program.steps, asked.steps if asked is not program else 0)
+        found = answer(program, asked, judge, RemedyEdits(built, asked), layers, self._remedies, self._say, self._room)
         if not found.proved and self.stretch.customs:
             names = ", ".join(self.stretch.customs)
             found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
         if late is not None and not found.ended_by:
             self._say(f"what if: {late[0].steps} steps from step {late[0].first_step} on are trained again")
-            kept = answer_from_here(late[0], RemedyEdits(late[1], late[0]), self._remedies)
+            kept = answer_from_here(late[0], judge, RemedyEdits(late[1], late[0]), self._remedies)
             found.trials += kept.trials
             found.refused += [(f"from step {late[0].first_step}: {what}", why) for what, why in kept.refused]
             found.rerun_steps += kept.rerun_steps
-        assert torch.get_num_threads() == threads
         for name in layers.names:
             self._writer.add_what_if_layer(name)
         self._writer.set_attribute("what_if_processor_seconds", time.process_time() - began)
+        if self._keeps_tapes and found.proved:
+            self._keep([(program, built), *([late] if late is not None else [])], found)
         return found
+
+    @property
+    def _room(self) -> int:
+        """Bytes that may still be kept."""
+        return max(0, self._most_bytes - self.stretch.held_bytes)
+
+    def _keep(self, stretches: list[tuple[Program, list[Built]]], found: Answers) -> None:
+        """Write the tapes beside the run file, where they can be written."""
+        path, token = tape_path(self._writer.path), uuid.uuid4().hex
+        try:
+            size = write_tapes(path, stretches, token, self._most_bytes)
+        except Unkept as reason:
+            found.refused.append((TAPES, str(reason)))
+            return
+        self._writer.set_attribute("what_if_tapes", token)
+        self._say(
+            f"what if: the tapes are kept in {path.name}, {size / 2**20:.1f} MiB; bnprobe what-if --rate, --remedy and --from ask more"
+        )
 
     def _last_healthy(self) -> tuple[Program, list[Built]] | None:
         """Return the stretch in which the training diverged, or the one before where it had hardly begun; None where it did not diverge."""
@@ -158,6 +217,9 @@ class WhatIf:
         attributes: dict[str, Any] = {
             "what_if_steps": found.steps,
             "what_if_own_rate": found.own_rate if math.isfinite(found.own_rate) else 0.0,
+            "what_if_first_rate": found.own_rates[0],
+            "what_if_last_rate": found.own_rates[1],
+            "what_if_cycled": found.cycled,
             "what_if_proved": int(found.proved),
             "what_if_refused": json.dumps(refused),
             "what_if_seconds": found.seconds,

@@ -12,7 +12,7 @@ import weakref
 import torch
 
 from bnprobe.identity import OwnReference
-from bnprobe.observe.probes.tape import version
+from bnprobe.torch_private import version
 
 
 class EarlierParameters:

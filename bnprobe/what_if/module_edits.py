@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from bnprobe.observe.probes.tape import Operation, Slot, operation_name
+from bnprobe.observe.probes.operation_kinds import operation_name
+from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.remedies.scope import CONVOLUTIONS
 from bnprobe.what_if.program import Backward, Program, SetGradient
 

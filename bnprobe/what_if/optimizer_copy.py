@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 #: What others have put on an optimizer: a scheduler's count of steps, hooks.
-_HOOKS = (
+HOOKS = (
     "_optimizer_step_pre_hooks",
     "_optimizer_step_post_hooks",
     "_optimizer_state_dict_pre_hooks",
@@ -38,7 +38,7 @@ def copy_optimizer(optimizer: torch.optim.Optimizer, leaves: Mapping[int, torch.
     twin: torch.optim.Optimizer = type(optimizer).__new__(type(optimizer))
     memo[id(optimizer)] = twin
     for name, value in vars(optimizer).items():
-        if name in _HOOKS:
+        if name in HOOKS:
             twin.__dict__[name] = OrderedDict()
         elif name != "step":  # a scheduler wraps it, on the optimizer itself
             twin.__dict__[name] = copy.deepcopy(value, memo)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, alias_classes
+from bnprobe.what_if.optimizer_copy import largest_rate
 
 
 @dataclass(eq=False)
@@ -159,6 +160,18 @@ class Program:
     own_rate: float
     random_state: torch.Tensor
     draws_nothing: bool
+
+    @property
+    def own_rates(self) -> tuple[float, float]:
+        """The largest rate of any group where each optimizer first steps, and where it last does."""
+        first: dict[int, float] = {}
+        last: dict[int, float] = {}
+        for move in self.moves:
+            if (rate := largest_rate(move.settings)) == rate:
+                first.setdefault(move.optimizer, rate)
+                last[move.optimizer] = rate
+        nothing = float("nan")
+        return max(first.values(), default=nothing), max(last.values(), default=nothing)
 
     @property
     def backwards(self) -> list[Backward]:

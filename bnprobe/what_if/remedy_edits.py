@@ -7,6 +7,7 @@ that edit gradients or weights need no more. Those that change what modules comp
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,18 @@ class RemedyEdits:
         self._built = built
         self._program = program
 
-    def of(self, remedy: str) -> Edits:
+    @property
+    def parameter_names(self) -> dict[Slot, str]:
+        """Names of the parameters that are trained, by slot."""
+        named = (pair for built in self._built for model in built.models for pair in model.parameter_names())
+        return {slot: name for slot, name in named if slot in self._program.starts}
+
+    def of(self, remedy: str, start: int | None = None) -> Edits:
         """Return the edits of a remedy.
+
+        Args:
+            remedy: its specification, or "none".
+            start: the step with which it begins; None for the first of the stretch.
 
         Raises:
             Refused: it cannot be tried.
@@ -72,16 +83,17 @@ class RemedyEdits:
             return Edits()
         if not self._built:
             raise Refused("no module was seen whose parameters an optimizer trains")
-        return _Remedied(remedy, self._built, self._program)
+        return _Remedied(remedy, self._built, self._program, self._program.first_step if start is None else start)
 
 
 class _Remedied(Edits):
     """What some remedies change together."""
 
-    def __init__(self, remedy: str, built: list[Built], program: Program) -> None:
+    def __init__(self, remedy: str, built: list[Built], program: Program, start: int) -> None:
         self._specifications = parse_all(split(remedy))
         self._built = built
         self._program = program
+        self._start = start
         self._applied: list[Applied] = []
         self._modules: list[ModuleEdits] = []
         self._added: dict[int, list[torch.Tensor]] = {}
@@ -112,17 +124,29 @@ class _Remedied(Edits):
             for touched, remedy in zip(applied.touched, applied.remedies, strict=True):
                 if touched.added:
                     self._hand_over(state, built.number, touched.added, remedy.name)
+        self._refuse_second_owners(state)
         if any(edits.draws for edits in self._modules):
             if not self._program.draws_nothing:
                 raise Refused("it draws random numbers, and so does the script: with it, batches or masks would have been others")
             self.draws = True
             torch.default_generator.set_state(self._program.random_state)
 
+    def _refuse_second_owners(self, state: State) -> None:
+        """A later optimizer of the same weights would have been built with the added parameters, too."""
+        owners = Counter(id(state.leaves[slot]) for built in self._built for slot in set(built.trained))
+        if any(owners[beside] > 1 for beside in self._added):
+            raise Refused("it adds parameters, and the script builds two optimizers for the same weights: both would have got them")
+
     def _hand_over(self, state: State, number: int, added: tuple[Added, ...], remedy: str) -> None:
         refuse_edited_gradients(self._program, remedy)
         hand_over(state.optimizers[number], added, remedy)
         for one in added:
             self._added.setdefault(id(one.beside), []).append(one.parameter)
+
+    @property
+    def changes_signals(self) -> bool:  # type: ignore[override]
+        """Whether modules compute something else."""
+        return bool(self._modules)
 
     def arguments(self, operation: Operation, arguments: list[Any], state: State) -> list[Any]:
         """Return the arguments of an operation, weights being what remedies make of them."""
@@ -154,12 +178,12 @@ class _Remedied(Edits):
         for one in self._specifications:
             remedy = one.entry.load()(one.settings)
             is_structural |= remedy.needs >= Changes.STRUCTURE
-            first = self._program.first_step
+            first = self._start
             if remedy.needs >= Changes.STRUCTURE and first:
-                raise Refused(f"{one.entry.name} acts before training, and the stretch begins at step {first}")
+                raise Refused(f"{one.entry.name} acts before training, and here it begins at step {first}")
             if remedy.needs == Changes.WEIGHTS:
                 if first:
-                    raise Refused(f"{one.entry.name} sets the weights anew, and the stretch begins at step {first}")
+                    raise Refused(f"{one.entry.name} sets the weights anew, and here it begins at step {first}")
                 if built.was_loaded:
                     raise Refused(f"{one.entry.name} sets the weights anew, and weights were loaded into this model")
             if remedy.needs >= Changes.STRUCTURE and built.changed_mode:

@@ -6,20 +6,21 @@ same graph and goes backward through it with the same kernels. Copies of the opt
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from bnprobe.divergence import Diverged, Divergence
 from bnprobe.observe.probes.replay import ReplayError, valued
-from bnprobe.observe.probes.tape import Operation, Slot, view
+from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.torch_private import AutocastDisabled, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
+from bnprobe.what_if.calls import Call, set_gradient_mode
+from bnprobe.what_if.course import Course, Steps
 from bnprobe.what_if.optimizer_copy import copy_optimizer, set_settings
 from bnprobe.what_if.program import Backward, Decision, Item, Move, Program, SetGradient, names
+from bnprobe.what_if.unchanging import Unchanging
 
 
 class RerunError(ReplayError):
@@ -54,9 +55,11 @@ class Edits:
 
     Attributes:
         draws: whether it draws random numbers, from a generator that otherwise stands still.
+        changes_signals: whether arguments or results of operations are others; asked once it has begun.
     """
 
     draws = False
+    changes_signals = False
 
     def begin(self, state: State) -> None:
         """The leaves have their first values, and no optimizer has made a step."""
@@ -76,33 +79,18 @@ class Edits:
         """The rerun is over."""
 
 
-@dataclass
-class Course:
-    """What became of a rerun.
-
-    Attributes:
-        losses: one for each step that was begun, as the script's own loss is recorded.
-        skipped: whether a gradient scaler let the update out.
-        diverged: that it diverged, if it did.
-        values: of each backward's losses, in order; kept where asked for.
-        leaves: the weights at the end.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    skipped: list[bool] = field(default_factory=list)
-    diverged: Diverged | None = None
-    values: list[list[torch.Tensor]] = field(default_factory=list)
-
-
 class Rerun:
     """Runs a program as often as asked.
 
     Args:
         program: the stretch.
+        room: bytes that may be kept of what is the same in every rerun.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, room: int = 0) -> None:
         self.program = program
+        self._unchanging = Unchanging(program, room)
+        self._calls = [Call(item) if isinstance(item, Operation) else None for item in program.items]
         self._last_use: dict[Slot, int] = {}
         for place, item in enumerate(program.items):
             self._last_use.update(dict.fromkeys(names(item), place))
@@ -117,6 +105,7 @@ class Rerun:
         factor: float = 1.0,
         edits: Edits | None = None,
         *,
+        start: int | None = None,
         keep_values: bool = False,
         watch: Callable[[Item, State], None] | None = None,
         on_step: Callable[[int, float], None] | None = None,
@@ -126,6 +115,7 @@ class Rerun:
         Args:
             factor: on every learning rate.
             edits: of a remedy.
+            start: the step from which on both hold; None for the first. The steps before it are those that were recorded.
             keep_values: keep the losses of every backward.
             watch: called after every item.
             on_step: called with the number of each step and its loss.
@@ -138,29 +128,45 @@ class Rerun:
             ReplayError: what an operation needs has been overwritten.
         """
         edits = edits or Edits()
+        begins = self._place_of(start)
         course = Course()
-        steps = _Steps(course, self.program.first_step, on_step)
+        steps = Steps(course, self.program.first_step, on_step)
+        unchanging = self._unchanging
+        keeps, takes, is_whole = False, unchanging.is_known and start is None, False
         with self._undisturbed():
             state = self._fresh()
             try:
-                edits.begin(state)
                 for place, item in enumerate(self.program.items):
+                    if place == begins:
+                        edits.begin(state)
+                        keeps = not unchanging.is_known and place == 0 and not edits.changes_signals
+                        takes &= not edits.changes_signals
+                    if takes:
+                        if place in unchanging.passed:
+                            self._forget_dying(place, state)
+                            continue
+                        if place in unchanging.kept:
+                            unchanging.take(place, state.values)
+                    elif keeps:
+                        unchanging.keep(place, state.values)
                     try:
-                        if isinstance(item, Operation):
-                            self._operate(item, state, edits)
+                        call = self._calls[place]
+                        set_gradient_mode(call is None or call.operation.with_grad)
+                        if call is not None:
+                            _operate(call, state, edits)
                         elif isinstance(item, Backward):
                             if steps.descend(item, state.values, keep_values):
                                 return course
                             _go_back(item, state)
                         elif isinstance(item, Move):
-                            _move(item, state, factor, course)
+                            _move(item, state, factor if place >= begins else 1.0, course)
                         elif isinstance(item, Decision):
                             if bool(state.values[item.slot]) != item.value:
                                 if not _is_finite(state):
                                     steps.lose()
                                     return course
                                 raise RerunError("the script looks at a truth value, which is another here: it might go another way", place)
-                        else:
+                        elif isinstance(item, SetGradient):
                             _set_gradient(item, state)
                             if item.gradient is None:
                                 edits.cleared(state.leaves[item.leaf])
@@ -169,12 +175,25 @@ class Rerun:
                         raise RerunError(f"{name} does not accept what it gets: {str(error)[:200]}", place) from error
                     if watch is not None:
                         watch(item, state)
-                    for slot in self._dying[place]:
-                        state.values.pop(slot, None)
+                    self._forget_dying(place, state)
                 steps.close()
+                is_whole = True
             finally:
+                set_gradient_mode(True)
                 edits.end()
+                if keeps:
+                    unchanging.close() if is_whole else unchanging.forget()
         return course
+
+    def _forget_dying(self, place: int, state: State) -> None:
+        for slot in self._dying[place]:
+            state.values.pop(slot, None)
+
+    def _place_of(self, start: int | None) -> int:
+        """Return the item before which a step begins: behind the last update of the steps before it."""
+        if start is None:
+            return 0
+        return max((move.place + 1 for move in self.program.moves if move.step < start), default=0)
 
     def _fresh(self) -> State:
         leaves: dict[Slot, torch.Tensor] = {}
@@ -186,22 +205,6 @@ class Rerun:
         stands = {id(start): leaves[slot] for slot, start in self.program.starts.items()}
         optimizers = {number: copy_optimizer(optimizer, stands) for number, optimizer in self.program.optimizers.items()}
         return State(dict(leaves), leaves, optimizers)
-
-    def _operate(self, operation: Operation, state: State, edits: Edits) -> None:
-        values = state.values
-        if operation.generator is not None and not edits.draws:
-            operation.generator[0].set_state(operation.generator[1])
-        arguments = [valued(argument, values) for argument in operation.arguments]
-        keywords = {name: valued(value, values) for name, value in operation.keywords.items()}
-        with torch.set_grad_enabled(operation.with_grad):
-            if operation.function is view and not operation.with_grad:
-                arguments[0] = arguments[0].data
-            arguments = edits.arguments(operation, arguments, state)
-            result = operation.function(*arguments, **keywords)
-            result = edits.result(operation, arguments, result, state)
-        for slot, value in zip(operation.outputs, result if isinstance(result, list | tuple) else (result,), strict=False):
-            if slot is not None:
-                values[slot] = value
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
@@ -220,56 +223,23 @@ class Rerun:
                     generator.set_state(before)
 
 
-class _Steps:
-    """Adds losses up by step, and asks after each whether the training has diverged."""
-
-    def __init__(self, course: Course, first: int, on_step: Callable[[int, float], None] | None) -> None:
-        self._course = course
-        self._step = first
-        self._losses: list[float] = []
-        self._watched = Divergence()
-        self._on_step = on_step
-
-    def descend(self, item: Backward, values: Mapping[Slot, Any], keep: bool) -> bool:
-        """Take the loss of a backward; return whether the step before has diverged."""
-        if not item.losses:
-            return False
-        if item.step != self._step:
-            self.close()
-            self._step = item.step
-            if self._course.diverged is not None:
-                return True
-        found = [values[slot].detach() for slot in item.losses]
-        if item.scale is not None:
-            found = [value / valued(item.scale, values) for value in found]
-        if keep:
-            self._course.values.append([value.clone() for value in found])
-        self._losses.append(float(found[0]) if len(found) == 1 else float(torch.stack([value.reshape(()) for value in found]).sum()))
-        return False
-
-    def lose(self) -> None:
-        """The training has been lost before the step's loss was descended."""
-        self._losses = [math.nan]
-        self.close()
-
-    def close(self) -> None:
-        """The step is over."""
-        if not self._losses:
-            return
-        loss = sum(self._losses) if len(self._losses) > 1 else self._losses[0]
-        self._losses = []
-        course = self._course
-        course.losses.append(loss)
-        course.skipped += [False] * (len(course.losses) - len(course.skipped))
-        course.diverged = self._watched.take(self._step, loss, course.skipped[len(course.losses) - 1])
-        if self._on_step is not None:
-            self._on_step(self._step, loss)
-
-
 def _is_finite(state: State) -> bool:
     """Whether every signal that is kept, and every weight, is finite."""
     tensors = (value for value in (*state.values.values(), *state.leaves.values()) if isinstance(value, torch.Tensor))
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point() and not tensor.is_sparse)
+
+
+def _operate(call: Call, state: State, edits: Edits) -> None:
+    operation, values = call.operation, state.values
+    if operation.generator is not None and not edits.draws:
+        operation.generator[0].set_state(operation.generator[1])
+    arguments, keywords = call.arguments(values), call.keywords(values)
+    if edits.changes_signals:
+        arguments = edits.arguments(operation, arguments, state)
+        result = edits.result(operation, arguments, operation.function(*arguments, **keywords), state)
+    else:
+        result = operation.function(*arguments, **keywords)
+    call.keep(result, values)
 
 
 def _go_back(item: Backward, state: State) -> None:
@@ -308,20 +278,3 @@ def _move(item: Move, state: State, factor: float, course: Course) -> None:
     optimizer.step()
     for name in item.handed:
         delattr(optimizer, name)
-
-
-def losses_differ(program: Program, course: Course) -> tuple[int, float, float] | None:
-    """Compare a rerun at the script's own rates with the recorded training, bit for bit.
-
-    Returns:
-        The step, the recorded loss and the one of the rerun where they part; None where they are equal.
-    """
-    for item, found in zip(program.backwards, course.values, strict=False):
-        for recorded, value in zip(item.recorded, found, strict=True):
-            if not _equal(recorded, value):
-                return item.step, float(recorded), float(value)
-    return None
-
-
-def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return torch.equal(a, b) or (math.isnan(float(a)) and math.isnan(float(b)))

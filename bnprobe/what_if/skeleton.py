@@ -7,7 +7,7 @@ they refer to. A skeleton has modules of the same classes under the same names, 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -24,6 +24,12 @@ class Skeleton:
     Args:
         model: the root module.
         seen: skeletons of its parts by ``id`` of the module, filled: a shared one is kept once.
+
+    Attributes:
+        kind: class of the root module.
+        settings: its plain attributes.
+        slots: of its parameters, by name; None for what no optimizer trains.
+        children: by name.
     """
 
     def __init__(self, model: nn.Module, seen: dict[int, Skeleton] | None = None) -> None:
@@ -31,15 +37,23 @@ class Skeleton:
         seen[id(model)] = self
         registers = _registers()
         self.kind = type(model)
-        self._module = OwnReference(model)
-        self._settings = {name: value for name, value in vars(model).items() if name not in registers and _is_plain(value)}
+        self._module: Callable[[], nn.Module | None] = OwnReference(model)
+        self.settings = {name: value for name, value in vars(model).items() if name not in registers and _is_plain(value)}
         self._parameters: dict[str, weakref.ref[torch.Tensor] | None] = {
             name: None if parameter is None else OwnReference(parameter) for name, parameter in model._parameters.items()
         }
-        self._children: dict[str, Skeleton | None] = {}
+        self.children: dict[str, Skeleton | None] = {}
         for name, child in model._modules.items():
-            self._children[name] = None if child is None else seen.get(id(child)) or Skeleton(child, seen)
-        self._slots: dict[str, Any] = {}
+            self.children[name] = None if child is None else seen.get(id(child)) or Skeleton(child, seen)
+        self.slots: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, kind: type[nn.Module], settings: dict[str, Any], slots: dict[str, Any]) -> Skeleton:
+        """Return the skeleton of a module that is not there, without children."""
+        made = cls.__new__(cls)
+        made.kind, made.settings, made.slots, made.children = kind, settings, slots, {}
+        made._module, made._parameters = _gone, {}
+        return made
 
     def resolve(self, slots: Mapping[int, Any], seen: set[int] | None = None) -> None:
         """Know parameters by their slots from now on.
@@ -52,23 +66,34 @@ class Skeleton:
         seen.add(id(self))
         module = self._module()
         if module is not None:
-            self._settings["training"] = module.training
+            self.settings["training"] = module.training
         for name, reference in self._parameters.items():
             parameter = reference() if reference is not None else None
-            self._slots[name] = slots.get(id(parameter)) if parameter is not None else None
-        for child in self._children.values():
+            self.slots[name] = slots.get(id(parameter)) if parameter is not None else None
+        for child in self.children.values():
             if child is not None and id(child) not in seen:
                 child.resolve(slots, seen)
 
-    def weight_names(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[Any, str]]:
+    def weight_names(self) -> Iterator[tuple[Any, str]]:
         """Yield the slot of every module's weight, and the module's name."""
+        for module, skeleton in self._modules():
+            if (slot := skeleton.slots.get("weight")) is not None:
+                yield slot, module or skeleton.kind.__name__
+
+    def parameter_names(self) -> Iterator[tuple[Any, str]]:
+        """Yield the slot of every parameter that is trained, and its name."""
+        for module, skeleton in self._modules():
+            for name, slot in skeleton.slots.items():
+                if slot is not None:
+                    yield slot, f"{module}.{name}" if module else name
+
+    def _modules(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Skeleton]]:
         seen = set() if seen is None else seen
         seen.add(id(self))
-        if (slot := self._slots.get("weight")) is not None:
-            yield slot, prefix or self.kind.__name__
-        for name, child in self._children.items():
+        yield prefix, self
+        for name, child in self.children.items():
             if child is not None and id(child) not in seen:
-                yield from child.weight_names(f"{prefix}.{name}" if prefix else name, seen)
+                yield from child._modules(f"{prefix}.{name}" if prefix else name, seen)
 
     def twin(self, seen: dict[int, Skeleton] | None = None) -> Skeleton:
         """Return another of the same model, whose parameters can be resolved anew."""
@@ -76,8 +101,8 @@ class Skeleton:
         if id(self) not in seen:
             other = seen[id(self)] = Skeleton.__new__(Skeleton)
             other.__dict__.update(self.__dict__)
-            other._settings, other._slots = dict(self._settings), {}
-            other._children = {name: None if child is None else child.twin(seen) for name, child in self._children.items()}
+            other.settings, other.slots = dict(self.settings), {}
+            other.children = {name: None if child is None else child.twin(seen) for name, child in self.children.items()}
         return seen[id(self)]
 
     def has_kept_its_mode(self) -> bool:
@@ -90,9 +115,9 @@ class Skeleton:
                 continue
             seen[id(one)] = one
             module = one._module()
-            if module is not None and module.training != one._settings.get("training", True):
+            if module is not None and module.training != one.settings.get("training", True):
                 return False
-            waiting += [child for child in one._children.values() if child is not None]
+            waiting += [child for child in one.children.values() if child is not None]
         return True
 
     def build(self, leaves: Mapping[Any, torch.Tensor], made: dict[int, nn.Module] | None = None) -> nn.Module:
@@ -110,13 +135,17 @@ class Skeleton:
             return made[id(self)]
         module: nn.Module = self.kind.__new__(self.kind)
         module.__dict__.update(_registers())
-        module.__dict__.update(self._settings)
+        module.__dict__.update(self.settings)
         made[id(self)] = module
-        for name, slot in self._slots.items():
+        for name, slot in self.slots.items():
             module._parameters[name] = leaves.get(slot)  # type: ignore[assignment]
-        for name, child in self._children.items():
+        for name, child in self.children.items():
             module._modules[name] = None if child is None else child.build(leaves, made)
         return module
+
+
+def _gone() -> None:
+    """A module that is not there."""
 
 
 def _registers() -> dict[str, Any]:

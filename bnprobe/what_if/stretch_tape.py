@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
-from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape, operation_name
+from bnprobe.observe.probes.operation_kinds import OperationKind
+from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
 from bnprobe.torch_private import gradient_of
 from bnprobe.what_if.earlier_parameters import EarlierParameters
 from bnprobe.what_if.program import Decision, Item, SetGradient, needed
@@ -162,11 +163,11 @@ class StretchTape(Tape):
         except NotImplementedError:  # it has no memory
             return Hole("a gradient is batched or transformed (torch.func)")
 
-    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
-        operation = super()._before(function, args, kwargs)
+    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kind: OperationKind) -> Operation | None:
+        operation = super()._before(function, args, kwargs, kind)
         if operation is None:
             return None
-        name = operation_name(function)
+        name = kind.name
         if name in _DRAWING_BY_VALUE:
             operation.hole = operation.hole or Hole(f"{function} draws as many random numbers as its input makes it")
         if self._shared and operation.with_grad and name != "detach" and not self._shared.isdisjoint(operation.reads):
@@ -198,7 +199,9 @@ class StretchTape(Tape):
     def prune(self) -> None:
         """Forget the operations of the last step that nothing needs any more: evaluations, logs."""
         alive = set(self._slots.values())
-        alive.update(memory.slot for memory in self._memory.values() if not memory.reference.expired())
+        # What is gone is forgotten here: each step makes some hundred signals, and all would be asked again at every step.
+        self._memory = {key: memory for key, memory in self._memory.items() if not memory.reference.expired()}
+        alive.update(memory.slot for memory in self._memory.values())
         recent = self.items[self._pruned :]
         kept = needed(recent, alive)
         for place, item in enumerate(kept, self._pruned):

@@ -42,6 +42,21 @@ def test_a_profile_holds_first_calls_of_the_most_frequent_weighted_kind_in_depth
     assert layers.profile_layers(run, model=7).tolist() == []
 
 
+@pytest.mark.parametrize(
+    ("given", "shapes", "found"),
+    [
+        ([4, 1, 1], ["4x3", "1x4", "1x4"], [2, 1]),  # a mean and its variance
+        ([4, 4, 1], ["4x4", "4x4", "1x4"], [2]),  # one after another
+        ([12, 4, 1], ["12x4", "4x4", "1x4"], [2]),  # three signals side by side, as queries, keys and values are
+        ([4, 2, 1], ["4x3", "2x4", "1x2"], [2]),
+    ],
+)
+def test_heads_take_in_one_signal(given: list[int], shapes: list[str], found: list[int]) -> None:
+    run = run_of_layers(*(layer(f"l{i}", "linear", i)._replace(channels=channels) for i, channels in enumerate(given)))
+    run.parameters.extend(Parameter(f"l{i}.weight", f"l{i}", shape, 4, 0) for i, shape in enumerate(shapes))
+    assert layers.heads(run, 2) == found
+
+
 def test_without_weights_the_most_frequent_kind_makes_the_profile() -> None:
     run = run_of_layers(layer("a", "normalisation", 0), layer("b", "activation", 1), layer("c", "activation", 2))
     assert layers.profile_layers(run).tolist() == [1, 2]

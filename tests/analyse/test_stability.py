@@ -7,7 +7,7 @@ import pytest
 
 from bnprobe.analyse import stability
 from bnprobe.store.reader import Run, read_run
-from tests.synthetic_runs import Recording, exploding_recording, healthy, killed, residual_recording, zero_steps
+from tests.synthetic_runs import Recording, exploding_recording, healthy, in_detail_at, killed, residual_recording, zero_steps
 
 
 def read(made: Recording) -> Run:
@@ -177,6 +177,13 @@ class TestLossCourse:
         assert course is not None
         assert course.steps == 30
         assert course.late < 3
+
+    @pytest.mark.parametrize("lost", [60, 50])
+    def test_every_loss_counts_whatever_detail_was_kept(self, lost: int) -> None:
+        made = residual_recording(steps=60)
+        made.loss[lost:] = 1e9
+        run = read(made)
+        assert stability.loss_course(in_detail_at(run, (0, 10, 20, *range(40, 60)))) == stability.loss_course(run)
 
     def test_without_steps_there_is_none(self, tmp_path: Path) -> None:
         run = read_run(zero_steps(tmp_path / "run.h5"))

@@ -7,7 +7,7 @@ import pytest
 
 from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, Kind, StoppingRate, stopping_rate
 from bnprobe.store.reader import Run
-from tests.synthetic_runs import LineProbe, Recording, residual_recording
+from tests.synthetic_runs import LineProbe, Recording, in_detail_at, residual_recording
 
 RATE = 0.1
 PLAIN = CONSTANTS["growing steps"]
@@ -54,6 +54,11 @@ def test_every_probe_stands_for_the_steps_until_the_next() -> None:
     # Three probes at the first three steps do not outvote the one that stands for all others.
     lines = [probe(step, 2.0, steep(4.0)) for step in (0, 1, 2)] + [probe(3, 2.0, steep(16.0))]
     assert known(recording(*lines).run()).rate == pytest.approx(PLAIN * 16.0 * RATE)
+
+
+def test_the_last_probe_stands_for_the_steps_until_the_last_whatever_detail_was_kept() -> None:
+    run = recording(probe(0, 2.0, steep(4.0)), probe(20, 2.0, steep(16.0))).run()
+    assert known(in_detail_at(run, (0, 20, 40, 59))) == known(run)
 
 
 def test_a_median_that_falls_between_two_is_their_geometric_middle() -> None:

@@ -54,3 +54,24 @@ def test_a_module_of_vectors_alone_is_measured_against_unit_entries() -> None:
     made.parameters[0] |= {"parameter_shape": "(16,)"}
     made.weight_norm[:, 0], made.update_norm[:, 0] = 0.1, 0.2
     assert updates.module_step_size(made.run())[made.parameters[0]["parameter_layer"]] == pytest.approx(0.2 / 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "size"),
+    [
+        ("other", "", 1),
+        ("other", "1", 1),
+        ("other", "16x1x1", 16),
+        ("other", "1x16", 16),
+        ("other", "4x16", 4 / 3),
+        ("linear", "1x16", 1 / 3),
+    ],
+    ids=["a number", "one entry", "a gain by channel", "a gain", "a matrix of its own", "a layer with one output"],
+)
+def test_the_factor_of_a_branch_that_starts_at_zero_is_measured_against_unit_entries(kind: str, shape: str, size: float) -> None:
+    made = residual_recording(steps=5)
+    made.layers[0] |= {"layer_kind": kind}
+    made.parameters[0] |= {"parameter_shape": shape}
+    made.weight_norm[:, 0], made.update_norm[:, 0] = 0.01, 0.1
+    sizes = updates.module_step_size(made.run())[made.parameters[0]["parameter_layer"]]
+    assert sizes == pytest.approx(0.1 / size**0.5)

@@ -37,7 +37,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,10 +45,9 @@ from typing import NamedTuple
 
 from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tried
 from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, StoppingRate, stopping_rate
-from bnprobe.experiments.process import Script
-from bnprobe.lrlimit.judge import judge, recording_of
-from bnprobe.lrlimit.plan import Range, next_index
-from bnprobe.lrlimit.trial import Assignment, RunningTrial
+from bnprobe.experiments.limits.judge import Assignment, judge, recording_of
+from bnprobe.experiments.limits.plan import Range, next_index
+from bnprobe.experiments.process import Change, Script, TrialProcess
 from bnprobe.remedies.specification import parse_all
 from bnprobe.store.limits_file import Limits, Trial, factor_of, read_limits, write_limits
 from bnprobe.store.reader import Run, read_run
@@ -257,12 +255,12 @@ def _divergences(limits: Limits, remedy: str) -> dict[int, Verdict]:
 def judge_one(combination: Combination, grid_index: int, steps: int, folder: Path) -> Trial:
     """Make one trial more."""
     script = Script(combination.script, False, combination.arguments(steps))
-    remedies = [] if combination.remedy == "NONE" else [combination.remedy]
+    remedies = () if combination.remedy == "NONE" else (combination.remedy,)
     with tempfile.TemporaryDirectory(dir=folder) as own:
-        trial = RunningTrial(script, Assignment(combination.remedy, 0, grid_index), remedies, steps, Path(own) / "trial", 1, probes=False)
-        while not trial.is_over():
-            time.sleep(0.05)
-        return judge(trial, recording_of(trial))
+        change = Change(remedies, factor=factor_of(grid_index))
+        process = TrialProcess(script, change, steps, Path(own) / "trial", 1, command="lr-limit")
+        process.wait()
+        return judge(Assignment(combination.remedy, 0, grid_index), process, recording_of(process))
 
 
 def _bnprobe(arguments: list[str]) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from bnprobe.analyse.stability import divergence
 from bnprobe.errors import RunFileError
-from bnprobe.observe.alarm import GRADIENT_LEAP, Alarm, Level
+from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
 from bnprobe.store.reader import Run, read_run
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY

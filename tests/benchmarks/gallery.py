@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.gallery [--keep FOLDER] [NAME ...]
     python -m tests.benchmarks.gallery ubn        # the figures of a paper, of two networks of 110 layers: about twenty minutes
+    python -m tests.benchmarks.gallery cifar      # some of them, of the published networks at 32x32, at initialisation
 
 Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
 """
@@ -36,14 +37,27 @@ BATCH_NORM = ("deep_residual_batch_norm", "0.1")
 UBN_RECORD = ["--figures", "ubn", "--audit"]
 UBN_SCRIPT = ["--depth", "110", "--warm-up", "0", "--steps", "8", "--learning-rate"]
 UBN_HEIGHT = 1400
+#: Figures of the published networks, at initialisation.
+CIFAR_SCRIPT, CIFAR_FIGURES = "cifar_resnet", ("init", "noise")
 WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
 
 def record(name: str, folder: Path, options: Sequence[str] = (), arguments: Sequence[str] = (), suffix: str = "") -> Path:
     file = folder / f"{name}{suffix}.h5"
     if not file.exists():
-        command = [sys.executable, "-m", "bnprobe", "record", "-q", *options, "-o", str(file), str(SCRIPTS / f"{name}.py"), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "bnprobe",
+            "record",
+            "-q",
+            *options,
+            "-o",
+            str(file.resolve()),
+            f"{SCRIPTS.name}/{name}.py",
+            *arguments,
+        ]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # the page names the script as it was typed
     return file
 
 
@@ -65,17 +79,34 @@ def papers(folder: Path) -> None:
         page = folder / "ubn.html"
         shown = [str(made[plain]), str(made[BATCH_NORM])]
         subprocess.run([sys.executable, "-m", "bnprobe", "report", *shown, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
-        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+        text = without_policy(page)
         for key in re.findall(r'class="paper" id="paper-([a-z]+)"', text):
             if (key == "update") == (plain is DIVERGES):
                 figure_alone(text, key, folder)
 
 
-def figure_alone(text: str, key: str, folder: Path) -> None:
+def published_networks(folder: Path) -> None:
+    """Take pictures of the networks without, with batch norm, and with mean shift rejection, at initialisation."""
+    made = []
+    for kind in ("none", "batch", "msr"):
+        arguments = ["--data", "digits", "--norm", kind, "--depth", "110", "--steps", "1"]
+        made.append(str(record(CIFAR_SCRIPT, folder, ["--figures", ",".join(CIFAR_FIGURES)], arguments, f"-{kind}")))
+    page = folder / "cifar.html"
+    subprocess.run([sys.executable, "-m", "bnprobe", "report", *made, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+    for key in CIFAR_FIGURES:
+        figure_alone(without_policy(page), key, folder, "cifar")
+
+
+def without_policy(page: Path) -> str:
+    """The text of a page that a style may be added to."""
+    return re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+
+
+def figure_alone(text: str, key: str, folder: Path, kind: str = "ubn") -> None:
     """Take a picture of one figure of a page."""
     others = "header, main > section, #papers > *, footer, .modebar { display: none !important }"
     style = f"{others} #papers, #papers > #paper-{key} {{ display: block !important }}"
-    single, target = folder / f"ubn-{key}.html", DOCS / "gallery" / f"ubn_{key}.png"
+    single, target = folder / f"{kind}-{key}.html", DOCS / "gallery" / f"{kind}_{key}.png"
     single.write_text(text.replace("</head>", f"<style>{style}</style></head>", 1), encoding="utf-8")
     picture(single, target, UBN_HEIGHT)
     with Image.open(target) as image:
@@ -98,7 +129,9 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if "ubn" in options.name:
             papers(folder)
-        for name in [name for name in options.name if name != "ubn"] if options.name else PAGES:
+        if "cifar" in options.name:
+            published_networks(folder)
+        for name in [name for name in options.name if name in PAGES] if options.name else PAGES:
             runs = [str(record(one, folder)) for one in PAGES[name]]
             page = Path(scratch) / f"{name}.html"
             subprocess.run([sys.executable, "-m", "bnprobe", "report", *runs, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)

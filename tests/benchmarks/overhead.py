@@ -145,7 +145,7 @@ def report_budget(name: str, path: Path, step: Step, blocks: int) -> None:
         with_recorder.append(timed(block))
         recorder.pause()
     report(name, [seconds / length for seconds in bare], [seconds / length for seconds in with_recorder], 0.0)
-    print(f"{'':10} layers measured every {recorder._schedule.stride} steps; blocks of {length} steps")
+    print(f"{'':10} layers measured every {recorder._output.schedule.stride} steps; blocks of {length} steps")
 
 
 def report_unmeasured(name: str, path: Path, step: Step, blocks: int) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.benchmarks.what_if import COMBINATIONS, TRAINING, in_child
+from tests.benchmarks.what_if import COMBINATIONS, TRAINING
+from tests.benchmarks.what_if_processes import in_child
 
 STEPS = 500
 #: A verdict needs 20 losses.
@@ -49,7 +50,7 @@ class Search:
 
     def bracket(self, horizon: int) -> tuple[int | None, int | None]:
         """Make the search with the verdicts of one horizon; return the places between which the limit lies."""
-        from bnprobe.lrlimit.plan import next_index
+        from bnprobe.experiments.limits.plan import next_index
 
         tried: dict[int, Any] = {}
         while (place := next_index(tried)) is not None:
@@ -65,11 +66,10 @@ class Search:
         return self.verdicts[place]
 
     def _train(self, place: int) -> dict[int, tuple[str, str]]:
-        from bnprobe.lrlimit.judge import judge_run
-        from bnprobe.lrlimit.trial import Assignment
+        from bnprobe.experiments.limits.judge import Assignment, judge_run
         from bnprobe.store.limits_file import factor_of
         from bnprobe.store.reader import read_run
-        from bnprobe.what_if.judging import Judge, Measured
+        from bnprobe.what_if.judging import Judge
         from tests.what_if.direct import train
 
         file = self.folder / "trial.h5"
@@ -83,7 +83,7 @@ class Search:
         found: dict[int, tuple[str, str]] = {STEPS: (whole.outcome, whole.stuck_by)}
         for horizon in HORIZONS:
             judge = Judge(run, 0, horizon)
-            outcome, stuck_by, _ = judge.judge(losses[:horizon], [False] * len(losses[:horizon]), 1.0, Measured({}))
+            outcome, stuck_by, _ = judge.judge(losses[:horizon], [False] * len(losses[:horizon]), 1.0, None)
             found[horizon] = outcome, stuck_by
         return found
 

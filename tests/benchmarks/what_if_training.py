@@ -37,11 +37,13 @@ class Residual(nn.Module):
 class Sequence(nn.Module):
     """A transformer over patches."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, heads: int = 2, hidden: int = 64) -> None:
         super().__init__()
         self.patches = nn.Conv2d(1, width, 4, 4)
         self.places = nn.Parameter(0.02 * torch.randn(16, width))
-        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(width, 2, 64, 0.1, batch_first=True, norm_first=True) for _ in range(2))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, hidden, 0.1, batch_first=True, norm_first=True) for _ in range(2)
+        )
         self.head = nn.Linear(width, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -135,6 +137,7 @@ NETWORKS = {
         conv(1, 12), *(Residual(12, True) for _ in range(3)), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(192, CLASSES)
     ),
     "transformer": Sequence,
+    "wide-transformer": lambda: Sequence(192, 6, 768),
     "convnext": lambda: nn.Sequential(
         nn.Conv2d(1, 24, 2, 2), ConvNext(24), ConvNext(24), ConvNext(24), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(96, CLASSES)
     ),

@@ -39,6 +39,7 @@ def asked(address: str) -> str:
         return answer.read().decode()
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_is_written(tmp_path):
     run = synthetic_runs.exploding(tmp_path / "run.h5")
     done = subprocess.run([*COMMAND, "report", "--follow", str(run)], capture_output=True, text=True, timeout=120, check=False)

@@ -33,7 +33,7 @@ def test_reader_that_leaves_early(tmp_path):
     import sys
 
     BUILDERS["healthy"](tmp_path / "run.h5")
-    many = ["run.h5"] * 200
+    many = ["run.h5"] * 60  # more than a pipe holds
     process = subprocess.Popen(
         [sys.executable, "-m", "bnprobe", "inspect", *many], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

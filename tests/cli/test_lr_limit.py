@@ -1,4 +1,4 @@
-"""What the command refuses before it makes a trial; the trials themselves are in tests/lrlimit."""
+"""What the command refuses before it makes a trial; the trials themselves are in tests/experiments/limits."""
 
 from __future__ import annotations
 

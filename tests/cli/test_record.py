@@ -10,7 +10,10 @@ import sys
 import textwrap
 
 import pytest
+import typer
 
+from bnprobe.cli import app
+from bnprobe.errors import BnprobeError
 from bnprobe.store.reader import read_run
 
 TRAINING = """
@@ -55,6 +58,23 @@ def test_the_whole_way(record, tmp_path):
     assert {"0", "1", "2"} <= {layer.name for layer in run.layers}
 
 
+@pytest.mark.slow
+def test_modules_beside_the_script_are_not_for_the_recorder(record, tmp_path):
+    """They bear names of the library's that the recorder, its last words or the process that reads files ask for."""
+    names = ("statistics", "difflib", "resource", "shlex")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"open('{name}.ran', 'w').close()\nmine = True\n")
+    result = record("import statistics, resource\nprint(statistics.mine, resource.mine)", "--strict", "-o", "run.h5")
+    assert (result.returncode, result.stdout) == (0, "True True\n")
+    plain = {file.name for file in tmp_path.glob("*.ran")}
+    assert read_run(tmp_path / "run.h5").steps == 4
+    assert "bnprobe: verdict: " in result.stderr
+    for file in tmp_path.glob("*.ran"):
+        file.unlink()
+    subprocess.run([sys.executable, "train.py"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert plain == {file.name for file in tmp_path.glob("*.ran")} >= {"statistics.ran", "resource.ran"}
+
+
 ENDS = {
     "sys.exit(3)": (3, "exited", "sys.exit(3)"),
     "raise ValueError('no data')": (1, "crashed", "ValueError: no data"),
@@ -66,11 +86,9 @@ ENDS = {
 }
 
 
-#: The others, with a stand-in for torch, are in tests/launch/test_lifecycle.py; with torch they are part of the long suite.
-SHORT = ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)",)
-
-
-@pytest.mark.parametrize("end", [pytest.param(end, marks=[] if end in SHORT else [pytest.mark.slow]) for end in ENDS])
+# With a stand-in for torch they are part of the short suite, in tests/launch/test_lifecycle.py.
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ENDS)
 def test_ends(record, tmp_path, end):
     status, how, detail = ENDS[end]
     result = record(end, "-o", "run.h5")
@@ -83,6 +101,7 @@ def test_ends(record, tmp_path, end):
     assert result.stderr.count("next: bnprobe report run.h5") == 1
 
 
+@pytest.mark.slow
 def test_sigkill_leaves_a_readable_file(record, tmp_path):
     result = record("train(50)\ntime.sleep(2.1)\ntrain(3)\nos.kill(os.getpid(), signal.SIGKILL)", "-o", "run.h5")
     run = read_run(tmp_path / "run.h5")
@@ -91,6 +110,15 @@ def test_sigkill_leaves_a_readable_file(record, tmp_path):
     # What is older than two seconds is on disk.
     assert run.steps >= 54
     assert run.problems == []
+
+
+@pytest.mark.slow
+def test_the_process_that_reads_for_the_last_words_is_waited_for(record, monkeypatch):
+    """Python warns, at its very end, of a process that nobody waited for, and of its pipes."""
+    monkeypatch.setenv("PYTHONWARNINGS", "default::ResourceWarning")
+    result = record("")
+    assert "verdict" in result.stderr
+    assert [line for line in result.stderr.splitlines() if not line.startswith("bnprobe: ")] == []
 
 
 @pytest.mark.slow
@@ -112,9 +140,11 @@ def test_script_that_never_steps(record, tmp_path):
 
 
 @pytest.mark.slow
-def test_script_that_changes_its_folder(record, tmp_path):
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_script_that_changes_its_folder(tmp_path, is_gone):
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "train.py").write_text("import os\nos.chdir('elsewhere')\n" + TRAINING)
+    ending = "os.rmdir('../elsewhere')\n" if is_gone else ""
+    (tmp_path / "train.py").write_text("import os\nos.chdir('elsewhere')\n" + TRAINING + ending)
     command = [sys.executable, "-m", "bnprobe", "record", "-o", "run.h5", "train.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0
@@ -212,10 +242,10 @@ def test_live_status_on_a_terminal(tmp_path):
 
 @pytest.mark.slow
 def test_under_torchrun(tmp_path):
-    """Two processes: the first records to the file that was asked for, the second just runs."""
+    """Two processes: each records to a file of its own, or with `--ranks 0` the first alone to the file that was asked for."""
     (tmp_path / "train.py").write_text(TRAINING + "print('rank', os.environ['RANK'], sys.argv)")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    for options, files in ((["-o", "run.h5"], ["run.h5"]), (["--ranks", "all", "-o", "each.h5"], ["each.rank0.h5", "each.rank1.h5"])):
+    for options, files in ((["--ranks", "0", "-o", "run.h5"], ["run.h5"]), (["-o", "each.h5"], ["each.rank0.h5", "each.rank1.h5"])):
         command = [*torchrun, "-m", "bnprobe", "record", *options, "train.py", "--lr", "1"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
         assert result.returncode == 0, result.stderr
@@ -274,3 +304,26 @@ def test_options_that_exclude_each_other(tmp_path, capsys, monkeypatch, options,
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"bnprobe: {message}\nhint: ")
+
+
+@pytest.mark.parametrize("options", [("--figures-at", "x"), ("--what-if", "4", "--what-if-remedy", "typo"), ("--track", "neptune")])
+def test_a_mistake_on_the_command_line_leaves_no_file(tmp_path, monkeypatch, options):
+    (tmp_path / "train.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BnprobeError):
+        typer.main.get_command(app).main(["record", "-o", "run.h5", *options, "train.py"], standalone_mode=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["train.py"]
+
+
+def test_one_rank_of_several_serves_the_page_and_tells_the_tracker(tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    asked = []
+    monkeypatch.setattr("bnprobe.cli.follow.follow_beside", lambda file: asked.append("page"))
+    monkeypatch.setattr("bnprobe.cli.track.track_beside", lambda file, to: asked.append(to))
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        begun = typer.main.get_command(app).main(["record", "--follow", "--track", "wandb", "train.py"], standalone_mode=False)
+        begun.keywords["claim"].release()
+    assert asked == ["page", "wandb"]

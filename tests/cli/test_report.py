@@ -3,7 +3,9 @@ from __future__ import annotations
 import h5py
 import pytest
 
+from bnprobe.store.limits_file import write_limits
 from tests.cli.test_app import bnprobe
+from tests.limit_trials import trials
 from tests.suites import shortened
 from tests.synthetic_runs import BUILDERS
 
@@ -29,6 +31,13 @@ def test_page_is_named_after_the_first_run(runs):
 def test_name_with_other_dots(runs):
     (runs / "healthy.h5").rename(runs / "bnprobe-train.412.h5.part")
     assert bnprobe("report", "bnprobe-train.412.h5.part", cwd=runs).stdout == "wrote bnprobe-train.412.h5.part.html\n"
+
+
+@pytest.mark.slow
+def test_a_file_of_trials_has_nothing_to_follow(tmp_path):
+    write_limits(tmp_path / "limits.h5", {"script": "train.py", "steps": 20, "status": "finished"}, trials(), [])
+    result = bnprobe("report", "limits.h5", "--follow", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "not live: the run has ended\nwrote limits.html\n")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,31 @@ def test_a_damaged_run_says_so(runs):
     result = bnprobe("report", "healthy.h5", cwd=runs)
     assert (result.returncode, result.stdout) == (4, "wrote healthy.html\n")
     assert "healthy.h5 is damaged: activation_rms has" in result.stderr
+
+
+@pytest.mark.slow
+def test_without_kaleido_images_are_refused_before_the_page_is_made(runs, monkeypatch):
+    from bnprobe.cli import report
+    from bnprobe.errors import BnprobeError
+
+    monkeypatch.setitem(__import__("sys").modules, "kaleido", None)
+    with pytest.raises(BnprobeError, match="needs kaleido"):
+        report.report([runs / "healthy.h5"], images=runs / "images")
+    assert not (runs / "healthy.html").exists()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(4, 4), (None, 1)])
+def test_images_that_fail_leave_the_status_of_a_run_that_lacks_something(tmp_path, monkeypatch, status, expected):
+    from bnprobe.cli import report
+    from bnprobe.errors import BnprobeError
+
+    def fails(*_):
+        raise BnprobeError("kaleido could not draw")
+
+    monkeypatch.setattr("bnprobe.integrations.images.write_images", fails)
+    with pytest.raises(BnprobeError) as raised:
+        report.draw_images([], tmp_path, status)
+    assert raised.value.exit_status == expected
 
 
 @pytest.mark.slow

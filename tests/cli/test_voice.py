@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bnprobe.cli.voice import Voice, say, status_text
-from bnprobe.errors import RunFileError
+from bnprobe.errors import ResumeError, RunFileError
 from bnprobe.launch.ending import Ending
 from bnprobe.observe.options import Progress
 
@@ -28,6 +31,40 @@ def voice():
 def test_closing_lines(voice, capsys):
     voice.ended(DONE, recorded=True, hurried=False)
     assert capsys.readouterr() == ("", "bnprobe: recorded 3 steps\nbnprobe: next: bnprobe report run.h5\n")
+
+
+def test_a_script_that_watches_its_children_sees_none_of_ours(voice, monkeypatch):
+    """The process that reads run files ends before python does."""
+    ended: list[int] = []
+    monkeypatch.setitem(
+        sys.modules,
+        "bnprobe.store.quarantine",
+        SimpleNamespace(stop_server=lambda: ended.append(os.waitpid(os.fork() or os._exit(0), 0)[1])),
+    )
+    seen: list[int] = []
+    before = signal.signal(signal.SIGCHLD, handler := lambda number, frame: seen.append(number))
+    try:
+        voice.ended(DONE, recorded=True, hurried=False)
+        assert signal.getsignal(signal.SIGCHLD) is handler
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (ended, seen) == ([0], [])
+
+
+def test_a_child_of_the_script_that_ends_meanwhile_is_told(voice, monkeypatch):
+    def stop_server():
+        started.append(os.fork() or os._exit(0))
+        os.waitid(os.P_PID, started[-1], os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setitem(sys.modules, "bnprobe.store.quarantine", SimpleNamespace(stop_server=stop_server))
+    started: list[int] = []
+    seen: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, frame: seen.append(os.wait()[0]))
+    try:
+        voice.ended(DONE, recorded=True, hurried=False)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert seen == started
 
 
 def test_process_in_a_hurry_does_not_read_the_file(capsys):
@@ -102,3 +139,17 @@ def test_saying_something_never_fails(monkeypatch):
 )
 def test_status_text(progress, expected):
     assert status_text(progress) == expected
+
+
+def test_a_refusal_that_the_script_caught_is_said_at_the_end(voice, capsys):
+    voice.left_alone(ResumeError("run.h5 is the recording of another model", "use -o"))
+    assert capsys.readouterr().err.splitlines() == [
+        "bnprobe: the script caught this and went on unrecorded: run.h5 is the recording of another model",
+        "bnprobe: hint: use -o",
+        "bnprobe: no step was added to run.h5",
+    ]
+
+
+def test_a_file_without_a_new_step_is_left_alone(voice, capsys):
+    voice.left_alone(None)
+    assert capsys.readouterr().err == "bnprobe: no step was added to run.h5\n"

@@ -14,6 +14,7 @@ import pytest
 
 from bnprobe.cli import watch as command
 from bnprobe.errors import RunFileError
+from bnprobe.store.reader import read_run
 from tests import synthetic_runs
 
 SCRIPT = textwrap.dedent("""
@@ -43,14 +44,18 @@ def test_a_finished_run_is_told_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_follows_a_recording_to_its_end(tmp_path):
-    (tmp_path / "train.py").write_text(SCRIPT)
-    with subprocess.Popen([sys.executable, "-m", "bnprobe", "record", "-q", "-o", "run.h5", "train.py"], cwd=tmp_path) as recording:
+@pytest.mark.parametrize("steps", [40, 400])
+def test_it_follows_a_recording_to_its_end(tmp_path, steps):
+    (tmp_path / "train.py").write_text(SCRIPT.replace("range(40)", f"range({steps})").replace("sleep(0.1)", f"sleep({4 / steps})"))
+    command_line = [sys.executable, "-m", "bnprobe", "record", "-q", "--keep", "64", "-o", "run.h5", "train.py"]
+    with subprocess.Popen(command_line, cwd=tmp_path) as recording:
         done = watching("run.h5", "--every", "0.3", cwd=tmp_path)
         assert recording.wait(60) == 0
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "The script ran to its end."
     assert "error: " in done.stdout
+    run = read_run(tmp_path / "run.h5")
+    assert run.trained_steps == steps and (run.steps < steps) == (steps == 400)  # the longer one was thinned while it was watched
 
 
 def test_on_a_terminal_it_redraws_in_place(tmp_path):
@@ -87,7 +92,7 @@ def test_a_file_that_stays_empty_is_given_up(tmp_path, monkeypatch):
     (tmp_path / "run.h5").touch()
     monkeypatch.setattr(command, "PATIENCE", 0.5)
     with pytest.raises(RunFileError, match="is empty"):
-        command.watch(tmp_path / "run.h5", every=0.1)
+        command.watch([tmp_path / "run.h5"], every=0.1)
 
 
 def test_ctrl_c_ends_it(tmp_path):

@@ -26,6 +26,7 @@ def test_sound_batch_norms(findings: Findings, kind: str, every: int) -> None:
 )
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.slow
 def test_trainings(findings: Findings, kind: str, layer: str, seed: int, every: int) -> None:
     (first, *_) = findings(kind, seed, every=every)
     assert first.id == kind

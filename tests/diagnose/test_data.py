@@ -18,6 +18,17 @@ def with_input(size: float, lost: bool = True, kind: str = "convolution", role: 
     return made
 
 
+def stand(made: Recording) -> None:
+    made.loss[:] = np.log(10) + 1e-3 * np.random.default_rng(0).standard_normal(made.steps)
+
+
+def add_bias(made: Recording, layer: str) -> None:
+    made.parameters.append({"parameter": f"{layer}.bias", "parameter_layer": layer, "parameter_shape": "16", "parameter_size": 16})
+    for name in ("gradient_norm", "weight_norm", "update_norm"):
+        values = getattr(made, name)
+        setattr(made, name, np.concatenate([values, values[:, :1]], axis=1))
+
+
 def found(made: Recording) -> bool:
     return unscaled_input(RunAnalysis(made.run())) is not None
 
@@ -112,3 +123,59 @@ def test_a_second_input_of_the_model_counts_as_well() -> None:
     assert finding.layers == ("condition:input",)
     made.layers[6]["layer_made_by"] = "add"
     assert not found(made)
+
+
+def test_an_input_far_too_small_counts_where_nothing_is_learned() -> None:
+    made = with_input(0.003, lost=False)
+    assert not found(made)  # it learns all the same
+    stand(made)
+    assert not found(made)  # the first layer has no bias beside which it is small
+    add_bias(made, "stage1.block1.conv1")
+    finding = unscaled_input(RunAnalysis(made.run()))
+    assert finding is not None
+    assert (finding.severity, finding.layers) == ("error", ("conv1:input",))
+    assert "its values lie from -0.012 to 0.012" in finding.cause
+    made.layers[3] |= {"layer_kind": "normalisation"}  # which gives it the size of any
+    assert not found(made)
+    made.layers[3] |= {"layer_kind": "activation"}
+    made.layers[0]["layer_made_by"] = "mul"  # the network made it so itself
+    assert not found(made)
+    made.layers[0]["layer_made_by"] = ""
+    made.activation.rms[:, 0] = 0.1
+    assert not found(made)
+
+
+def test_an_input_that_grows_from_epoch_to_epoch() -> None:
+    made = with_input(1.0, lost=False)
+    stand(made)
+    made.activation.rms[:, 0] = 3.0 ** (np.arange(made.steps) // 10)
+    assert not found(made)  # nine times is less than a decade
+    made.activation.rms[:, 0] = 4.0 ** (np.arange(made.steps) // 10)
+    finding = unscaled_input(RunAnalysis(made.run()))
+    assert finding is not None
+    assert (finding.step, finding.layers) == (10, ("conv1:input",))
+    assert "in the end 16 times" in finding.cause
+    made.activation.rms[-1, 0] = 1.0  # not for good
+    assert not found(made)
+    made.activation.rms[-1, 0] = made.activation.rms[-2, 0]
+    made.layers[-1]["layer_model"] = 1  # it may be what another network gives out
+    assert not found(made)
+
+
+def test_an_input_of_which_the_first_steps_hold_no_size_has_not_grown() -> None:
+    made = with_input(1.0, lost=False)
+    stand(made)
+    made.activation.rms[:12, 0] = np.nan
+    assert not found(made)
+
+
+@pytest.mark.parametrize("pace", [0.3, 0.15])
+def test_an_input_that_is_made_of_the_last_output_grows_behind_it(pace: float) -> None:
+    made = with_input(1.0, lost=False)
+    grown = 10 ** np.clip((np.arange(made.steps) - 8) * pace, 0, 4)
+    made.activation.rms[:, 1:] *= grown[:, None]
+    made.activation.rms[1:, 0] = grown[:-1]
+    made.loss[:] = 2.0 * grown**2
+    run = RunAnalysis(made.run())
+    assert run.has_failed or run.is_stuck
+    assert unscaled_input(run) is None

@@ -10,7 +10,7 @@ from bnprobe.diagnose import Evidence, Finding, diagnose
 from bnprobe.diagnose.document import SCHEMA, from_document, to_document, to_json
 from bnprobe.errors import BnprobeError
 from bnprobe.store.reader import read_run
-from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES
+from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, in_detail_at, residual_recording
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))
@@ -25,6 +25,11 @@ def test_there_and_back(tmp_path: Path, name: str) -> None:
     assert document["run"] == {"name": "run", "status": run.status, "steps": run.steps}
     assert from_document(document) == list(findings)
     assert document["outcome"]["word"] == findings.outcome.word
+
+
+def test_steps_are_those_of_the_training_whatever_detail_was_kept() -> None:
+    run = in_detail_at(residual_recording(steps=40).run(), range(0, 40, 3))
+    assert to_document(diagnose(run))["run"]["steps"] == 40
 
 
 def test_every_field_of_the_schema(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
-from bnprobe.diagnose.optimisation import learning_rate_too_low, weight_decay_too_strong
+from bnprobe.diagnose.optimisation import distance_moved, learning_rate_too_low, weight_decay_too_strong
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.suites import shortened
-from tests.synthetic_runs import Recording, residual_recording
+from tests.synthetic_runs import Recording, in_detail_at, residual_recording
 
 
 def at_chance(noise: float = 0.005, fall: float = 0.0) -> Recording:
@@ -28,6 +28,24 @@ def test_weights_that_hardly_move() -> None:
     made = at_chance()
     made.update_norm[:] = 1e-7 * made.weight_norm
     assert verdicts(made) == ["learning-rate-too-low"]
+
+
+def test_weights_move_in_steps_of_which_little_was_kept() -> None:
+    made = residual_recording(steps=60)
+    made.update_norm = np.linspace(1.0, 2.0, 60)[:, None] * 1e-3 * made.weight_norm[:1]
+    made.weight_norm[:] = made.weight_norm[:1]
+    run = made.run()
+    every = distance_moved(RunAnalysis(run))
+    assert every is not None and every > 0
+    assert distance_moved(RunAnalysis(in_detail_at(run, (0, 1, 20, 50, 58, 59)))) == pytest.approx(every, rel=1e-5)
+
+
+def test_a_schedule_that_ended_early_did_so_at_a_share_of_the_steps() -> None:
+    made = at_chance()
+    made.loss += 5.0 - np.log(10)
+    made.learning_rate = np.where(np.arange(60) < 20, 0.1, 1e-7)
+    found = [learning_rate_too_low(RunAnalysis(run)) for run in (made.run(), in_detail_at(made.run(), (*range(21), *range(40, 60, 5))))]
+    assert all(one is not None and one.evidence[-1].value == pytest.approx(20 / 60, abs=0.03) for one in found)
 
 
 def test_small_updates_of_a_run_that_trains_are_fine() -> None:
@@ -92,6 +110,7 @@ def test_a_loss_without_any_gradient() -> None:
 class TestWeightDecay:
     @pytest.mark.parametrize("kind", shortened(["weight-decay-too-strong", "adamw-decay"], 1))
     @pytest.mark.parametrize("every", shortened([1, 5], 1))
+    @pytest.mark.slow
     def test_trainings(self, findings: Callable[..., list[Finding]], kind: str, every: int) -> None:
         (first, *_) = findings(kind, every=every)
         assert first.id == "weight-decay-too-strong"

@@ -8,6 +8,7 @@ import pytest
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.outcome import Outcome, outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.wording import loss_summary
 from tests.synthetic_runs import residual_recording
 
 NOISE = 0.01 * np.sin(np.arange(60) ** 2)
@@ -45,6 +46,16 @@ def test_outcomes_of_trials(loss: np.ndarray, word: str, stuck_by: str | None) -
     found = judged(loss)
     assert found.trial == word, found
     assert stuck_by is None or found.stuck_by == stuck_by
+
+
+def test_a_loss_that_leapt_far_down_is_not_said_to_stand() -> None:
+    run = residual_recording(steps=60, norm=True).run()
+    run.variables["loss"] = np.where(STEPS < 2, 2.4, 0.2) + NOISE  # no trend after its first steps
+    analysis = RunAnalysis(run)
+    assert not analysis.is_stuck
+    assert "has not moved" not in loss_summary(analysis)
+    run.variables["loss"] = 3.4 + NOISE
+    assert "has not moved" in loss_summary(RunAnalysis(run))
 
 
 def test_a_short_run_has_no_outcome() -> None:
@@ -107,3 +118,62 @@ def test_an_output_that_is_the_same_for_all_samples_has_collapsed() -> None:
     # A single sample is common to itself.
     made.by_step["batch_size"] = np.ones(200)
     assert diagnose(made.run()).outcome.word != "collapsed-output"
+
+
+def test_a_fall_says_nothing_where_the_output_is_the_same_for_all_samples() -> None:
+    made = residual_recording(steps=200)
+    made.loss = np.where(LONG < 5, 3.2, 0.4) + 0.05 * WAVE
+    assert diagnose(made.run()).outcome.word == "learns"
+    made.activation.kappa[5:, -1] = 1 - 1e-9
+    found = diagnose(made.run())
+    assert (found.outcome.word, found.verdict.severity) == ("learns-poorly", "info")
+    # Targets that differ by little beside their mean, which the network follows.
+    made.by_step |= {"prediction_error": np.full(200, 0.1), "target_variance": np.ones(200)}
+    assert diagnose(made.run()).outcome.word == "learns"
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        ({"target_class": np.zeros(200), "target_classes": np.ones(200)}, "learns-poorly"),
+        ({"target_smallest": np.zeros(200), "target_largest": np.zeros(200)}, "learns-poorly"),
+        ({"target_class": (LONG // 20).astype(float), "target_classes": np.ones(200)}, "learns"),  # one class after another
+        ({"target_class": np.zeros(200), "target_classes": np.full(200, 2.0)}, "learns"),
+        ({"target_smallest": np.zeros(200), "target_largest": np.ones(200)}, "learns"),
+        ({"target_class": np.where(LONG < 5, 0.0, np.nan), "target_classes": np.where(LONG < 5, 1.0, np.nan)}, "learns"),  # too few
+    ],
+    ids=["one class", "one number", "class by class", "two classes", "two numbers", "few looks"],
+)
+def test_a_fall_says_nothing_where_every_target_is_the_same(seen: dict[str, np.ndarray], word: str) -> None:
+    made = residual_recording(steps=200)
+    made.loss = np.where(LONG < 5, 3.2, 0.4) + 0.05 * WAVE
+    made.by_step |= seen
+    # As in contrastive and ranking losses: outputs keep differing by sample.
+    assert diagnose(made.run()).outcome.word == "learns"
+    made.activation.kappa[5:, -1] = 0.98
+    assert diagnose(made.run()).outcome.word == word
+
+
+def test_one_of_several_heads_may_be_constant() -> None:
+    made = residual_recording(steps=200)
+    made.loss = np.where(LONG < 5, 3.2, 0.4) + 0.05 * WAVE
+    made.activation.kappa[5:, -1] = 1 - 1e-9
+    head, mean = made.layers[-1], made.layers[-2]
+    mean |= {"layer": "mean", "layer_kind": "linear", "layer_type": "Linear", "channels": 2}
+    named = {"parameter_size": 128, "parameter_group": 0}
+    made.parameters[-1] |= {"parameter_layer": head["layer"], "parameter_shape": "10x64"}
+    made.parameters[-2] |= {"parameter_layer": "mean", "parameter_shape": "2x64", **named}
+    assert diagnose(made.run()).outcome.word == "learns"
+    made.activation.kappa[5:, -2] = 1 - 1e-9
+    assert diagnose(made.run()).outcome.word == "learns-poorly"
+
+
+def test_an_easy_first_batch_is_no_rise() -> None:
+    made = residual_recording(steps=200)
+    noise = np.exp(0.8 * np.random.default_rng(0).standard_normal(200))
+    made.loss = np.geomspace(0.05, 1e-4, 200) * noise
+    made.loss[:6] = 0.01, 0.1, 0.08, 0.12, 0.09, 0.1
+    assert not RunAnalysis(made.run()).rose_early
+    made.loss = np.full(200, 0.3) + 0.001 * WAVE
+    made.loss[0] = 0.01
+    assert RunAnalysis(made.run()).rose_early

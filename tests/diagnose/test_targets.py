@@ -6,7 +6,7 @@ import numpy as np
 
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.targets import targets_out_of_range, unscaled_outputs, unscaled_targets, unshuffled_data
-from tests.synthetic_runs import Recording, residual_recording
+from tests.synthetic_runs import Recording, in_detail_at, residual_recording
 
 
 def regression(error: float, variance: float = 1.0, output: float = 1.0) -> Recording:
@@ -28,6 +28,11 @@ def test_one_class_after_another() -> None:
     assert unshuffled_data(labelled(np.arange(60) // 10, 1.5)) is None  # all classes in every batch
     assert unshuffled_data(labelled(np.arange(60) % 2, 0.0)) is None  # real and generated samples in turn
     assert unshuffled_data(labelled(np.zeros(60), 0.0)) is None  # the first of several candidates is the right one, always
+
+
+def test_rows_that_are_no_neighbouring_steps_say_not_how_long_a_class_lasts() -> None:
+    run = labelled(np.arange(60) // 5, 0.0).recorded
+    assert unshuffled_data(RunAnalysis(in_detail_at(run, (*range(15), *range(15, 60, 5))))) is not None
 
 
 def test_a_squared_error_is_compared_with_a_constant_prediction() -> None:

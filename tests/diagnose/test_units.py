@@ -57,6 +57,14 @@ def test_only_activations_die() -> None:
     assert dead_units(case(made)) is None
 
 
+def test_a_branch_whose_factor_starts_at_zero_is_not_dead() -> None:
+    made = residual_recording(steps=1)
+    layer = made.index("stage2.block1.conv2")
+    made.layers[layer] |= {"layer_kind": "other", "layer_type": "Factor"}
+    made.activation.rms[:, layer], made.dead[:, layer] = 0.0, 1.0
+    assert dead_units(case(made)) is None
+
+
 def test_an_input_that_was_silent_from_the_start_is_a_mask() -> None:
     made = dying(0.98, since=0)
     for name in ("stage2.block1.relu1", "stage3.block1.relu1"):
@@ -80,6 +88,7 @@ class TestSaturated:
     @pytest.mark.parametrize("kind", ["saturated-tanh", "saturated-sigmoid"])
     @pytest.mark.parametrize("seed", range(3))
     @pytest.mark.parametrize("every", [1, 5])
+    @pytest.mark.slow
     def test_trainings(self, findings: Callable[..., list[Finding]], kind: str, seed: int, every: int) -> None:
         (first, *_) = findings(kind, seed, every=every)
         assert (first.id, first.step, first.layers[0]) == ("saturated-units", 0, "1")

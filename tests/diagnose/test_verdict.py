@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose import diagnose, thresholds, verdict_line
+from bnprobe.diagnose.finding import Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.verdict import CANDIDATE_CONFIDENCE, CAUSES, CONSEQUENCES
+from bnprobe.diagnose.verdict import CANDIDATE_CONFIDENCE, CAUSES, CONSEQUENCES, MONOTONE, RELAXATIONS
 from bnprobe.store.reader import read_run
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, exploding_recording, residual_recording
 
@@ -161,6 +162,32 @@ def test_a_threshold_is_relaxed_towards_where_healthy_trainings_are() -> None:
     relaxed = RunAnalysis(residual_recording(steps=5).run()).relaxed(0.5)
     assert relaxed.threshold(limit) == 2.5
     assert relaxed.suspected().threshold(limit) == 2.5
+
+
+def test_a_cause_that_looser_thresholds_rule_out_is_a_candidate_where_tighter_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = residual_recording(steps=40)
+    made.dead[:, made.index("stage2.block1.conv1") + 1] = 0.65
+    dead_units = CAUSES["dead-units"]
+
+    def found_between(run: RunAnalysis) -> Finding | None:
+        return dead_units(run.relaxed(0.5)) if 0.1 < run.threshold(thresholds.Threshold(0.0, 1.0)) < 0.4 else None
+
+    monkeypatch.setitem(CAUSES, "dead-units", found_between)
+    _, near = diagnose(made.run())
+    assert (near.id, near.is_candidate) == ("dead-units", True)
+    assert "relaxed by 25 %" in near.cause
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_whether_a_cause_comes_near_is_the_same_as_when_all_are_asked_at_all_thresholds(tmp_path: Path, name: str) -> None:
+    run = RunAnalysis(read_run(BUILDERS[name](tmp_path / "run.h5")))
+    for cause in CAUSES:
+        for analysis in (run, run.suspected()):
+            found = [CAUSES[cause](relaxed) is not None for relaxed in map(analysis.relaxed, RELAXATIONS)]
+            last = analysis.relaxed(RELAXATIONS[-1])
+            CAUSES[cause](last)
+            assert last.asked or len(set(found)) == 1
+            assert cause not in MONOTONE or found == sorted(found)
 
 
 def test_large_inputs_do_not_explain_gradients_that_are_never_cleared() -> None:

@@ -46,19 +46,17 @@ def analysed(**attributes: str) -> RunAnalysis:
     return RunAnalysis(made.run())
 
 
-def test_a_remedy_is_advised_where_it_can_act() -> None:
-    run = analysed()
-    assert wording.with_remedy(run, "Normalise", "batch-norm", "msr") == (
+def test_a_remedy_is_advised_where_it_said_that_it_can_act() -> None:
+    run = analysed(remedy_fits='{"batch-norm": "", "msr": "", "weight-norm": "no trained weights"}')
+    assert wording.with_remedy(run, "Normalise", "batch-norm", "weight-norm", "msr") == (
         "Normalise; to try it without an edit: `bnprobe record --remedy batch-norm train.py` or `bnprobe record --remedy msr train.py`."
     )
-    normalised = RunAnalysis(residual_recording(steps=5, norm=True).run())
-    assert "batch-norm" not in wording.with_remedy(normalised, "Normalise", "batch-norm", "msr")
-    made = residual_recording(steps=5)
-    for layer in made.layers:
-        layer["layer_kind"] = "linear"
-    for parameter in made.parameters:
-        parameter["parameter_shape"] = "(16, 16)"
-    assert wording.with_remedy(RunAnalysis(made.run()), "Normalise", "batch-norm", "msr") == "Normalise."
+
+
+@pytest.mark.parametrize("said", [None, '{"batch-norm": "the model normalises already"}', "[]", "damaged"])
+def test_no_command_where_none_said_so(said: str | None) -> None:
+    run = analysed(**({} if said is None else {"remedy_fits": said}))
+    assert wording.with_remedy(run, "Normalise", "batch-norm", "msr") == "Normalise."
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bnprobe.experiments.counterfactuals import AGAIN, AS_IS, GENERIC
-from bnprobe.experiments.judging import is_better, judge, judge_cause, spread_of
+from bnprobe.experiments.judging import is_better, judge, judge_cause, judge_recording, refusal_of, spread_of
 from bnprobe.store.confirm_file import Trial
+from tests.synthetic_runs import in_detail_at, residual_recording
 
 LEARNS: dict[str, Any] = {"status": "ran", "outcome": "learns", "level": 2, "steps": 200, "start": 2.3}
 
@@ -25,6 +26,30 @@ def diverged(name: str) -> Trial:
 
 def stuck(name: str, late: float = 2.31) -> Trial:
     return trial(name, late, outcome="no-progress", level=0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [
+        ("RemedyError: no optimizer", "no optimizer"),
+        ("NothingToActOn: no convolution: none", "no convolution: none"),
+        ("TreatedAlready: all", "all"),
+        ("RunFileError: damaged", ""),
+        ("ValueError: x", ""),
+        ("", ""),
+    ],
+)
+def test_a_remedy_that_cannot_act_is_refused(ending: str, why: str) -> None:
+    made = residual_recording(steps=20)
+    made.attributes["ending"] = ending
+    assert refusal_of(made.run()) == why
+
+
+def test_a_recording_of_little_detail_is_as_long_as_its_training() -> None:
+    run = residual_recording(steps=40).run()
+    found = judge_recording(AS_IS, in_detail_at(run, range(0, 40, 2)))
+    assert found.steps == 40
+    assert found.loss == tuple(run["loss"].tolist())
 
 
 def refused(name: str) -> Trial:

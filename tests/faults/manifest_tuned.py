@@ -449,6 +449,14 @@ TUNED: Catalogue = {
         "classes": ((), (0, 2)),
         "attention": ((), (0, 2)),
     },
+    "saturated-attention": {
+        "dictionary": ((), (0, 2)),
+        "streets": ((), (0, 2)),
+    },
+    "idle-experts": {
+        "currents": (("experts.*",), (0, 0)),
+        "menus": (("experts.*",), (0, 0)),
+    },
     "rectified-logits": {
         "digits": ((), (0, 2)),
         "tags": ((), (0, 2)),

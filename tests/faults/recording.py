@@ -33,7 +33,7 @@ ROOT = HERE.parents[1]
 #: Where recordings are kept; git ignores it.
 KEPT = Path(os.environ.get("BNPROBE_RECORDINGS", ROOT / ".recordings"))
 #: What judges a recording, or shows it, has no part in making it.
-JUDGES = ("analyse", "diagnose", "report", "cli", "lrlimit")
+JUDGES = ("analyse", "diagnose", "report", "cli", "experiments")
 #: Nothing is thinned: a verdict must not depend on how busy the machine is.
 NO_LIMIT = 1e9
 TIMEOUT_SECONDS = 300.0

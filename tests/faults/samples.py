@@ -68,6 +68,8 @@ SAMPLES: dict[str, tuple[str, bool]] = {
     "one-class-softmax": ("one_class_softmax_alarm", False),
     "probabilities-for-logarithms": ("probabilities_for_logarithms_digits", False),
     "rectified-logits": ("rectified_logits_digits", False),
+    "saturated-attention": ("saturated_attention_dictionary", False),
+    "idle-experts": ("idle_experts_menus", False),
     "softmax-over-batch": ("softmax_over_batch_classes", False),
     "targets-out-of-range": ("targets_out_of_range_painter", False),
     "unscaled-outputs": ("unscaled_outputs_ratings", False),

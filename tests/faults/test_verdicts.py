@@ -33,7 +33,6 @@ MISSED: dict[str, str] = {
     "dead_units_citations": "half of the channels are dead, as in sound networks, and the loss falls to six tenths",
     "loss_spike_value_of_dice": "its targets come from the network itself: such a loss may leap, and is not accused",
     "healthy_teacher_average": "a warning: its first updates are large, and its loss stays high by its nature",
-    "healthy_meta_waves": "a warning: its updates stay large, as every task is new",
     "healthy_random_perception": "a warning: a random network that is kept on purpose lies behind trained layers",
     "healthy_twin_views": "a warning: two views share a batch norm whose running statistics lag behind",
     "healthy_torn_pictures": "a warning: the same",

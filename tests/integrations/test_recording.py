@@ -72,6 +72,7 @@ def test_the_file_is_that_of_the_command_line(tmp_path):
         np.testing.assert_array_equal(inside[name], outside[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_only_what_is_inside_the_block_is_recorded(tmp_path):
     model, optimizer = small()
     train(model, optimizer, steps=3)

@@ -52,7 +52,7 @@ def test_every_variable_stands_in_a_table(run):
     shown = {name for which in AXES for name in table(run, which)}
     # The channel axis alone has its index only, and the points of line probes by channel are read from the file.
     apart = {name for name, variable in VARIABLES.items() if variable.dims in {("probe_point", "channel"), ("channel",), ("snapshot",)}}
-    indices = {"probe", "probe_point", "event", "coverage", "what_if", "what_if_point", "bin", "logit", "singular"}
+    indices = {"probe", "probe_point", "event", "resumption", "coverage", "what_if", "what_if_point", "bin", "logit", "singular"}
     assert set(VARIABLES) - apart - indices <= shown
 
 

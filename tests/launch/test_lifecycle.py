@@ -271,6 +271,22 @@ class TestFaultsOfOurs:
         result = bench.record(script.name, options=("-q", "--strict"), FAKE_FAULT="init")
         assert (result.status, result.stdout) == (1, "")
         assert "OSError: the disk is on fire" in result.stderr
+        assert "never imported torch" not in result.stderr
+
+    def test_a_refusal_ends_the_script_and_nothing_untrue_is_said(self, bench):
+        script = bench.write("train.py", TORCH + "print('trained')")
+        result = bench.record(script.name, FAKE_FAULT="refuse")
+        assert (result.status, result.stdout) == (2, "")
+        assert result.stderr.splitlines() == ["bnprobe: this is another training", f"bnprobe: no step was added to {bench.output}"]
+
+    def test_a_refusal_that_the_script_catches_is_said_at_the_end(self, bench):
+        script = bench.write("train.py", "try:\n    import torch\nexcept Exception:\n    print('trained without')\n")
+        result = bench.record(script.name, FAKE_FAULT="refuse")
+        assert (result.status, result.stdout) == (0, "trained without\n")
+        assert result.stderr.splitlines() == [
+            "bnprobe: the script caught this and went on unrecorded: this is another training",
+            f"bnprobe: no step was added to {bench.output}",
+        ]
 
     def test_fault_at_the_end_keeps_the_exit_status(self, bench):
         script = bench.write("train.py", TORCH + "sys.exit(3)")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import py_compile
 import re
 import zipfile
 
 import pytest
 
+from tests.launch.conftest import FAKE
 from tests.suites import shortened
 
 SURROUNDINGS = """
@@ -56,6 +58,44 @@ class TestScript:
         bench.write("train.py", "import sys\nprint(sys.path)")
         # -P needs python 3.11, and -I would drop the path to the stand-in for torch.
         same(bench, "train.py", PYTHONSAFEPATH="1")
+
+    @pytest.mark.parametrize("by_module", [False, True])
+    def test_modules_beside_the_script_outrank_the_library(self, bench, by_module):
+        """Whatever we have imported of the library, or beside it, before the script began."""
+        bench.write("code/calendar.py", "mine = 'calendar'")
+        bench.write("code/typer/__init__.py", "mine = 'typer'")
+        bench.write("code/email/__init__.py", "from email import parts\nmine = parts.mine")
+        bench.write("code/email/parts.py", "mine = 'email'")
+        bench.write("code/gettext/notes.txt", "a folder without code is no module")
+        bench.write("code/marshal.py", "mine = 'a part of the interpreter outranks it'")
+        program = "import calendar, email, typer, gettext, marshal\nprint(calendar.mine, email.mine, typer.mine)\n"
+        program += "print(hasattr(marshal, 'mine'), hasattr(gettext, 'gettext'))"
+        bench.write("code/__main__.py", program)
+        bench.write("code/train.py", program)
+        assert "calendar email typer" in same(bench, "code" if by_module else "code/train.py").stdout
+
+    def test_what_we_import_later_is_of_the_library(self, bench):
+        """Nor is a file executed for it that the script has not asked for."""
+        bench.write("statistics.py", "print('executed')\nmine = True")
+        bench.write("fractions.py", "print('executed')\nraise ImportError('which statistics asks for')")
+        bench.write("train.py", "import bnprobe.divergence as ours\nprint(hasattr(ours.statistics, 'median'))")
+        assert bench.record("train.py").stdout == "True\n"
+        bench.write(
+            "train.py",
+            "import statistics as mine, bnprobe.divergence as ours, statistics\nprint(statistics is mine is not ours.statistics)",
+        )
+        assert bench.record("train.py").stdout == "executed\nTrue\n"
+
+    def test_a_namesake_that_is_what_we_have_is_left(self, bench):
+        """A script in the source of a package that we have imported by another way to the same folder."""
+        bench.write("source/colour/__init__.py", "print('executed')")
+        (bench.folder / "link").symlink_to(bench.folder / "source")
+        bench.write("begun/sitecustomize.py", "import sys\nimport importlib.util\n")
+        launcher = "import colour, sys\nfrom bnprobe.launch.namesakes import forget_namesakes\n"
+        launcher += "before = sys.modules['colour']\nforget_namesakes(sys.argv[1])\nimport colour\nprint(colour is before)"
+        path = os.pathsep.join([str(bench.folder / "link"), str(FAKE)])
+        result = bench.plain("-c", f"import sys, bnprobe\n{launcher}", str(bench.folder / "source"), PYTHONPATH=path)
+        assert result.stdout == "executed\nTrue\n"
 
     def test_imports_beside_the_script(self, bench):
         bench.write("folder/train.py", "import helper\nprint(helper.__file__)")

@@ -16,6 +16,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("raise RuntimeError('must not be imported')")
     (tmp_path / "package" / "train.py").write_text("")
+    (tmp_path / "package" / "bare").mkdir()  # without an __init__.py
+    (tmp_path / "package" / "bare" / "train.py").write_text("")
     (tmp_path / "runnable").mkdir()
     (tmp_path / "runnable" / "__main__.py").write_text("")
     return tmp_path
@@ -36,7 +38,7 @@ def test_only_the_first_separator_is_ours():
     assert resolve("train.py", False, ["a", "--", "1"]).arguments == ("a", "--", "1")
 
 
-@pytest.mark.parametrize("name", ["package.train", "runnable", "json.tool"])
+@pytest.mark.parametrize("name", ["package.train", "package.bare.train", "runnable", "json.tool"])
 def test_module_is_found_without_being_imported(name):
     assert resolve(name, True, []).name == name
 
@@ -53,6 +55,13 @@ def test_label_of_the_current_folder(folder):
 def test_typing_error_is_answered_with_what_lies_there():
     assert refusal("trian.py") == ("cannot run 'trian.py': no such file", "did you mean train.py?")
     assert refusal("package/trian.py")[1] == "did you mean package/train.py?"
+
+
+def test_the_standard_input_is_named_by_its_file():
+    assert refusal("-") == (
+        "cannot run '-': a script is read from a file, not from the standard input",
+        "name /dev/stdin, or save it to a file",
+    )
 
 
 def test_missing_file_lists_scripts():

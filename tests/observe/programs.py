@@ -50,6 +50,7 @@ class Case:
 
 _RESIDUAL = ("0:input", "0", "1", "2", *(f"{block}.{part}" for block in (3, 4) for part in ("bn", "act", "conv", "norm", "out")), "5", "7")
 _THREE_FOLDS = (*SMALL, *(f"{name}~{n}" for n in (2, 3) for name in SMALL))
+_FIFTY_TWO = (*SMALL, *(f"{name}~{n}" for n in range(2, 53) for name in SMALL))
 _CHECKPOINTED = (
     *("stem:input", "stem", "blocks.0.fc", "blocks.0.norm", "blocks.0.act"),
     *(f"blocks.{block}.{part}" for block in (1, 2) for part in ("fc:input", "fc", "norm", "act")),
@@ -144,6 +145,9 @@ CASES = [
     Case("own_attributes", 3, (*(f"body.inner.inner.{layer}" for layer in SMALL), "head")),
     Case("called_unmeasured", 3, ("body:input", "body")),
     Case("sparse_weight", 3, ("0:input", "0", "1")),
+    Case("logged_and_warned", 5),
+    Case("inference_features", 5, ("0", "0:2", "2"), evaluations=5, without_gradient=("0", "0:2")),
+    Case("many_models", 238, _FIFTY_TWO, gaps=("made late",), events=("schedule",)),
     Case("complex_weights", 3, ("spectral:input", "head:input", "head"), gaps=("spectral",)),
     # sequences
     Case(
@@ -205,6 +209,7 @@ CASES = [
     Case("autograd_grad_sgd", 4, events=CLOCK),
     Case("autograd_grad_with_optimizer", 4),
     Case("functional_training", 0, (), gaps=("torch.func",)),
+    Case("shapes_only", 0, (), gaps=("without numbers",)),
     Case("functional_with_optimizer", 4, (), micro_steps=0, batch_size=None, gaps=("torch.func",)),
     *(Case(f"iterators {what}", 4) for what in ("losses", "leaves", "gradients")),
     Case("iterators inner", 4, (*SMALL, "0:2", "1:2", "2:2")),
@@ -238,6 +243,7 @@ CASES = [
     Case("checkpoint plain", 4, _CHECKPOINTED, micro_steps=2),
     Case("checkpoint reentrant", 4, _CHECKPOINTED, micro_steps=2),
     Case("selective_checkpoint", 4),
+    Case("checkpointed_first", 4, ("first.0:input", "first.0", "first.1", "head:input", "head")),
     Case("checkpointed_model", 3, true_but="the batch size is not known where the first forward is hidden"),
     Case("ema", 4, evaluations=8),
     Case("target_network", 4, evaluations=4),
@@ -323,9 +329,18 @@ CASES = [
     Case("failed_backward", 3),
     Case("failed_step", 4),
     Case("forward_mode", 3),
+    *(Case(f"forward_only {how}", 4, (), micro_steps=0, batch_size=None, evaluations=-1, gaps=("0", "2")) for how in ("duals", "search")),
+    Case("forward_only hand", 0, (), evaluations=-1, gaps=("without a backward",)),
     Case("watched_operations", 3),
     Case("tensor_subclass", 3),
     Case("wrapper_subclass", 3),
+    Case("own_operations", 5, ("0:input", "0", "1:input", "1")),
+    Case(
+        "backward_in_backward",
+        5,
+        ("0:input", "0", "1.first:input", "1.first", "1.second:input", "1.second", "2:input", "2"),
+    ),
+    Case("watched_surroundings", 5, ("0:input", "0", "1", "2", "3")),
     Case("own_dispatch", 6, ("0:input", "0", "1"), batch_size=None, without_gradient=("0", "1"), gaps=("loss", "2.weight")),
     Case("lazy_negation", 3, ("0:input", "0", "1", "2", "3")),
     Case("settings", 4, ("0:input", "0", "1", "3")),

@@ -9,6 +9,7 @@ import pytest
 from tests.observe.conftest import Comparison
 
 
+@pytest.mark.slow
 def test_every_alarm_arrives(compare: Callable[..., Comparison]) -> None:
     ran = compare("deadlines")
     assert ran.plain.stdout.startswith("alarms 15 arrived 15\n")

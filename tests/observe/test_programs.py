@@ -28,6 +28,14 @@ EVERYDAY = set(
 )
 
 
+#: Programs whose steps are put on a tape: one of each thing that a script does between forward and step. The benchmark of the what-if
+#: compares all.
+TAPED = (
+    *("accumulation", "autocast", "convnet contiguous", "ema", "forked_child", "gan", "gpt", "grad_scaler"),
+    *("inplace_relu", "recurrent", "tied_weights", "two_optimizers"),
+)
+
+
 def _cases(defect: str) -> list[Any]:
     """Every case: in the short suite is one way to run each of the everyday programs."""
     left = set(EVERYDAY)
@@ -50,6 +58,17 @@ def test_training_is_untouched(compare: Compare, case: Case) -> None:
     assert "digest" in ran.plain.stdout
     assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
     assert ran.recorded.status == ran.plain.status
+
+
+@pytest.mark.parametrize("program", TAPED)
+@pytest.mark.slow
+def test_training_is_untouched_by_its_tape(compare: Compare, program: str) -> None:
+    ran = compare(program, what_if=12)
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert "digest" in ran.plain.stdout
+    assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
+    assert ran.recorded.status == ran.plain.status
+    assert ran.run.attributes["what_if_refused"]
 
 
 @pytest.mark.parametrize("case", _cases("true_but"))

@@ -98,6 +98,7 @@ def test_every_end_keeps_its_status_and_its_steps(terminal: Terminal, how: str, 
     assert run.attributes["threads"] == "1", "set in the script's environment before it imports torch"
 
 
+@pytest.mark.slow
 def test_what_led_to_a_divergence_is_in_the_file_before_the_process_is_killed(terminal: Terminal) -> None:
     assert terminal.record("killed_when_diverged", options=("--every", "1000")).status == -signal.SIGKILL
     run = terminal.run

@@ -6,7 +6,8 @@ import torch
 from common import batches, digest, small_network
 from torch.nn import functional as F
 
-import bnprobe.observe.recorder as recorder
+from bnprobe.observe.rows.delivery import Delivery
+from bnprobe.observe.steps.step_clock import StepClock
 
 
 def broken(*arguments, **keywords):
@@ -14,9 +15,9 @@ def broken(*arguments, **keywords):
 
 
 if sys.argv[1] == "closing":
-    recorder.Delivery.take = broken
+    Delivery.take = broken
 else:
-    recorder.StepClock.update_began = broken
+    StepClock.update_began = broken
 model = small_network()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for x, y in batches(4):

@@ -20,7 +20,7 @@ class Student(nn.Module):
 
 teacher = small_network()
 student = Student()
-optimizer = torch.optim.SGD(student.head.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(student.parameters(), lr=0.1)  # of the backbone there are no gradients
 for x, _ in batches(3):
     with torch.no_grad():
         wanted = teacher(x).softmax(1)

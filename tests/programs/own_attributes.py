@@ -54,6 +54,14 @@ class Lazy(Mapping):
 
 
 class Head(nn.Linear):
+    def __eq__(self, other):
+        asked.append("equal")
+        return self is other
+
+    def __hash__(self):
+        asked.append("hash")
+        return 1
+
     def forward(self, x):
         output = Output()
         output.logits = super().forward(x)

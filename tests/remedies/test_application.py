@@ -20,7 +20,7 @@ from tests.remedies.networks import Network, batch, network, state, train
 
 #: All but the one that needs a network with normalisation.
 NAMES = [name for name in names() if name != "no-norm"]
-PARAMETRISED = ("weight-norm", "weight-standardisation", "spectral-norm", "spectral-norm:mean")
+PARAMETRISED = ("msr-published", "weight-norm", "weight-standardisation", "spectral-norm", "spectral-norm:mean")
 
 
 def sgd(model: nn.Module, **settings: float) -> torch.optim.SGD:
@@ -329,6 +329,7 @@ class TestWrappers:
         apply(["msr:keep-weights", "agc", "clip-norm", "gradient-centralisation"], wrapped)
         train(wrapped, sgd(wrapped), 2)
 
+    @pytest.mark.slow
     def test_after_compiling_structure_is_fixed_and_values_are_not(self) -> None:
         model = torch.compile(network(), backend="eager")
         assert isinstance(model, nn.Module)
@@ -336,6 +337,7 @@ class TestWrappers:
             apply("batch-norm", model)
         apply("msr", model)
 
+    @pytest.mark.slow
     def test_before_compiling_all_work(self) -> None:
         model, reference = network(), network()
         for each in (model, reference):

@@ -126,6 +126,7 @@ class TestIsocline:
         scaler.step(optimizer)
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
+    @pytest.mark.slow
     def test_with_accumulated_gradients(self) -> None:
         model = network()
         apply("msr", model)
@@ -254,3 +255,42 @@ class TestRefusal:
         model.load_state_dict(trained.state_dict())
         train(model, adam(model), 5)
         assert worst_mean(model) < 5e-7
+
+
+class TestLinearLayers:
+    """What the paper does not cover: linear layers, as 1x1 kernels."""
+
+    def model(self) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+
+    @pytest.mark.parametrize("kind", ["SGD", "Adam"])
+    def test_rows_have_zero_mean_at_the_start_and_ever_after(self, kind: str) -> None:
+        model = self.model()
+        applied = apply("msr:linear", model)
+        assert applied.touched[0].names == ("0", "2")
+        for layer in (model[0], model[2]):
+            assert layer.weight.mean(1).abs().max() < 1e-15
+            torch.testing.assert_close(layer.weight.norm(dim=1), torch.ones(8, dtype=torch.float64))
+        optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.05)
+        for _ in range(20):
+            optimizer.zero_grad()
+            (model(torch.randn(16, 6, dtype=torch.float64) + 1) - 1).square().mean().backward()
+            optimizer.step()
+        assert model[2].weight.mean(1).abs().max() < 1e-14
+        assert model[0].weight.mean(1).abs().max() > 1e-4  # the first sees the data, whose mean may tell something
+
+    def test_what_is_common_to_all_inputs_does_not_pass(self) -> None:
+        model = self.model()
+        apply("msr:linear", model)
+        x = torch.randn(4, 8, dtype=torch.float64)
+        torch.testing.assert_close(model[2](x + 5.0), model[2](x))
+
+    def test_the_classifier_is_left_alone_and_a_lone_one_is_nothing(self) -> None:
+        model = self.model()
+        before = model[4].weight.detach().clone()
+        apply("msr:linear", model)
+        assert torch.equal(model[4].weight, before)
+        with pytest.raises(RemedyError, match="found nothing to act on") as caught:
+            apply("msr:linear", nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)))
+        assert "msr:linear,first" in str(caught.value.hint)

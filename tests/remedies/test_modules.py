@@ -112,10 +112,29 @@ class TestDropout:
             apply("dropout", nn.Sequential(nn.Conv2d(3, 3, 1)))
         assert "dropout:after=convolutions" in str(caught.value.hint)
 
+    def test_a_forward_that_was_put_in_is_not_run(self) -> None:
+        class Swish(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x * x.sigmoid()
+
+        calls: list[torch.Tensor] = []
+        patched = Swish()
+        patched.forward = lambda x: calls.append(x) or F.silu(x)  # type: ignore[method-assign]
+        assert apply("dropout", nn.Sequential(nn.Linear(3, 3), Swish(), patched)).touched[0].names == ("1",)
+        assert not calls
+
     def test_activations_of_a_model_that_is_not_trained_are_left_alone(self) -> None:
         model = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), nn.Sequential(nn.Linear(3, 3), nn.ReLU()))
         model[0].requires_grad_(False)
         assert apply("dropout", model).touched[0].names == ("1.1",)
+
+
+class Masked(nn.Conv2d):
+    """As in partial convolutions: a second argument, without which it computes something else."""
+
+    def forward(self, input: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        y = F.conv2d(input, self.weight)
+        return y if mask is None else y * mask
 
 
 class TestNoise:
@@ -139,8 +158,21 @@ class TestNoise:
         noisy = model[1].added_noise(torch.ones_like(X))
         assert torch.equal(noisy, noisy[:1, :, :1, :1].expand_as(noisy))
 
+    def test_a_convolution_of_the_scripts_own_keeps_its_other_arguments(self) -> None:
+        model = nn.ModuleList([nn.Conv2d(3, 3, 1), Masked(3, 3, 1)]).double()
+        apply("noise:at=convolutions", model)
+        mask = torch.zeros_like(X)
+        assert model[1](X, mask).abs().max() == model[1](input=X, mask=mask).abs().max() == 0
+        assert not torch.equal(model[1](X), model.eval()[1](X))
+
+    def test_an_input_by_keyword_is_refused(self) -> None:
+        model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)).double()
+        apply("noise:at=convolutions", model)
+        with pytest.raises(RemedyError, match="by keyword"):
+            model[1](input=X)
+
     def test_a_network_without_blocks_is_told_where_else(self) -> None:
-        with pytest.raises(RemedyError, match="no residual blocks") as caught:
+        with pytest.raises(RemedyError, match="no residual block whose code") as caught:
             apply("noise", nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)))
         assert caught.value.hint == "noise:at=convolutions"
 
@@ -156,6 +188,19 @@ class TestSkipInit:
         assert factor.item() != 0.0
         convolution = F.conv2d(F.relu(model.block.conv1(F.relu(h))), model.block.conv2.weight, padding=1)
         torch.testing.assert_close(model.block(h), h + factor * convolution)
+
+    def test_a_branch_may_end_in_a_recurrent_layer(self) -> None:
+        class Layer(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.proj, self.lstm = nn.Linear(4, 4), nn.LSTM(4, 4, batch_first=True)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x + self.lstm(self.proj(x))[0]
+
+        layer, x = Layer(), torch.randn(2, 3, 4)
+        apply("skip-init", layer)
+        assert torch.equal(layer(x), x)
 
 
 class Bottleneck(nn.Module):

@@ -63,7 +63,7 @@ class TestRefusal:
             ("msr:gian=he", "msr has no setting 'gian'", "did you mean 'gain'?"),
             ("msr:keep_weight", "msr has no setting 'keep-weight'", "did you mean 'keep-weights'?"),
             ("clip-norm:q=1", "clip-norm has no setting 'q'", "it has max"),
-            ("msr:gain=hee", "gain=hee: expected a number, unit or he", "did you mean 'he'?"),
+            ("msr:gain=hee", "gain=hee: expected a number, unit, he or relu", "did you mean 'he'?"),
             ("dropout:after=activation", "expected activations, convolutions or blocks", "did you mean 'activations'?"),
             ("msr:w=2", "w=2: expected a number from 0 to 1", None),
             ("clip-norm:max=nan", "expected a number of at least 0", None),

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import shutil
 import socket
-import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from plotly.offline import get_plotlyjs
 
+from bnprobe.report.analysed import analyse_runs
+from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.page import render
+from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.store.reader import read_run
-from tests.synthetic_runs import exploding_recording
+from tests.report.browsing import LACKING, SKIPS, chromium, wait_until_drawn
+from tests.synthetic_runs import exploding_recording, residual_recording
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(SKIPS, reason=LACKING)]
 
 OWNED = "document.title='owned'"
 NAMES = [
@@ -32,21 +33,32 @@ NAMES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
 @pytest.fixture
-def document(tmp_path: Path) -> Callable[[str], str]:
+def document(browser: Any, tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Open a page and return what the browser made of it, once all figures are drawn."""
+    contexts = []
 
     def show(page: str, fragment: str = "") -> str:
         path = tmp_path / "page.html"
         path.write_text(page, encoding="utf-8")
-        command = [str(CHROMIUM), "--headless", "--disable-gpu", "--disable-background-networking", "--window-size=1400,1000"]
-        command += ["--no-sandbox"] if os.geteuid() == 0 else []
-        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000", "--dump-dom"]
-        done = subprocess.run([*command, "--enable-logging=stderr", path.as_uri() + fragment], capture_output=True, timeout=120, check=True)
-        show.said = [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]  # type: ignore[attr-defined]
-        return done.stdout.decode()
+        contexts.append(browser.new_context(viewport={"width": 1400, "height": 1000}))
+        opened = contexts[-1].new_page()
+        show.said = []  # type: ignore[attr-defined]
+        opened.on("console", lambda message: show.said.append(message.text))  # type: ignore[attr-defined]
+        opened.on("pageerror", lambda error: show.said.append(str(error)))  # type: ignore[attr-defined]
+        opened.goto(path.as_uri() + fragment, wait_until="commit")
+        wait_until_drawn(opened)
+        return str(opened.content())
 
-    return show
+    yield show
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -62,7 +74,11 @@ def visitors() -> Iterator[tuple[int, list[bytes]]]:
                 except OSError:
                     return
                 with caller:
-                    request = caller.recv(1000)
+                    caller.settimeout(5)
+                    try:
+                        request = caller.recv(1000)
+                    except TimeoutError:
+                        continue
                     if request:  # Chromium opens a connection before it asks the policy of a frame, and closes it without a word
                         calls.append(request)
                         caller.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n")
@@ -125,33 +141,68 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
 
 @pytest.mark.slow
 def test_a_click_on_a_heat_map_moves_the_slider(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
-    click = 'place("map-dead-share-0").emit("plotly_click", { points: [{ pointNumber: [4, 7] }] });'
-    assert "<output>7</output>" in document(afterwards(render([run_file("exploding")]), click))
+    page = render([run_file("exploding")])
+    click = 'place("{}").emit("plotly_click", {{ points: [{{ curveNumber: {}, pointNumber: {}, x: {}, y: {} }}] }});'
+    assert "<output>7</output>" in document(afterwards(page, click.format("map-dead-share-0", 0, "[4, 7]", 7, 4)))
+    # What is not finite is a trace of its own, which begins at another layer and step.
+    broken = analyse_runs([read_run(run_file("exploding"))])[0].fields["activation-rms"].nonfinite
+    step, layer = (int(places[-1]) for places in broken.nonzero())
+    assert step > 0 and layer > 0
+    dom = document(afterwards(page, click.format("map-activation-rms-0", 1, "[0, 0]", step, layer)))
+    assert f"<output>{step}</output>" in dom
+    assert f"<h2>{read_run(run_file('exploding')).layers[layer].name}</h2>" in layer_panel(dom)
 
 
 @pytest.mark.slow
 def test_the_next_version_of_a_live_page_is_drawn_in_place(tmp_path: Path, document: Callable[[str], str]) -> None:
-    early, late = (exploding_recording(steps=steps).write(tmp_path / f"{steps}.h5") for steps in (16, 18))
-    before, after = (re.sub(r"\b(16|18)\.h5", "run.h5", render([run])) for run in (early, late))
+    before, after = (_live_page(tmp_path / str(steps), steps) for steps in (16, 18))
     late_page = f'new DOMParser().parseFromString(atob("{_base64(after)}"), "text/html")'
     renew = f"""
     document.querySelector("tr[data-layer='3'] button.layer").click();
     document.title = "before";
     sliders[0].input.value = sliders[0].steps.length - 1;
+    const overlay = place("loss-all");
+    const ends = () => ["map-activation-rms-0", "map-dead-share-0"].map((id) =>
+      [place(id).data[0].x.at(-1), ...place(id)._fullLayout.xaxis.range].map((end) => end.toFixed(1)));
     document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: {late_page} }}));
     await new Promise((resolve) => setTimeout(resolve, 2000));
+    document.body.dataset.same = overlay === place("loss-all") && overlay.isConnected;
+    document.body.dataset.ends = ends().join(" ");
+    await Plotly.relayout(place("map-activation-rms-0"), {{ "xaxis.range[0]": 3, "xaxis.range[1]": 9 }});
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    shown = "";
+    document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: {late_page} }}));
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    document.body.dataset.zoomed = ends().join(" ");
+    const axis = place("map-activation-rms-0")._fullLayout.xaxis;
+    document.body.dataset.back = [axis._rangeInitial0, axis._rangeInitial1];
 """
     dom = document(afterwards(before, renew))
-    assert "18 steps" in dom.split('id="verdict"')[1].split("</section>")[0]
+    section = {name: dom.split(f'id="{name}"')[1].split("</section>")[0] for name in ("comparison", "verdict")}
+    assert "18 steps" in section["verdict"]
+    compared = re.sub(r"<[^>]*>", " ", section["comparison"].split('<table class="comparison"')[1]).split("Steps")[1]
+    assert compared.split()[0] == "18"
+    assert 'data-same="true"' in dom
+    assert f'data-ends="{" ".join(2 * ["17.5,-0.5,17.5"])}"' in dom  # where the columns end, and the axis
+    assert f'data-zoomed="{" ".join(2 * ["9.0,3.0,9.0"])}"' in dom
+    assert 'data-back="-0.5,17.5"' in dom  # where a double-click leads
     assert "<title>before" not in dom
     assert document.said == []  # type: ignore[attr-defined]
     assert not layer_panel(dom).split(">")[0].endswith("hidden")
     assert "<output>17</output>" in dom  # the slider stood at the end, and stands there again
 
 
+def _live_page(folder: Path, steps: int) -> str:
+    """Two runs beside each other, the first of some steps; the layers of one of them were not measured, so that columns are uneven."""
+    folder.mkdir()
+    growing = exploding_recording(steps=steps, blocks=1)
+    growing.observed[4] = False
+    return render([growing.write(folder / "run.h5"), residual_recording(steps=18, blocks=1).write(folder / "other.h5")])
+
+
 def _base64(page: str) -> str:
     """The page without plotly, which it does not need twice, and without what ``atob`` does not know."""
-    return base64.b64encode(page.replace(get_plotlyjs(), "").encode("ascii", "xmlcharrefreplace")).decode()
+    return base64.b64encode(page.replace(plotly_js(), "").encode("ascii", "xmlcharrefreplace")).decode()
 
 
 def layer_panel(dom: str) -> str:
@@ -159,6 +210,7 @@ def layer_panel(dom: str) -> str:
     return dom[dom.index('<aside id="layer-panel"') :].split('<div class="chart"')[0]
 
 
+@pytest.mark.slow
 def test_a_click_on_a_name_opens_its_layer(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
     assert "hidden" in layer_panel(document(page)).split(">")[0]
@@ -202,6 +254,33 @@ def test_zooming_one_figure_over_steps_zooms_all(run_file: Callable[[str], Path]
     assert "<title>3 to 9, 3 to 9, 3 to 9, 3 to 9, 20 to 10, 59 to 0</title>" in dom
 
 
+def order_of_table(dom: str) -> list[str]:
+    """The names in the table of layers that are shown, from the top."""
+    table = dom[dom.index('<table class="layers">') :].split("</table>")[0]
+    rows = re.findall(r"<tr data-run.*?</tr>", table.split("<tbody>", 1)[1], re.DOTALL)
+    shown = [row for row in rows if " hidden" not in row.split(">")[0]]
+    return [re.sub(r"<[^>]*>", "", re.search(r"<th.*?</th>", row, re.DOTALL)[0]).strip() for row in shown]  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_a_heading_sorts_the_table_and_a_word_filters_it(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+    path = run_file("exploding")
+    page = render([path])
+    lines = {line.name: line for line in layer_lines(analyse_runs([read_run(path)])[0])}
+    worst_first = order_of_table(document(page))
+    assert worst_first == list(lines)
+    by_depth = sorted(lines, key=lambda name: lines[name].depth)
+    by_size = sorted(lines, key=lambda name: (-lines[name].keys[5], worst_first.index(name)))
+    click = "document.querySelector('table.layers thead th:nth-child({}) button').click();"
+    assert order_of_table(document(afterwards(page, click.format(2)))) == by_depth
+    assert order_of_table(document(afterwards(page, click.format(7)))) == by_size
+    assert order_of_table(document(afterwards(page, click.format(7) * 3))) == worst_first
+    word = "const box = document.querySelector('.table-tools input'); box.value = 'stage2';"
+    word += "box.dispatchEvent(new Event('input', { bubbles: true }));"
+    assert order_of_table(document(afterwards(page, click.format(2) + word))) == [name for name in by_depth if "stage2" in name]
+
+
+@pytest.mark.slow
 def test_a_name_is_never_run(tmp_path: Path, document: Callable[[str], str]) -> None:
     made = exploding_recording()
     for layer, name in zip(made.layers, NAMES, strict=False):
@@ -233,4 +312,7 @@ def test_the_policy_stops_what_escaping_would_have_missed(
     assert document.said, "the test must notice what the browser says of a page"  # type: ignore[attr-defined]
     image = injected[: injected.index("<script src")]
     assert "<title>owned</title>" in document(page.replace("<main>", f"<main>{image}").replace("http-equiv", "data-off"))
+    deadline = time.monotonic() + 20
+    while not calls and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert calls, "the test must notice a page that does call"

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from bnprobe.report.packing import FINE_CELLS, pack, pack_levels, to_json
+from bnprobe.report.packing import pack, pack_levels, to_json
 
 
 def unpack(packed: dict) -> np.ndarray:
@@ -20,7 +20,6 @@ def test_levels_come_back_within_half_a_step(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).normal(scale=30, size=shape)
     values[0, 0] = np.nan
     packed = pack_levels(values)
-    assert packed["type"] == ("u1" if values.size > FINE_CELLS else "u2")
     back = unpack(packed)
     assert np.array_equal(np.isnan(back), np.isnan(values))
     assert np.nanmax(np.abs(back - values), initial=0) <= packed["step"] / 2 + 1e-9
@@ -50,3 +49,12 @@ def test_json_has_no_words_that_only_python_knows() -> None:
     figure.add_scatter(x=[0.0, float("nan")], y=[float("inf"), 1.0])
     text = to_json(pack(figure))
     assert "NaN" not in text and "Infinity" not in text
+
+
+def test_steps_that_differ_by_cell_are_written_as_what_they_add_to_their_column() -> None:
+    cells = np.array([[10, 20, 30], [11, 20, 30 + 300]])
+    figure = go.Figure().add_heatmap(z=np.zeros((2, 3)), text=cells)
+    packed = pack(figure)["data"][0]["text"]
+    assert (packed["type"], packed["least"]) == ("u2", [10, 20, 30])
+    added = np.frombuffer(base64.b64decode(packed["added"]), "<u2").reshape(2, 3)
+    assert (added + packed["least"] == cells).all()

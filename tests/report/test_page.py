@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import itertools
 import json
 import re
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plotly.offline import get_plotlyjs
 
 from bnprobe.errors import RunFileError, UsageError
 from bnprobe.report.page import render, write_page
+from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.store.reader import read_run
 from tests.suites import shortened, shortened_to
 from tests.synthetic_runs import BUILDERS, HOSTILE_NAMES, LineProbe, Recording, exploding_recording, residual_recording
@@ -152,13 +153,22 @@ def test_several_runs_stand_side_by_side_under_their_comparison(outline: Callabl
         assert scales[:2] == scales[2:]
 
 
+@pytest.mark.slow
+def test_differences_name_the_first_run_that_has_layers(tmp_path: Path) -> None:
+    unseen, one, other = (residual_recording(steps=6, blocks=1) for _ in range(3))
+    unseen.observed[:] = False
+    page = Outline(render([made.write(tmp_path / f"{name}.h5") for name, made in (("unseen", unseen), ("one", one), ("other", other))]))
+    assert "loss-0" in page.figures and "difference-activation-rms-2" in page.figures
+    assert "Differences to one" in page.text and "larger than in one, blue" in page.text
+
+
 def test_the_slider_knows_its_steps_and_figures(outline: Callable[..., Outline]) -> None:
     page = outline("exploding")
     slider = next(attrs for _, attrs in page.elements if attrs.get("class") == "slider")
     followers = slider["data-figures"].split()
     assert followers == ["profile-activation-0", "profile-activation-gradient-0"]
     for name in followers:
-        assert [frame["name"] for frame in page.figures[name]["frames"]] == slider["data-steps"].split()
+        assert page.figures[name]["course"]["steps"] == [int(step) for step in slider["data-steps"].split()]
 
 
 @pytest.mark.slow
@@ -287,6 +297,8 @@ def test_every_kind_of_run_has_a_well_formed_page(outline: Callable[..., Outline
     page = outline(name)
     assert page.open == []
     assert "How the run was made" in page.text
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), "who reads by headings would miss a level"
 
 
 def test_a_run_without_steps_has_words_and_no_figures(outline: Callable[..., Outline]) -> None:
@@ -385,19 +397,20 @@ def test_nothing_is_loaded_from_anywhere(outline: Callable[..., Outline]) -> Non
         assert tag != "link"
         for name in ("src", "href", "srcset", "action", "data", "poster", "background"):
             assert (attributes.get(name) or "#").startswith("#"), f"<{tag} {name}={attributes.get(name)}>"
-    own = "".join(text for _, text in page.scripts if text != get_plotlyjs()) + "".join(page.styles)
+    own = "".join(text for _, text in page.scripts if text != plotly_js()) + "".join(page.styles)
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\((?!#)", own)
 
 
 @pytest.mark.slow
 def test_plotly_is_embedded_once_and_offers_no_upload(run_file: RunFile) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
-    assert page.count(get_plotlyjs()) == 1
+    assert page.count(plotly_js()) == 1
     script = page[page.rindex("<script>") :]
     assert "showSendToCloud: false" in script
     assert 'modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]]' in script
 
 
+@pytest.mark.slow
 def test_the_same_file_gives_the_same_bytes(run_file: RunFile, tmp_path: Path) -> None:
     pages = [tmp_path / "one.html", tmp_path / "other.html"]
     for page in pages:
@@ -428,7 +441,7 @@ def test_a_page_needs_no_torch(run_file: RunFile, tmp_path: Path) -> None:
 
 
 def test_a_small_run_adds_little_to_the_library(run_file: RunFile) -> None:
-    assert len(render([run_file("exploding")])) - len(get_plotlyjs()) < 500_000
+    assert len(render([run_file("exploding")])) - len(plotly_js()) < 500_000
 
 
 @pytest.mark.slow
@@ -437,7 +450,7 @@ def test_two_hundred_layers_and_many_steps_stay_small(tmp_path: Path) -> None:
     made.snapshots = made.snapshots[-10:]
     path = made.write(tmp_path / "run.h5")
     assert len(read_run(path).layers) > 190
-    assert len(render([path])) - len(get_plotlyjs()) < 3_000_000
+    assert len(render([path])) - len(plotly_js()) < 5_000_000
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnprobe.report.thinning import any_in_bins, bin_starts, envelope, largest_in_bins
+from bnprobe.report.thinning import any_in_bins, bin_starts, envelope, largest_in_bins, place_of_largest
 
 
 def test_short_series_are_left_alone() -> None:
@@ -40,3 +40,10 @@ def test_bins_keep_the_largest_value_and_any_mark() -> None:
     starts = bin_starts(4, 2)
     assert np.array_equal(largest_in_bins(values, starts), [[5.0, np.nan], [2.0, -1.0]], equal_nan=True)
     assert any_in_bins(np.isnan(values), starts).tolist() == [[False, True], [False, False]]
+
+
+def test_the_largest_of_a_bin_keeps_its_place() -> None:
+    values = np.array([[1.0, np.nan], [9.0, np.nan], [2.0, 5.0], [3.0, 5.0], [0.0, np.nan]])
+    starts = np.array([0, 2, 4])
+    places = place_of_largest(values, largest_in_bins(values, starts), starts)
+    assert places.tolist() == [[1, 0], [3, 2], [4, 4]]

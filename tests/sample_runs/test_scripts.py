@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "sample_runs"
-MODULES = {"digits.py", "residual_network.py"}
+MODULES = {"digits.py", "residual_network.py", "cifar.py", "cifar_network.py"}
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name not in MODULES)
 
 

@@ -27,7 +27,7 @@ JUDGEMENTS = (Judgement("missing-zero-grad", "undecided", "it refused"),)
 
 
 def recording(path: Path, created: str = "2024-05-01T00:00:00") -> Any:
-    return SimpleNamespace(path=path, attributes={"created": created, "pid": 7}, steps=112)
+    return SimpleNamespace(path=path, attributes={"created": created, "pid": 7}, trained_steps=112)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def commit_cut_off_everywhere(tmp_path, monkeypatch, change):
     old, before = path.read_bytes(), dict(run.lengths)
     change(run)
     operations = []
-    write_at, cut = journal_module._write_at, os.ftruncate
+    write_at, cut = journal_module.write_at, os.ftruncate
     with monkeypatch.context() as patch:
         patch.setattr(
-            journal_module, "_write_at", lambda file, data, offset: (operations.append((offset, data)), write_at(file, data, offset))
+            journal_module, "write_at", lambda file, data, offset: (operations.append((offset, data)), write_at(file, data, offset))
         )
         patch.setattr(journal_module.os, "ftruncate", lambda file, size: (operations.append((size, None)), cut(file, size)))
         assert run.writer.burst()

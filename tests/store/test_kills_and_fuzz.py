@@ -15,15 +15,10 @@ from tests.benchmarks import kills
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked writers")
 @pytest.mark.slow
 def test_twenty_killed_writers():
-    deaths = kills.kill_many(20, seed=1, longest=0.5)
+    deaths = kills.kill_many(20, seed=1, longest=2.0)
     assert [death for death in deaths if death.faults] == []
     assert all(death.plain for death in deaths)
     assert sum(death.recorded > 0 for death in deaths) >= 5
-
-
-@pytest.mark.slow
-def test_two_hundred_killed_writers():
-    assert [death for death in kills.kill_many(200, seed=2) if death.faults] == []
 
 
 def fuzz(files: int, seed: int) -> str:
@@ -38,9 +33,3 @@ def fuzz(files: int, seed: int) -> str:
 def test_two_hundred_damaged_files():
     table = fuzz(200, seed=1)
     assert all(outcome in table for outcome in ("clear error", "partial reading", "full reading"))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_five_thousand_damaged_files():
-    fuzz(5000, seed=2)

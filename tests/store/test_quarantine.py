@@ -196,6 +196,37 @@ def test_a_forked_process_uses_a_server_of_its_own(path):
     assert read_run(path).steps == 5
 
 
+def test_the_package_need_not_be_on_the_path(path, monkeypatch):
+    """As for ``python -m bnprobe`` in a checkout."""
+    quarantine.stop_server()
+    root = Path(quarantine.__file__).resolve().parents[2]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry).resolve() != root])
+    assert read_run(path).steps == 5
+    quarantine.stop_server()
+
+
+def test_modules_beside_a_script_are_not_for_the_process_that_reads(path, monkeypatch, tmp_path):
+    quarantine.stop_server()
+    for name in ("json", "struct", "resource"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('the script has not asked for it')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert read_run(path).steps == 5
+    quarantine.stop_server()
+
+
+def test_a_read_of_another_thread_comes_to_its_end(path, reader_that, tmp_path):
+    begun = tmp_path / "begun"
+    reader_that(f"os.close(os.open({str(begun)!r}, os.O_CREAT)); time.sleep(0.2); read(request, pipe)")
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(read_run(path).steps))
+    thread.start()
+    while thread.is_alive() and not begun.exists():
+        time.sleep(0.01)
+    quarantine.stop_server()
+    thread.join()
+    assert seen == [5]
+
+
 def test_many_threads_read_at_once(path):
     seen = []
     threads = [threading.Thread(target=lambda: seen.append(read_run(path).steps)) for _ in range(8)]

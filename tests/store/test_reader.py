@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bnprobe.errors import RunFileError
+from bnprobe.store import reader
 from bnprobe.store.reader import read_run
 from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES
 from tests.store.numbered_runs import NumberedRun
@@ -52,6 +53,67 @@ def refused(path, match):
         read_run(path)
     assert caught.value.hint
     assert len(str(caught.value)) < 1000
+
+
+def test_a_file_that_changes_whenever_it_is_read(tmp_path, monkeypatch):
+    # GIVEN a recording that writes another burst while its file is being read
+    run = NumberedRun(tmp_path / "run.h5")
+    run.add_steps(20)
+    run.writer.burst()
+    original = reader.read_reply
+
+    def read(path, size, table="run", copy=None):
+        reply = original(path, size, table, copy)
+        if copy is None:
+            run.add_steps(5)
+            run.writer.burst()
+            reply.arrays["loss"] = original(path, size, table).arrays["loss"]
+        return reply
+
+    monkeypatch.setattr(reader, "read_reply", read)
+    # WHEN it is read
+    # THEN what is read agrees
+    found = usable(read_run(run.writer.path))
+    assert not found.problems and found.steps == 30
+    assert list(tmp_path.iterdir()) == [run.writer.path]
+
+
+def changing(monkeypatch, path, fails_from):
+    """Let a file change with every reading of it; readings fail from one on."""
+    original, readings = reader.read_quarantined, []
+
+    def read(read_path, table):
+        readings.append(read_path)
+        os.utime(path, ns=(len(readings), len(readings)))
+        if len(readings) >= fails_from:
+            raise reader.Refused("in the middle of a burst")
+        return original(read_path, table)
+
+    monkeypatch.setattr(reader, "read_quarantined", read)
+    return readings
+
+
+def test_a_growing_file_is_read_where_there_is_no_room_for_a_copy(path, monkeypatch):
+    def no_room(**settings):
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(reader.tempfile, "TemporaryDirectory", no_room)
+    readings = changing(monkeypatch, path, fails_from=3)
+    assert usable(read_run(path)).steps == 40
+    assert [str(one) for one in readings] == [str(path)] * 3
+
+
+def test_a_large_growing_file_is_not_copied(path, monkeypatch):
+    monkeypatch.setattr(reader, "MOST_COPIED_BYTES", path.stat().st_size - 1)
+    readings = changing(monkeypatch, path, fails_from=4)
+    assert usable(read_run(path)).steps == 40
+    assert [str(one) for one in readings] == [str(path)] * 3
+
+
+def test_what_is_wrong_with_a_copy_is_told_of_the_file(path, monkeypatch):
+    readings = changing(monkeypatch, path, fails_from=1)
+    refused(path, f"^{path} .*is cut short or damaged")
+    assert readings[-1] != path
 
 
 # -- not a run file at all --------------------------------------------------------------------------------------------

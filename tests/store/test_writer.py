@@ -200,11 +200,33 @@ def test_bursts_come_when_enough_rows_or_time_have_gathered(path, monkeypatch):
     run.add_steps(1)
     assert run.writer.burst_if_due()
     run.add_steps(1)
-    now[0] = 2.0
+    now[0] = 0.5
     assert not run.writer.burst_if_due()
-    now[0] = 2.2
+    now[0] = 0.7
     assert run.writer.burst_if_due()
     assert read_run(path).steps == BURST_ROWS + 1
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0.001, 0.5), (0.004, 1.0), (0.1, 2.0)])
+def test_a_single_row_waits_for_as_long_as_its_burst_costs(path, monkeypatch, seconds, wait):
+    now = [0.0]
+    monkeypatch.setattr(writer_module.Original, "monotonic", lambda: now[0])
+    run = NumberedRun(path)
+    writing = run.writer.burst
+
+    def slow_burst():
+        now[0] += seconds
+        return writing()
+
+    monkeypatch.setattr(run.writer, "burst", slow_burst)
+    run.add_steps(1)
+    now[0] = 10.0
+    assert run.writer.burst_if_due()
+    run.add_steps(1)
+    now[0] = run.writer._last_burst + 0.99 * wait
+    assert not run.writer.burst_if_due()
+    now[0] = run.writer._last_burst + 1.01 * wait
+    assert run.writer.burst_if_due()
 
 
 def test_short_steps_do_not_spend_their_time_on_bursts(path, monkeypatch):

@@ -54,9 +54,9 @@ class Training:
         """Train it; return what it prints."""
         return _python(str(self.script))
 
-    def record(self, *options: str) -> str:
+    def record(self, *options: str, check: bool = True) -> str:
         """Record it with its what-if; return what the script prints."""
-        return _python("-m", "bnprobe", "record", "-q", "-f", "-o", str(self.run_file), *options, str(self.script))
+        return _python("-m", "bnprobe", "record", "-q", "-f", "-o", str(self.run_file), *options, str(self.script), check=check)
 
     def answers(self) -> dict[str, Any]:
         """Return what was found out."""

@@ -24,6 +24,9 @@ class _Listener:
     def ended(self, *anything: Any) -> None:
         pass
 
+    def left_alone(self, *anything: Any) -> None:
+        pass
+
 
 def train(file: Path, factor: float, steps: int | None, remedies: str, script: Path, arguments: list[str]) -> None:
     """Train; leaves the way the script leaves, or when it has made its steps."""

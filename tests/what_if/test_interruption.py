@@ -16,6 +16,7 @@ import pytest
 from bnprobe.store.reader import read_run
 from bnprobe.what_if import answers
 from bnprobe.what_if.interruption import Interrupted, interruptible
+from bnprobe.what_if.questions import Questions
 from tests.what_if.conftest import Training
 
 
@@ -56,24 +57,21 @@ def test_another_thread_has_no_signals() -> None:
 
 
 def test_what_was_answered_before_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Search:
-        def __init__(self, *parts: Any) -> None:
-            self.found = parts[-1]
+    def limit(questions: Questions, remedy: str) -> None:
+        trial: Any = SimpleNamespace(remedy=remedy)
+        questions.trials.append(trial)
+        if remedy == "agc":
+            raise Interrupted(signal.SIGINT)
 
-        def prove(self) -> None:
-            self.found.proved = True
-
-        def of(self, remedy: str) -> None:
-            self.found.trials.append(SimpleNamespace(remedy=remedy))
-            if remedy == "agc":
-                raise Interrupted(signal.SIGINT)
-
-    monkeypatch.setattr(answers, "_Search", Search)
-    monkeypatch.setattr(answers, "Rerun", lambda program: None)
+    monkeypatch.setattr(Questions, "limit", limit)
+    monkeypatch.setattr(answers.Answering, "prove", lambda answering: True)
+    monkeypatch.setattr(answers, "Rerun", lambda program, room: None)
     said: list[str] = []
     nothing: Any = None
-    program: Any = SimpleNamespace(steps=24, own_rate=0.1)
-    found = answers.answer(program, nothing, nothing, nothing, ["none", "msr", "agc", "no-norm"], said.append)
+    program: Any = SimpleNamespace(steps=24, own_rate=0.1, own_rates=(0.1, 0.1))
+    layers: Any = SimpleNamespace(names=[])
+    edits: Any = SimpleNamespace(parameter_names={})
+    found = answers.answer(program, program, nothing, edits, layers, ["none", "msr", "agc", "no-norm"], said.append)
     assert [trial.remedy for trial in found.trials] == ["none", "msr"]
     assert [what for what, _ in found.refused] == ["agc", "no-norm"]
     assert (found.ended_by, len(said)) == ("SIGINT", 3)

@@ -21,10 +21,11 @@ from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.recorder import Recorder
 from bnprobe.remedies.application import apply
 from bnprobe.what_if.companion import WhatIf
+from bnprobe.what_if.course import losses_differ
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import Built, RemedyEdits
-from bnprobe.what_if.rerun import Rerun, losses_differ
+from bnprobe.what_if.rerun import Rerun
 from tests.suites import shortened
 
 STEPS = 24
@@ -289,8 +290,8 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
 #: One of each kind is in the short suite.
 SLOW = {
     *("accumulated", "adversarial", "clipped", "closure", "evaluated", "recurrent", "scaled"),
-    *("averaged target", "late average", "averaged target of torch", "late averaged target of torch"),
-    *("agc", "clip-norm", "gradient-centralisation", "no-norm", "weight-norm", "weight-standardisation"),
+    *("averaged target", "late average", "averaged target of torch", "late averaged target of torch", "late averaged target", "scheduled"),
+    *("agc", "msr+agc", "clip-norm", "gradient-centralisation", "no-norm", "weight-norm", "weight-standardisation"),
 }
 
 
@@ -351,11 +352,22 @@ def test_a_remedy_is_the_real_one(remedy: str, tmp_path: Path, monkeypatch: pyte
     assert rerun.run().losses == taped.losses, "a remedy has left something behind"
 
 
+@pytest.mark.slow
 def test_dropout_where_nothing_else_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taped = tape(cnn, momentum, plain, tmp_path / "run.h5", monkeypatch)
     assert taped.program is not None and taped.edits is not None
     losses = Rerun(taped.program).run(1.0, taped.edits.of("dropout:after=convolutions")).losses
     assert losses == train(cnn, momentum, plain, 1.0, "dropout:after=convolutions")
+
+
+def built_anew(training: Training) -> None:
+    """Another optimizer takes over, of what the model's parameters are by then."""
+    for step, x, y in training.batches(STEPS):
+        if step == 12:
+            training.optimizer = adam(training.model)
+        training.optimizer.zero_grad()
+        training.descend(F.cross_entropy(training.model(x), y))
+        training.optimizer.step()
 
 
 @pytest.mark.parametrize(
@@ -364,6 +376,7 @@ def test_dropout_where_nothing_else_draws(tmp_path: Path, monkeypatch: pytest.Mo
         [
             ("weight-norm", clipped, "edits gradients"),
             ("no-norm", plain, "no normalisation"),
+            ("weight-norm", built_anew, "two optimizers for the same weights"),
             ("batch-norm:affine", scaled, "edits gradients|read by _to_copy"),
         ],
         1,

@@ -11,9 +11,11 @@ from bnprobe.diagnose.audit.row import AuditRow, LayerValue
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import number
 
-#: Variance of batch means over its expectation from which batches are no random draw: beyond this, and beyond three deviations of such an
-#: estimate. Practice.
+#: Variance of batch means over its expectation from which batches are no random draw: beyond this, and beyond what chance does not reach.
+#: Practice.
 UNLIKE = 3.0
+#: Deviations of a normal number that stand for it: one estimate in seven hundred.
+BEYOND = 3.0
 _ROW = partial(
     AuditRow,
     id="unlike-batches",
@@ -30,8 +32,9 @@ def are_unlike(found: Likeness | None) -> bool:
 
 
 def limit_of(found: Likeness) -> float:
-    """The ratio that chance does not reach: its estimate has relative deviation sqrt(2 / degrees)."""
-    return float(max(UNLIKE, 1.0 + 3.0 * np.sqrt(2.0 / found.degrees)))
+    """The ratio that chance does not reach: it is chi-square over its degrees, here as Wilson and Hilferty (1931) have its quantiles."""
+    spread = 2.0 / (9.0 * found.degrees)
+    return float(max(UNLIKE, (1.0 - spread + BEYOND * np.sqrt(spread)) ** 3))
 
 
 def unlike_batches(run: RunAnalysis) -> AuditRow:

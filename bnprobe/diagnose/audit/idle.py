@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from bnprobe.analyse.normalisation import norms, received
+from bnprobe.analyse.remedies import remedies_that_fit
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import number
@@ -64,7 +65,7 @@ def idle(run: RunAnalysis) -> AuditRow:
         verdict="could go",
         says=f"{len(still)} of {len(layers)} norms received what hardly moved, {still[0]} first; that is with the norms "
         "in place, and no proof of what follows without them.",
-        advice="try it: `bnprobe record --remedy no-norm`",
+        advice="try it: `bnprobe record --remedy no-norm`" if "no-norm" in remedies_that_fit(run.recorded) else "",
         value=least.value,
         limit=STEADY,
         layers=tuple(layers),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from bnprobe.analyse.audits import audited, last_audit, last_layer, why_not
 from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose import thresholds
@@ -35,19 +37,23 @@ def train_eval_gap(run: RunAnalysis) -> AuditRow:
         return _ROW(verdict="cannot tell", says=why_not(run.recorded), advice="`bnprobe record --audit` measures it")
     gap, limit = values[output], float(thresholds.EVALUATION_GAP)
     loss, running = float(recorded.audit_loss[row]), float(recorded.audit_loss_running[row])
-    costs, is_early = gap > limit, int(recorded.audit[row]) < SETTLED
+    is_lost = np.isfinite(loss) and not np.isfinite(running)  # the output is not among the values: none of it is a number
+    costs, is_early = gap > limit or is_lost, int(recorded.audit[row]) < SETTLED
+    moved = f"{run.name(output)} moves {number(gap)} deviations"
+    if is_lost:
+        moved = f"the signal is beyond what its type holds behind {run.name(output)}"
     shown = [norm.layer for norm in norms(recorded) if norm.layer in values]
     shown += [output] if output not in shown else []
     return _ROW(
         verdict=("cannot tell" if is_early else "costs") if costs else "fine",
         says=f"At step {int(recorded.audit[row])} the batch has loss {number(loss)} in training, {number(running)} on running statistics; "
-        f"{run.name(output)} moves {number(gap)} deviations{', before running statistics can have settled' if costs and is_early else ''}.",
+        f"{moved}{', before running statistics can have settled' if costs and is_early else ''}.",
         advice="larger batches, a momentum that follows the training, or statistics computed anew before evaluating"
         if costs and not is_early
         else f"record at least {SETTLED} steps"
         if costs
         else "",
-        value=gap,
+        value=float("inf") if is_lost else gap,
         limit=limit,
         layers=tuple(LayerValue(run.name(i), values[i], costs and not is_early and i == output) for i in shown),
     )

@@ -44,6 +44,8 @@ def ranks(run: RunAnalysis, others: Sequence[Run] = ()) -> AuditRow:
         run: one rank.
         others: recordings of further ranks of the same training.
     """
+    if run.recorded.ranks:  # a merged run: what each rank saw stands in its own recording
+        run, others = RunAnalysis(run.recorded.ranks[0]), run.recorded.ranks[1:]
     try:
         size = int(str(run.recorded.attributes.get("world_size", "1")))
     except ValueError:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
 from bnprobe.analyse.audits import audited, last_audit, why_not
-from bnprobe.analyse.normalisation import likeness_of_batches, norms
+from bnprobe.analyse.normalisation import likeness_of_batches, norms, turns
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.audit.batches import are_unlike
 from bnprobe.diagnose.audit.row import AuditRow, LayerValue
@@ -96,4 +96,12 @@ def stale_statistics(run: RunAnalysis) -> AuditRow:
     if are_unlike(run.recorded.once(likeness_of_batches)):
         return stale(verdict="cannot tell", says=f"{says}; batches that are not alike do that by themselves.", advice="shuffle first")
     advice = "raise the momentum (0.1 is usual), or recompute the statistics before evaluating (torch.optim.swa_utils.update_bn)"
+    if _takes_turns(run, int(layers[worst])):  # as the discriminator of a GAN, which is given real and generated batches
+        says += ", which takes in the batches of several optimizers in turn"
+        advice = "a norm for each kind of batch, or both kinds in every batch: no momentum follows two in turn"
     return stale(verdict="costs", says=f"{says}.", advice=advice)
+
+
+def _takes_turns(run: RunAnalysis, layer: int) -> bool:
+    seen = np.isfinite(run.recorded.batch_norm_gap[:, layer])
+    return len(np.unique(turns(run.recorded)[seen])) > 1

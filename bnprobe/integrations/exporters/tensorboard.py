@@ -37,7 +37,8 @@ def write(run: Run, folder: Path) -> list[Path]:
     verdict = summary.Summary.Value(
         tag="bnprobe/verdict", tensor=tensor_of(verdict_line(diagnose(run))), metadata=text_metadata("bnprobe", "the diagnosis")
     )
-    writer.add_event(event_of(wall_time=began, step=run.steps, summary=summary.Summary(value=[verdict])))
+    last = int(run["step"][-1]) if run.steps else 0
+    writer.add_event(event_of(wall_time=began, step=last, summary=summary.Summary(value=[verdict])))
     writer.close()
     return sorted(folder.iterdir())
 

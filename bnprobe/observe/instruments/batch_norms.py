@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 
 class BatchNorms(Instrument):

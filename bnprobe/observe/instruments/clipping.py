@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.torch_private import answers_itself, at_hand, clipping_body, is_imaginary, user_modes_disabled
 
 

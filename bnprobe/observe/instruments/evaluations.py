@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 from bnprobe.measure.moments import moments
+from bnprobe.observe.attaching.module_calls import after_forward
+from bnprobe.observe.attaching.patches import Compilation, Patches
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Stopwatch, Surroundings
-from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
-from bnprobe.observe.module_calls import after_forward
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Stopwatch, Surroundings
 from bnprobe.observe.modules.kinds import layout_of
-from bnprobe.observe.patches import Compilation, Patches
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.signals.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.signals.records import OUTPUT, Tap, TapKey
+from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import holds_numbers, is_traced, plain, user_modes_disabled
 
 #: Steps between two looks: a script that samples from its model at every step is not to be slowed.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from bnprobe.observe.instrument import Instrument, Surroundings, Update
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import at_hand
 
 

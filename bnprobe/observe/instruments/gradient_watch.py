@@ -6,9 +6,9 @@ import numpy as np
 
 from bnprobe.measure.norms import total_norm
 from bnprobe.numerals import number
-from bnprobe.observe.alarm import Level
-from bnprobe.observe.instrument import Instrument, Surroundings, Update
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.schedule.alarm import Level
+from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.originals import Original
 from bnprobe.torch_private import answers_itself, gradient_of
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.measure.moments import Moments
-from bnprobe.observe.instrument import Instrument, Surroundings
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings
 
 Vector = NDArray[np.float64]
 

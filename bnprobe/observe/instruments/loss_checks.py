@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.loss_form import (
     compares_one_class,
     is_cut_off,
@@ -17,8 +17,8 @@ from bnprobe.observe.instruments.loss_form import (
     trivial_softmaxes,
 )
 from bnprobe.observe.instruments.loss_graph import applies_softmax_twice, half_results
-from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 #: What is asked of the graph, by name of the schema; None is no answer.
 _QUESTIONS: dict[str, Callable[[list[torch.Tensor]], int | None]] = {

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bnprobe.observe.instrument import Backward, Instrument, Surroundings
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Surroundings
+from bnprobe.observe.steps.open_step import OpenStep
 
 #: Operations behind the loss that are looked at.
 NODE_LIMIT = 16

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import torch
 
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.nonfinite_graph import Birth, bad_leaves, find_birth, nodes_of
-from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import OUTPUT, Tap
+from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import gradient_of, sequence_number
 
 #: The attribute of the run file that says it.

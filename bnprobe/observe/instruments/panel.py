@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Instrument, Reading, Stopwatch, Surroundings, overriding
 from bnprobe.observe.instruments.catalogue import CATALOGUE
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Stopwatch, Surroundings, overriding
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import user_modes_disabled
 
 _MOMENTS = ("before_backward", "before_inner_gradient", "before_update", "skipped_update", "after_update", "close")

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 
 from bnprobe.identity import IdentityMap
-from bnprobe.observe.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update
 from bnprobe.observe.optimizers import Optimizer
-from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
+from bnprobe.observe.steps.open_step import GroupSettings, OpenStep
 from bnprobe.torch_private import at_hand, user_modes_disabled
 
 _NAMES = ("lr", "momentum", "betas", "weight_decay")
@@ -57,7 +57,10 @@ class ParameterGroups(Instrument):
 
     def _read_anew(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
         groups = optimizer.param_groups
-        settings = {place: group_settings(group) for place, group in zip(self._axes.introduce(optimizer), groups, strict=True)}
+        places = self._axes.introduce(optimizer)
+        if not places:
+            return {}
+        settings = {place: group_settings(group) for place, group in zip(places, groups, strict=True)}
         values = [(len(group["params"]), *(group.get(name) for name in _NAMES)) for group in groups]
         if all(map(_is_fixed, itertools.chain(*values))):
             self._known[optimizer] = _Known(values, settings)

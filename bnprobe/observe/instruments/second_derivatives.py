@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 
 from bnprobe.measure.graph import nodes
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.graph import GRAPH_LIMIT, kind
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 #: Nodes of the graph of a first derivative where the activation was piecewise linear.
 _LINEAR = ("ThresholdBackwardBackward", "LeakyReluBackwardBackward", "HardtanhBackwardBackward")

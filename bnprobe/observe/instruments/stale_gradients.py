@@ -14,11 +14,11 @@ import torch
 
 from bnprobe.identity import OwnReference
 from bnprobe.measure.norms import norms
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings, Update
-from bnprobe.observe.instruments.update_meter import UpdateMeasurement
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.optimizers import trained_parameters
-from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
+from bnprobe.observe.steps.update_measurement import UpdateMeasurement
 from bnprobe.torch_private import gradient_of
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import torch
 
-from bnprobe.observe.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.graph import kind, loss_nodes, saved
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 _ERRORS = ("MseLoss", "SmoothL1Loss", "Huber")
 _LABELLED = ("Nll",)

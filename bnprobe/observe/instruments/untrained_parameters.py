@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.modules.kinds import own_parameters
 from bnprobe.observe.optimizers import trained_parameters
-from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import OUTPUT, Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 
 class UntrainedParameters(Instrument):
@@ -63,14 +63,17 @@ def find_untrained(modules: Iterable[nn.Module], optimizers: Iterable[torch.opti
     Returns:
         Counts of frozen and of forgotten elements, by id of the module.
     """
-    trained = {id(parameter) for optimizer in optimizers for parameter in trained_parameters(optimizer.param_groups)}
+    every = [parameter for optimizer in optimizers for parameter in trained_parameters(optimizer.param_groups)]
+    trained = {id(parameter) for parameter in every}
+    # While FSDP has a layer's weights gathered, the layer holds the whole weight, and the optimizer the shard of it: of the same shape.
+    sharded = {parameter.shape for parameter in every if hasattr(parameter, "to_local")}
     counts: dict[int, Untrained] = {}
     for module in modules:
         frozen = forgotten = 0
         for parameter in own_parameters(module):
             if not parameter.requires_grad:
                 frozen += parameter.numel()
-            elif id(parameter) not in trained:
+            elif id(parameter) not in trained and parameter.shape not in sharded:
                 forgotten += parameter.numel()
         counts[id(module)] = Untrained(frozen, forgotten)
     return counts

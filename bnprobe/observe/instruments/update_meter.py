@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import torch
 
@@ -11,38 +10,11 @@ from bnprobe.measure import fused
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
+from bnprobe.observe.steps.update_measurement import UpdateMeasurement
 from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
-
-
-@dataclass
-class UpdateMeasurement:
-    """Norms around one update of some parameters, still on their device. It holds no parameter: none is to outlive its script's use of it.
-
-    Attributes:
-        keys: ids of the parameters, in the order of the vectors.
-        gradient: (k,) gradient norms, NaN where there was no gradient.
-        weight: (k,) norms before the update.
-        update: (k,) norms of the step taken, NaN where the parameter had no turn, or cannot be copied; None until the update has happened.
-        kernels: (2, k) common mode of the kernels after the update, NaN for other parameters; None where it was not asked for.
-        rows: (k,) difference between rows after the update; None where it was not asked for.
-        lost: (k,) share of the elements with a gradient that the update left as they were, NaN for all but those in half precision; None
-            without any.
-        places: places of the parameters in the run file.
-    """
-
-    keys: list[int]
-    gradient: torch.Tensor
-    weight: torch.Tensor
-    update: torch.Tensor | None = None
-    kernels: torch.Tensor | None = None
-    rows: torch.Tensor | None = None
-    lost: torch.Tensor | None = None
-    places: list[int | None] = field(default_factory=list)
-    _turns: list[int] = field(default_factory=list, repr=False)
-    _before: list[torch.Tensor] = field(default_factory=list, repr=False)
 
 
 class UpdateMeter:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.update_meter import UpdateMeter
-from bnprobe.observe.rows.open_step import OpenStep
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep
 
 
 class Updates(Instrument):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from bnprobe.module_parts import modules
 from bnprobe.observe.modules.kinds import ObservedModule
-from bnprobe.observe.modules.parts import modules
 from bnprobe.observe.modules.tree import ModuleTree
 
 
@@ -40,6 +40,8 @@ class EvaluationCount:
         self._whole: dict[int, _Calls] = {}  # by id of what is known of the model
         self._parts: dict[int, dict[int, _Calls]] = {}  # of models in evaluation mode, by id of the root: calls of their parts
         self._hidden: dict[int, ObservedModule] = {}
+        self._last = 0  # place of the last call that was noted
+        self._judged = 0  # that of the last one before the previous taking
 
     def note(self, module: nn.Module, entry: ObservedModule, order: int) -> None:
         """A module ran without gradient.
@@ -49,6 +51,7 @@ class EvaluationCount:
             entry: what is known of it.
             order: place of the call among all calls.
         """
+        self._last = order
         if module.training:
             entry.hidden_forwards.append(order)
             self._hidden[id(entry)] = entry
@@ -76,13 +79,19 @@ class EvaluationCount:
             if module is not None and self._tree.root(module) is module:
                 count += calls.evaluating + (calls.training if calls.entry.hidden_forwards else 0)
         count += self._by_parts()
-        self._note_parts_without_gradient()
-        for entry in self._hidden.values():
-            entry.hidden_forwards.clear()
-        self._hidden.clear()
+        self._judge_hidden()
         self._whole.clear()
         self._parts.clear()
         return count
+
+    def end(self, order: int) -> None:
+        """Judge what is left, as the run ends: no other forward comes that would tell.
+
+        Args:
+            order: place of the last call with gradient whose backward is over.
+        """
+        self._judged = max(self._judged, order)
+        self._judge_hidden()
 
     def _by_parts(self) -> int:
         """Count the evaluations of models that are never called as a whole, as a Lightning module's: by the part called most often."""
@@ -100,19 +109,34 @@ class EvaluationCount:
             count += max(topmost, default=0)
         return count
 
-    def _note_parts_without_gradient(self) -> None:
-        """Name what ran without gradient inside a forward that trained: a frozen backbone under ``no_grad``."""
-        hidden = {
-            id(module): module for entry in self._hidden.values() if entry.hidden_forwards and (module := entry.reference()) is not None
-        }
-        if not hidden:
-            return
+    def _judge_hidden(self) -> None:
+        """Forget the calls that backward had its time to call again, and name what ran without gradient inside a forward that trained.
+
+        The step before is closed by the first layer with gradient, and what ran without one in front of it (a first block that is
+        checkpointed, a frozen backbone) belongs to the forward that goes on: it is judged when that forward's own step is closed.
+        """
         roots = (calls.entry.reference() for calls in self._whole.values())
         evaluated = {id(part) for root in roots if root is not None for part in modules(root)}
+        left = {id(module): entry for entry in self._hidden.values() if (module := entry.reference()) is not None}
+        over: dict[int, nn.Module] = {}
+        for key, entry in left.items():
+            calls, module = entry.hidden_forwards, entry.reference()
+            if key in evaluated:
+                calls.clear()
+            while calls and calls[0] <= self._judged:
+                calls.popleft()
+                if module is not None:
+                    over[key] = module
+        self._name_frozen(over)
+        self._hidden = {id(entry): entry for entry in left.values() if entry.hidden_forwards}
+        self._judged = self._last
+
+    def _name_frozen(self, hidden: dict[int, nn.Module]) -> None:
+        """Name what no backward called again: a frozen backbone under ``no_grad``."""
         for module in hidden.values():
-            if id(module) in evaluated or not self._tree.has_parameters(module):
-                continue
             above = list(self._tree.above(module))
             is_topmost = not any(id(parent) in hidden for parent in above)
-            if above and is_topmost and self._tree.get(above[-1]).is_trained:
+            if self._tree.get(module).is_trained:
+                continue  # a model that trained by itself, and of which another module was made since: torch.export wraps it
+            if above and is_topmost and self._tree.has_parameters(module) and self._tree.get(above[-1]).is_trained:
                 self.parts_without_gradient.add(self._tree.name(module))

@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
+from bnprobe.identity import KeyReference
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
-from bnprobe.observe.modules.parts import modules
+from bnprobe.module_parts import modules
 from bnprobe.torch_private import BatchNormBase, ConvNd, DropoutNd, LossBase, NormBase, PoolNd
 
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
@@ -63,6 +64,7 @@ class ObservedModule:
         thread: number of the thread that last ran it with gradient; counts for the root of a model.
         is_trained: whether layers of it ran with gradient; counts for the root of a model.
         was_called: whether it ran with gradient itself, even if nothing of it could be measured.
+        ran_otherwise: whether it ran without gradient, or in forward mode.
         depends_on_mode: whether it does something else in training than in evaluation: dropout, batch norm.
         has_running_statistics: whether it is a batch norm whose statistics are those of the batches this process sees.
         gives_time_first: whether a layer that must know has shown that its output is (T, N, C), which itself does not tell.
@@ -78,6 +80,7 @@ class ObservedModule:
     thread: int = 0
     is_trained: bool = False
     was_called: bool = False
+    ran_otherwise: bool = False
     depends_on_mode: bool = False
     has_running_statistics: bool = False
     gives_time_first: bool = False
@@ -97,8 +100,7 @@ class ObservedModule:
 
 def examine(module: nn.Module) -> ObservedModule:
     """Look at a module for the first time."""
-    reference = weakref.ref(module)
-    hash(reference)  # it is the key of what is measured, and has no hash of its own once the module is gone
+    reference = KeyReference(module)
     if isinstance(module, torch.jit.ScriptModule):  # its inside runs without calling Python
         return ObservedModule(reference, True, "other", True)
     # A remedy's own module (``added_dropout``) does not make a leaf a container.

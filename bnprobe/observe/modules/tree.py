@@ -18,13 +18,13 @@ from torch.nn.modules import module as torch_module
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
+from bnprobe.module_parts import modules, named_parameters, parameters
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.modules.kinds import (
     ObservedModule,
     examine,
     without_wrappers,
 )
-from bnprobe.observe.modules.parts import modules, named_parameters, parameters
-from bnprobe.observe.patches import Patches
 
 #: Looks at all that is known for the parent of a module that came without a word: where many have none, none has.
 _LOOKS_FOR_PARENTS = 256
@@ -118,6 +118,11 @@ class ModuleTree:
         """Whether a module ran with gradient."""
         entry = self._seen.get(id(module))
         return entry is not None and entry.reference() is module and entry.was_called
+
+    def ran_otherwise(self, module: nn.Module) -> bool:
+        """Whether a module ran without gradient or in forward mode."""
+        entry = self._seen.get(id(module))
+        return entry is not None and entry.reference() is module and entry.ran_otherwise
 
     def _look_for_parents(self) -> None:
         """A script may write into ``_modules`` itself: look at all that is known once more."""

@@ -21,10 +21,11 @@ import torch
 
 from bnprobe.measure.normalisation import distance, statistics_gap
 from bnprobe.measure.transfer import Transfer
+from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import let_through
+from bnprobe.observe.probes.operation_kinds import found, operation_name
 from bnprobe.observe.probes.replay import Replay, ReplayError, valued
-from bnprobe.observe.probes.tape import Constant, Operation, Slot, Tape, found, may_alias, operation_name
-from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.probes.tape import Constant, Operation, Slot, Tape, may_alias
 from bnprobe.observe.signals.records import OUTPUT, Tap, TapKey
 from bnprobe.originals import Original
 from bnprobe.store.writer import RunWriter

@@ -17,13 +17,13 @@ import torch
 from torch import nn
 
 from bnprobe.errors import CurvatureError
-from bnprobe.identity import OwnReference
+from bnprobe.identity import IdentityMap, OwnReference
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
+from bnprobe.module_parts import buffers
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.faults import let_through
-from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
-from bnprobe.observe.patches import Patches
-from bnprobe.observe.probes.graph import leaves_and_obstacle
+from bnprobe.observe.probes.graph import RERUNS, leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
 from bnprobe.originals import Original
@@ -41,6 +41,7 @@ class CurvatureProbes:
     Args:
         every: at every n-th step.
         kernels: "script", or "math" to switch to kernels that have a second derivative.
+        may_rerun: whether autograd functions of the script, and blocks that it checkpoints, may be run once more.
         muted: a context in which the recorder's own taps see nothing.
         roots: the models, for their buffers.
         optimizers: those that exist.
@@ -53,6 +54,7 @@ class CurvatureProbes:
         self,
         every: int,
         kernels: str,
+        may_rerun: bool,
         muted: Callable[[], AbstractContextManager[None]],
         roots: Callable[[], Iterable[nn.Module]],
         optimizers: Callable[[], Iterable[Optimizer]],
@@ -64,6 +66,7 @@ class CurvatureProbes:
         self.seconds = 0.0
         self._every = every
         self._switches = kernels == "math"
+        self._may_rerun = may_rerun
         self._muted = muted
         self._roots = roots
         self._optimizers = optimizers
@@ -72,7 +75,7 @@ class CurvatureProbes:
         self._on_event = on_event
         self._hooks = ScriptHooks()
         self._kernels = DifferentiableKernels()
-        self._trackers: dict[tuple[frozenset[int], frozenset[torch.dtype]], SharpnessTracker] = {}
+        self._trackers: IdentityMap[object, dict[tuple[frozenset[int], frozenset[torch.dtype]], SharpnessTracker]] = IdentityMap()
         #: Which optimizers stepped after a backward that reached these.
         self._stepped_after: dict[frozenset[int], frozenset[int]] = {}
         self._row: dict[str, Any] | None = None
@@ -176,8 +179,10 @@ class CurvatureProbes:
             raise CurvatureError(
                 "the script packs what its backward needs (saved_tensors_hooks, a selective checkpoint), and may unpack it once only"
             )
+        if self._hooks.has_checkpointed and not self._may_rerun:
+            raise CurvatureError(f"the backward runs a checkpointed block of the script again, which would see it; {RERUNS}")
         with user_modes_disabled():
-            leaves, obstacle = leaves_and_obstacle(losses)
+            leaves, obstacle = leaves_and_obstacle(losses, self._may_rerun)
             if obstacle:
                 raise CurvatureError(obstacle)
             if any(map(answers_itself, leaves)):
@@ -189,7 +194,12 @@ class CurvatureProbes:
                 raise _NoMetricYet
             # Weights may become of another type on the way: what was tracked in the old one is no start for them.
             key = (frozenset(id(optimizer) for optimizer in optimizers), frozenset(parameter.dtype for parameter in probed))
-            tracker = self._trackers.setdefault(key, SharpnessTracker())
+            # They hold vectors as long as all weights: gone with the optimizer, or with the weights that have none.
+            owner = optimizers[0] if optimizers else probed[0]
+            trackers = self._trackers.get(owner)
+            if trackers is None:
+                trackers = self._trackers[owner] = {}
+            tracker = trackers.setdefault(key, SharpnessTracker())
             held = [buffer for root in self._roots() for buffer in buffers(root)]
             devices = {loss.device.type for loss in losses}
             with self._muted(), self._hooks.silenced(), state_kept(held), _without_autocast(devices):

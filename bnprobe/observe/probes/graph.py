@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from bnprobe.measure.graph import nodes
+from bnprobe.torch_private import scripts_function
 
+#: What lets a probe run code of the script once more.
+RERUNS = "`--curvature-reruns` allows that"
 _KERNELS = "`--curvature-kernels math` uses kernels that have one, at the steps of a probe"
 #: Beginnings of the names of backward nodes that autograd cannot differentiate again, and what to say of them. Others are found by trying;
 #: these are known, and nothing of theirs has to run first.
@@ -22,8 +25,12 @@ _WITHOUT_SECOND_DERIVATIVE = {
 }
 
 
-def leaves_and_obstacle(losses: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], str]:
+def leaves_and_obstacle(losses: Sequence[torch.Tensor], may_rerun: bool) -> tuple[list[torch.Tensor], str]:
     """Walk the graph of some losses.
+
+    Args:
+        losses: where the graph begins.
+        may_rerun: whether autograd functions of the script may be run once more.
 
     Returns:
         The leaves that gradients would be accumulated into, and why there can be no second derivative, or "".
@@ -34,6 +41,8 @@ def leaves_and_obstacle(losses: Sequence[torch.Tensor]) -> tuple[list[torch.Tens
         if isinstance(leaf, torch.Tensor):
             leaves[id(leaf)] = leaf
             continue
+        if not may_rerun and (function := scripts_function(node)):
+            return [], f"the backward runs code of the script ({function}), which would see that it runs again; {RERUNS}"
         name = node.name()
         for beginning, reason in _WITHOUT_SECOND_DERIVATIVE.items():
             if name.startswith(beginning):

@@ -20,25 +20,27 @@ from typing import Any
 
 import torch
 
+from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, ratio_of, search_line
+from bnprobe.module_parts import parameters
+from bnprobe.observe.attaching.module_calls import before_forward
+from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults, let_through
 from bnprobe.observe.instruments.parameter_groups import group_settings
-from bnprobe.observe.module_calls import before_forward
-from bnprobe.observe.modules.parts import parameters
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.probes.replay import Replay, ReplayError
 from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
-from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.signals.records import Tap
 from bnprobe.originals import Original
 from bnprobe.remedies.projections import Projection, update_projections
 from bnprobe.remedies.scope import Scope
 from bnprobe.store.writer import RunWriter
 from bnprobe.torch_private import (
+    answers_itself,
     dispatch_depth,
     holds_numbers,
     in_backward,
@@ -83,7 +85,12 @@ class _Update:
     descended: _Descended
     rate: float
     before: dict[int, torch.Tensor] = field(default_factory=dict)
-    moved: list[torch.Tensor] = field(default_factory=list)
+    references: list[OwnReference[torch.Tensor]] = field(default_factory=list)
+
+    @property
+    def moved(self) -> list[torch.Tensor]:
+        """The weights that move: held weakly, for the script may let them go when they have."""
+        return [parameter for reference in self.references if (parameter := reference()) is not None]
 
 
 class LineProbing:
@@ -95,6 +102,7 @@ class LineProbing:
         faults: where a fault goes.
         on_forward: called when a forward with gradient begins: the step before it is over.
         say: told, once, what a probe costs.
+        optimizers: those that exist: what none of them has still to move is let go.
         channels: measure every channel at every point.
         audit: what looks at a tape at the steps of an audit; None where none was asked for.
         figures: which figures are drawn of a line: more points are evaluated for "line" and for "update".
@@ -107,6 +115,7 @@ class LineProbing:
         faults: Faults,
         on_forward: Callable[[], None],
         say: Callable[[str], None],
+        optimizers: Callable[[], Sequence[Optimizer]] = tuple,
         channels: bool = False,
         audit: Audit | None = None,
         figures: Sequence[str] = (),
@@ -120,6 +129,7 @@ class LineProbing:
         self._faults = faults
         self._on_forward = on_forward
         self._say = say
+        self._optimizers = optimizers
         self._channels = channels
         self._rows: list[tuple[list[Point], dict[str, Any]]] = []
         self._handle: Any = None
@@ -143,16 +153,19 @@ class LineProbing:
 
     def begin_step(self) -> None:
         """The step is over and the next one begins: forget it. A step that is not probed costs nothing."""
-        self._pause()
-        self._tape = None
-        self._losses.clear()
-        self._updates.clear()
+        self._forget()
         self._reason = ""
         self._probed, self._next_is_probed = self._next_is_probed, False
         self._followed, self._next_is_followed = self._next_is_followed, False
         self._audited, self._next_is_audited = self._next_is_audited, False
         if not self._probed:
             self.detach()
+
+    def _forget(self) -> None:
+        self._pause()
+        self._tape = None
+        self._losses.clear()
+        self._updates.clear()
 
     def detach(self) -> None:
         """Leave torch alone."""
@@ -264,12 +277,12 @@ class LineProbing:
         if tape is None:
             self._reason = self._reason or NO_FORWARD
             return
-        if not losses or any(loss.numel() != 1 for loss in losses):
-            self._reason = "backward started from a tensor that is not one number"
-            return
         with self._guarded():
-            if not all(holds_numbers(loss) for loss in losses):
+            if any(answers_itself(loss) or not holds_numbers(loss) for loss in losses):
                 self._reason = "the loss holds no numbers of its own: a tensor that dispatches its operations itself, or has none"
+                return
+            if not losses or any(loss.numel() != 1 for loss in losses):
+                self._reason = "backward started from a tensor that is not one number"
                 return
             slots = [tape.find(loss) for loss in losses]
             if any(slot is None for slot in slots):
@@ -295,6 +308,8 @@ class LineProbing:
             if self._audited and self._audit is not None:
                 self._audited = False
                 self._audit.look(tape, descended.slots, descended.values, descended.total)
+            if not self._followed:
+                self._forget()
 
     def before_update(self, optimizer: Optimizer) -> None:
         """Gradients are ready and weights have not moved: copy them."""
@@ -317,10 +332,10 @@ class LineProbing:
             for earlier in self._updates.values():
                 update.before.update(earlier.before)
                 if earlier.descended is descended:
-                    update.moved += earlier.moved
+                    update.references += earlier.references
             for parameter in descended.replay.parameters:
                 if id(parameter) in held:
-                    update.moved.append(parameter)
+                    update.references.append(OwnReference(parameter))
                     update.before[id(parameter)] = parameter.detach().clone()
             self._updates[id(optimizer)] = update
 
@@ -343,6 +358,10 @@ class LineProbing:
             except torch.OutOfMemoryError as error:
                 let_through(error)
                 self._give_up(common, "there was not enough memory to compute the loss again")
+            if not self._is_awaited():
+                # The script may let all of it go now; what is ours of it goes, too.
+                self._probed = self._followed = False
+                self._forget()
 
     def no_update(self, step: int, optimizer: str, reason: str) -> None:
         """The step ends without an update that could be followed."""
@@ -356,6 +375,12 @@ class LineProbing:
         own = [one for key, one in self._losses.items() if key and key <= held]
         shared = [one for key, one in self._losses.items() if key & held]
         return next(reversed(own or shared), None)
+
+    def _is_awaited(self) -> bool:
+        """Whether some optimizer has still to move what a loss of this step depends on."""
+        moved = {id(parameter) for update in self._updates.values() for parameter in update.moved}
+        trained = {id(p) for optimizer in self._optimizers() for p in trained_parameters(optimizer.param_groups)}
+        return any(key & trained - moved for key in self._losses)
 
     def _probe(self, update: _Update, common: dict[str, Any]) -> None:
         descended, replay = update.descended, update.descended.replay

@@ -1,8 +1,9 @@
 """What the figures of "Understanding Batch Normalization" show, measured on a live training at chosen steps.
 
 Bjorck, Gomes, Selman, Weinberger 2018, arXiv 1806.02375: tails of weight gradients (Fig 2), gradients of the logits (Fig 6), sign coherence
-(Table 1), singular values (section 4). A forward hook is there at those steps alone; it keeps what layers received until their gradient has
-come, which autograd keeps as well. The Jacobian is asked for on the live graph just before the script's own backward, as a curvature is.
+(Table 1), the noise of the gradient, singular values (section 4). A forward hook is there at those steps alone; it keeps what layers
+received until their gradient has come, which autograd keeps as well. The Jacobian is asked for on the live graph just before the script's
+own backward, as a curvature is.
 
 Figures 3, 4 and 5 are drawn from line probes and from the channels of the first step.
 """
@@ -17,21 +18,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from bnprobe.identity import OwnReference
+from bnprobe.measure.gradient_noise import Contributions, contributions
 from bnprobe.measure.graph import nodes
 from bnprobe.measure.sign_coherence import Coherence, sign_coherence
 from bnprobe.measure.singular_values import MOST_ROWS, jacobian_of_sample, product, singular_values
 from bnprobe.measure.tails import BINS, Tail, tail
+from bnprobe.module_parts import buffers
+from bnprobe.observe.attaching.module_calls import after_forward
+from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.module_calls import after_forward
-from bnprobe.observe.modules.parts import buffers
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
-from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.line_probing import is_plain_call
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
-from bnprobe.observe.rows.axes import Axes
+from bnprobe.observe.steps.open_step import Number
 from bnprobe.originals import Original
 from bnprobe.store.writer import RunWriter
-from bnprobe.torch_private import ConvNd, holds_numbers, in_backward, plain, user_modes_disabled
+from bnprobe.torch_private import ConvNd, holds_numbers, in_backward, plain, scripts_function, user_modes_disabled, version
 
 #: Samples and classes of the picture of logit gradients.
 MOST_SAMPLES, MOST_CLASSES = 128, 1000
@@ -56,7 +60,7 @@ class PaperFigures:
     """Measures at the steps it is told to.
 
     Args:
-        wanted: which figures: tails, logits, coherence, jacobian.
+        wanted: which figures: tails, logits, coherence, noise, jacobian.
         writer: where they go.
         faults: where a fault goes.
         muted: a context in which nothing that runs is measured.
@@ -83,10 +87,14 @@ class PaperFigures:
         self._handle: Any = None
         self._is_due = self._next_is_due = False
         self._calls: list[_Call] = []
-        self._coherence: dict[int, tuple[torch.Tensor, Coherence]] = {}
-        self._tails: dict[int, tuple[torch.Tensor, Tail]] = {}
+        self._last_call = -1
+        self._coherence: dict[int, tuple[OwnReference[torch.Tensor], Coherence]] = {}
+        self._noise: dict[int, tuple[OwnReference[torch.Tensor], Contributions]] = {}
+        self._tails: dict[int, tuple[OwnReference[torch.Tensor], Tail]] = {}
         self._singular: list[tuple[str, int, np.ndarray[Any, Any]]] = []
         self._logits: tuple[int, torch.Tensor] | None = None
+        #: What a gradient scaler multiplied the loss by, and every gradient with it.
+        self._scale = 1.0
 
     def attach(self, patches: Patches) -> None:
         """Watch the hooks that the script registers, to keep a Jacobian from calling them."""
@@ -113,16 +121,22 @@ class PaperFigures:
         if not self._is_due:
             self.detach()
 
-    def before_backward(self) -> None:
-        """The script goes backward now; its graph is whole."""
+    def before_backward(self, scale: Number | None) -> None:
+        """The script goes backward now; its graph is whole.
+
+        Args:
+            scale: what the loss was multiplied by; None for 1.
+        """
         if not self._is_due or not self._calls:
             return
         began = Original.perf_counter()
         with self._faults.guard("the singular values of a figure"), user_modes_disabled():
+            self._scale = 1.0 if scale is None else float(scale)
             if "jacobian" in self._wanted and not self._singular:
                 self._take_weights()
                 self._take_jacobian()
         self.detach()  # one forward is enough
+        self._calls.clear()  # the script may have no update to come, and let its model go
         self.seconds += Original.perf_counter() - began
 
     def before_update(self, optimizer: Optimizer) -> None:
@@ -137,7 +151,7 @@ class PaperFigures:
                 if parameter.dim() > 1 and gradient is not None and holds_numbers(gradient) and not gradient.is_complex():
                     found = tail(gradient)
                     if found is not None:
-                        self._tails[id(parameter)] = (parameter, found)
+                        self._tails[id(parameter)] = (OwnReference(parameter), found)
         self.seconds += Original.perf_counter() - began
 
     def deliver(self, axes: Axes, step: int) -> None:
@@ -154,7 +168,7 @@ class PaperFigures:
         self._singular = []
         if self._logits is not None:
             samples, gradient = self._logits
-            picture = gradient[:MOST_SAMPLES, :MOST_CLASSES].double().cpu().numpy()
+            picture = gradient[:MOST_SAMPLES, :MOST_CLASSES].double().cpu().numpy() / self._scale
             self._writer.add_rows(
                 "logit",
                 picture.size,
@@ -184,17 +198,16 @@ class PaperFigures:
                     return
                 if not (holds_numbers(args[0]) and holds_numbers(output)):
                     return
-                call = _Call(module, plain(args[0]), args[0]._version, output)
+                call = _Call(module, plain(args[0]), version(args[0]), output)
                 self._calls.append(call)
-                if {"coherence", "logits"} & self._wanted:
-                    output.register_hook(self._gradient_hook(len(self._calls) - 1, module, call.signal, call.version))  # type: ignore[no-untyped-call]
+                self._last_call = len(self._calls) - 1
+                if {"coherence", "logits", "noise"} & self._wanted:
+                    output.register_hook(self._gradient_hook(self._last_call, module, call.signal, call.version))  # type: ignore[no-untyped-call]
         except Exception as error:
             self.detach()
             self._faults.report("a figure", error)
 
-    def _gradient_hook(self, place: int, module: nn.Module, signal: torch.Tensor, version: int) -> Callable[[torch.Tensor], None]:
-        calls = self._calls
-
+    def _gradient_hook(self, place: int, module: nn.Module, signal: torch.Tensor, written: int) -> Callable[[torch.Tensor], None]:
         @torch.utils.hooks.unserializable_hook  # type: ignore[untyped-decorator]
         def hook(gradient: torch.Tensor) -> None:
             if not self._is_due or self.gradients_muted:
@@ -204,19 +217,28 @@ class PaperFigures:
                 if not holds_numbers(gradient):
                     return
                 gradient = plain(gradient)
-                if "logits" in self._wanted and self._logits is None and place == len(calls) - 1 and gradient.dim() == 2:
+                if "logits" in self._wanted and self._logits is None and place == self._last_call and gradient.dim() == 2:
                     self._logits = (gradient.shape[0], gradient.clone())
-                if "coherence" in self._wanted and signal._version == version:
-                    self._add_coherence(module, signal, gradient)
+                if {"coherence", "noise"} & self._wanted and version(signal) == written:
+                    self._add_sums(module, signal, gradient)
             self.seconds += Original.perf_counter() - began
 
         return hook  # type: ignore[no-any-return]
 
-    def _add_coherence(self, module: nn.Module, signal: torch.Tensor, gradient: torch.Tensor) -> None:
-        found = sign_coherence(module, signal, gradient.to(signal.dtype))
+    def _add_sums(self, module: nn.Module, signal: torch.Tensor, gradient: torch.Tensor) -> None:
+        """Measure what samples and places contribute to a weight's gradient, at the first call whose gradient comes."""
         weight = module._parameters.get("weight")
-        if found is not None and weight is not None and id(weight) not in self._coherence:
-            self._coherence[id(weight)] = (weight, found)
+        if weight is None:
+            return
+        gradient = gradient.to(signal.dtype)
+        if "coherence" in self._wanted and id(weight) not in self._coherence:
+            found = sign_coherence(module, signal, gradient)
+            if found is not None:
+                self._coherence[id(weight)] = (OwnReference(weight), found)
+        if "noise" in self._wanted and id(weight) not in self._noise:
+            made = contributions(module, signal, gradient)
+            if made is not None:
+                self._noise[id(weight)] = (OwnReference(weight), made)
 
     def _take_weights(self) -> None:
         """Take the products of linear layers' weights, as far as each takes in what the one before gave out."""
@@ -261,33 +283,41 @@ class PaperFigures:
             return f"the last layer gives {tuple(last.shape)}: a row a sample and up to {MOST_ROWS} outputs are needed"
         if any(node.name().startswith("CheckpointFunctionBackward") for node in nodes([last])):
             return "a checkpoint with use_reentrant=True gives no gradient by what it took in"
+        if self._hooks.has_checkpointed or any(map(scripts_function, nodes([last]))):
+            return "the backward runs code of the script (an autograd function, a checkpoint), which would see that it runs again"
         return "the script packs what its backward needs, and may unpack it once only" if self._hooks.has_packed else ""
 
     def _deliver_weights(self, axes: Axes, step: int) -> None:
-        weights = {key: weight for key, (weight, _) in {**self._coherence, **self._tails}.items()}
+        weights = {key: weight for key, (weight, _) in {**self._coherence, **self._noise, **self._tails}.items()}
         row: dict[str, Any] = {name: [np.nan] * self._writer.parameter_count for name in _BY_WEIGHT}
         for key, weight in weights.items():
-            place = axes.parameter(weight)
+            parameter = weight()
+            place = None if parameter is None else axes.parameter(parameter)
             if place is None:
                 continue
             if key in self._coherence:
                 one = self._coherence[key][1]
                 row["sign_coherence"][place] = one.summed / one.absolute if one.absolute > 0 else np.nan
+            if key in self._noise:
+                made = self._noise[key][1]
+                square = self._scale**2
+                for name, value in zip(_OF_NOISE, (made.noise / square, made.samples, made.together / square), strict=True):
+                    row[name][place] = value
             if key in self._tails:
                 found = self._tails[key][1]
                 numbers = (found.kurtosis, found.exponent, found.low, found.high, found.rms, found.largest)
-                for name, value in zip(_BY_WEIGHT[1:], numbers, strict=True):
+                for name, value in zip(_OF_TAILS, numbers, strict=True):
                     row[name][place] = value
                 columns = {"bin_step": step, "bin_parameter": place, "bin_place": np.arange(BINS), "bin_count": found.counts.numpy()}
                 self._writer.add_rows("bin", BINS, columns)
         if weights:
             self._writer.append_figure({"figure": step, **row})
-        self._coherence.clear()
-        self._tails.clear()
+        for found_of in (self._coherence, self._noise, self._tails):
+            found_of.clear()
 
 
-_BY_WEIGHT = (
-    "sign_coherence",
+_OF_NOISE = ("gradient_noise", "gradient_noise_samples", "gradient_noise_square")
+_OF_TAILS = (
     "gradient_kurtosis",
     "gradient_tail_exponent",
     "gradient_tail_low",
@@ -295,3 +325,4 @@ _BY_WEIGHT = (
     "gradient_rms",
     "gradient_largest",
 )
+_BY_WEIGHT = ("sign_coherence", *_OF_NOISE, *_OF_TAILS)

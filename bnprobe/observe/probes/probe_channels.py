@@ -14,8 +14,8 @@ import torch
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import Moments, moments
 from bnprobe.measure.transfer import Transfer
-from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.channel_row import ChannelRow
+from bnprobe.observe.axes.axes import Axes
+from bnprobe.observe.axes.channel_row import ChannelRow
 from bnprobe.observe.signals.records import Tap, renumbered
 
 

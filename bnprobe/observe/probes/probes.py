@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
+from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Backward
+from bnprobe.observe.instruments.instrument import Backward
 from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
-from bnprobe.observe.patches import Patches
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.curvature import CurvatureProbes
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.probes.paper_figures import PaperFigures
-from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.schedule import Schedule
+from bnprobe.observe.schedule.schedule import Schedule
 from bnprobe.store.writer import RunWriter
 
 #: Steps whose loss along the update is drawn: mini-batches 1, 4 and 7 of Bjorck et al. 2018 (1806.02375), Fig 3.
@@ -64,12 +64,20 @@ class Probes:
         self._follows_figures = bool({"line", "update"} & set(options.figures))
         if options.figures:
             writer.set_attribute("figures", ",".join(options.figures))
-        measured = frozenset(options.figures) & {"tails", "logits", "coherence", "jacobian"}
+        measured = frozenset(options.figures) & {"tails", "logits", "coherence", "noise", "jacobian"}
         self._figures = PaperFigures(measured, writer, faults, muted, tree.roots) if measured else None
         audit = Audit(writer, lambda: self._step) if options.audit is not None else None
         self._step = 0
         self.line = LineProbing(
-            writer, tree, faults, on_forward, say, options.line_probe_channels or "update" in options.figures, audit, options.figures
+            writer,
+            tree,
+            faults,
+            on_forward,
+            say,
+            optimizers,
+            options.line_probe_channels or "update" in options.figures,
+            audit,
+            options.figures,
         )
         self.is_wanted = (
             options.line_probe is not None or options.curvature is not None or options.audit is not None or bool(options.figures)
@@ -82,6 +90,7 @@ class Probes:
             self._curvature = CurvatureProbes(
                 every=options.curvature,
                 kernels=options.curvature_kernels,
+                may_rerun=options.curvature_reruns,
                 muted=muted,
                 roots=tree.roots,
                 optimizers=optimizers,
@@ -150,7 +159,7 @@ class Probes:
         self._step = step
         self.line.before_backward(backward.losses, backward.scale)
         if self._figures is not None:
-            self._figures.before_backward()
+            self._figures.before_backward(backward.scale)
         if self._curvature is not None:
             with self._faults.guard("curvature"):
                 self._curvature.before_backward(step, backward.losses, backward.is_plain, backward.scale)

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.probes.tape import Constant, Mark, Operation, Slot, Tape, alias_classes, reachable, version
-from bnprobe.torch_private import AutocastDisabled, BelowAutograd, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled
+from bnprobe.observe.probes.tape import Constant, Mark, Operation, Slot, Tape, alias_classes, reachable
+from bnprobe.torch_private import AutocastDisabled, BelowAutograd, TorchFunctionDisabled, dispatch_depth, dispatch_modes_disabled, version
 
 #: Called with what a mark of the tape notes, and the signal as it is at that moment.
 Watcher = Callable[[Any, torch.Tensor], None]
@@ -36,7 +36,6 @@ class Replay:
         losses: the slots of the losses, whose sum is descended.
 
     Attributes:
-        parameters: those that the losses depend on.
         inputs: the data that were followed and that the losses depend on, by slot.
 
     Raises:
@@ -59,10 +58,24 @@ class Replay:
         aliases = alias_classes(self._operations)
         written = {aliases.get(slot, slot) for operation in self._operations for slot in operation.writes}
         self._overwritten = {slot for slot in (*self._slots, *self.inputs) if slot in written}
-        self.parameters = list(self._slots.values())
         self._last_use = {slot: place for place, operation in enumerate(self._operations) for slot in _named(operation)}
         self._marks = self._marks_of(tape)
         self._generators = list({id(found[0]): found[0] for o in self._operations if (found := o.generator) is not None}.values())
+
+    @property
+    def parameters(self) -> list[torch.Tensor]:
+        """Those that the losses depend on.
+
+        Raises:
+            ReplayError: one of them is gone.
+        """
+        return list(self._leaves().values())
+
+    def _leaves(self) -> dict[Slot, torch.Tensor]:
+        alive = {slot: parameter for slot, reference in self._slots.items() if (parameter := reference()) is not None}
+        if len(alive) < len(self._slots):
+            raise ReplayError("a weight that the loss was computed from is gone")
+        return alive
 
     def _marks_of(self, tape: Tape) -> dict[int, list[Mark]]:
         """Return the marks of signals that are computed, by the operation before which they stand; keep those signals till then."""
@@ -88,7 +101,7 @@ class Replay:
         Raises:
             ReplayError: what the losses depend on has been overwritten since, or an operation does not accept its new operands.
         """
-        values: dict[Slot, Any] = {slot: weights.get(id(p), p.detach()) for slot, p in self._slots.items()}
+        values: dict[Slot, Any] = {slot: weights.get(id(p), p.detach()) for slot, p in self._leaves().items()}
         values.update(
             (slot, weights[id(one.tensor)] if id(one.tensor) in weights else valued(one, values)) for slot, one in self.inputs.items()
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bnprobe.observe.patches import Compilation, Patches
+from bnprobe.observe.attaching.patches import Compilation, Patches
 from bnprobe.torch_private import RECURRENT_KERNELS, plain_kernels
 
 

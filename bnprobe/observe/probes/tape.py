@@ -15,31 +15,25 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch.multiprocessing import reductions
-from torch.utils.weak import WeakIdRef
 
 from bnprobe.identity import OwnReference
 from bnprobe.observe.faults import let_through
-from bnprobe.torch_private import DispatchMode, OpOverload, functorch_wraps
+from bnprobe.observe.probes.operation_kinds import OperationKind, found, generator_state, kind_of, why_unrepeatable
+from bnprobe.torch_private import DispatchMode, answers_itself, functorch_wraps, revived, version
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
 StorageWeakRef: Any = reductions.StorageWeakRef
-Kind = TypeVar("Kind")
 #: A forward of more operations than this is given up.
 MOST_OPERATIONS = 500_000
-#: Operations that write to running statistics without their schema saying so, and the places of those arguments.
-_SILENT_WRITERS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
-_RUNNING_STATISTICS = (3, 4)
-#: Random operations whose tag is missing.
-_RANDOM = {"_cudnn_rnn", "rrelu_with_noise", "native_dropout", "mkldnn_rnn_layer", "_fused_dropout"}
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 #: Why a loss is not replayed that depends on what no operation of the tape has made.
 UNSEEN = "a part of the loss was computed where no operation is seen: compiled code, a custom function, another step"
 #: Operations that write to weights as a part of their forward. Any other write puts new weights in the place of the old ones.
 _WEIGHT_WRITERS = {"embedding_renorm_"}
-_COLLECTIVES = {"c10d", "_c10d_functional", "c10d_functional", "_c10d_functional_autograd", "symm_mem"}
 
 
 class Slot(int):
@@ -98,18 +92,13 @@ class Mark(NamedTuple):
     note: Any
 
 
-@dataclass(frozen=True)
-class _Memory:
+class _Memory(NamedTuple):
     """A storage that the tape has written to or made: a slot that covers it, and where that begins."""
 
     reference: Any
     slot: Slot
     offset: int
     dtype: torch.dtype
-
-
-class _OwnTensorReference(WeakIdRef, OwnReference[torch.Tensor]):
-    """A key of ours: tensors can be swapped in spite of it."""
 
 
 class TensorSlots:
@@ -120,7 +109,7 @@ class TensorSlots:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[_OwnTensorReference, Slot]] = {}
+        self._entries: dict[int, tuple[OwnReference[torch.Tensor], Slot]] = {}
         self._most = 1000
 
     def get(self, tensor: torch.Tensor) -> Slot | None:
@@ -130,10 +119,14 @@ class TensorSlots:
 
     def __setitem__(self, tensor: torch.Tensor, slot: Slot) -> None:
         """Give a tensor a slot."""
-        self._entries[id(tensor)] = (_OwnTensorReference(tensor), slot)
+        self._entries[id(tensor)] = (OwnReference(tensor), slot)
         if len(self._entries) > self._most:
-            self._entries = {key: entry for key, entry in self._entries.items() if entry[0]() is not None}
+            self.sweep()
             self._most = 1000 + 2 * len(self._entries)
+
+    def sweep(self) -> None:
+        """Forget tensors that are dead."""
+        self._entries = {key: entry for key, entry in self._entries.items() if revived(entry[0]) is not None}
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Take a tensor's slot away."""
@@ -142,11 +135,11 @@ class TensorSlots:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         """Go through the tensors that are alive."""
-        return (tensor for reference, _ in list(self._entries.values()) if (tensor := reference()) is not None)
+        return (tensor for reference, _ in list(self._entries.values()) if (tensor := revived(reference)) is not None)
 
     def values(self) -> list[Slot]:
         """Return the slots of the tensors that are alive."""
-        return [slot for reference, slot in self._entries.values() if reference() is not None]
+        return [slot for reference, slot in self._entries.values() if revived(reference) is not None]
 
 
 class Tape:
@@ -154,7 +147,7 @@ class Tape:
 
     Attributes:
         operations: in order.
-        parameters: slot -> the parameter (or other leaf) whose value it is.
+        parameters: slot -> the parameter (or other leaf) whose value it is, held weakly: the script may let a model go.
         outdated: slots of parameters that have been overwritten since: initialised, projected, loaded.
         inputs: slot -> data that were asked to be followed as parameters are, as they were when the forward began.
         marks: moments at which a replay is looked at again.
@@ -163,7 +156,7 @@ class Tape:
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
-        self.parameters: dict[Slot, torch.Tensor] = {}
+        self.parameters: dict[Slot, OwnReference[torch.Tensor]] = {}
         self.outdated: set[Slot] = set()
         self.inputs: dict[Slot, Constant] = {}
         self.marks: list[Mark] = []
@@ -196,7 +189,7 @@ class Tape:
         """Execute an operation and write it down if it depends on a parameter."""
         operation = None
         try:
-            operation = None if self.broken else self._before(function, args, kwargs)
+            operation = None if self.broken else self._before(function, args, kwargs, kind_of(function))
         except Exception as error:
             let_through(error)
             self.broken = f"{type(error).__name__} while {function} was noted: {str(error)[:200]}"
@@ -221,36 +214,47 @@ class Tape:
 
     # -- an operation -------------------------------------------------------------------------------------------------
 
-    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
-        written = list(_written(function, args, kwargs))
-        if operation_name(function) not in _WEIGHT_WRITERS and (weights := [tensor for tensor in written if self._is_weight(tensor)]):
+    def _before(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kind: OperationKind) -> Operation | None:
+        written = kind.overwritten(args, kwargs) if kind.written or kind.silent else ()
+        if written and kind.name not in _WEIGHT_WRITERS and (weights := [tensor for tensor in written if self._is_weight(tensor)]):
             for tensor in weights:
                 self._renew(tensor)
             return None
         reads: list[Slot] = []
-        arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
-        keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
-        hole = next(found(Hole, (arguments, keywords)), None)
+        holes: list[Hole] = []
+
+        def read(tensor: torch.Tensor) -> Slot | Constant | Hole:
+            found = self._resolve(tensor)
+            if type(found) is Slot:
+                reads.append(found)
+            elif type(found) is Hole:
+                holes.append(found)
+            return found
+
+        arguments = _mapped(args, read)
+        keywords = {name: _mapped(value, read) for name, value in kwargs.items()} if kwargs else {}
+        hole = holes[0] if holes else None
         if not reads and hole is None:
             for tensor in written:
                 self._freeze(tensor)
             return None
         if len(self.operations) >= MOST_OPERATIONS:
             raise RuntimeError(f"the forward has more than {MOST_OPERATIONS} operations")
-        writes = []
+        writes: list[Slot] = []
         if written:
             for tensor in written:
                 writes.append(self._own(tensor))
             # What was a constant is a slot now.
             reads.clear()
-            arguments = _mapped(args, lambda tensor: self._read(tensor, reads))
-            keywords = {name: _mapped(value, lambda tensor: self._read(tensor, reads)) for name, value in kwargs.items()}
-        hole = hole or _unrepeatable(function)
-        generator = _generator(function, args, kwargs)
-        return Operation(function, arguments, keywords, [], reads, writes, generator, hole, with_grad=torch.is_grad_enabled())
+            arguments = _mapped(args, read)
+            keywords = {name: _mapped(value, read) for name, value in kwargs.items()}
+        if hole is None and (reason := why_unrepeatable(function)):
+            hole = Hole(reason)
+        generator = generator_state(args, kwargs) if kind.draws else None
+        return Operation(function, arguments, keywords, [], reads, writes, generator, hole, -1, torch.is_grad_enabled())
 
     def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        given = {id(tensor) for tensor in found(torch.Tensor, (args, kwargs))}
+        given = _given(args, kwargs)
         for value in result if isinstance(result, list | tuple) else (result,):
             is_new = isinstance(value, torch.Tensor) and id(value) not in given
             operation.outputs.append(self._define(value) if is_new else None)
@@ -258,20 +262,15 @@ class Tape:
 
     # -- signals ------------------------------------------------------------------------------------------------------
 
-    def _read(self, tensor: torch.Tensor, reads: list[Slot]) -> Slot | Constant | Hole:
-        found = self._resolve(tensor)
-        if isinstance(found, Slot):
-            reads.append(found)
-        return found
-
     def _resolve(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         known = self._slots.get(tensor)
         if known is not None:
             return known
-        if hasattr(type(tensor), "__torch_dispatch__") and type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
-            return Hole(f"a {type(tensor).__name__} is no plain tensor (sharded, quantised, traced)")
+        kind = type(tensor)
+        if kind not in _PLAIN and hasattr(kind, "__torch_dispatch__") and kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+            return Hole(f"a {kind.__name__} is no plain tensor (sharded, quantised, traced)")
         memory = self._memory.get(_storage(tensor))
-        if memory is not None and not memory.reference.expired():
+        if memory is not None:
             return self._alias(tensor, memory)
         if tensor.requires_grad:
             return self._leaf(tensor) if tensor.is_leaf else Hole(UNSEEN)
@@ -280,7 +279,7 @@ class Tape:
     def _leaf(self, tensor: torch.Tensor) -> Slot:
         """A parameter, or another leaf, is met for the first time."""
         slot = self._define(tensor)
-        self.parameters[slot] = tensor
+        self.parameters[slot] = OwnReference(tensor)
         return slot
 
     def _define(self, tensor: torch.Tensor) -> Slot:
@@ -290,7 +289,8 @@ class Tape:
         key = _storage(tensor)
         if key in self._followed:
             return slot
-        if key and (key not in self._memory or self._memory[key].reference.expired()):
+        # A storage that is referred to, if weakly, keeps its address: what is known there is of this one.
+        if key and key not in self._memory:
             self._memory[key] = _Memory(StorageWeakRef(tensor.untyped_storage()), slot, int(tensor.storage_offset()), tensor.dtype)
         return slot
 
@@ -315,9 +315,11 @@ class Tape:
     def _renew(self, tensor: torch.Tensor) -> None:
         """The script writes to a weight: what has been computed from it belongs to the old one."""
         key = _storage(tensor)
-        for slot in [slot for slot, parameter in self.parameters.items() if parameter is tensor or (key and _storage(parameter) == key)]:
-            self.outdated.add(slot)
-            del self.parameters[slot]
+        for slot, reference in list(self.parameters.items()):
+            parameter = reference()
+            if parameter is not None and (parameter is tensor or (key and _storage(parameter) == key)):
+                self.outdated.add(slot)
+                del self.parameters[slot]
         self._memory.pop(key, None)
         for known in [known for known in self._slots if known is tensor or (key and _storage(known) == key)]:
             self._slots.forget(known)
@@ -390,22 +392,6 @@ def reachable(operations: list[Operation], roots: Iterable[Slot]) -> list[Operat
     return kept
 
 
-def version(tensor: torch.Tensor) -> int:
-    """Return how often a tensor has been written to."""
-    return 0 if tensor.is_inference() else tensor._version
-
-
-def found(kind: type[Kind], value: Any) -> Iterator[Kind]:
-    """Yield what is of a kind among an operation's arguments: torch nests them in lists, tuples and keywords."""
-    if isinstance(value, kind):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from found(kind, part)
-    elif isinstance(value, dict):
-        yield from found(kind, list(value.values()))
-
-
 def alias_classes(operations: Sequence[Operation]) -> dict[Slot, Slot]:
     """Map a slot to a representative of all that may share its memory."""
     classes: dict[Slot, Slot] = {}
@@ -418,11 +404,15 @@ def alias_classes(operations: Sequence[Operation]) -> dict[Slot, Slot]:
 
 def may_alias(function: Any) -> bool:
     """Whether what an operation returns may share the memory of what it was given."""
-    if function is view:
-        return True
-    schema = getattr(function, "_schema", None)
-    # reshape, contiguous and the like return their argument or a copy: what they return is marked as no alias, and is a new tensor here.
-    return schema is not None and any(result.alias_info is not None for result in schema.returns)
+    return function is view or kind_of(function).may_alias
+
+
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[int]:
+    """Return the ids of the tensors among some arguments."""
+    given = {id(value) for value in args if isinstance(value, torch.Tensor)}
+    if kwargs or any(isinstance(value, list | tuple) for value in args):
+        given.update(map(id, found(torch.Tensor, (args, kwargs))))
+    return given
 
 
 def view(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> torch.Tensor:
@@ -438,50 +428,13 @@ def _mapped(value: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     return value
 
 
-def _written(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[torch.Tensor]:
-    """Yield the arguments that an operation overwrites."""
-    schema = getattr(function, "_schema", None)
-    if schema is None:
-        return
-    if operation_name(function) in _SILENT_WRITERS:
-        yield from found(torch.Tensor, [args[place] for place in _RUNNING_STATISTICS if place < len(args)])
-    if schema.is_mutable:
-        for place, argument in enumerate(schema.arguments):
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                yield from found(torch.Tensor, kwargs.get(argument.name, args[place] if place < len(args) else None))
-
-
-def operation_name(function: Any) -> str:
-    """Return the name of an operation without its namespace and overload."""
-    return str(getattr(getattr(function, "_schema", None), "name", "").partition("::")[2])
-
-
-def _unrepeatable(function: Any) -> Hole | None:
-    if not isinstance(function, OpOverload):
-        return Hole(f"{function} takes functions, and is not executed again")
-    if function.namespace in _COLLECTIVES:
-        return Hole(f"{function} talks to other processes")
-    return None
-
-
-def _generator(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Generator, torch.Tensor] | None:
-    """Return the generator an operation will draw from, with its state."""
-    if torch.Tag.nondeterministic_seeded not in getattr(function, "tags", ()) and operation_name(function) not in _RANDOM:
-        return None
-    generator = kwargs.get("generator")
-    if generator is None:
-        device = next((tensor.device for tensor in found(torch.Tensor, (args, kwargs))), kwargs.get("device") or torch.device("cpu"))
-        if device.type == "cuda":
-            generator = torch.cuda.default_generators[device.index or 0]
-        elif device.type == "cpu":
-            generator = torch.default_generator
-        else:
-            return None  # the replay will show whether it draws
-    return generator, generator.get_state()
-
-
 def _storage(tensor: torch.Tensor) -> int:
     """Return what identifies a tensor's memory; 0 for one that has none of its own."""
-    if tensor.layout is not torch.strided or tensor.is_nested or functorch_wraps(tensor):
+    if (
+        (type(tensor) not in _PLAIN and answers_itself(tensor))
+        or tensor.layout is not torch.strided
+        or tensor.is_nested
+        or functorch_wraps(tensor)
+    ):
         return 0
     return int(tensor.untyped_storage()._cdata)

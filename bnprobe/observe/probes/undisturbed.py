@@ -20,10 +20,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.hooks import BackwardHook
 
 from bnprobe.identity import IdentitySet
-from bnprobe.observe.compiled import random_states, set_random_states
-from bnprobe.observe.frames import uncounted
-from bnprobe.observe.patches import Patches
-from bnprobe.torch_private import SELECTIVE_CHECKPOINT, holds_numbers, user_modes_disabled, version_kept
+from bnprobe.observe.attaching.frames import uncounted
+from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.compiled.modules import random_states, set_random_states
+from bnprobe.torch_private import CHECKPOINTS, SELECTIVE_CHECKPOINT, holds_numbers, user_modes_disabled, version_kept
 
 
 class ScriptHooks:
@@ -35,6 +35,8 @@ class ScriptHooks:
         self._packing = 0
         #: What the script's own hooks have packed since the step began: they may be able to unpack it once.
         self.has_packed = False
+        #: Whether a checkpoint has been entered since the step began: a backward through it runs its block again.
+        self.has_checkpointed = False
 
     def attach(self, patches: Patches) -> None:
         """Watch what is registered from now on."""
@@ -49,6 +51,7 @@ class ScriptHooks:
     def begin_step(self) -> None:
         """Another step begins."""
         self.has_packed = self._packing > 0
+        self.has_checkpointed = False
 
     @contextmanager
     def silenced(self) -> Iterator[None]:
@@ -84,6 +87,7 @@ class ScriptHooks:
     def _seeing_packing(self, change: int, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def change_hooks(hooks: Any, *args: Any) -> Any:
+            self.has_checkpointed |= type(hooks).__module__ == CHECKPOINTS
             # Those of torch, that move to the host or compute again, do so as often as they are asked.
             if type(hooks) is saved_tensors_hooks or not type(hooks).__module__.startswith("torch."):
                 self._packing += change

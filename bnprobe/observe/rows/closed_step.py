@@ -19,10 +19,10 @@ from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
 from bnprobe.measure.transfer import Transfer
 from bnprobe.measure.unchecked import unchecked
-from bnprobe.observe.instrument import Instrument, Reading, overriding
-from bnprobe.observe.rows.channel_row import ChannelRow, Laid, LaidMoments
-from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
+from bnprobe.observe.axes.channel_row import ChannelRow, Laid, LaidMoments
+from bnprobe.observe.instruments.instrument import Instrument, Reading, overriding
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep, own_columns, own_row
 from bnprobe.store.schema import VARIABLES
 
 Vector = NDArray[np.float64]

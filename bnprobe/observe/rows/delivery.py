@@ -14,16 +14,16 @@ from typing import Any
 from bnprobe.divergence import Divergence
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.numerals import number
-from bnprobe.observe.alarm import Level
+from bnprobe.observe.axes.axes import Axes
+from bnprobe.observe.axes.channel_row import ChannelRow
 from bnprobe.observe.faults import Faults, is_the_scripts
-from bnprobe.observe.instrument import Instrument, Reading
-from bnprobe.observe.rows.axes import Axes
-from bnprobe.observe.rows.channel_row import ChannelRow
+from bnprobe.observe.instruments.instrument import Instrument, Reading
 from bnprobe.observe.rows.closed_step import ClosedStep, rows
 from bnprobe.observe.rows.flight_recorder import FlightRecorder
-from bnprobe.observe.rows.open_step import OpenStep, own_columns, own_row
-from bnprobe.observe.schedule import Schedule
+from bnprobe.observe.schedule.alarm import Level
+from bnprobe.observe.schedule.schedule import Schedule
 from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.steps.open_step import OpenStep, own_columns, own_row
 from bnprobe.store.writer import BURST_ROWS, RunWriter
 from bnprobe.torch_private import user_modes_disabled
 
@@ -178,7 +178,11 @@ class Delivery:
         """Append the rows of steps of which the same was measured."""
         rms = columns.get("activation_rms")
         self._last_rms = rms[-1] if rms is not None and count > 1 else rms
-        written = [row for row in channels if row is not None and self._flight.keep(row, write=self._schedule.is_snapshot(row.step))]
+        written = [
+            row
+            for row in channels
+            if row is not None and self._flight.keep(row, write=self._schedule.keeps_channels(row.step, self._axes.channels))
+        ]
         snapshots = [row.columns(self._axes) for row in written]
         if count > 1:
             self._writer.append_steps(count, columns)

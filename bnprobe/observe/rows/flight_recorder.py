@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from bnprobe.observe.rows.channel_row import ChannelRow
+from bnprobe.observe.axes.channel_row import ChannelRow
 
 LAST_STEPS = 20
 LIMIT_BYTES = 16 * 2**20

@@ -17,19 +17,20 @@ from torch import nn
 
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import moments
+from bnprobe.observe.attaching.module_calls import after_forward
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instruments.batch_statistics import BatchStatistics, batch_statistics
-from bnprobe.observe.module_calls import after_forward
 from bnprobe.observe.modules.evaluation_count import EvaluationCount
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
 from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.signals.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.signals.known_calls import known_calls
 from bnprobe.observe.signals.ledger import Ledger
 from bnprobe.observe.signals.outputs import first_signal
 from bnprobe.observe.signals.patience import Patience
-from bnprobe.observe.signals.records import INPUT, OUTPUT, Modes, Pass, Tap, TapKey
+from bnprobe.observe.signals.records import INPUT, OUTPUT, Pass, Tap, TapKey
 from bnprobe.observe.signals.registry import SignalRegistry, Source, follow, learn
 from bnprobe.observe.signals.rest import Rest
+from bnprobe.observe.steps.modes import Modes
 from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.originals import Original
 from bnprobe.torch_private import (
@@ -45,6 +46,8 @@ from bnprobe.torch_private import (
 
 #: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
+#: Said of a norm that calls modules of its own, the last of which gives the signal that it gives (timm's ``BatchNormAct2d``).
+HOLDS_ITS_ACTIVATION = "modules inside them give their output, which is measured as that of those, not as a norm"
 
 
 class ForwardTaps:
@@ -70,6 +73,8 @@ class ForwardTaps:
         self.gradients_muted = 0
         #: Some calls were seen and not measured, and a gap says so: a layer that is missing may be among them.
         self.missed_calls = False
+        #: Some ran without gradient or in forward mode.
+        self.ran_without_backward = False
         #: Told (tap, signal, layout) of every signal that was measured.
         self.on_signal: Callable[[Tap, torch.Tensor, Layout], None] | None = None
         self.evaluations = EvaluationCount(tree)
@@ -87,6 +92,8 @@ class ForwardTaps:
         self._uncounted = False  # forwards went by since the last step of which it is not known whether they were evaluations
         self._is_partial = False  # the step's backward calls went through forwards that were not measured
         self._order = 0
+        self._with_gradient = 0  # place of the last call whose gradient is waited for
+        self._closed = 0  # the same as the last step was closed
         self._last_pass: Pass | None = None
         self._unseen: set[int] = set()
         self._handle: Any = None
@@ -143,11 +150,17 @@ class ForwardTaps:
         if self._known is not None:
             self._known.end()
             self.seconds += self._known.take_seconds()
+        self._closed = self._with_gradient
         taps, batch_size, evaluations = self._ledger.take()
         evaluations += self.evaluations.take()
         is_partial, uncounted, self._is_partial, self._uncounted = self._is_partial, self._uncounted, False, False
         self._patience.begin()
         return taps, 0 if is_partial else batch_size, -1 if uncounted else evaluations
+
+    def parts_without_gradient(self) -> set[str]:
+        """Return the names of parts that ran without gradient inside forwards that trained. For the end of a run."""
+        self.evaluations.end(self._closed)
+        return self.evaluations.parts_without_gradient
 
     def take_modes(self, taps: Sequence[Tap], is_trained: Callable[[nn.Module], bool]) -> Modes | None:
         """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
@@ -216,11 +229,12 @@ class ForwardTaps:
             return type(module).__name__
 
     def _observe(self, module: nn.Module, entry: ObservedModule, args: tuple[Any, ...], output: Any) -> None:
-        if self._is_no_training(module):
+        if self._is_no_training(entry):
             return
         inside = in_backward()
         if not torch.is_grad_enabled():
             if not inside:
+                entry.ran_otherwise = self.ran_without_backward = True
                 self.evaluations.note(module, entry, self._next_order())
                 self._refuse(hidden=True)
             return
@@ -243,6 +257,7 @@ class ForwardTaps:
                     if known.take(module, args, output):
                         return  # the first call of this forward
                 order = hidden or self._next_order()
+                self._with_gradient = max(self._with_gradient, order)
                 lesson = known.look(entry, args, output) if known is not None and known.wants(module) else None
                 self._observe_layer(module, entry, args, output, order, forward)
                 if known is not None and lesson is not None:
@@ -342,6 +357,8 @@ class ForwardTaps:
             return
         known = self._registry.find(signal)
         if known is not None and known.is_unchanged(signal):
+            if entry.kind == "normalisation" and module._modules and module.training:
+                self._on_gap(f"norms of class {type(module).__name__}", HOLDS_ITS_ACTIVATION)
             return  # the identity, a view, dropout that is switched off: measured already
         layout = follow(module, entry, signal.shape, source)
         self._measure(TapKey(entry.reference, call, OUTPUT), entry, forward, order, signal, layout, source, statistics)
@@ -386,7 +403,7 @@ class ForwardTaps:
             order: place of the call among all calls.
             layout: axes of the signal.
         """
-        if self.muted or self.gradients_muted or self.thread.is_other():
+        if self.is_aside():
             return
         started = Original.perf_counter()
         try:
@@ -398,23 +415,27 @@ class ForwardTaps:
             self._faults.report(f"activation gradient of {self._safe_name(module) if module is not None else 'a layer'}", error)
         self.seconds += Original.perf_counter() - started
 
+    def is_aside(self) -> bool:
+        """Whether the gradient that runs now is none of the recorded training's."""
+        return self.muted or self.gradients_muted > 0 or self.thread.is_other()
+
     def _note_refused(self, model: nn.Module) -> None:
         self._on_gap(
             f"forwards of {self._safe_name(model)} that no backward followed for long",
             "the first ones are kept until a backward comes; more of them were not measured",
         )
 
-    def _is_no_training(self, module: nn.Module) -> bool:
+    def _is_no_training(self, entry: ObservedModule) -> bool:
         """Whether this call is no training of its own: tracing, compiling, a functorch transform, forward mode, a graph capture."""
         if is_transformed():
             self.missed_calls = True
             self._on_gap("modules called inside torch.func transforms", "inside a transform a signal has no numbers of its own")
             return True
+        if is_in_forward_mode():
+            entry.ran_otherwise = self.ran_without_backward = True
+            return True
         return bool(
-            torch.compiler.is_compiling()
-            or is_traced()
-            or is_in_forward_mode()
-            or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
+            torch.compiler.is_compiling() or is_traced() or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
         )
 
 

@@ -14,7 +14,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -27,17 +27,14 @@ from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import Moments
 from bnprobe.measure.pages import BLOCK_FIGURES, pages
 from bnprobe.observe.faults import is_the_scripts
-from bnprobe.observe.instruments.batch_statistics import batch_statistics
 from bnprobe.observe.modules.kinds import ObservedModule
 from bnprobe.observe.modules.tree import ModuleTree
+from bnprobe.observe.signals.batch_statistics import batch_statistics
 from bnprobe.observe.signals.ledger import Ledger
-from bnprobe.observe.signals.records import INPUT, OUTPUT, Pass, Tap
+from bnprobe.observe.signals.records import INPUT, OUTPUT, Pass, Tap, TapKey
 from bnprobe.observe.signals.registry import Measured, SignalRegistry
 from bnprobe.observe.training_thread import TrainingThread
-from bnprobe.torch_private import function_mode_depth, graph_task_id, holds_numbers, tracing_state, transform_level
-
-if TYPE_CHECKING:
-    from bnprobe.observe.signals.forward_hook import ForwardTaps
+from bnprobe.torch_private import function_mode_depth, graph_task_id, holds_numbers, tracing_state, transform_level, version
 
 #: Of known_calls.c, which an earlier installation may have compiled.
 INTERFACE = 1
@@ -48,6 +45,25 @@ LESSON_EVERY = 16
 
 SKIPPED, MEASURED_ALREADY, MEASURED = range(3)
 IGNORED, KNOWN, NEW, NOTHING = range(4)
+
+
+class TakesGradients(Protocol):
+    """What the compiled code asks of the taps whose calls it takes in.
+
+    Attributes:
+        muted: what runs now is no part of the training.
+        gradients_muted: above 0 while gradients are somebody else's.
+        on_signal: told of every signal, by Python; None where nobody is.
+    """
+
+    muted: bool
+    gradients_muted: int
+    on_signal: Callable[[Tap, torch.Tensor, Layout], None] | None
+    #: Place of the last call among all.
+    _order: int
+
+    def take_gradient(self, gradient: torch.Tensor, key: TapKey, forward: Pass, order: int, layout: Layout) -> None:
+        """Measure the gradient of a signal that compiled code leaves to Python."""
 
 
 class _Lesson(NamedTuple):
@@ -81,7 +97,7 @@ class KnownCalls:
         compiled: the module of known_calls.c.
     """
 
-    def __init__(self, taps: ForwardTaps, tree: ModuleTree, ledger: Ledger, registry: SignalRegistry, compiled: Any) -> None:
+    def __init__(self, taps: TakesGradients, tree: ModuleTree, ledger: Ledger, registry: SignalRegistry, compiled: Any) -> None:
         self._tree = tree
         self._ledger = ledger
         self._registry = registry
@@ -160,7 +176,7 @@ class KnownCalls:
                 return None
             known = self._registry.at(signal)
             if known is not None:
-                receives, is_unchanged = KNOWN, known.version == signal._version
+                receives, is_unchanged = KNOWN, known.version == version(signal)
                 if known.shape.numel() != signal.numel() or (entry.has_parameters and not is_unchanged):
                     return None
             elif not self._is_no_part(signal) or signal.grad_fn is not None or self._registry._by_shape:
@@ -174,7 +190,7 @@ class KnownCalls:
             return None
         if before is None and not self._is_no_part(output):
             return None
-        already = before is not None and before.version == output._version
+        already = before is not None and before.version == version(output)
         return _Lesson(receives, known, is_unchanged, before is not None, already, len(self._ledger._open))
 
     def _is_no_part(self, tensor: torch.Tensor) -> bool:
@@ -248,7 +264,7 @@ class KnownCalls:
         return (tap.key, tensor.shape, tensor.stride(), layout, *sizes, how, how.address, how.result_length, how.table_length)
 
 
-def known_calls(taps: ForwardTaps, tree: ModuleTree, ledger: Ledger, registry: SignalRegistry) -> KnownCalls | None:
+def known_calls(taps: TakesGradients, tree: ModuleTree, ledger: Ledger, registry: SignalRegistry) -> KnownCalls | None:
     """Return what remembers calls, where this installation has it."""
     compiled = _compiled()
     return KnownCalls(taps, tree, ledger, registry, compiled) if compiled is not None else None

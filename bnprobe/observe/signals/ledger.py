@@ -16,7 +16,8 @@ from torch import nn
 
 from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
-from bnprobe.observe.signals.records import Modes, Pass, Tap, TapKey, batch_size_of, renumbered
+from bnprobe.observe.signals.records import Pass, Tap, TapKey, batch_size_of, renumbered
+from bnprobe.observe.steps.modes import Modes
 
 #: Steps for which a forward is kept whose gradient has not come yet.
 STEPS_TO_WAIT = 1

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bnprobe.measure.moments import Moments
-from bnprobe.observe.instruments.batch_statistics import BatchStatistics
+from bnprobe.observe.signals.batch_statistics import BatchStatistics
 
 OUTPUT, INPUT = "output", "input"
 
@@ -64,14 +64,6 @@ class Tap(NamedTuple):
     made_by: str = ""
     statistics: BatchStatistics | None = None
     node: int = -1
-
-
-class Modes(NamedTuple):
-    """How often modules that behave differently in training ran in training mode and in evaluation, and the mode of the model itself."""
-
-    training: int
-    evaluating: int
-    model: int
 
 
 def batch_size_of(taps: Iterable[Tap]) -> int:

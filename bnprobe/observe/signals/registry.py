@@ -18,7 +18,7 @@ from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.moments import Moments
 from bnprobe.observe.modules.kinds import ObservedModule, layout_of
-from bnprobe.torch_private import plain, sequence_number
+from bnprobe.torch_private import plain, sequence_number, version
 
 #: Operations before a signal that are looked at for one that was measured.
 NODE_LIMIT = 32
@@ -56,7 +56,7 @@ class Source(NamedTuple):
 
     def is_unchanged(self, signal: torch.Tensor) -> bool:
         """Whether a signal holds what was measured."""
-        return self.is_whole and self.measured.version == signal._version
+        return self.is_whole and self.measured.version == version(signal)
 
 
 class SignalRegistry:
@@ -81,7 +81,7 @@ class SignalRegistry:
         """Take note of a signal that was measured, and of what it was computed from."""
         bare = plain(signal)
         origin = source.measured if source is not None else None
-        measured = Measured(OwnReference(signal), signal._version, bare.shape, bare.stride(), layout, moments, module, origin)
+        measured = Measured(OwnReference(signal), version(signal), bare.shape, bare.stride(), layout, moments, module, origin)
         self._by_address[bare.data_ptr()] = measured
         node = signal.grad_fn
         if node is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnprobe.observe.patches import Patches
+from bnprobe.observe.attaching.patches import Patches
 
 
 class Rest:

@@ -1,4 +1,4 @@
-"""Along depth at one step: size, common-mode fractions, and the two numbers of a signal-propagation plot; one frame a step.
+"""Along depth at one step: size, common-mode fractions, and the two numbers of a signal-propagation plot; and the same at every step.
 
 The signal-propagation plot is that of Brock, De, Smith 2021 (arXiv 2101.08692): average squared channel mean (A of the energy split) and
 average channel variance (B + W). Layers of one kind are joined, since sizes of different kinds differ by design.
@@ -6,7 +6,7 @@ average channel variance (B + W). Layers of one kind are joined, since sizes of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,17 @@ from bnprobe.analyse.depth_profile import log10
 from bnprobe.analyse.views import RunView, Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
-from bnprobe.report.figures.frame import AXIS, new_figure
+from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.names import tick_names
+from bnprobe.report.packing import pack_levels
 from bnprobe.report.quantities import signal_nonfinite
 from bnprobe.store.reader import Layer, Run
 
-#: Steps that the slider stops at, half of them spread over the run, the others the last ones before the moment.
-MOST_STEPS = 40
+#: Steps times layers that the slider of a page reaches: two bytes for each of five curves, so half a megabyte a signal. Of more, half
+#: of the steps are spread over the run, and the others are the last ones before it diverged; but never fewer than so many steps.
+MOST_CELLS, FEWEST_STEPS = 50_000, 40
+#: Of more layers than this the marks run into each other: lines alone are drawn, what would be an open mark paler, in a tenth of the time.
+MOST_MARKED = 150
 #: Decades below the smallest variance to which the axis of squared means reaches.
 DEEPEST = 4.0
 WORDS: dict[Signal, str] = {"activation": "activation", "activation_gradient": "activation gradient"}
@@ -33,64 +37,87 @@ WORDS: dict[Signal, str] = {"activation": "activation", "activation_gradient": "
 Limits = dict[str, tuple[float, float]]
 
 
-def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None, shown: int | None = None) -> go.Figure:
-    """Draw the profile of one signal, with a frame for each step of ``profile_rows``.
+def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None = None, row: int | None = None) -> go.Figure:
+    """Draw the profile of one signal at one step.
 
     Args:
         analysed: the run.
         signal: activation or activation gradient.
         limits: ends of the axes, for runs side by side; its own by default.
-        shown: which frame is drawn; that of ``shown_frame`` by default.
+        row: of the step axis; that of ``shown_place`` by default.
     """
     run = analysed.run
     limits = limits or profile_limits([analysed], signal)
     rows = profile_rows(analysed)
-    curves, broken = _curves(run, signal), signal_nonfinite(run, signal)
+    if row is None and rows.size:
+        row = int(rows[shown_place(analysed)])
     ticks, names = tick_names([layer.name for layer in run.layers], most=16)
     depth = {"range": [-0.7, len(run.layers) - 0.3], "tickvals": ticks, "ticktext": names, "tickangle": -60, "tickfont_size": 10}
     word = WORDS[signal]
+    first, second = (" ●", " ○") if len(run.layers) <= MOST_MARKED else ("", " (pale)")
     layout = {
-        "xaxis": {**AXIS, **depth, "anchor": "y3", "title_text": "layer, in order of depth"},
+        "xaxis": {**AXIS, **NAMES, **depth, "anchor": "y3", "title_text": "layer, in order of depth"},
         "yaxis": {**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
-        "yaxis2": {**AXIS, "domain": [0.37, 0.63], "title_text": "common-mode<br>fraction κ ●, κₛ ○", "range": [-0.05, 1.05], "nticks": 5},
-        "yaxis3": {**AXIS, "domain": [0, 0.3], "title_text": "squared mean ●<br>variance ○", **_decade_axis(limits["energy"])},
+        "yaxis2": {
+            **AXIS,
+            "domain": [0.37, 0.63],
+            "title_text": f"common-mode<br>fraction κ{first}, κₛ{second}",
+            "range": [-0.05, 1.05],
+            "nticks": 5,
+        },
+        "yaxis3": {**AXIS, "domain": [0, 0.3], "title_text": f"squared mean{first}<br>variance{second}", **_decade_axis(limits["energy"])},
         "legend": {"y": 1.02},
         "margin": {"t": 50},
     }
     figure = new_figure(640, layout)
-    lines = _lines(run)
-    for line in lines:
+    for line in _lines(run):
         _add_line(figure, analysed, line)
-    _add_crosses(figure, analysed, shown=bool(broken.any()))
-    frames = []
-    for row in rows:
-        heights = [_gaps(curves[line.key][row, line.layers]) for line in lines]
-        crosses = np.where(broken[row], 10 ** limits["rms"][1], np.nan)
-        data = [{"type": "scatter", "y": y} for y in [*heights, crosses]]
-        frames.append(go.Frame(name=str(int(run.step[row])), data=data))
-    if frames:
-        for trace, moving in zip(figure.data, frames[shown_frame(analysed) if shown is None else shown].data, strict=True):
-            trace.y = moving.y
-        figure.frames = frames
+    _add_crosses(figure, analysed, shown=bool(signal_nonfinite(run, signal).any()))
+    if row is not None:
+        for trace, (heights, _) in zip(figure.data, _heights(analysed, signal, limits, np.array([row])), strict=True):
+            trace.y = _gaps(heights[0])
     return figure
+
+
+def profile_course(analysed: AnalysedRun, signal: Signal, limits: Limits) -> dict[str, Any]:
+    """Return what the traces of ``depth_profile`` are at every step of ``profile_rows``, packed for a page.
+
+    Returns:
+        steps; and heights, one a trace: (steps, layers of the trace) in levels, of logarithms to base 10 where it says so.
+    """
+    rows = profile_rows(analysed)
+    return {
+        "steps": analysed.run.step[rows].tolist(),
+        "heights": [
+            {**pack_levels(log10(heights) if is_logarithmic else heights), "logarithmic": is_logarithmic}
+            for heights, is_logarithmic in _heights(analysed, signal, limits, rows)
+        ],
+    }
+
+
+def measured_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
+    """Return the rows of the step axis at which a layer's size was measured."""
+    rows: NDArray[np.int64] = np.union1d(analysed.fields["activation-rms"].known_rows(), analysed.fields["gradient-rms"].known_rows())
+    return rows
 
 
 def profile_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
     """Choose the rows of the step axis that the slider offers: spread over the run, and all of the last ones up to the divergence."""
-    rows = np.union1d(analysed.fields["activation-rms"].known_rows(), analysed.fields["gradient-rms"].known_rows())
-    if len(rows) <= MOST_STEPS:
+    rows = measured_rows(analysed)
+    most = max(FEWEST_STEPS, MOST_CELLS // max(1, len(analysed.run.layers)))
+    if len(rows) <= most:
         return rows
     diverged = analysed.divergence
     end = int(np.searchsorted(rows, diverged.row, side="right")) if diverged is not None else len(rows)
     end = max(end, 1)
-    even = np.linspace(0, len(rows) - 1, MOST_STEPS // 2).astype(int)
-    late = np.arange(max(end - MOST_STEPS // 2, 0), end)
+    even = np.linspace(0, len(rows) - 1, most // 2).astype(int)
+    late = np.arange(max(end - most // 2, 0), end)
     chosen: NDArray[np.int64] = rows[np.unique(np.concatenate([even, late]))]
     return chosen
 
 
-def shown_frame(analysed: AnalysedRun) -> int:
-    """Return which frame to show first: the last up to the divergence at which at least half of all sizes are finite."""
+def shown_place(analysed: AnalysedRun) -> int:
+    """Return at which of the steps offered to begin: the last up to the divergence at which at least half of all sizes are finite."""
     rows = profile_rows(analysed)
     sizes = np.concatenate([analysed.fields[key].values[rows] for key in ("activation-rms", "gradient-rms")], axis=1)
     diverged = analysed.divergence
@@ -116,11 +143,22 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
 
 
 def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
-    view = RunView.of(run)
+    return RunView.of(run).once(_curves_of_activations if signal == "activation" else _curves_of_gradients)
+
+
+def _curves_of_activations(view: RunView) -> dict[str, NDArray[np.float64]]:
+    return _curves_of(view, "activation")
+
+
+def _curves_of_gradients(view: RunView) -> dict[str, NDArray[np.float64]]:
+    return _curves_of(view, "activation_gradient")
+
+
+def _curves_of(view: RunView, signal: Signal) -> dict[str, NDArray[np.float64]]:
     return {
         "rms": view.signal(signal).rms.astype(float),
-        "κ": common_mode_fraction(run, signal),
-        "κₛ": spatial_common_mode_fraction(run, signal),
+        "κ": common_mode_fraction(view, signal),
+        "κₛ": spatial_common_mode_fraction(view, signal),
         "squared mean": view.signal(signal).common_energy,
         "variance": view.signal(signal).between_energy + view.signal(signal).within_energy,
     }
@@ -157,7 +195,8 @@ def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
     figure.add_scatter(
         x=line.layers,
         yaxis=line.axis,
-        mode="markers" if line.kind == "input" else "lines+markers",
+        mode="markers" if line.kind == "input" else "lines" if len(analysed.run.layers) > MOST_MARKED else "lines+markers",
+        opacity=0.5 if line.key in ("variance", "κₛ") and len(analysed.run.layers) > MOST_MARKED else 1.0,
         line={"color": colour, "width": 1.2, "dash": dash},
         marker={"symbol": symbol, "size": 6 if len(analysed.run.layers) <= 80 else 4, "color": colour},
         customdata=np.array(analysed.hover_names, dtype=object)[line.layers],
@@ -180,6 +219,14 @@ def _add_crosses(figure: go.Figure, analysed: AnalysedRun, shown: bool) -> None:
         showlegend=shown,
         hovertemplate="%{customdata}<br>not finite<extra></extra>",
     )
+
+
+def _heights(analysed: AnalysedRun, signal: Signal, limits: Limits, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float64], bool]]:
+    """Yield of each trace, lines first and then crosses, its heights (steps, layers), and whether its axis is logarithmic."""
+    curves = _curves(analysed.run, signal)
+    for line in _lines(analysed.run):
+        yield curves[line.key][np.ix_(rows, line.layers)], line.axis != "y2"
+    yield np.where(signal_nonfinite(analysed.run, signal)[rows], 10 ** limits["rms"][1], np.nan), True
 
 
 def _gaps(values: NDArray[np.float64]) -> NDArray[Any]:

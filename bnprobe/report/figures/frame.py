@@ -16,6 +16,11 @@ from bnprobe.report.colours import MARK, SEAM
 TEXT = "#777777"
 GRID = "rgba(128,128,128,0.25)"
 
+#: What an axis of names has beside ``AXIS``. Numbers fit into the margins that every figure has; to measure them takes half of the drawing.
+NAMES: dict[str, Any] = {"automargin": True}
+#: Starts that went on from a checkpoint: so many are drawn, and if there are no more than so many, they are named.
+MOST_RESTARTS, MOST_NAMED_RESTARTS = 50, 3
+
 AXIS: dict[str, Any] = {
     "gridcolor": GRID,
     "linecolor": GRID,
@@ -25,7 +30,6 @@ AXIS: dict[str, Any] = {
     "tickcolor": GRID,
     "title_standoff": 8,
     "title_font_size": 12,
-    "automargin": True,
 }
 
 
@@ -40,7 +44,7 @@ def new_figure(height: int, layout: dict[str, Any]) -> go.Figure:
     house = {
         "template": {},
         "height": height,
-        "margin": {"l": 64, "r": 16, "t": 8, "b": 44, **layout.pop("margin", {})},
+        "margin": {"l": 68, "r": 16, "t": 8, "b": 44, **layout.pop("margin", {})},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": TEXT},
@@ -58,7 +62,7 @@ def step_range(analysed: AnalysedRun) -> list[float]:
 
 
 def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
-    """Return the part of a layout that marks where a layer first deviated from its baseline, and where training diverged.
+    """Return the part of a layout that marks where a layer first deviated from its baseline, where training diverged or was started again.
 
     Args:
         analysed: the run.
@@ -71,14 +75,32 @@ def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
     if first is not None and (diverged is None or first.step != diverged.step):
         found.append((first.step, "first layer deviates from its baseline", "dot"))
     low, high = step_range(analysed)
-    shapes, annotations = [], []
+    shapes, annotations = _restarts(analysed), []
+    restarts = analysed.run.resumptions
+    if 0 < len(restarts) <= MOST_NAMED_RESTARTS:
+        found += [(one.step, "resumed", "") for one in restarts]
     for tier, (step, text, dash) in enumerate(found):
-        place = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
-        # A light seam below it keeps the line apart from colours of its own lightness.
-        shapes.append({**place, "line": {"color": SEAM, "width": 4}})
-        shapes.append({**place, "line": {"color": MARK, "width": 1.5, "dash": dash}})
+        if dash:
+            shapes += _line(step, dash)
         anchor = "right" if step > (low + high) / 2 else "left"
         # Each on a line of its own, so that close moments do not overlap.
         above = {"x": step, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": 15 * tier}
         annotations.append({**above, "text": f"{text}, step {step}", "showarrow": False, "font_size": 11})
     return {"shapes": shapes, "annotations": annotations if words else []}
+
+
+def _line(step: float, dash: str, width: float = 1.5) -> list[dict[str, Any]]:
+    place = {"type": "line", "x0": step, "x1": step, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
+    # A light seam below it keeps the line apart from colours of its own lightness.
+    return [{**place, "line": {"color": SEAM, "width": 4}}, {**place, "line": {"color": MARK, "width": width, "dash": dash}}]
+
+
+def _restarts(analysed: AnalysedRun) -> list[dict[str, Any]]:
+    """Thin lines where a start went on from a checkpoint, and a grey ground over the steps that no recording has."""
+    shapes: list[dict[str, Any]] = []
+    for one in analysed.run.resumptions[-MOST_RESTARTS:]:
+        if one.missing:
+            ends = {"x0": one.before + 0.5, "x1": one.step - 0.5, "y0": 0, "y1": 1, "xref": "x", "yref": "paper"}
+            shapes.append({"type": "rect", **ends, "fillcolor": GRID, "line": {"width": 0}})
+        shapes += _line(one.step - 0.5, "dashdot", 1.0)
+    return shapes

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import SEQUENTIAL
-from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, NAMES, moments, new_figure, step_range
 from bnprobe.report.figures.hatching import draw_nonfinite, fill_cells
 from bnprobe.report.figures.scales import BAR, decades, power_of_ten
 from bnprobe.report.names import tick_names
 from bnprobe.report.quantities import Field, Quantity, shared_limits
-from bnprobe.report.thinning import MOST_COLUMNS, any_in_bins, bin_starts, largest_in_bins
+from bnprobe.report.thinning import MOST_COLUMNS, any_in_bins, bin_starts, largest_in_bins, place_of_largest
 
 #: Cells of one heat map; more layers make for fewer columns, so that a page of five stays small.
 MOST_CELLS = 120_000
@@ -33,15 +33,21 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         field: one of its fields.
         limits: ends of the colour scale, for runs side by side; its own by default.
         height: in pixels, for runs side by side; what its layers need by default.
+
+    Returns:
+        The figure, whose map says in ``meta`` which layer each row is.
     """
     run = analysed.run
     rows = field.known_rows()
     starts = bin_starts(len(rows), _most_columns(field))
     layers = _layers(field)
-    values = largest_in_bins(field.values[rows], starts).T[layers]
+    largest = largest_in_bins(field.values[rows], starts)
+    values = largest.T[layers]
     broken = any_in_bins(field.nonfinite[rows], starts).T[layers]
     zero = np.isneginf(values) & ~broken
     steps = run.step[rows][starts]
+    # A cell names the step at which its value was, which is not the first of its column.
+    named = run.step[rows][place_of_largest(field.values[rows], largest, starts)].T[layers]
     # A column stands until the next measured step, so that nothing is shown before it was seen.
     edges = np.append(steps, run.step[-1:] + 1) - 0.5
     low, high = limits or shared_limits([field])
@@ -51,7 +57,7 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     rows_axis = {"tickvals": ticks, "ticktext": names, "tickfont_size": 10, "range": [len(layers) - 0.5, -0.5]}
     layout = {
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
-        "yaxis": {**AXIS, **rows_axis, "showgrid": False},
+        "yaxis": {**AXIS, **NAMES, **rows_axis, "showgrid": False},
         "margin": {"t": TOP, "b": BOTTOM, "r": 96},
         "showlegend": bool(broken.any()),
         **moments(analysed),
@@ -61,7 +67,8 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         x=edges,
         z=np.where(broken | zero, np.nan, values).astype("f4"),
         customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[layers, None], values.shape),
-        text=np.broadcast_to(steps[None, :], values.shape),
+        text=named,
+        meta=layers.tolist(),
         zmin=low,
         zmax=high,
         colorscale=SEQUENTIAL,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, TEXT, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, NAMES, TEXT, new_figure, step_range
 from bnprobe.report.figures.scales import shown_value
 from bnprobe.report.names import figure_text, tick_names
 from bnprobe.store.reader import Run
@@ -73,7 +73,7 @@ def kernel_view(analysed: AnalysedRun, kernels: Kernels, limits: Limits | None =
     layout = {
         "margin": {"t": 28},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y"},
-        "xaxis2": {**AXIS, **depth, "anchor": "y2", "title_text": f"kernel, at step {kernels.steps[-1]}"},
+        "xaxis2": {**AXIS, **NAMES, **depth, "anchor": "y2", "title_text": f"kernel, at step {kernels.steps[-1]}"},
         "yaxis": {**AXIS, "domain": [0.58, 1], "title_text": "worst slice mean,<br>over the rms", **_decade_axis(limits["slice mean"])},
         "yaxis2": {**AXIS, "domain": [0, 0.38], "title_text": "CMRR", **_decade_axis(limits["CMRR"])},
         "shapes": [{**rounding, "line": {"color": TEXT, "width": 1, "dash": "dash"}}],

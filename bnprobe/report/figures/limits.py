@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse.limits import PROJECTED, Search
 from bnprobe.report.colours import ALARM, MARK
-from bnprobe.report.figures.frame import AXIS, new_figure
+from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.figures.scales import shown_value
 from bnprobe.report.names import figure_text
 from bnprobe.store.limits_file import Limits, Trial
@@ -42,6 +42,7 @@ def survival(limits: Limits, found: Sequence[Search]) -> go.Figure:
         "xaxis": _rate_axis(limits),
         "yaxis": {
             **AXIS,
+            **NAMES,
             "tickvals": list(rows.values()),
             "ticktext": names,
             "range": [len(rows) - 0.4, -0.6],
@@ -132,7 +133,7 @@ def final_loss(limits: Limits, found: Sequence[Search]) -> go.Figure:
     top = max(values) * 2 if is_log else max(values) + 0.1 * (max(values) - min(values) or 1.0)
     axes = {
         "xaxis": _rate_axis(limits),
-        "yaxis": {**AXIS, "title": {"text": "loss, median of the last quarter"}, **(_logarithmic([*values, top]) if is_log else {})},
+        "yaxis": {**AXIS, "title": {"text": "loss, median of the last quarter"}, **(logarithmic([*values, top]) if is_log else {})},
     }
     figure = new_figure(300, axes)
     for number, remedy in enumerate(dict.fromkeys(one.remedy for one in found)):
@@ -179,7 +180,7 @@ def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure
     values = [value for one in mine for value in (one.low, one.high) if 0 < value < math.inf] + ends
     axes = {
         "xaxis": {**AXIS, "title": {"text": "step of the prediction"}, "rangemode": "tozero"},
-        "yaxis": {**AXIS, "title": {"text": "learning rate"}, **_logarithmic(values or [1.0])},
+        "yaxis": {**AXIS, "title": {"text": "learning rate"}, **logarithmic(values or [1.0])},
     }
     place = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "fillcolor": MARK, "opacity": 0.25, "line_width": 0}
     figure = new_figure(300, {**axes, "shapes": [{**place, "y0": ends[0], "y1": ends[1]}] if ends else []})
@@ -221,7 +222,7 @@ def courses(limits: Limits, remedy: str) -> go.Figure:
     is_log = bool(losses.size) and bool((losses > 0).all())
     axes = {
         "xaxis": {**AXIS, "title": {"text": "step"}},
-        "yaxis": {**AXIS, "title": {"text": "loss"}, **(_logarithmic(losses) if is_log else {})},
+        "yaxis": {**AXIS, "title": {"text": "loss"}, **(logarithmic(losses) if is_log else {})},
     }
     figure = new_figure(300, {**axes, "hovermode": "closest"})
     seen: set[int] = set()
@@ -254,7 +255,8 @@ def _rate_axis(limits: Limits) -> dict[str, Any]:
     return {**AXIS, **axis, "tickvals": shown, "ticktext": [shown_value(tick) for tick in shown]}
 
 
-def _logarithmic(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+def logarithmic(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """What an axis needs to be logarithmic over positive values, with readable ticks."""
     decades = float(np.log10(np.max(values)) - np.log10(np.min(values)))
     return {"type": "log", **POWERS, "dtick": max(1, round(decades / 5)) if decades > 1 else "D2"}
 

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from bnprobe.analyse.restarts import without_joins
 from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
@@ -41,7 +42,7 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
     """
     limits = limits or loss_limits([analysed])
     marks = moments(analysed, words=True)
-    if not np.isfinite(analysed.run.loss).any():
+    if not np.isfinite(analysed.run.every_loss[1]).any():
         marks["annotations"].append(
             {"text": "no finite loss was observed", "xref": "paper", "x": 0.5, "yref": "y domain", "y": 0.5, "showarrow": False}
         )
@@ -67,8 +68,15 @@ def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
     A loss that takes both signs has no logarithmic axis; there the axis follows its bulk, the 1st to 99th percentile and half as much on
     either side, and a runaway leaves the figure.
     """
-    losses = _finite([analysed.run.loss for analysed in runs])
-    rates = _finite([analysed.run.learning_rate.ravel() for analysed in runs])
+    every = [analysed.run for analysed in runs]
+    losses = np.concatenate([np.zeros(0), *(run.every_loss[1] for run in every)])
+    rates = np.concatenate([np.zeros(0), *(run.learning_rate.ravel() for run in every)])
+    return limits_of(losses, rates)
+
+
+def limits_of(every_loss: NDArray[Any], every_rate: NDArray[Any]) -> Limits:
+    """Return the ends of the axes for some losses and learning rates."""
+    losses, rates = _finite(every_loss), _finite(every_rate)
     low, high = float(losses.min()), float(losses.max())
     if low <= 0:
         first, last = (float(end) for end in np.percentile(losses, [1, 99]))
@@ -79,27 +87,33 @@ def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
     return Limits((low, high), (smallest if is_wide else min(smallest, 0.0), largest))
 
 
-def _finite(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    values = np.concatenate([np.zeros(0), *parts])
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
     values = values[np.isfinite(values)]
     return values if values.size else np.array([0.0, 1.0])
 
 
+def loss_line(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return steps and losses to draw a line through: thinned, of all steps, broken where they are not finite or steps are missing."""
+    steps, values = run.every_loss
+    chosen = envelope(values)
+    return without_joins(run, steps[chosen], np.where(np.isfinite(values[chosen]), values[chosen], np.nan))
+
+
 def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
     view = RunView.of(run)
-    values, steps = view.loss, view.step
-    chosen = envelope(values)
+    steps, values = run.every_loss
+    drawn_steps, drawn = loss_line(run)
     figure.add_scatter(
-        x=steps[chosen],
-        y=np.where(np.isfinite(values[chosen]), values[chosen], np.nan),
-        mode="lines+markers" if len(chosen) < 60 else "lines",
+        x=drawn_steps,
+        y=drawn,
+        mode="lines+markers" if len(drawn) < 60 else "lines",
         marker_size=4,
         line={"color": LINE, "width": 1.5},
         name="loss",
         hovertemplate="%{y:.4g}",
         showlegend=False,
     )
-    nonfinite = np.flatnonzero(np.isinf(values) | _is_nan(run))
+    nonfinite = np.flatnonzero(np.isinf(values) | _is_nan(values))
     if nonfinite.size:
         nonfinite = nonfinite[np.linspace(0, nonfinite.size - 1, min(nonfinite.size, 200)).astype(int)]
         figure.add_scatter(
@@ -113,8 +127,8 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
     skipped = np.flatnonzero(view.skipped == 1)[:200]
     if skipped.size:
         figure.add_scatter(
-            x=steps[skipped],
-            y=values[skipped],
+            x=view.step[skipped],
+            y=view.loss[skipped],
             mode="markers",
             marker={"symbol": "circle-open", "size": 8, "color": SECOND_LINE},
             name="update skipped by the gradient scaler",
@@ -122,12 +136,11 @@ def _draw_loss(figure: go.Figure, run: Run, top: float) -> None:
         )
 
 
-def _is_nan(run: Run) -> NDArray[np.bool_]:
+def _is_nan(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     """NaN losses with which the run ended: they were seen, there is no number to show for them."""
-    view = RunView.of(run)
-    finite = np.flatnonzero(np.isfinite(view.loss))
-    after = np.arange(run.steps) > (finite[-1] if finite.size else run.steps)
-    nonfinite: NDArray[np.bool_] = after & np.isnan(view.loss)
+    finite = np.flatnonzero(np.isfinite(losses))
+    after = np.arange(len(losses)) > (finite[-1] if finite.size else len(losses))
+    nonfinite: NDArray[np.bool_] = after & np.isnan(losses)
     return nonfinite
 
 

@@ -124,8 +124,8 @@ def _suffix(place: int) -> str:
 
 
 def curves(answer: RemedyAnswer) -> list[Retrained]:
-    """Return the trainings that are drawn: at the script's own rate, and at the rates that were trained for the curves."""
-    return [one for one in answer.trials if not one.on_grid or one.factor == 1.0][: len(STYLES)]
+    """Return the trainings that are drawn."""
+    return [one for one in answer.trials if one.is_drawn][: len(STYLES)]
 
 
 def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int) -> None:

@@ -11,67 +11,78 @@
   };
   const place = (id) => document.getElementById(id);
 
-  /* The inverse of packing.py: levels to values, one label a row or column to one a cell. */
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  function unpackLevels(packed) {
-    const [rows, columns] = packed.shape;
-    const raw = bytes(packed.levels);
-    const view = new DataView(raw.buffer);
-    const level = packed.type === "u1" ? (i) => raw[i] : (i) => view.getUint16(2 * i, true);
-    return Array.from({ length: rows }, (_, row) =>
-      Float32Array.from({ length: columns }, (_, column) => {
-        const n = level(row * columns + column);
-        return n === 0 ? NaN : packed.low + (n - 1) * packed.step;
-      }));
-  }
-  function unpackGrid(grid) {
-    if (!grid || Array.isArray(grid)) return grid;
-    if (grid.columns !== undefined) return grid.each.map((label) => new Array(grid.columns).fill(label));
-    return new Array(grid.rows).fill(grid.each);
-  }
-  function unpack(trace) {
-    if (trace.type !== "heatmap") return trace;
-    return { ...trace, z: unpackLevels(trace.z), customdata: unpackGrid(trace.customdata), text: unpackGrid(trace.text) };
-  }
-
   function dress(figure) {
-    figure.data = figure.data.map(unpack);
+    figure.data = figure.data.map(packed.unpack);
+    figure.heights = figure.course?.heights.map(packed.unpackHeights);
+    figure.whole = figure.layout.xaxis?.range?.slice();
     figure.layout = { ...figure.layout, uirevision: "kept", modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a929c", activecolor: "#5c90c8" } };
+  }
+  /* What plotly is given of a figure: its traces, but of maps the columns of the screen within the range of steps. */
+  function tracesOf(id, range = figures[id].layout.xaxis.range) {
+    if (!isMap(id)) return figures[id].data;
+    const pixels = Math.max(50, place(id).clientWidth - 180);
+    return figures[id].data.map((trace) => ({ ...trace, ...packed.onScreen(trace, range, pixels) }));
+  }
+  /* The columns of a map whose range of steps has changed. */
+  function columnsOf(id, range) {
+    const found = isMap(id) ? figures[id].data.map((trace) => packed.onScreen(trace, range, Math.max(50, place(id).clientWidth - 180))) : [];
+    const changed = found.flatMap((columns, trace) => (columns ? [trace] : []));
+    const keys = ["x", "z", "text", "customdata"];
+    return [Object.fromEntries(keys.map((key) => [key, changed.map((trace) => found[trace][key])])), changed];
   }
   function draw(id) {
     const figure = figures[id];
     dress(figure);
-    return Plotly.newPlot(place(id), figure.data, figure.layout, config).then(() => {
+    return Plotly.newPlot(place(id), tracesOf(id), figure.layout, config).then(() => {
       figure.drawn = true;
-      if (isOverSteps(id)) follow(id);
+      if (isOverSteps(id)) {
+        follow(id);
+        place(id).on("plotly_afterplot", placeCursors);
+      }
     });
   }
 
   /* Figures over steps share the step axis; heat maps of one run that show the same layers share the layer axis, too. */
-  const isMap = (id) => id.startsWith("map-");
+  const isMap = (id) => id.startsWith("map-") || id.startsWith("difference-");
   const rows = (id) => figures[id].data[0].z.length;
   const isOverSteps = (id) => isMap(id) || id.startsWith("loss-") || id.startsWith("kernels-") || id.startsWith("tolerance-");
   let following = false;
+  let zoomed = null;
+  const isWhole = (id, range) => figures[id].whole.every((end, place) => Math.abs(end - range[place]) < 1e-6);
   function follow(id) {
     place(id).on("plotly_relayout", (change) => {
-      if (following) return;
+      if (following || !Object.keys(change).some((key) => /^[xy]axis\./.test(key))) return;
       following = true;
+      const { range } = place(id).layout.xaxis;
+      const isOfSteps = Object.keys(change).some((key) => key.startsWith("xaxis."));
       const moved = Object.keys(figures)
-        .filter((other) => other !== id && isOverSteps(other) && figures[other].drawn)
+        .filter((other) => isOverSteps(other) && figures[other].drawn)
         .map((other) => {
           const sameRows = isMap(id) && isMap(other) && figures[id].run === figures[other].run && rows(id) === rows(other);
-          const kept = Object.entries(change).filter(([key]) => key.startsWith("xaxis.") || (sameRows && key.startsWith("yaxis.")));
+          const kept = Object.entries(change).filter(([key]) => other !== id && (key.startsWith("xaxis.") || (sameRows && key.startsWith("yaxis."))));
+          const [columns, traces] = isOfSteps ? columnsOf(other, range) : [{}, []];
+          if (traces.length) return Plotly.update(place(other), columns, Object.fromEntries(kept), traces);
           return kept.length ? Plotly.relayout(place(other), Object.fromEntries(kept)) : null;
         });
-      Promise.all(moved).finally(() => { following = false; });
+      Promise.all(moved).finally(() => {
+        following = false;
+        zoomed = isOfSteps && !change["xaxis.autorange"] && !isWhole(id, range) ? range : isOfSteps ? null : zoomed;
+        placeCursors();
+        keepInLink();
+      });
     });
     if (isMap(id)) place(id).on("plotly_click", (event) => {
-      const [row, column] = event.points[0].pointNumber;
-      const { data, run } = figures[id];
-      goTo(run, data[0].text[row]?.[column]);
-      const name = data[0].customdata[row]?.[0];
-      openLayer(run, layersOf(run).indexOf(name));
+      /* By place, not by number: what is not finite and what is exactly 0 are traces of their own that begin elsewhere. */
+      const { x, y } = event.points[0];
+      const [shown] = place(id).data;
+      const row = Math.round(y);
+      const column = shown.x.findLastIndex((edge) => edge <= x);
+      const { run: own } = figures[id];
+      const run = id.startsWith("map-") ? own : firstRun;
+      goTo(run, shown.text[row]?.[column]);
+      openLayer(run, keysOf(run).indexOf(keysOf(own)[shown.meta[row]]));
     });
+    else place(id).on("plotly_click", (event) => goTo(figures[id].run, event.points[0].x));
   }
 
   const stepsOf = (label) => label.dataset.steps.split(" ").map(Number);
@@ -88,39 +99,71 @@
   function show(slider) {
     slider.output.value = stepOf(slider);
     keepInLink();
-    if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); });
+    if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); placeCursors(); });
     moved.add(slider);
+  }
+  const nearest = (slider, step) => slider.steps.reduce((best, one, place) => (Math.abs(one - step) < Math.abs(slider.steps[best] - step) ? place : best), 0);
+  /* The step is one for the whole page: the other runs go to the nearest that they have. */
+  function lead(slider) {
+    for (const other of sliders) {
+      if (other === slider) continue;
+      other.input.value = nearest(other, stepOf(slider));
+      show(other);
+    }
+    show(slider);
+  }
+  /* A line at the step in every figure over steps. Plotly would draw a figure anew to move one; this costs nothing. */
+  function placeCursors() {
+    for (const id of Object.keys(figures)) {
+      if (!isOverSteps(id) || !figures[id].drawn) continue;
+      const { xaxis, _size: size } = place(id)._fullLayout;
+      const slider = sliders.find((one) => one.run === figures[id].run) ?? sliders[0];
+      if (!slider) continue;
+      let line = place(id).querySelector(":scope > .cursor");
+      if (!line) {
+        line = document.createElement("div");
+        line.className = "cursor";
+        place(id).append(line);
+      }
+      const at = xaxis.l2p(stepOf(slider));
+      line.hidden = !(at >= 0 && at <= xaxis._length);
+      Object.assign(line.style, { left: `${xaxis._offset + at}px`, top: `${size.t}px`, height: `${size.h}px` });
+    }
   }
   const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
   function move(slider) {
     for (const id of slider.ids) {
       if (!figures[id].drawn) continue;
-      const { data } = figures[id].frames[Number(slider.input.value)];
+      const data = figures[id].heights.map((steps) => ({ y: steps[Number(slider.input.value)] }));
       Plotly.animate(place(id), { data, traces: data.map((_, trace) => trace) }, atOnce);
     }
   }
   function goTo(run, step) {
     const slider = sliders.find((one) => one.run === run);
     if (!slider || step === undefined) return;
-    const distances = slider.steps.map((one) => Math.abs(one - step));
-    slider.input.value = distances.indexOf(Math.min(...distances));
-    show(slider);
+    slider.input.value = nearest(slider, step);
+    lead(slider);
   }
   const stepOf = (slider) => slider.steps[Number(slider.input.value)];
-  for (const slider of sliders) slider.input.addEventListener("input", () => show(slider));
+  for (const slider of sliders) slider.input.addEventListener("input", () => lead(slider));
 
-  /* One layer by itself: its row of every heat map as a curve over steps, beside the layer of the same name in the other runs. */
+  /* One layer by itself: its row of every heat map as a curve over steps, beside the same layer in the other runs. */
   const panel = place("layer-panel");
-  const chart = panel.querySelector(".chart");
+  const chart = panel?.querySelector(".chart");  // pages of trials have no layers
   const maps = Array.from(document.querySelectorAll('.plot[id^="map-"]'), (element) => element.id);
   const kindOf = (id) => id.replace(/-\d+$/, "");
-  const colours = ["#2f7fc1", "#d55e00", "#0f9d76", "#c765a0", "#c98a00", "#8a8a8a"];
+  const colours = (document.body.dataset.colours ?? "").split(" ");
   const labels = Array.from(document.querySelectorAll(".verdict > .run"), (element) => element.textContent);
-  const labelsOf = (id) => figures[id].data[0].customdata.map((row) => row[0]);
-  const layersOf = (run) => labelsOf(`map-activation-rms-${run}`);
+  const layersOf = (run) => figures[`map-activation-rms-${run}`].data[0].customdata.map((row) => row[0]);
+  /* Names may be alike, in a run and where they are cut; a layer's number is its own, and the same in all runs. */
+  const keysOf = (run) => figures[`map-activation-rms-${run}`].layers;
+  const rowOf = (id, key) => figures[id].data[0].meta.indexOf(keysOf(figures[id].run).indexOf(key));
+  const firstRun = maps.length ? figures[maps[0]].run : 0;
+  const choice = place("channel-layer");
+  const toChannels = panel?.querySelector(".to-channels");
   let opened = null;
-  function curve(id, name, colour, axis) {
-    const row = labelsOf(id).indexOf(name);
+  function curve(id, key, colour, axis) {
+    const row = rowOf(id, key);
     if (row < 0) return [];
     const { z, text } = figures[id].data[0];
     const y = Array.from(z[row], (value) => (Number.isNaN(value) ? null : figures[id].logarithmic ? 10 ** value : value));
@@ -130,16 +173,18 @@
   function openLayer(run, index) {
     if (!maps.length || index < 0 || index >= layersOf(run).length) return;
     opened = { run, index };
-    const name = layersOf(run)[index];
-    const kinds = maps.filter((id) => figures[id].run === run && labelsOf(id).includes(name));
+    const key = keysOf(run)[index];
+    panel.hidden = false; /* before its width is asked for */
+    document.body.classList.add("with-layer");
+    const kinds = maps.filter((id) => figures[id].run === run && rowOf(id, key) >= 0);
     const width = 1 / kinds.length;
     const traces = [];
     const layout = { margin: { l: 48, r: 8, t: 38, b: 28 }, height: 210, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 11 }, annotations: [], shapes: [], hovermode: "closest" };
     kinds.forEach((id, place) => {
       const axis = place + 1;
-      const from = place * width + (place ? 0.035 : 0);
-      for (const other of maps.filter((one) => kindOf(one) === kindOf(id))) traces.push(...curve(other, name, colours[figures[other].run % colours.length], axis));
+      const from = place * width + (place ? 58 / chart.clientWidth : 0);
+      for (const other of maps.filter((one) => kindOf(one) === kindOf(id))) traces.push(...curve(other, key, colours[figures[other].run % colours.length], axis));
       const look = { gridcolor: "rgba(128,128,128,0.25)", zeroline: false, automargin: false };
       layout[`xaxis${axis}`] = { ...look, domain: [from, (place + 1) * width], anchor: `y${axis}`, range: figures[id].layout.xaxis.range, nticks: 4 };
       layout[`yaxis${axis}`] = { ...look, anchor: `x${axis}`, type: figures[id].logarithmic ? "log" : "linear", exponentformat: "power", nticks: 5,
@@ -153,9 +198,7 @@
     const raw = line ? line.querySelector("th").textContent.trim() : "";
     const cells = line ? Array.from(line.querySelectorAll("td"), (cell) => cell.textContent) : [];
     const named = Array.from(document.querySelectorAll(`article.finding[data-run="${run}"]`))
-      .filter((article) => JSON.parse(article.dataset.layers).includes(raw)).map((article) => article.querySelector("h4").textContent);
-    panel.hidden = false;
-    document.body.classList.add("with-layer");
+      .filter((article) => JSON.parse(article.dataset.layers).includes(raw)).map((article) => article.querySelector(".title").textContent);
     panel.querySelector("h2").textContent = raw;
     panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${layersOf(run).length}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : [])].join(" · ");
     if (labels.length > 1) panel.querySelector(".keys").replaceChildren(...labels.map((label, number) => {
@@ -164,6 +207,13 @@
       key.style.color = colours[number % colours.length];
       return key;
     }));
+    const stored = Array.from(choice?.options ?? []).find((option) => option.textContent === raw);
+    toChannels.hidden = !stored;
+    toChannels.onclick = () => {
+      choice.value = stored.value;
+      choice.dispatchEvent(new Event("change"));
+      choice.closest("section").scrollIntoView();
+    };
     chart.setAttribute("aria-label", `${raw}: ${kinds.map((id) => figures[id].quantity).join(", ")} over steps`);
     keepInLink();
     return Plotly.react(chart, traces, layout, { ...config, displayModeBar: false });
@@ -174,7 +224,7 @@
     document.body.classList.remove("with-layer");
     keepInLink();
   }
-  panel.querySelector("button").addEventListener("click", closeLayer);
+  panel?.querySelector(".close").addEventListener("click", closeLayer);
   document.addEventListener("keydown", (event) => {
     if (opened === null || event.target.matches("input, select")) return;
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -182,8 +232,8 @@
     if (by) { openLayer(opened.run, opened.index + by); event.preventDefault(); }
   });
   document.addEventListener("click", (event) => {
-    const line = event.target.closest("button.layer")?.closest("tr");
-    if (line) openLayer(Number(line.dataset.run), Number(line.dataset.layer));
+    const named = event.target.closest("button.layer")?.closest("[data-run][data-layer]");
+    if (named) openLayer(Number(named.dataset.run), Number(named.dataset.layer));
   });
 
   /* What is being looked at stands in the link: `#run=0&step=14&layer=conv1`. A link to a section is left as it is. */
@@ -195,18 +245,30 @@
     const slider = sliders.find((one) => one.run === run);
     if (run) state.set("run", run);
     if (slider) state.set("step", stepOf(slider));
-    if (opened) state.set("layer", layersOf(run)[opened.index]);
+    if (opened) {
+      const names = layersOf(run);
+      const name = names[opened.index];
+      state.set("layer", name);
+      if (names.indexOf(name) !== opened.index) state.set("place", opened.index + 1);
+    }
+    if (zoomed) state.set("zoom", zoomed.map((end) => Number(end.toPrecision(6))).join(","));
     history.replaceState(null, "", `#${state}`);
   }
-  function followLink() {
+  function namedBy(state, names) {
+    const place = Number(state.get("place")) - 1;
+    return names[place] === state.get("layer") ? place : names.indexOf(state.get("layer"));
+  }
+  async function followLink() {
     const state = new URLSearchParams(location.hash.slice(1));
     const run = Number(state.get("run") ?? 0);
     if (state.has("step")) goTo(run, Number(state.get("step")));
-    if (state.has("layer") && maps.length && maps.some((id) => figures[id].run === run)) openLayer(run, layersOf(run).indexOf(state.get("layer")));
+    if (state.has("layer") && maps.length && maps.some((id) => figures[id].run === run)) openLayer(run, namedBy(state, layersOf(run)));
+    const zoom = (state.get("zoom") ?? "").split(",").map(Number);
+    const some = Object.keys(figures).find((id) => isOverSteps(id) && figures[id].drawn);
+    if (zoom.length === 2 && zoom[0] < zoom[1] && some) await Plotly.relayout(place(some), { "xaxis.range[0]": zoom[0], "xaxis.range[1]": zoom[1] });
     isOpening = false;
   }
 
-  const choice = place("channel-layer");
   if (choice) {
     choice.addEventListener("change", async () => {
       for (const group of document.querySelectorAll(".channel-layer")) group.hidden = group.dataset.layer !== choice.value;
@@ -250,7 +312,7 @@
 
   /* The next version of a page whose run goes on. A page that has other figures or sections is opened anew; in the others what has
      changed is replaced, and zoom, step, layer and what was unfolded stay as they are. */
-  const shapeOf = (page) => Array.from(page.querySelectorAll("main > section, .plot, #channel-layer option"), (one) => one.id || one.value).join();
+  const shapeOf = (page) => Array.from(page.querySelectorAll("main > section, .plot, .slider, #channel-layer option"), (one) => one.id || one.value).join();
   const textOf = (page) => page.getElementById("figures").textContent;
   let shown = textOf(document);
   document.addEventListener("bnprobe:renew", async ({ detail: next }) => {
@@ -263,11 +325,9 @@
       for (const [id, figure] of Object.entries(JSON.parse(shown))) await redraw(id, figure);
       next.querySelectorAll(".slider").forEach((label, number) => lengthen(sliders[number], label));
     }
-    for (const section of next.querySelectorAll("main > section")) {
-      const own = place(section.id);
-      if (!own.querySelector(".plot") && own.innerHTML !== section.innerHTML) own.innerHTML = section.innerHTML;
-    }
+    for (const section of next.querySelectorAll("main > section")) renewed.words(place(section.id), section);
     offerRest();
+    document.dispatchEvent(new Event("bnprobe:renewed"));
     document.title = next.title;
     if (opened) openLayer(opened.run, opened.index);
   });
@@ -277,7 +337,11 @@
     if (!drawn) return;
     dress(figure);
     figure.drawn = true;
-    await Plotly.react(place(id), figure.data, figure.layout, config);
+    if (zoomed && isOverSteps(id)) figure.layout.xaxis.range = zoomed.slice();
+    await Plotly.react(place(id), tracesOf(id), figure.layout, config);
+    /* A double-click goes back to all steps that there are now, not to those that there were at first. */
+    const { xaxis } = place(id)._fullLayout;
+    if (figure.whole && xaxis) [xaxis._rangeInitial0, xaxis._rangeInitial1] = figure.whole;
   }
   function lengthen(slider, label) {
     const atEnd = Number(slider.input.value) === slider.steps.length - 1;
@@ -293,7 +357,9 @@
       await draw(id);
       await new Promise((resolve) => setTimeout(resolve));
     }
-    followLink();
+    if (sliders.length > 1) lead(sliders.reduce((first, one) => (stepOf(one) < stepOf(first) ? one : first)));
+    await followLink();
+    placeCursors();
     document.documentElement.dataset.drawn = Object.values(figures).filter((figure) => figure.drawn).length;
   })();
 })();

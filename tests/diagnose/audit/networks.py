@@ -51,6 +51,17 @@ class Functional(nn.Module):
         return self.head(self.norm(F.dropout(torch.relu(self.first(x)), 0.7, training=self.training)))
 
 
+class Activating(nn.BatchNorm1d):
+    """A norm that holds its activation, as timm's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(super().forward(x))
+
+
 def he(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -69,7 +80,10 @@ MODELS = {
     "functional-dropout": lambda: Functional(),
     "group-of-one": lambda: mlp(nn.GroupNorm(64, 64)),
     "small-batch-group-norm": lambda: mlp(nn.GroupNorm(4, 64)),
+    "norm-upon-norm": lambda: nn.Sequential(nn.Linear(20, 64), *(nn.BatchNorm1d(64) for _ in range(6)), nn.Linear(64, CLASSES)),
+    "wide": lambda: nn.Sequential(nn.Linear(20, 1024), nn.Linear(1024, 1024), nn.BatchNorm1d(1024), nn.Linear(1024, CLASSES)),
     "layer-norm": lambda: mlp(nn.LayerNorm(64), nn.LayerNorm(64)),
+    "activating": lambda: mlp(Activating(64)),
     "none": lambda: mlp(nn.Identity()),
 }
 model = MODELS.get(kind, lambda: mlp(nn.BatchNorm1d(64)))()

@@ -10,35 +10,38 @@ import pytest
 
 from bnprobe.diagnose.audit import ROWS, AuditRow, audit
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.report.audit_text import to_text
 from bnprobe.store.reader import Run
 from tests.synthetic_runs import residual_recording
 
 Audited = Callable[[str], dict[str, AuditRow]]
 
 
-@pytest.mark.parametrize(
-    ("row", "kind", "twin"),
-    [
-        ("few-values", "small-batch", "batch-norm"),
-        pytest.param("stale-statistics", "stale", "batch-norm", marks=pytest.mark.slow),
-        pytest.param("unlike-batches", "one-class-batches", "batch-norm", marks=pytest.mark.slow),
-        pytest.param("reused", "reused", "own-norms", marks=pytest.mark.slow),
-        pytest.param("dropout-before", "dropout-before", "dropout-behind", marks=pytest.mark.slow),
-        ("train-eval-gap", "stale", "batch-norm"),
-        ("coupling", "small-batch", "batch-norm"),
-        pytest.param("coupling", "small-batch", "small-batch-group-norm", marks=pytest.mark.slow),
-        pytest.param("few-values", "group-of-one", "layer-norm", marks=pytest.mark.slow),
-        pytest.param("dropout-before", "functional-dropout", "batch-norm", marks=pytest.mark.slow),
-        pytest.param("decay-on-scale-free", "decayed", "batch-norm", marks=pytest.mark.slow),
-        pytest.param("gradient-growth", "deep-plain", "shallow", marks=pytest.mark.slow),
-        pytest.param("idle", "idle", "decayed", marks=pytest.mark.slow),
-    ],
+#: A row, a network that has its drawback, and one that has not; those of several ranks are at the end of this file.
+PAIRS = (
+    pytest.param("few-values", "small-batch", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("stale-statistics", "stale", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("unlike-batches", "one-class-batches", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("reused", "reused", "own-norms", marks=pytest.mark.slow),
+    pytest.param("dropout-before", "dropout-before", "dropout-behind", marks=pytest.mark.slow),
+    pytest.param("train-eval-gap", "stale", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("coupling", "small-batch", "batch-norm"),
+    pytest.param("coupling", "small-batch", "small-batch-group-norm", marks=pytest.mark.slow),
+    pytest.param("few-values", "group-of-one", "layer-norm", marks=pytest.mark.slow),
+    pytest.param("dropout-before", "functional-dropout", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("decay-on-scale-free", "decayed", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("gradient-growth", "deep-plain", "shallow", marks=pytest.mark.slow),
+    pytest.param("cost", "norm-upon-norm", "wide", marks=pytest.mark.slow),
+    pytest.param("idle", "idle", "decayed", marks=pytest.mark.slow),
 )
+
+
+@pytest.mark.parametrize(("row", "kind", "twin"), PAIRS)
 def test_a_row_and_its_twin(audited: Audited, row: str, kind: str, twin: str) -> None:
     found, spared = audited(kind)[row], audited(twin)[row]
     assert found.verdict == ("could go" if row == "idle" else "costs")
     assert found.advice
-    assert any(layer.costs for layer in found.layers) or row == "gradient-growth"
+    assert any(layer.costs for layer in found.layers) or row in ("gradient-growth", "cost")  # of the network
     assert spared.verdict in ("fine", "absent")
     assert not any(layer.costs for layer in spared.layers)
 
@@ -70,6 +73,14 @@ def test_a_layer_norm_has_the_rows_that_apply(audited: Audited) -> None:
 @pytest.mark.slow
 def test_nothing_to_audit(audited: Audited) -> None:
     assert audited("none") == {}
+
+
+@pytest.mark.slow
+def test_norms_that_are_not_seen_are_named(network: Callable[[str], Run], audited: Audited) -> None:
+    assert audited("activating") == {}
+    said = to_text(RunAnalysis(network("activating")).recorded, ())
+    assert said.startswith("norms of class Activating: modules inside them give their output")
+    assert "nothing to audit" in to_text(RunAnalysis(network("none")).recorded, ())
 
 
 @pytest.mark.slow
@@ -132,3 +143,7 @@ def test_time(network: Callable[[str], Run], share: float, verdict: str) -> None
 
 def test_ids_differ(audited: Audited) -> None:
     assert len(audited("batch-norm")) == len(ROWS)
+
+
+def test_every_row_has_a_network_and_a_twin(audited: Audited) -> None:
+    assert {str(pair.values[0]) for pair in PAIRS} | {"ranks"} == set(audited("batch-norm"))

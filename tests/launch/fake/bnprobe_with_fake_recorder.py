@@ -5,7 +5,8 @@ import os
 import sys
 import types
 
-from bnprobe.cli import main, record
+from bnprobe.cli import last_words, main
+from bnprobe.errors import ResumeError
 from bnprobe.observe.options import Progress, StopTraining
 
 
@@ -13,6 +14,8 @@ class Recorder:
     def __init__(self, path, options, provenance, on_progress):
         if os.environ.get("FAKE_FAULT") == "init":
             raise OSError("the disk is on fire")
+        if os.environ.get("FAKE_FAULT") == "refuse":
+            raise ResumeError("this is another training")
         self.path, self.options, self.provenance, self.on_progress = path, options, provenance, on_progress
         self.steps = 0
         with open(path, "x"):
@@ -23,6 +26,8 @@ class Recorder:
 
         self._write("install", pid=os.getpid(), provenance=self.provenance, options=vars(self.options))
         torch.observers.append(self._step)
+
+    has_recorded = True
 
     def flush(self):
         self._write("flush")
@@ -56,7 +61,7 @@ def closing_lines(file):
     return [f"recorded to {os.path.relpath(file)}"]
 
 
-record.closing_lines = closing_lines
+last_words.closing_lines = closing_lines
 sys.modules["bnprobe.observe.recorder"] = types.SimpleNamespace(Recorder=Recorder)
 
 if __name__ == "__main__":

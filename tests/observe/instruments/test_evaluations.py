@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from bnprobe.observe import module_calls
+from bnprobe.observe.attaching import module_calls
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.instrument import Stopwatch
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
+from bnprobe.observe.instruments.instrument import Stopwatch
 from bnprobe.observe.modules.tree import ModuleTree
-from bnprobe.observe.patches import Patches
-from bnprobe.observe.rows.open_step import OpenStep
+from bnprobe.observe.steps.open_step import OpenStep
 
 
 @pytest.fixture

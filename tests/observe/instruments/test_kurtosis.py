@@ -11,7 +11,7 @@ import torch
 
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import Moments, moments
-from bnprobe.observe.instrument import Surroundings
+from bnprobe.observe.instruments.instrument import Surroundings
 from bnprobe.observe.instruments.kurtosis import Kurtosis
 
 

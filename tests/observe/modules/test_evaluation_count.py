@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 from torch import nn
@@ -9,10 +10,12 @@ from torch import nn
 from bnprobe.observe.modules.evaluation_count import EvaluationCount
 from bnprobe.observe.modules.tree import ModuleTree
 
+_ORDER = itertools.count(1)
+
 
 def _call(count: EvaluationCount, tree: ModuleTree, *modules: nn.Module) -> None:
     for module in modules:
-        count.note(module, tree.get(module), 0)
+        count.note(module, tree.get(module), next(_ORDER))
 
 
 def _model() -> tuple[EvaluationCount, ModuleTree, nn.Sequential]:
@@ -58,7 +61,34 @@ def test_a_frozen_part_of_a_training_is_named() -> None:
     tree.note_trained(tree.get(model))
     _call(count, tree, model[0])
     count.take()
+    assert count.parts_without_gradient == set()  # its forward still goes on: backward may call it again
+    count.take()
     assert count.parts_without_gradient == {"0"}
+
+
+def test_at_the_end_what_ran_before_the_last_backward_is_judged() -> None:
+    count, tree, model = _model()
+    tree.note_trained(tree.get(model))
+    _call(count, tree, model[0])
+    count.take()
+    last = next(_ORDER)  # the layer whose gradient has come
+    model.append(nn.Linear(2, 2))
+    _call(count, tree, model[2])  # of a forward that has no backward yet
+    count.end(last)
+    assert count.parts_without_gradient == {"0"}
+
+
+def test_what_runs_in_front_of_the_first_layer_with_gradient_waits_for_its_backward() -> None:
+    """That layer closes the step before; a first block that is checkpointed ran until then without gradient."""
+    count, tree, model = _model()
+    tree.note_trained(tree.get(model))
+    for _ in range(3):
+        _call(count, tree, model[0])
+        count.take()
+        assert len(tree.get(model[0]).hidden_forwards) == 1
+        tree.get(model[0]).hidden_forwards.clear()  # backward called it again
+    count.take()
+    assert count.parts_without_gradient == set()
 
 
 def test_what_is_held_does_not_grow_with_the_number_of_forwards() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnprobe.observe.options import FIGURES
 from tests.observe.conftest import Comparison
 from tests.observe.programs import CASES
 
@@ -16,11 +17,8 @@ Compare = Callable[..., Comparison]
 FAST = ("convnet contiguous", "accumulation", "checkpoint reentrant")
 #: Programs that see a tape: as they see a line probe.
 SEEING = {
-    "short_lives plain": "the graph of a probed step is held until the next one begins",
-    "short_lives scaled": "the same",
-    "short_lives closure": "the same",
-    "short_lives hand": "the same",
     "profiled": "a profile that begins between a forward and its backward has the operations before the backward twice",
+    "watched_surroundings": "the projections of remedies ask modules for their weights, by a function that the script watches",
 }
 
 
@@ -36,7 +34,8 @@ def _programs() -> list[Any]:
 
 @pytest.mark.parametrize("program", _programs())
 def test_training_is_untouched(compare: Compare, program: str) -> None:
-    ran = compare(program, audit=1)
+    """Beside the figures of papers, which look at the same steps."""
+    ran = compare(program, audit=1, figures=FIGURES, figures_at=(0, 1))
     assert ran.recorded.stdout == ran.plain.stdout
     assert ran.recorded.status == ran.plain.status
     assert not [gap for gap in ran.run.gaps if "fault of bnprobe" in gap.reason]

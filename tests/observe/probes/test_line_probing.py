@@ -33,6 +33,8 @@ WITHOUT = {
     "gan": "another step",  # the generator ran before the discriminator's step
     "functional_with_optimizer": "no loss was seen",
     "flat_buffer": "no loss was seen",
+    "forward_only duals": "no loss was seen",  # of a forward gradient or a random search none is asked for
+    "forward_only search": "no loss was seen",
     "optimizer_in_backward": "inside backward",
     "checkpointed_model": "no forward with gradient was seen",
     "watched_operations": "dispatch mode",
@@ -55,16 +57,15 @@ WITHOUT = {
     "uncleared_by_hand gathered": "without an optimizer",
     "gan_by_hand": "without an optimizer",
     "by_hand_first": "without an optimizer",
+    "short_lives hand": "without an optimizer",
     "sparse_weight": "no plain tensor",
     "own_dispatch": "no numbers of its own",
+    "own_operations": "computed by code of the script",
 }
 
 #: Programs that see a line probe, and how.
 SEEING = {
-    **{
-        f"short_lives {kind}": "the graph of a probed step is held until the next one begins"
-        for kind in ("plain", "scaled", "closure", "hand")
-    },
+    "watched_surroundings": "the projections of remedies ask modules for their weights, by a function that the script watches",
     "profiled": "a profile that begins between a forward and its backward has the operations before the backward twice",
 }
 

@@ -14,12 +14,13 @@ from torch import nn
 
 from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import Moments, moments
-from bnprobe.observe.instrument import Instrument, Reading, Surroundings
+from bnprobe.observe.axes.axes import Axes
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.kurtosis import Kurtosis
-from bnprobe.observe.rows.axes import Axes
 from bnprobe.observe.rows.closed_step import ClosedStep, rows
-from bnprobe.observe.rows.open_step import GroupSettings, OpenStep
-from bnprobe.observe.signals.records import OUTPUT, Modes, Pass, Tap, TapKey
+from bnprobe.observe.signals.records import OUTPUT, Pass, Tap, TapKey
+from bnprobe.observe.steps.modes import Modes
+from bnprobe.observe.steps.open_step import GroupSettings, OpenStep
 
 MODULES = [nn.Identity(), nn.Identity()]
 KEYS = [TapKey(weakref.ref(module), 0, OUTPUT) for module in MODULES]

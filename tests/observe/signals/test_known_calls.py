@@ -69,7 +69,7 @@ class Training:
     @property
     def taken(self) -> int:
         """Calls taken in so far by compiled code."""
-        known = self.recorder._forward._known
+        known = self.recorder._attached.forward._known
         assert known is not None
         return known.taken
 

@@ -13,7 +13,8 @@ from bnprobe.measure.layout import CHANNELS_FIRST
 from bnprobe.measure.moments import moments
 from bnprobe.observe.signals import ledger as file
 from bnprobe.observe.signals.ledger import Ledger, merged
-from bnprobe.observe.signals.records import OUTPUT, Modes, Pass, Tap, TapKey
+from bnprobe.observe.signals.records import OUTPUT, Pass, Tap, TapKey
+from bnprobe.observe.steps.modes import Modes
 
 MODEL = nn.Linear(1, 1)
 KEY = TapKey(weakref.ref(MODEL), 0, OUTPUT)

@@ -8,6 +8,7 @@ import numpy as np
 from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.figures.loss import loss, loss_limits
 from bnprobe.store.reader import Run
+from tests.synthetic_runs import in_detail_at
 
 Analysed = Callable[[str], AnalysedRun]
 
@@ -30,6 +31,14 @@ def test_loss_and_learning_rate_share_the_steps(analysed: Analysed) -> None:
         "loss",
         "learning rate",
     ]
+
+
+def test_the_axis_holds_the_losses_of_steps_without_detail(analysed: Analysed) -> None:
+    run = analysed("healthy").run
+    losses = np.array(run["loss"])
+    losses[7] = 100.0
+    thinned = analyse_runs([in_detail_at(replace(run, variables={**run.variables, "loss": losses}), (0, 1, 20, 39))])
+    assert loss_limits(thinned).loss == (losses.min(), 100.0)
 
 
 def test_the_moment_is_marked_in_words(analysed: Analysed) -> None:

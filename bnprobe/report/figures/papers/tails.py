@@ -52,7 +52,9 @@ def tails(analysed: AnalysedRun) -> go.Figure | None:
         name = figure_text(run.parameters[weight].name, 36)
         facts = f"kurtosis {number(float(run.gradient_kurtosis[row, weight]))}"
         if np.isfinite(run.gradient_tail_exponent[row, weight]):
-            ends = (float(end[row, weight]) for end in (run.gradient_tail_low, run.gradient_tail_high))
+            ends = [float(end[row, weight]) for end in (run.gradient_tail_low, run.gradient_tail_high)]
+            if not np.isfinite(ends).all():  # too few entries for a range
+                ends = [float(run.gradient_tail_exponent[row, weight])]
             facts += f", tail exponent {' to '.join(number(end, 2) for end in ends)}"
         figure.add_scatter(
             x=x[count > 0],

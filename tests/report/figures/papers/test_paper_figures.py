@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnprobe.numerals import number
 from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.figures.papers.coherence import coherence
 from bnprobe.report.figures.papers.initialisation import initialisation
 from bnprobe.report.figures.papers.line import line
 from bnprobe.report.figures.papers.logits import logits
+from bnprobe.report.figures.papers.noise import noise
 from bnprobe.report.figures.papers.singular import singular
 from bnprobe.report.figures.papers.tails import tails
 from bnprobe.report.figures.papers.update import update
@@ -36,6 +38,8 @@ def measured() -> Run:
     weights = len(run.parameters)
     names = ("sign_coherence", "gradient_kurtosis", "gradient_tail_exponent", "gradient_tail_low", "gradient_tail_high", "gradient_rms")
     columns: dict[str, Any] = {name: np.linspace(0.1, 0.9, weights)[None].astype("f4") for name in names}
+    columns |= {"gradient_noise": np.full((1, weights), 64.0, "f4"), "gradient_noise_samples": np.full((1, weights), 32.0, "f4")}
+    columns |= {"gradient_noise_square": np.full((1, weights), 0.5, "f4")}
     columns |= {"figure": np.array([0]), "gradient_largest": np.full((1, weights), 3.0, dtype="f4")}
     columns |= {"bin_step": np.zeros(81 * weights, int), "bin_parameter": np.repeat(np.arange(weights), 81)}
     columns |= {"bin_place": np.tile(np.arange(81), weights), "bin_count": np.tile(np.arange(81.0), weights)}
@@ -74,6 +78,14 @@ def test_a_histogram_is_a_density(analysed: AnalysedRun) -> None:
     assert max(trace.x) < 3.0 / analysed.run.gradient_rms[0, 0]
 
 
+def test_a_weight_of_few_entries_has_no_range_of_exponents() -> None:
+    (one,) = analyse_runs([measured()])
+    one.run.gradient_tail_low[:] = np.nan
+    figure = tails(one)
+    assert figure is not None
+    assert not any("NaN" in trace.name for trace in figure.data)
+
+
 def test_a_line_runs_over_learning_rates(analysed: AnalysedRun) -> None:
     figure = line(analysed)
     assert figure is not None
@@ -100,6 +112,17 @@ def test_coherence_is_drawn_as_its_inverse(analysed: AnalysedRun) -> None:
     figure = coherence(analysed)
     assert figure is not None
     assert max(figure.data[0].y) == pytest.approx(10.0, rel=1e-6)
+
+
+def test_noise_is_that_of_the_batch(analysed: AnalysedRun) -> None:
+    figure = noise(analysed)
+    assert figure is not None
+    square, scatter, told = figure.data
+    weights = len(square.y)
+    assert np.allclose(square.y, 0.5) and np.allclose(scatter.y, 64 / 32)
+    rate = float(analysed.run.learning_rate[0, 0])
+    assert scatter.name.endswith(f"C = {number(64.0 * weights)}")
+    assert told.name == f"lr²/|B| = {number(rate**2 / 32)}; lr²C/|B| = {number(rate**2 * 2.0 * weights)}"
 
 
 def test_singular_values_stand_in_units_of_their_rms_beside_the_edge(analysed: AnalysedRun) -> None:

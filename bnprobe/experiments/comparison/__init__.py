@@ -1,0 +1,1 @@
+"""Which technique serves a training best: each at its own best learning rate, at several seeds."""

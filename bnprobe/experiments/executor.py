@@ -1,0 +1,123 @@
+"""Trials made a few at a time, each kept as it ends; however an experiment ends, no process and no folder of it is left."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from bnprobe.experiments.lock import owned_folder
+from bnprobe.experiments.process import TrialProcess
+
+Order = TypeVar("Order")
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Standing(Generic[Order]):
+    """How far an experiment has come.
+
+    Attributes:
+        done: trials that have ended.
+        expected: trials in all, as far as can be foreseen.
+        running: those under way.
+        seconds_left: time that the rest will take, NaN as long as nothing is known.
+    """
+
+    done: int
+    expected: int
+    running: Sequence[Order]
+    seconds_left: float
+
+
+class Experiment(ABC, Generic[Order]):
+    """A plan whose next trial depends on those that have ended. An order is what tells one trial from all others.
+
+    Args:
+        path: the file of results; the trials' folder lies beside it.
+        jobs: trials at a time.
+    """
+
+    def __init__(self, path: Path, jobs: int) -> None:
+        self._path = path
+        self._jobs = jobs
+        self._folder = path.with_name(f".{path.name}.trials")
+        self._running: list[tuple[Order, TrialProcess]] = []
+        self._started = 0
+
+    @abstractmethod
+    def next_order(self) -> Order | None:
+        """Which trial to start now; None where there is none, for good or until one of those under way has ended."""
+
+    @abstractmethod
+    def start(self, order: Order, folder: Path) -> TrialProcess:
+        """Start a trial in a folder of its own."""
+
+    @abstractmethod
+    def ended(self, order: Order, process: TrialProcess) -> None:
+        """Judge a trial and keep it; its folder is removed after that. Its process is over, or was given up."""
+
+    @abstractmethod
+    def waiting(self) -> None:
+        """Say how far things have come; called some times a second."""
+
+    def takes_too_long(self, process: TrialProcess) -> bool:
+        """Whether a trial is to be given up."""
+        return False
+
+    @property
+    def under_way(self) -> Sequence[tuple[Order, TrialProcess]]:
+        """The trials that run now."""
+        return self._running
+
+    @contextmanager
+    def owning_the_file(self) -> Iterator[None]:
+        """Keep a second command off the same file.
+
+        Yields:
+            While it is owned.
+
+        Raises:
+            UsageError: another process is at work on the file.
+        """
+        with owned_folder(self._folder, str(self._path)):
+            yield
+
+    def make_trials(self) -> None:
+        """Make all that are wanted. Whatever interrupts this, what has ended is kept and nothing is left running."""
+        try:
+            while self._fill():
+                self._wait()
+        finally:
+            for _, process in self._running:
+                process.end()
+                process.clear()
+            self._running.clear()
+
+    def _fill(self) -> bool:
+        """Start what can be started; return whether anything is under way."""
+        while len(self._running) < self._jobs:
+            order = self.next_order()
+            if order is None:
+                break
+            self._started += 1
+            self._running.append((order, self.start(order, self._folder / f"trial-{self._started}")))
+        return bool(self._running)
+
+    def _wait(self) -> None:
+        """Wait for the next trial to end, and keep it."""
+        while not (over := [one for one in self._running if one[1].is_over() or self.takes_too_long(one[1])]):
+            self.waiting()
+            time.sleep(_POLL_SECONDS)
+        for one in over:
+            order, process = one
+            self._running.remove(one)
+            try:
+                self.ended(order, process)
+            finally:
+                process.end()
+                process.clear()

@@ -1,0 +1,1 @@
+"""How the recording attaches to torch, and comes off without a trace."""

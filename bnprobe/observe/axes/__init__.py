@@ -1,0 +1,1 @@
+"""Where a layer, a channel, a parameter stands in the run file, and what it is called there."""

@@ -1,0 +1,109 @@
+"""What a recording can carry beside its measurements, each where it is asked for: a what-if, figures to compare by, advice that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.optimizers import Optimizer
+
+
+class Companion:
+    """Goes along with a recording and is told what the training does; a subclass overrides what it has an ear for."""
+
+    def expect(self, optimizers: Sequence[Optimizer]) -> None:
+        """These optimizers were built before the recording began."""
+
+    def attach(self, patches: Patches) -> None:
+        """The recording begins, or goes on; ``patches`` are undone by whoever made them."""
+
+    def detach(self) -> None:
+        """The recording pauses, or ends."""
+
+    def backward_begins(self, step: int) -> None:
+        """The training goes backward in a step."""
+
+    def update_begins(self) -> None:
+        """An optimizer was called, and nobody has looked at its weights yet."""
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        """Everybody has looked at the weights, and the optimizer moves them next."""
+
+    def after_update(self) -> None:
+        """An optimizer has moved its weights."""
+
+    def step_ended(self, was_measured: bool) -> None:
+        """The weights of a step have moved; what was measured of it is brought in when the next one begins."""
+
+    def step_closed(self, step: int) -> None:
+        """A step's measurements are whole."""
+
+    def finish(self, steps: int, ending: Any) -> None:
+        """The recording is over, its rows are written, and nothing is attached any more.
+
+        Args:
+            steps: updates that were made.
+            ending: how the run ended, with ``status``, ``detail`` and ``exit_status``.
+        """
+
+
+class Companions(Companion):
+    """Several as one, told in their order.
+
+    Args:
+        companions: those that go along.
+    """
+
+    def __init__(self, companions: Sequence[Companion]) -> None:
+        self._all = tuple(companions)
+
+    def expect(self, optimizers: Sequence[Optimizer]) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.expect(optimizers)
+
+    def attach(self, patches: Patches) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.attach(patches)
+
+    def detach(self) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.detach()
+
+    def backward_begins(self, step: int) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.backward_begins(step)
+
+    def update_begins(self) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.update_begins()
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.before_update(optimizer)
+
+    def after_update(self) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.after_update()
+
+    def step_ended(self, was_measured: bool) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.step_ended(was_measured)
+
+    def step_closed(self, step: int) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.step_closed(step)
+
+    def finish(self, steps: int, ending: Any) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.finish(steps, ending)

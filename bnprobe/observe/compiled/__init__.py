@@ -1,0 +1,1 @@
+"""Training under torch.compile."""

@@ -1,0 +1,1 @@
+"""Remedies in an unedited script, and which could act on it."""

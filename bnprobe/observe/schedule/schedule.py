@@ -1,0 +1,298 @@
+"""When to look: at which steps layers are measured, and at which every channel is stored.
+
+Steps are thinned openly so that measuring stays within its budget. The first steps are always measured. After that a purse decides: it
+holds what measuring may still cost, begins with a sum that is free, and every step pays its share of the budget into it. Two thirds of that
+pay for steps at about equal distances. The rest, what was not needed, and the free sum in shares that become smaller as the run goes on,
+make them denser, and pay for steps in a row where something happens: a loss or a gradient that rises beyond its noise, another learning
+rate, another mode, an optimizer that is new. Only a training that seems about to be lost is measured on credit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+from bnprobe.observe.schedule.agreed_steps import channel_level, is_chosen, level_of
+from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
+from bnprobe.observe.schedule.turns import Turns
+from bnprobe.observe.steps.modes import Modes
+from bnprobe.observe.steps.open_step import GroupSettings
+
+#: The first steps are a run's own baseline and are measured whatever they cost.
+BASELINE_STEPS = 10
+#: Steps in a row that are measured once a number rises beyond its noise.
+TROUBLE_STEPS = 20
+#: Steps in a row that are measured where something changes.
+CHANGE_STEPS = 5
+#: A learning rate that is so many times what it was at the step before, or less than one part of so many, is another.
+RATE_CHANGE = 1.5
+#: Part of the purse that one change, or one rise, may cost.
+PART_FOR_A_CHANGE = 0.5
+#: Steps whose updates are followed further (see ``line_probing``) once trouble shows, and again whenever it gets worse.
+PROBES_IN_TROUBLE = 3
+#: Share of the training time that watching the gradients of unmeasured steps may take: where one look takes more, it is not at every step.
+WATCH_SHARE = 0.005
+#: Memory of what a look at the gradients costs, as a weight for the newest that is dearer; a cheaper one counts at once.
+WATCH_MEMORY = 0.1
+#: Part of the budget that measuring has in any case, however much of it the steps take that are not measured.
+LEAST_PART = 0.5
+#: Part of the income that steps at equal distances have, and the least of it where the purse is empty and more.
+REGULAR_PART, LEAST_REGULAR_PART = 2.0 / 3.0, 1.0 / 3.0
+#: Measured steps whose cost is remembered, and how many times the usual one a single cost counts at most.
+COSTS, DEAREST = 11, 1.5
+#: Steps that are not measured after which the stride is looked at again.
+STEPS_BETWEEN_STRIDES = 8
+#: Memory of how long a step takes, as a weight for the newest.
+MEMORY = 0.05
+#: Seconds on credit beyond which a training that seems about to be lost is measured no more than any other.
+CREDIT_SECONDS = 2.0
+STRIDES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
+#: A stride becomes shorter only where it has so much room to spare.
+CLEAR = 1.2
+#: A change of the stride is told once it is so many times what was told last, or the reverse.
+TOLD = 2.0
+#: Distances differ by up to so much of the stride in both directions, so that what repeats in a training is met in all its phases ...
+SPREAD = 0.5
+#: ... by the fractions of this number's multiples, which are spread as evenly as any.
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+
+
+class Schedule:
+    """Decides step by step.
+
+    Times are those of a quiet machine: whoever tells them leaves out what the training waited for a processor (``quiet_time``).
+
+    Args:
+        every: measure every n-th step.
+        budget: share of the training time that the recorder may take, steps that are not measured included; thins further when it is
+            exceeded.
+        free_seconds: measuring that may be done before the budget counts.
+        agrees: whether this is one of several ranks, whose steps at equal distances are to be the same: see ``agreed_steps``.
+    """
+
+    def __init__(self, every: int, budget: float, free_seconds: float = 0.0, *, agrees: bool = False) -> None:
+        #: The step with which this process began: what is said of first steps below is said of those from it on.
+        self.first = 0
+        self._agrees = agrees
+        self.stride = every
+        self._every = self._told = every
+        self._budget = budget
+        self._purse = free_seconds
+        self._bare = self._passing = 0.0
+        self._bare_steps = self._passing_steps = 0
+        self._costs: deque[float] = deque(maxlen=COSTS)
+        #: What measuring a step costs, in seconds: the mean of the last, of which none counts much more than the usual.
+        self._cost = 0.0
+        self._measured = 0
+        self._turns = Turns()
+        self._asked, self._answer, self._last, self._gap = -1, False, -every, every
+        self.watch_stride = 1
+        self._watch_cost = math.inf
+        self._looks = 0
+        self._unwatched = 0
+        self._loss_alarm = Alarm()
+        self._gradient_alarm = Alarm(GRADIENT_LEAP)
+        self._rates: dict[int, float] = {}
+        self._modes: tuple[bool, bool, int] | None = None
+        # The last steps that are measured in trouble, that are paid for, and whose updates are followed further.
+        self._trouble_until = self._paid_until = self._probes_until = -1
+        self._risen = -TROUBLE_STEPS - 1  # the last step at which a number rose
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def is_observed(self, step: int) -> bool:
+        """Whether layers are measured at a step; to be asked in order, about the last one as often as one likes."""
+        step -= self.first
+        if step > self._asked:
+            self._pass()
+        self._asked = step
+        self._answer = step % self._every == 0 and (step < BASELINE_STEPS or self._is_paid_for(step) or self._is_due(step))
+        return self._answer
+
+    def is_snapshot(self, step: int) -> bool:
+        """Whether every channel is stored at a step: 0, 1, 2, 5, 10, 20, 50, ... and every thousandth."""
+        step -= self.first
+        if step < 3 or step % 1000 == 0:
+            return True
+        leading = step / 10 ** int(math.log10(step))
+        return leading in (1.0, 2.0, 5.0)
+
+    def keeps_channels(self, step: int, channels: int) -> bool:
+        """Whether every channel of a measured step is stored, of so many: at snapshots, and where ranks are to be merged at more steps."""
+        turn = (step - self.first) // self._every
+        return self.is_snapshot(step) or (self._agrees and is_chosen(turn, channel_level(turn, channels)))
+
+    def is_probed(self, step: int, line_probe: int | str | None) -> bool:
+        """Whether a step's update is followed further: every n-th, or "auto" at snapshots; in both cases when trouble begins."""
+        if line_probe is None:
+            return False
+        regular = self.is_snapshot(step) if isinstance(line_probe, str) else step % line_probe == 0
+        return regular or step - self.first <= self._probes_until
+
+    def watches_gradients(self) -> bool:
+        """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""
+        self._unwatched += 1
+        return self._unwatched >= self.watch_stride
+
+    # -- what steps cost ----------------------------------------------------------------------------------------------
+
+    def account(self, seconds: float, observer_seconds: float, was_observed: bool, closing_seconds: float = 0.0) -> bool:
+        """Take note of what a step cost.
+
+        Args:
+            seconds: its duration.
+            observer_seconds: the recorder's share of it.
+            was_observed: whether it was measured.
+            closing_seconds: the part of ``observer_seconds`` that made a row of a measured step before it: that belongs to measuring.
+
+        Returns:
+            Whether the stride has changed so much that it deserves to be told.
+        """
+        self._bare_steps += 1
+        self._bare += max(MEMORY, 1.0 / self._bare_steps) * (max(seconds - observer_seconds, 0.0) - self._bare)
+        observer_seconds -= closing_seconds
+        if not was_observed:
+            self._passing_steps += 1
+            self._passing += max(MEMORY, 1.0 / self._passing_steps) * (observer_seconds - self._passing)
+        income = max(seconds - observer_seconds - closing_seconds, 0.0) * self._budget
+        self._purse += max(income - self._passing, income * LEAST_PART) - closing_seconds
+        if was_observed:
+            self._measured += 1
+            self._purse -= observer_seconds
+        if was_observed or closing_seconds:
+            self._note_cost(observer_seconds if was_observed else None, closing_seconds)
+        if self._measured < BASELINE_STEPS:
+            # The first steps pay for imports, allocations and thread pools: they thin nothing after them.
+            self._purse = max(self._purse, 0.0)
+            return False
+        if not was_observed and self._bare_steps % STEPS_BETWEEN_STRIDES:
+            return False
+        stride = _stride(self._cost, self._allowed, self.stride, self._every)
+        if self._agrees:
+            stride = self._every * 2 ** level_of(stride / self._every)
+        if stride != self.stride:
+            self.stride = stride
+            self._gap = self._distance()
+        if not self._told / TOLD < stride < self._told * TOLD:
+            self._told = stride
+            return True
+        return False
+
+    def _note_cost(self, seconds: float | None, closing_seconds: float) -> None:
+        """Take note of what a measured step cost, and of what closing the one before it did."""
+        if self._costs:
+            self._costs[-1] += closing_seconds
+        if seconds is not None:
+            self._costs.append(seconds)
+        usual = sorted(self._costs)[len(self._costs) // 2] if self._costs else 0.0
+        self._cost = sum(min(cost, DEAREST * usual) for cost in self._costs) / max(len(self._costs), 1)
+
+    @property
+    def _allowed(self) -> float:
+        """What measuring may cost a step, on average."""
+        income = self._bare * self._budget
+        income = max(income - self._passing, income * LEAST_PART)
+        return max(REGULAR_PART * income + self._purse / (2.0 * (self._asked + 1)), LEAST_REGULAR_PART * income)
+
+    # -- what happens in the training ---------------------------------------------------------------------------------
+
+    def note_loss(self, loss: float) -> Level:
+        """Take note of a step's loss, once a step; return what it says."""
+        level = self._loss_alarm.take(loss)
+        if level is not Level.NOTHING:
+            self._be_in_trouble(level)
+        return level
+
+    def note_look(self, seconds: float) -> None:
+        """Take note of what a look at the gradients of a step that is not measured has cost."""
+        self._unwatched = 0
+        self._looks += 1
+        dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
+        self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
+        if self._looks >= BASELINE_STEPS:
+            self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._bare, self.watch_stride)
+
+    def note_gradient(self, norm: float) -> Level:
+        """Take note of the norm of all gradients; return what it says."""
+        level = self._gradient_alarm.take(norm)
+        if level is not Level.NOTHING:
+            self._be_in_trouble(level)
+        return level
+
+    def begins_a_look(self, step: int) -> bool:
+        """Whether a rise at a step begins a look, and not only prolongs one: what grows from step to step is told once."""
+        before, self._risen = self._risen, step
+        return step > before + TROUBLE_STEPS
+
+    def note_modes(self, modes: Modes) -> None:
+        """Take note of the modes in which the forwards of a step ran, as far as they are known."""
+        present = (modes.training > 0, modes.evaluating > 0, modes.model)
+        if self._modes is not None and present != self._modes:
+            self._pay_for(CHANGE_STEPS)
+        self._modes = present
+
+    def note_rates(self, groups: Mapping[int, GroupSettings]) -> None:
+        """Take note of the learning rates of a step, by place of the parameter group."""
+        for place, settings in groups.items():
+            rate = settings.rate
+            if type(rate) is not float:
+                continue  # it lies on an accelerator
+            before = self._rates.get(place, rate)
+            if rate != before and not before / RATE_CHANGE < rate < before * RATE_CHANGE:
+                self._pay_for(CHANGE_STEPS)
+            self._rates[place] = rate
+
+    def note_optimizers(self, step: int, optimizers: tuple[int, ...]) -> None:
+        """Take note of which optimizers have moved weights in a step so far."""
+        if self._turns.note(step - self.first, optimizers):
+            self._pay_for(CHANGE_STEPS)
+
+    def _be_in_trouble(self, level: Level) -> None:
+        self._probes_until = self._asked + PROBES_IN_TROUBLE
+        if level is Level.GRAVE:
+            self._trouble_until = self._asked + TROUBLE_STEPS
+        else:
+            self._pay_for(TROUBLE_STEPS)
+
+    def _pay_for(self, steps: int) -> None:
+        """Have steps in a row measured, as far as the purse goes."""
+        cost = self._cost
+        affordable = int(PART_FOR_A_CHANGE * self._purse / cost) if cost > 0.0 else steps
+        self._paid_until = max(self._paid_until, self._asked + min(steps, affordable))
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _pass(self) -> None:
+        """The step that was asked about is over."""
+        if self._answer:
+            self._last = self._asked
+            self._turns.measured(self._asked)
+            self._gap = self._distance()
+
+    def _is_paid_for(self, step: int) -> bool:
+        return step <= self._paid_until or (step <= self._trouble_until and self._purse > -CREDIT_SECONDS)
+
+    def _is_due(self, step: int) -> bool:
+        if self._agrees:
+            return is_chosen(step // self._every, level_of(self.stride / self._every))
+        waited = step - self._last - self._gap
+        return waited >= 0 and self._turns.is_turn(waited)
+
+    def _distance(self) -> int:
+        """Steps to the next that is measured."""
+        units = self.stride // self._every
+        if units <= 1:
+            return self._every
+        phase = (self._measured * GOLDEN) % 1.0
+        return self._every * max(1, round(units * (1.0 + SPREAD * (2.0 * phase - 1.0))))
+
+
+def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
+    """Return every how many steps something may be done that costs so much, where so much is allowed a step.
+
+    Only a clear change moves it: a stride that flickers is hard to read in a plot.
+    """
+    needed = cost / max(allowed, 1e-12)
+    stride = next((unit * k for k in STRIDES if k >= needed * 0.9), unit * STRIDES[-1])
+    return stride if stride > present or unit * needed * CLEAR < stride < present else present

@@ -1,0 +1,1 @@
+"""What a step is, and what is known of the open one."""

@@ -1,0 +1,94 @@
+"""Layers whose output is a model's answer: a head, of which a model may have several, anywhere in its tree.
+
+A model's own code is traced with torch.fx, layers taken whole; nothing is computed. A layer is an answer if no other layer receives what it
+gives, or if the model returns just that, as a variational encoder returns mean and variance that its decoder takes, too. Where code cannot
+be traced, or does not call it, the last layer in the order of the tree is taken for the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from bnprobe.module_parts import modules, named_modules
+from bnprobe.remedies.scope import Scope
+from bnprobe.torch_private import ConvNd
+
+_LAYERS = (ConvNd, nn.Linear, nn.RNNBase, nn.MultiheadAttention)
+
+
+def answers(scope: Scope) -> list[nn.Module]:
+    """Return the layers of a scope's models whose outputs are answers. It runs the models' own code, with stand-ins for tensors."""
+    found: dict[int, nn.Module] = {}
+    for model in scope.models:
+        last = scope.last_layer(model)
+        graph = _graph_of(model)
+        children = dict(named_modules(model))
+        calls = [] if graph is None else [(node, children[str(node.target)]) for node in graph.nodes if node.op == "call_module"]
+        layers = [(node, one) for node, one in calls if any(isinstance(part, _LAYERS) for part in modules(one))]
+        receiving = {node for node, _ in layers}
+        for node, one in layers:
+            if not _later(node) & receiving or any(user.op == "output" for user in node.users):
+                found[id(one)] = one
+        if last is not None and not any(last is part for _, one in layers for part in modules(one)):
+            found[id(last)] = last
+    return list(found.values())
+
+
+class _Layers(fx.Tracer):
+    """Traces through the modules of a script, without their hooks, up to layers and torch's own modules."""
+
+    proxy_buffer_attributes = True  # code that writes to a buffer is to write to a stand-in
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LAYERS) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.is_leaf_module(m, self.path_of_module(m)):
+            return super().call_module(m, forward, args, kwargs)
+        return type(m).forward(m, *args, **kwargs)
+
+
+def _graph_of(model: nn.Module) -> fx.Graph | None:
+    with _put_back(model):
+        try:
+            return _Layers().trace(model)
+        except Exception:  # whatever a forward may raise when it is given proxies
+            return None
+
+
+@contextmanager
+def _put_back(model: nn.Module) -> Iterator[None]:
+    """Take back what a forward sets on its modules, or puts into their lists: a stand-in is no tensor."""
+    holders: list[Any] = []
+    for one in modules(model):
+        if not isinstance(one, torch.jit.ScriptModule):  # that runs no code of a script's
+            holders += [vars(one), *(value for value in vars(one).values() if type(value) in (dict, OrderedDict, list, set))]
+    before = [copy.copy(holder) for holder in holders]
+    try:
+        yield
+    finally:
+        for holder, earlier in zip(holders, before, strict=True):
+            holder.clear()
+            if isinstance(holder, list):
+                holder += earlier
+            else:
+                holder.update(earlier)
+
+
+def _later(node: fx.Node) -> set[fx.Node]:
+    """Return everything that is computed from a node."""
+    found: set[fx.Node] = set()
+    pending = list(node.users)
+    while pending:
+        one = pending.pop()
+        if one not in found:
+            found.add(one)
+            pending += one.users
+    return found

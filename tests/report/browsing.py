@@ -1,0 +1,40 @@
+"""A headless Chromium for the tests and benchmarks of the page: Debian's own, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+LACKING = "no Chromium on PATH" if CHROMIUM is None else "no Playwright: pip install -e '.[browser]'" if not find_spec("playwright") else ""
+#: Where a browser is promised, its tests fail without one instead of being skipped.
+IS_PROMISED = os.environ.get("BNPROBE_BROWSER") == "1"
+SKIPS = bool(LACKING) and not IS_PROMISED
+
+
+@contextmanager
+def chromium(*arguments: str) -> Iterator[Any]:
+    """Start a browser that is gone afterwards.
+
+    Args:
+        arguments: its command-line options.
+    """
+    from playwright.sync_api import sync_playwright
+
+    options = [*arguments, "--disable-background-networking", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def wait_until_drawn(page: Any) -> int:
+    """Wait for a report to have drawn its figures; return how many."""
+    page.wait_for_selector("html[data-drawn]", state="attached", timeout=120_000)
+    return int(page.evaluate("document.documentElement.dataset.drawn"))

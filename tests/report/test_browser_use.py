@@ -1,0 +1,187 @@
+"""The page as a person uses it: mouse, keyboard, links, other means of reading. One page is opened for many questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnprobe.report.comparison_page import render_comparison
+from bnprobe.report.limits_page import render_limits
+from bnprobe.report.page import render
+from tests.comparison_trials import comparison
+from tests.report.browsing import LACKING, SKIPS, chromium, wait_until_drawn
+from tests.report.test_limits_page import limits
+from tests.synthetic_runs import exploding_recording, residual_recording
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.skipif(SKIPS, reason=LACKING)]
+
+#: Rules of axe-core whose breach is called serious or critical must hold everywhere.
+GRAVE = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("runs")
+    one, other = (exploding_recording(blocks=1, steps=18).write(folder / f"{name}.h5") for name in ("first", "second"))
+    healthy = residual_recording(blocks=1, steps=18).write(folder / "healthy.h5")
+    return {
+        "run": render([one]),
+        "comparison": render([one, other, healthy]),
+        "trials": render_limits(limits()),
+        "techniques": render_comparison(comparison()),
+    }
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    folder = tmp_path_factory.mktemp("pages")
+    contexts = []
+
+    def show(name: str, fragment: str = "", **settings: Any) -> Any:
+        path = folder / f"{name}.html"
+        path.write_text(texts[name], encoding="utf-8")
+        contexts.append(browser.new_context(viewport={"width": settings.pop("width", 1400), "height": 1000}, **settings))
+        page = contexts[-1].new_page()
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(path.as_uri() + fragment, wait_until="commit")
+        wait_until_drawn(page)
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("run", "light"), ("run", "dark"), ("comparison", "light"), ("trials", "dark"), ("techniques", "light")]
+)
+def test_axe_finds_nothing_serious_and_nothing_is_asked_or_said(opened: Callable[..., Any], name: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = opened(name, color_scheme=scheme)
+    assert page.said == []
+    assert [address for address in page.asked if not address.startswith(("file:", "data:", "blob:"))] == []
+    page.evaluate("document.querySelectorAll('.plot').forEach((plot) => plot.replaceChildren())")  # their drawing is plotly's
+    for folded in page.query_selector_all("summary"):
+        folded.click()
+    found = axe.run(page).response["violations"]
+    grave = [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in GRAVE]
+    assert grave == []
+    if name == "trials":
+        page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+        assert "image-alt" in [one["id"] for one in axe.run(page).response["violations"]], "the test must notice what axe finds"
+
+
+@pytest.mark.parametrize("name", ["comparison", "trials"])
+def test_a_narrow_window_is_not_left_sideways(opened: Callable[..., Any], name: str) -> None:
+    page = opened(name, width=700)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def step_of(page: Any) -> str:
+    return str(page.evaluate("new URLSearchParams(location.hash.slice(1)).get('step')"))
+
+
+def cursors(page: Any) -> list[float]:
+    """Where the line stands in each figure over steps, as a step."""
+    return list(
+        page.evaluate("""() => Array.from(document.querySelectorAll(".plot > .cursor:not([hidden])"), (line) => {
+            const { xaxis } = line.parentElement._fullLayout;
+            return Math.round(xaxis.p2l(parseFloat(line.style.left) - xaxis._offset));
+        })""")
+    )
+
+
+def test_keys_move_one_step_that_all_figures_share(opened: Callable[..., Any]) -> None:
+    page = opened("comparison", "#step=7")
+    assert set(cursors(page)) == {7} and len(cursors(page)) > 6
+    page.focus(".slider input")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("new URLSearchParams(location.hash.slice(1)).get('step') === '8'")
+    page.wait_for_timeout(100)
+    assert set(cursors(page)) == {8}
+    assert [one.text_content() for one in page.query_selector_all(".slider output")] == ["8", "8", "8"]
+
+
+def test_a_layer_opens_by_keyboard_and_by_its_name_in_the_verdict_and_closes(opened: Callable[..., Any]) -> None:
+    page = opened("run")
+    name = page.query_selector("#verdict button.layer")
+    name.focus()
+    page.keyboard.press("Enter")
+    panel = page.query_selector("#layer-panel")
+    assert panel.is_visible()
+    assert panel.query_selector("h2").text_content() == name.text_content()
+    assert page.evaluate("document.querySelector('#layer-panel .chart .main-svg').clientWidth") > 1000
+    panel.query_selector(".to-channels").click()
+    assert page.evaluate("document.getElementById('channel-layer').selectedOptions[0].textContent") == name.text_content()
+    page.keyboard.press("Escape")
+    assert not panel.is_visible()
+
+
+def test_a_link_holds_step_layer_and_zoom(opened: Callable[..., Any]) -> None:
+    page = opened("run")
+    page.query_selector("#verdict button.layer").click()
+    page.evaluate("Plotly.relayout('map-common-mode-0', { 'xaxis.range[0]': 3, 'xaxis.range[1]': 9 })")
+    page.wait_for_function("location.hash.includes('zoom')")
+    link = page.evaluate("location.hash")
+    assert "zoom=3%2C9" in link and "layer=" in link and "step=" in link
+    again = opened("run", link)
+    for figure in ("loss-0", "map-dead-share-0"):
+        assert again.evaluate(f"document.getElementById('{figure}').layout.xaxis.range") == [3, 9]
+    assert again.evaluate("location.hash") == link
+    again.evaluate("Plotly.relayout('loss-0', { 'xaxis.range[0]': -0.5, 'xaxis.range[1]': 17.5 })")
+    again.wait_for_function("!location.hash.includes('zoom')")
+
+
+def test_several_runs_share_an_axis_and_a_first_screen(opened: Callable[..., Any]) -> None:
+    page = opened("comparison")
+    traces = page.evaluate("document.getElementById('loss-all').data.map(({ name }) => name)")
+    assert traces == ["first", "second", "healthy", "diverged"]
+    box = page.query_selector("#loss-all").bounding_box()
+    assert box["y"] + box["height"] < 1000
+    assert page.evaluate("document.querySelectorAll('[id^=difference-]').length") == 8
+    page.evaluate("Plotly.relayout('loss-all', { 'xaxis.range[0]': 2, 'xaxis.range[1]': 8 })")
+    page.wait_for_function("document.getElementById('map-dead-share-2').layout.xaxis.range[1] === 8")
+
+
+def test_a_cell_names_the_step_of_its_value(opened: Callable[..., Any], browser: Any, tmp_path: Path) -> None:
+    """More steps than columns: the one step of another size is found under its own number."""
+    del opened
+    made = exploding_recording(blocks=1, steps=18)
+    made.activation.rms[11, 2] = 4321.0
+    made.layers[3]["layer"] = made.layers[2]["layer"]  # as a merged run may have it
+    path = made.write(tmp_path / "run.h5")
+    import bnprobe.report.figures.heatmap as heatmap
+
+    most = heatmap.MOST_CELLS
+    heatmap.MOST_CELLS = 5 * len(made.layers)
+    try:
+        (tmp_path / "page.html").write_text(render([path]), encoding="utf-8")
+    finally:
+        heatmap.MOST_CELLS = most
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    wait_until_drawn(page)
+    shown = page.evaluate("""() => {
+        const { z, text } = document.getElementById("map-activation-rms-0").data[0];
+        return 10 ** z[2][Array.from(text[2]).indexOf(11)];
+    }""")
+    assert shown == pytest.approx(4321, rel=1e-3)
+    largest = []
+    for layer in (2, 3):
+        page.evaluate(f"""document.querySelector('tr[data-layer="{layer}"] button.layer').click()""")
+        largest.append(page.evaluate("Math.max(...document.querySelector('#layer-panel .chart').data[0].y)"))
+        assert ("place=4" in page.evaluate("location.hash")) == (layer == 3)
+    assert largest[0] == pytest.approx(4321, rel=1e-3) and largest[1] < 1000
+    page.close()

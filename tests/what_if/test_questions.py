@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from bnprobe.what_if.judging import Trial
+from bnprobe.what_if.questions import CURVE_STRIDES, _next
+
+Becomes = Callable[[int], tuple[Literal["trains", "stuck", "diverges"], str]]
+
+
+def searched(becomes: Becomes, places: tuple[int, ...] = (0,), saw_weights_move: bool = True) -> dict[int, str]:
+    """Make a search whose trials come out as told; return the outcome at each place."""
+    tried: dict[int, Trial] = {}
+
+    def make(place: int) -> None:
+        outcome, stuck_by = becomes(place)
+        tried[place] = Trial("none", 5.0 ** (place / 4), outcome, stuck_by, "", (), place, saw_weights_move=saw_weights_move)
+
+    for place in places:
+        make(place)
+    while (following := _next(tried, CURVE_STRIDES)) is not None:
+        make(following)
+    return {place: trial.outcome for place, trial in sorted(tried.items())}
+
+
+def test_a_second_window_is_found_above_a_rate_that_is_stuck() -> None:
+    def becomes(place: int) -> tuple[Literal["trains", "stuck", "diverges"], str]:
+        if place <= 8 or 12 <= place <= 13:
+            return "trains", ""
+        return ("stuck", "level") if place < 14 else ("diverges", "")
+
+    found = searched(becomes)
+    assert max(place for place, outcome in found.items() if outcome == "trains") == 13
+    assert found[14] == "diverges"
+    assert len(found) <= 10
+
+
+def test_a_limit_below_a_divergence_is_tried_once_and_no_further() -> None:
+    found = searched(lambda place: ("trains", "") if place <= 5 else ("diverges", ""))
+    assert (max(place for place, outcome in found.items() if outcome == "trains"), found[6]) == (5, "diverges")
+    assert all(place in (0, 3, 4, 5, 6, 14) for place in found), found
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "goes_on"),
+    [
+        pytest.param(("stuck", "level"), ("stuck", "level"), False, id="neither end says where it would train"),
+        pytest.param(("stuck", "slow"), ("stuck", "slow"), True, id="the fastest was too slow"),
+        pytest.param(("diverges", ""), ("diverges", ""), True, id="the slowest was too fast"),
+        pytest.param(("stuck", "slow"), ("diverges", ""), True, id="too slow and too fast: it may lie between"),
+    ],
+)
+def test_where_nothing_trains_it_goes_on_where_an_end_points(
+    lowest: tuple[Literal["stuck", "diverges"], str], highest: tuple[Literal["stuck", "diverges"], str], goes_on: bool
+) -> None:
+    places = (-6, -3, 0, 3, 6)
+    found = searched(lambda place: highest if place > 0 else lowest, places)
+    assert (len(found) > len(places)) is goes_on
+
+
+def test_where_it_cannot_be_told_that_a_rate_is_too_slow_faster_ones_are_tried() -> None:
+    found = searched(lambda place: ("trains" if place >= 10 else "stuck", "" if place >= 10 else "level"), (-6, -3, 0, 3, 6), False)
+    assert "trains" in found.values()
+
+
+def test_a_narrow_window_is_found_between_rates_that_are_stuck() -> None:
+    def becomes(place: int) -> tuple[Literal["trains", "stuck", "diverges"], str]:
+        return ("trains", "") if place == 5 else ("stuck", "risen" if place > 5 else "level")
+
+    found = searched(becomes, (-6, -3, 0, 3, 6))
+    assert found[5] == "trains"
