@@ -19,8 +19,8 @@ from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import FEWEST_WHAT_IF_STEPS
-from bnprobe.observe.probes.line_probing import is_plain_call, remove_mode
 from bnprobe.observe.probes.tape import Recording
+from bnprobe.observe.probes.taping import is_plain_call, remove_mode
 from bnprobe.torch_private import (
     BACKWARD_OWNERS,
     BEGIN_PROFILING,

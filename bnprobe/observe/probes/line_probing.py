@@ -11,9 +11,8 @@ them follows the update of all.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,8 +22,6 @@ import torch
 from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, ratio_of, search_line
-from bnprobe.module_parts import parameters
-from bnprobe.observe.attaching.module_calls import before_forward
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults, let_through
 from bnprobe.observe.instruments.parameter_groups import group_settings
@@ -33,24 +30,14 @@ from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.probes.replay import Replay, ReplayError
-from bnprobe.observe.probes.tape import UNSEEN, Recording, Slot, Tape
+from bnprobe.observe.probes.tape import UNSEEN, Slot, Tape
+from bnprobe.observe.probes.taping import Taping
 from bnprobe.observe.signals.records import Tap
 from bnprobe.originals import Original
 from bnprobe.remedies.projections import Projection, update_projections
 from bnprobe.remedies.scope import Scope
 from bnprobe.store.writer import RunWriter
-from bnprobe.torch_private import (
-    answers_itself,
-    dispatch_depth,
-    holds_numbers,
-    in_backward,
-    is_profiled,
-    is_traced,
-    is_transformed,
-    pop_dispatch_mode,
-    push_dispatch_mode,
-    user_modes_disabled,
-)
+from bnprobe.torch_private import answers_itself, holds_numbers, in_backward, user_modes_disabled
 
 #: The update as the optimizer took it.
 TAKEN = "taken"
@@ -127,16 +114,12 @@ class LineProbing:
         self._writer = writer
         self._tree = tree
         self._faults = faults
-        self._on_forward = on_forward
+        self._taping = Taping(on_forward, self._is_forward_wanted, self._begin_tape, self._give_up_on_fault)
         self._say = say
         self._optimizers = optimizers
         self._channels = channels
         self._rows: list[tuple[list[Point], dict[str, Any]]] = []
-        self._handle: Any = None
         self._probed = self._next_is_probed = self._followed = False
-        self._mode: Recording | None = None
-        self._suspended: Recording | None = None
-        self._tape: Tape | None = None
         self._losses: dict[frozenset[int], _Descended] = {}
         self._updates: dict[int, _Update] = {}
         self._reason = ""
@@ -148,13 +131,13 @@ class LineProbing:
         """Say whether the next step's update is to be followed, its forward audited; the open one may have an optimizer to come."""
         self._next_is_probed = is_followed or is_audited
         self._next_is_followed, self._next_is_audited = is_followed, is_audited
-        if self._next_is_probed and self._handle is None:
-            self._handle = before_forward(self._before_forward)
+        if self._next_is_probed:
+            self._taping.attach()
 
     def begin_step(self) -> None:
         """The step is over and the next one begins: forget it. A step that is not probed costs nothing."""
         self._forget()
-        self._reason = ""
+        self._taping.reason = self._reason = ""
         self._probed, self._next_is_probed = self._next_is_probed, False
         self._followed, self._next_is_followed = self._next_is_followed, False
         self._audited, self._next_is_audited = self._next_is_audited, False
@@ -162,103 +145,43 @@ class LineProbing:
             self.detach()
 
     def _forget(self) -> None:
-        self._pause()
-        self._tape = None
+        self._taping.forget()
         self._losses.clear()
         self._updates.clear()
 
     def detach(self) -> None:
         """Leave torch alone."""
-        self._pause()
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        self._taping.detach()
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Step aside while compiled code runs: neither a hook nor a mode may be there."""
-        self._suspended, was_attached = self._mode, self._handle is not None
-        self.detach()
-        try:
-            yield
-        finally:
-            mode, self._suspended = self._suspended, None
-            if was_attached and (self._probed or self._next_is_probed):
-                self._handle = before_forward(self._before_forward)
-            if mode is not None:
-                self._resume(mode)
+    def aside(self) -> AbstractContextManager[None]:
+        """Step aside while compiled code runs."""
+        return self._taping.aside()
 
-    @contextmanager
-    def shadowing(self, module: torch.nn.Module) -> Iterator[None]:
-        """A compiled module is repeated eagerly, on aliases of its parameters: tape that in its place."""
-        mode = self._suspended
-        if mode is None and self._probed and not self._updates:
-            mode = self._new_tape()
-        if mode is None:
-            yield
-            return
-        for parameter in parameters(module):
-            if parameter.requires_grad:
-                mode.tape.find(parameter)  # so that its alias is known by its memory
-        self._resume(mode)
-        try:
-            yield
-        finally:
-            self._pause()
-            self._suspended = mode
+    def shadowing(self, module: torch.nn.Module) -> AbstractContextManager[None]:
+        """A compiled module is repeated eagerly: tape that in its place."""
+        return self._taping.shadowing(module)
 
     def shadowed(self, output: torch.Tensor, repeated: torch.Tensor) -> None:
         """Say which of a compiled module's outputs its repetition stands for."""
-        if self._suspended is not None:
-            self._suspended.tape.take_for(output, repeated)
+        self._taping.shadowed(output, repeated)
 
-    def _before_forward(self, module: torch.nn.Module, args: Any) -> None:
-        """A module is called; if it is the first of a forward with gradient, a tape begins."""
-        if self._mode is not None or not torch.is_grad_enabled() or in_backward() or not is_plain_call():
-            return
-        try:
-            self._on_forward()
-            # What a closure computes when its optimizer has begun to move is not the loss that the step began with.
-            if self._probed and not self._updates and (mode := self._new_tape()) is not None:
-                if self._audited and self._audit is not None:
-                    self._audit.begin(mode.tape, args)
-                self._resume(mode)
-        except Exception as error:
-            self._probed = False
-            self._faults.report("a line probe", error)
+    def _is_forward_wanted(self) -> bool:
+        # What a closure computes when its optimizer has begun to move is not the loss that the step began with.
+        return self._probed and not self._updates
 
-    def _new_tape(self) -> Recording | None:
-        """Return what writes a new tape; None where that cannot be."""
-        self._tape = None
-        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
-            self._reason = "the forward is captured as a CUDA graph"
-        elif threading.current_thread() is not threading.main_thread():
-            # A mode belongs to its thread, and only that one could take it away again.
-            self._reason = "the forward runs in a thread of its own"
-        elif dispatch_depth():
-            self._reason = "the script itself watches torch's operations, with a dispatch mode"
-        elif is_profiled():
-            self._reason = "the script profiles, and a tape would be in its profile"
-        else:
-            self._tape = Tape()
-            return Recording(self._tape)
-        return None
+    def _begin_tape(self, tape: Tape, args: Any) -> None:
+        if self._audited and self._audit is not None:
+            self._audit.begin(tape, args)
 
-    def _resume(self, mode: Recording) -> None:
-        self._mode = mode
-        # Without entering it: that is for modes that end in the order in which they began.
-        push_dispatch_mode(mode)
-
-    def _pause(self) -> None:
-        """Stop taping until the next forward."""
-        mode, self._mode = self._mode, None
-        if mode is not None:
-            remove_mode(mode)
+    def _give_up_on_fault(self, error: Exception) -> None:
+        self._probed = False
+        self._faults.report("a line probe", error)
 
     def note_signal(self, tap: Tap, signal: torch.Tensor, layout: Layout) -> None:
         """The forward taps have measured a signal: it will be measured at every point."""
-        if self._mode is not None and (self._channels or self._audited):
-            self._mode.tape.mark(signal, Signal(tap, layout))
+        tape = self._taping.tape
+        if self._taping.is_running and tape is not None and (self._channels or self._audited):
+            tape.mark(signal, Signal(tap, layout))
 
     def deliver(self, axes: Axes) -> None:
         """Write what was found at the step that has been closed: its layers have their places now."""
@@ -272,10 +195,10 @@ class LineProbing:
         """A backward begins."""
         if not self._probed:
             return
-        self._pause()
-        tape = self._tape
+        self._taping.pause()
+        tape = self._taping.tape
         if tape is None:
-            self._reason = self._reason or NO_FORWARD
+            self._reason = self._reason or self._taping.reason or NO_FORWARD
             return
         with self._guarded():
             if any(answers_itself(loss) or not holds_numbers(loss) for loss in losses):
@@ -313,10 +236,9 @@ class LineProbing:
 
     def before_update(self, optimizer: Optimizer) -> None:
         """Gradients are ready and weights have not moved: copy them."""
+        self._taping.pause()
         if not self._followed:
-            self._pause()
             return
-        self._pause()
         if in_backward():
             self._reason = "the optimizer steps inside backward"
             return
@@ -347,7 +269,7 @@ class LineProbing:
             update = self._updates.get(id(optimizer))
             common = {"probe_step": step, "probe_optimizer": type(optimizer).__name__}
             if update is None:
-                self._give_up(common, self._reason or "no loss was seen that depends on what the optimizer trains")
+                self._give_up(common, self._reason or self._taping.reason or "no loss was seen that depends on what the optimizer trains")
                 return
             common["probe_learning_rate"] = update.rate
             try:
@@ -473,8 +395,7 @@ class LineProbing:
             with user_modes_disabled(), torch.no_grad():
                 yield
         except Exception as error:
-            self._probed = False
-            self._faults.report("a line probe", error)
+            self._give_up_on_fault(error)
         self.seconds += Original.perf_counter() - began
 
 
@@ -498,20 +419,3 @@ class _Line:
             step = step if project is None else project(step)
             weights[id(parameter)] = step.mul_(s).add_(before).to(before.dtype)
         return weights
-
-
-def is_plain_call() -> bool:
-    """Whether a module is called to compute, not to be traced, compiled or transformed."""
-    return not (torch.compiler.is_compiling() or is_traced() or is_transformed())
-
-
-def remove_mode(mode: Recording) -> None:
-    """Take our mode out of the stack, from under those that the script has entered since."""
-    above = []
-    while dispatch_depth():
-        top = pop_dispatch_mode()
-        if top is mode:
-            break
-        above.append(top)
-    for other in reversed(above):
-        push_dispatch_mode(other)

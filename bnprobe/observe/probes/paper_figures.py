@@ -30,7 +30,7 @@ from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.optimizers import Optimizer, trained_parameters
-from bnprobe.observe.probes.line_probing import is_plain_call
+from bnprobe.observe.probes.taping import is_plain_call
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
 from bnprobe.observe.steps.open_step import Number
 from bnprobe.originals import Original
