@@ -15,7 +15,7 @@ from bnprobe.analyse.views import RunView
 Array = NDArray[np.float64]
 Family = Literal["batch", "instance", "group", "layer", "rms", "other"]
 
-#: By what a class is called; a batch norm of the script's own counts as one only if running statistics were seen.
+#: By what a class is called; one that is called otherwise is a batch norm if it was seen to keep running statistics of the batches.
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("BatchNorm", "batch"),
     ("InstanceNorm", "instance"),
@@ -45,19 +45,24 @@ def norms(run: RunView) -> list[Norm]:
     for index in _in_order(run):
         layer = run.layers[index]
         family = next((family for name, family in _FAMILIES if name in layer.type), None)
-        if layer.role == "output" and (layer.kind == "normalisation" or family is not None):
-            found.append(Norm(index, family or "other"))
+        if family is None and layer.kind == "normalisation":
+            family = "batch" if np.isfinite(run.batch_norm_gap[:, index]).any() else "other"
+        if layer.role == "output" and family is not None:
+            found.append(Norm(index, family))
     return found
 
 
 def received(run: RunView, layer: int) -> int | None:
-    """Return the signal that a layer took in: its measured input, or the output recorded just before it; None where that is not known."""
+    """Return the signal that a layer took in: its measured input, or the output recorded just before it; None where that is not known.
+
+    What modules inside the layer gave, as the activation that a norm holds, was recorded before the layer's own output, and is not that.
+    """
     in_order = _in_order(run)
-    place = in_order.index(layer)
-    if not place:
+    place = _before(run, in_order, in_order.index(layer))
+    if place < 0:
         return None
-    before = run.layers[in_order[place - 1]]
-    return in_order[place - 1] if before.model == run.layers[layer].model and before.channels == run.layers[layer].channels else None
+    before = run.layers[in_order[place]]
+    return in_order[place] if before.model == run.layers[layer].model and before.channels == run.layers[layer].channels else None
 
 
 def scale_free_weights(run: RunView) -> dict[int, int]:
@@ -75,7 +80,7 @@ def scale_free_weights(run: RunView) -> dict[int, int]:
         owned.setdefault(parameter.layer, []).append(place)
     found: dict[int, int] = {}
     for norm, _ in norms(run):
-        place = in_order.index(norm) - 1
+        place = _before(run, in_order, in_order.index(norm))
         while place >= 0 and _hands_on(run, in_order[place], norm):
             place -= 1
         source = run.layers[in_order[place]] if place >= 0 else None
@@ -216,6 +221,15 @@ def _channels_apart(means: Array) -> float:
 def _hands_on(run: RunView, index: int, norm: int) -> bool:
     layer = run.layers[index]
     return layer.model == run.layers[norm].model and layer.role == "output" and (layer.type in _HOMOGENEOUS or layer.kind == "pooling")
+
+
+def _before(run: RunView, in_order: list[int], place: int) -> int:
+    """Return the place before one, those of modules inside its module left out; -1 where there is none."""
+    inside = f"{module_of(run.layers[in_order[place]].name)}."
+    place -= 1
+    while place >= 0 and run.layers[in_order[place]].name.startswith(inside):
+        place -= 1
+    return place
 
 
 def _in_order(run: RunView) -> list[int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.normalisation import received
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -194,14 +195,10 @@ def signals_differ(run: RunAnalysis, module: str) -> bool:
     Means are told in deviations of a channel, sizes by the logarithm of a channel's deviation over its mean of all calls.
     """
     recorded = run.recorded
-    outputs = sorted((layer.model, layer.depth, i) for i, layer in enumerate(recorded.layers))
-    place = {index: at for at, (*_, index) in enumerate(outputs)}
     calls = [i for i, layer in enumerate(recorded.layers) if layer.role == "output" and module_of(layer.name) == module]
-    before = [
-        outputs[place[i] - 1][2] for i in calls if place[i] and recorded.layers[outputs[place[i] - 1][2]].model == recorded.layers[i].model
-    ]
-    same_width = {recorded.layers[i].channels for i in (*before, *calls)}
-    if len(before) < 2 or len(before) < len(calls) or len(same_width) != 1 or not recorded.snapshot.size:
+    before = [taken for i in calls if (taken := received(recorded, i)) is not None]
+    widths = {recorded.layers[i].channels for i in calls}
+    if len(before) < 2 or len(before) < len(calls) or len(widths) != 1 or not recorded.snapshot.size:
         return True
     means = np.stack([recorded.channel_mean[:, recorded.channel_slice(i)] for i in before])
     variances = np.stack([recorded.channel_variance[:, recorded.channel_slice(i)] for i in before])

@@ -51,9 +51,8 @@ def to_text(run: RunView, rows: Sequence[AuditRow], *, every_layer: bool = False
         rows: its audit.
         every_layer: list the values of all layers, not of the worst alone.
     """
-    unseen = [f"{gap.subject}: {gap.reason}." for gap in run.gaps if "not as a norm" in gap.reason]
     if not rows:
-        return "\n".join(map(printable, unseen)) or NO_NORM
+        return NO_NORM
     title, figure = max(len(row.title) for row in rows), max(len(value_of(row)) for row in rows)
     lines = [printable(f"{run.name}: {kinds(run)}"), ""]
     for row in by_verdict(rows):
@@ -65,7 +64,7 @@ def to_text(run: RunView, rows: Sequence[AuditRow], *, every_layer: bool = False
         if every_layer or row.verdict in ("costs", "could go"):
             listed = row.layers if every_layer else worst(row)[:MOST_LISTED]
             lines += [printable(f"    {one.layer}: {layer_value(one, row)}{' *' if one.costs else ''}") for one in listed]
-    return "\n".join([*lines, *(["", *map(printable, unseen)] if unseen else [])])
+    return "\n".join(lines)
 
 
 def to_json(run: RunView, rows: Sequence[AuditRow]) -> str:

@@ -142,7 +142,8 @@ def _layer_links(sentence: str, analysed: AnalysedRun, run: int) -> Markup:
 
 def _powers(text: str) -> Markup:
     """Escape a sentence and set its powers of ten as such."""
-    return Markup(re.sub(r"10\^(-?[\d.]+\d|-?\d)", r"10<sup>\1</sup>", str(escape(text))))
+    raised = re.compile(r"10\^(-?[\d.]+\d|-?\d)")  # a minus, where a hyphen would let the line break
+    return Markup(raised.sub(lambda found: f"10<sup>{found[1].replace('-', '−')}</sup>", str(escape(text))))
 
 
 def _attribute_lines(run: Run) -> list[tuple[str, str]]:

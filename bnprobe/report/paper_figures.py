@@ -134,9 +134,9 @@ PAPER_FIGURES = (
         "Singular values",
         "section 4",
         "The steeper the fall, the more directions of the input a product of layers has all but forgotten. A dash on the left is where the "
-        "largest would lie for Gaussian square matrices.",
-        "singular values over their rms; edge √((M + 1)^(M + 1) / M^M); the Jacobian from the first layer's output to the last's, "
-        "a line a sample",
+        "largest would lie if the weights were Gaussian.",
+        "singular values over their rms; edge √min_φ Π(1 + φ n/w)/φ over the widths w, n the smallest: √((M + 1)^(M + 1) / M^M) for M "
+        "square ones; the Jacobian from the first layer's output to the last's, a line a sample",
         "Products of M = 1, 3, 5 Gaussian matrices end at 2.00, 3.08, 3.86.",
         singular,
     ),

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.gallery [--keep FOLDER] [NAME ...]
     python -m tests.benchmarks.gallery ubn        # the figures of a paper, of two networks of 110 layers: about twenty minutes
-    python -m tests.benchmarks.gallery cifar      # some of them, of the published networks at 32x32, at initialisation
+    python -m tests.benchmarks.gallery cifar      # some of them, of the published networks at 32x32, before the first update
 
 Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
 """
@@ -39,6 +39,8 @@ UBN_SCRIPT = ["--depth", "110", "--warm-up", "0", "--steps", "8", "--learning-ra
 UBN_HEIGHT = 1400
 #: Figures of the published networks, at initialisation.
 CIFAR_SCRIPT, CIFAR_FIGURES = "cifar_resnet", ("init", "noise")
+#: The loss along their first update, of batches of 32: without a norm from a rate at which it learns.
+CIFAR_LINE = {"none": ["--batch-size", "32", "--learning-rate", "1e-10"], "batch": ["--batch-size", "32"]}
 WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
 
@@ -87,14 +89,21 @@ def papers(folder: Path) -> None:
 
 def published_networks(folder: Path) -> None:
     """Take pictures of the networks without, with batch norm, and with mean shift rejection, at initialisation."""
-    made = []
-    for kind in ("none", "batch", "msr"):
-        arguments = ["--data", "digits", "--norm", kind, "--depth", "110", "--steps", "1"]
-        made.append(str(record(CIFAR_SCRIPT, folder, ["--figures", ",".join(CIFAR_FIGURES)], arguments, f"-{kind}")))
-    page = folder / "cifar.html"
-    subprocess.run([sys.executable, "-m", "bnprobe", "report", *made, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
-    for key in CIFAR_FIGURES:
-        figure_alone(without_policy(page), key, folder, "cifar")
+    shared = ["--data", "digits", "--depth", "110", "--steps", "1", "--norm"]
+    at_first = [
+        record(CIFAR_SCRIPT, folder, ["--figures", ",".join(CIFAR_FIGURES)], [*shared, kind], f"-{kind}")
+        for kind in ("none", "batch", "msr")
+    ]
+    along = [
+        record(CIFAR_SCRIPT, folder, ["--figures", "line"], [*shared, kind, *options], f"-line-{kind}")
+        for kind, options in CIFAR_LINE.items()
+    ]
+    for made, keys in ((at_first, CIFAR_FIGURES), (along, ("line",))):
+        page = folder / "cifar.html"
+        shown = [str(one) for one in made]
+        subprocess.run([sys.executable, "-m", "bnprobe", "report", *shown, "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+        for key in keys:
+            figure_alone(without_policy(page), key, folder, "cifar")
 
 
 def without_policy(page: Path) -> str:

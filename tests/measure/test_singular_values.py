@@ -16,7 +16,15 @@ def test_products_of_gaussian_matrices_end_at_the_published_edge(count: int, pub
     weights = [torch.randn(size, size, generator=generator) / size**0.5 for _ in range(count)]
     largest = float(singular_values(product(weights))[0])
     assert largest == pytest.approx(published, rel=0.02)
-    assert edge(count) == pytest.approx(published, abs=0.005)
+    assert edge([size] * (count + 1)) == pytest.approx(published, abs=0.005)
+
+
+@pytest.mark.parametrize("widths", [(2000, 400), (400, 1600, 800), (1200, 400, 1600, 800)], ids=str)
+def test_products_of_gaussian_matrices_that_are_not_square_end_at_theirs(widths: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pairs = zip(widths[1:], widths, strict=False)
+    values = singular_values(product([torch.randn(out, taken, generator=generator) for out, taken in pairs]))[: min(widths)]
+    assert float(values[0] / values.square().mean().sqrt()) == pytest.approx(edge(widths), rel=0.02)
 
 
 def test_a_product_is_that_of_the_layers() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -23,6 +23,7 @@ from bnprobe.measure.normalisation import distance, statistics_gap
 from bnprobe.measure.transfer import Transfer
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import let_through
+from bnprobe.observe.modules.kinds import examine
 from bnprobe.observe.probes.operation_kinds import found, operation_name
 from bnprobe.observe.probes.replay import Replay, ReplayError, valued
 from bnprobe.observe.probes.tape import Constant, Operation, Slot, Tape, may_alias
@@ -131,6 +132,13 @@ class Audit:
             self._values["audit_coupling"] = _distances(others, plain, deviations)
 
 
+class _Owner(NamedTuple):
+    """A norm that holds modules: after how many operations a call of it ended, and the key of what that gave."""
+
+    place: int
+    key: TapKey
+
+
 class Executed:
     """What one execution of a forward gave.
 
@@ -167,6 +175,7 @@ class Forward(Replay):
         super().__init__(tape, losses)
         self._taps: dict[TapKey, Tap] = {mark.note.tap.key: mark.note.tap for mark in tape.marks}
         self._key_of = {mark.slot: mark.note.tap.key for mark in reversed(tape.marks) if mark.note.tap.key.role == OUTPUT}
+        self._owners = _owners(tape)
         self._masks = _masks(self._operations)
         self._data = [one for one in self.inputs.values() if one.tensor.dim()]
         sizes = {one.tensor.shape[0] for one in self._data}
@@ -231,6 +240,11 @@ class Forward(Replay):
         return {"audit_time": time, "audit_memory": memory}
 
     def _key(self, operation: Operation) -> TapKey | None:
+        """Return the key of what a norm gives: that of the module whose weights or statistics it reads, else that of its signal."""
+        owners = (owner for slot in operation.reads for owner in self._owners.get(slot, ()))
+        ended = min((owner for owner in owners if owner.place > operation.place), key=lambda owner: owner.place, default=None)
+        if ended is not None:
+            return ended.key
         return next((self._key_of[slot] for slot in operation.outputs if slot is not None and slot in self._key_of), None)
 
     def _keep(self, note: Any, value: torch.Tensor) -> None:
@@ -282,6 +296,23 @@ class Forward(Replay):
         kept = next(one for one in operation.arguments if not (isinstance(one, Slot) and one in self._masks))
         signal = valued(kept, values)
         return signal if operation.writes else signal.clone()
+
+
+def _owners(tape: Tape) -> dict[Slot, list[_Owner]]:
+    """Return the norms that hold modules of their own, by the slots of their weights and statistics.
+
+    What such a module normalises goes on inside it, and has there the name of the activation that it holds, say.
+    """
+    found: dict[Slot, list[_Owner]] = {}
+    for mark in tape.marks:
+        key: TapKey = mark.note.tap.key
+        module = key.module()
+        if module is None or key.role != OUTPUT or not module._modules or examine(module).kind != "normalisation":
+            continue
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None and (slot := tape.known_slot(tensor)) is not None:
+                found.setdefault(slot, []).append(_Owner(mark.place, key))
+    return found
 
 
 def _masks(operations: Sequence[Operation]) -> set[Slot]:

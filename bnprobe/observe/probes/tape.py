@@ -172,6 +172,10 @@ class Tape:
         found = self._resolve(tensor)
         return found if isinstance(found, Slot) else None
 
+    def known_slot(self, tensor: torch.Tensor) -> Slot | None:
+        """Return the slot of a tensor that was met as it is; None of another, even a view of one."""
+        return self._slots.get(tensor)
+
     def follow(self, tensor: torch.Tensor) -> None:
         """Write down what depends on a tensor of data, too, so that a replay can have others in its place."""
         if not tensor.requires_grad and isinstance(self._resolve(tensor), Constant):

@@ -46,8 +46,6 @@ from bnprobe.torch_private import (
 
 #: A module called more often than this in one forward (a cell in a loop over time) has its first calls recorded.
 CALL_LIMIT = 8
-#: Said of a norm that calls modules of its own, the last of which gives the signal that it gives (timm's ``BatchNormAct2d``).
-HOLDS_ITS_ACTIVATION = "modules inside them give their output, which is measured as that of those, not as a norm"
 
 
 class ForwardTaps:
@@ -356,9 +354,7 @@ class ForwardTaps:
         if signal.numel() == 0:
             return
         known = self._registry.find(signal)
-        if known is not None and known.is_unchanged(signal):
-            if entry.kind == "normalisation" and module._modules and module.training:
-                self._on_gap(f"norms of class {type(module).__name__}", HOLDS_ITS_ACTIVATION)
+        if known is not None and known.is_unchanged(signal) and not _is_given_from_within(module, entry, known, source):
             return  # the identity, a view, dropout that is switched off: measured already
         layout = follow(module, entry, signal.shape, source)
         self._measure(TapKey(entry.reference, call, OUTPUT), entry, forward, order, signal, layout, source, statistics)
@@ -437,6 +433,15 @@ class ForwardTaps:
         return bool(
             torch.compiler.is_compiling() or is_traced() or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())  # type: ignore[no-untyped-call]
         )
+
+
+def _is_given_from_within(module: nn.Module, entry: ObservedModule, known: Source, received: Source | None) -> bool:
+    """Whether a norm gives out what a module that it holds has given: timm's ``BatchNormAct2d`` calls its own activation.
+
+    The signal was measured as that module's, and is a norm's, too: what a norm is asked for goes by its own name.
+    """
+    holds = entry.kind == "normalisation" and any(child is not None for child in module._modules.values())
+    return holds and (received is None or known.measured is not received.measured)
 
 
 def _operation(signal: torch.Tensor) -> str:

@@ -52,7 +52,7 @@ class Functional(nn.Module):
 
 
 class Activating(nn.BatchNorm1d):
-    """A norm that holds its activation, as timm's."""
+    """A norm that holds its activation."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
@@ -60,6 +60,31 @@ class Activating(nn.BatchNorm1d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.act(super().forward(x))
+
+
+class DroppingActivating(nn.BatchNorm1d):
+    """The same with a place for dropout before the activation, and the normalisation as a function, as timm has it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps)
+        return self.act(self.drop(x))
+
+
+class LargeOutputs(nn.Module):
+    """Outputs of which a large part, that varies from sample to sample, is the same for all classes: the loss does not know of it."""
+
+    def __init__(self, momentum: float) -> None:
+        super().__init__()
+        self.first, self.norm, self.head = nn.Linear(20, 64), nn.BatchNorm1d(64, momentum=momentum), nn.Linear(65, CLASSES)
+        with torch.no_grad():
+            self.head.weight[:, 64] = 1000.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.cat([torch.relu(self.norm(self.first(x))), x[:, :1]], dim=1))
 
 
 def he(model: nn.Module) -> nn.Module:
@@ -84,6 +109,9 @@ MODELS = {
     "wide": lambda: nn.Sequential(nn.Linear(20, 1024), nn.Linear(1024, 1024), nn.BatchNorm1d(1024), nn.Linear(1024, CLASSES)),
     "layer-norm": lambda: mlp(nn.LayerNorm(64), nn.LayerNorm(64)),
     "activating": lambda: mlp(Activating(64)),
+    "dropping-activating": lambda: mlp(DroppingActivating(64)),
+    "stale-large-outputs": lambda: LargeOutputs(momentum=1e-4),
+    "large-outputs": lambda: LargeOutputs(momentum=0.1),
     "none": lambda: mlp(nn.Identity()),
 }
 model = MODELS.get(kind, lambda: mlp(nn.BatchNorm1d(64)))()
@@ -96,7 +124,7 @@ if kind == "decayed-adam":
     optimizer = torch.optim.Adam(trained, lr=1e-3, weight_decay=0.02)
 size = {"small-batch": 4, "small-batch-group-norm": 4, "deep-plain": 64, "shallow": 64}.get(kind, 128)
 data = torch.randn(4000, 20)
-data = 2 * data + 2 if kind == "stale" else data
+data = 2 * data + 2 if kind.startswith("stale") else data
 labels = ((data - data.mean(0)) @ TRUTH).argmax(1)
 by_class = [(labels == one).nonzero().flatten() for one in range(CLASSES)]
 for step in range(60):

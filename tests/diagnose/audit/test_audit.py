@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bnprobe.analyse.normalisation import norms
 from bnprobe.diagnose.audit import ROWS, AuditRow, audit
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.report.audit_text import to_text
@@ -25,6 +26,7 @@ PAIRS = (
     pytest.param("reused", "reused", "own-norms", marks=pytest.mark.slow),
     pytest.param("dropout-before", "dropout-before", "dropout-behind", marks=pytest.mark.slow),
     pytest.param("train-eval-gap", "stale", "batch-norm", marks=pytest.mark.slow),
+    pytest.param("train-eval-gap", "stale-large-outputs", "large-outputs", marks=pytest.mark.slow),
     pytest.param("coupling", "small-batch", "batch-norm"),
     pytest.param("coupling", "small-batch", "small-batch-group-norm", marks=pytest.mark.slow),
     pytest.param("few-values", "group-of-one", "layer-norm", marks=pytest.mark.slow),
@@ -75,12 +77,25 @@ def test_nothing_to_audit(audited: Audited) -> None:
     assert audited("none") == {}
 
 
-@pytest.mark.slow
-def test_norms_that_are_not_seen_are_named(network: Callable[[str], Run], audited: Audited) -> None:
-    assert audited("activating") == {}
-    said = to_text(RunAnalysis(network("activating")).recorded, ())
-    assert said.startswith("norms of class Activating: modules inside them give their output")
+def test_nothing_to_audit_is_said(network: Callable[[str], Run]) -> None:
     assert "nothing to audit" in to_text(RunAnalysis(network("none")).recorded, ())
+
+
+@pytest.mark.parametrize("kind", ["activating", pytest.param("dropping-activating", marks=pytest.mark.slow)])
+def test_a_norm_that_holds_its_activation_is_audited_as_one_that_does_not(
+    network: Callable[[str], Run], audited: Audited, kind: str
+) -> None:
+    """The network is the same: a batch norm, and ReLU behind it."""
+    run, whole, apart = RunAnalysis(network(kind)).recorded, audited(kind), audited("batch-norm")
+    assert [run.layers[norm.layer].name for norm in norms(run)] == ["1"]
+    timed = ("cost",)  # time is the machine's
+    assert {id: row.verdict for id, row in whole.items() if id not in timed} == {
+        id: row.verdict for id, row in apart.items() if id not in timed
+    }
+    for id in ("few-values", "coupling", "train-eval-gap", "stale-statistics", "decay-on-scale-free", "idle"):
+        assert whole[id].value == pytest.approx(apart[id].value, rel=1e-3)
+        assert {layer.layer for layer in whole[id].layers} == {layer.layer for layer in apart[id].layers}
+    assert [layer.layer for layer in whole["cost"].layers] == ["1"]
 
 
 @pytest.mark.slow

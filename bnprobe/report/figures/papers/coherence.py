@@ -36,8 +36,8 @@ def coherence(analysed: AnalysedRun) -> go.Figure | None:
         "annotations": [
             {
                 "xref": "x domain",
-                "x": 1,
-                "xanchor": "right",
+                "x": 0.01,  # the first weights are those that agree least: the line is free here
+                "xanchor": "left",
                 "y": 0.0,
                 "yanchor": "bottom",
                 "text": "all contributions agree",

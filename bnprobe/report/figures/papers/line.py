@@ -13,8 +13,9 @@ from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
 from bnprobe.report.figures.scales import shown_value
 
 COLOURS = (LINE, MARK, "#0f9d76", "#c765a0")
-#: Ends of the axis of relative losses, as powers of ten, and the lines that are drawn.
+#: Ends of the axis of relative losses, as powers of ten, and the lines that are drawn. It goes further down where a line does, to a limit.
 LOWEST, HIGHEST = -2.0, 6.0
+DEEPEST = -6.0
 MOST_STEPS = 4
 
 
@@ -25,6 +26,8 @@ def line(analysed: AnalysedRun) -> go.Figure | None:
     steps = list(dict.fromkeys(one.step for one in found))[:MOST_STEPS]
     if not steps:
         return None
+    lowest = min(float(np.min(one.ratio[one.ratio > 0], initial=1.0)) for one in found if one.step in steps)
+    low = max(DEEPEST, min(LOWEST, float(np.floor(np.log10(lowest)))))
     rates = {int(step): float(rate) for step, rate in zip(run.probe_step, run.probe_learning_rate, strict=True)}
     layout = {
         "xaxis": {
@@ -40,7 +43,7 @@ def line(analysed: AnalysedRun) -> go.Figure | None:
             "type": "log",
             "exponentformat": "power",
             "dtick": 1,
-            "range": [LOWEST, HIGHEST],
+            "range": [low, HIGHEST],
         },
         "margin": {"t": 64},
         "shapes": [
@@ -56,14 +59,14 @@ def line(analysed: AnalysedRun) -> go.Figure | None:
     figure.add_annotation(x=in_use, y=1, yref="paper", yanchor="top", **words)
     for colour, step in zip(COLOURS, steps, strict=False):
         for one in (one for one in found if one.step == step):
-            _add(figure, one, rates[step], colour)
+            _add(figure, one, rates[step], colour, 10**low)
     figure.add_scatter(
         x=[None], y=[None], mode="lines", line={"color": TEXT, "width": 1.2, "dash": "dot"}, name="with mean shift rejection"
     )
     return figure
 
 
-def _add(figure: go.Figure, one: Line, rate: float, colour: str) -> None:
+def _add(figure: go.Figure, one: Line, rate: float, colour: str, bottom: float) -> None:
     shown = one.s > 0
     x, ratio = one.s[shown] * rate, one.ratio[shown]
     top = 10**HIGHEST
@@ -73,7 +76,7 @@ def _add(figure: go.Figure, one: Line, rate: float, colour: str) -> None:
     name = f"mini-batch {one.step + 1}"
     figure.add_scatter(
         x=x,
-        y=np.clip(np.where(np.isfinite(ratio), ratio, top), 10**LOWEST, top),
+        y=np.clip(np.where(np.isfinite(ratio), ratio, top), bottom, top),
         mode="lines",
         line={"color": colour, "width": 2 if is_taken else 1.4, "dash": "solid" if is_taken else "dot"},
         customdata=[

@@ -34,30 +34,32 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
         of = own & (run.singular_of == name)
         for place, sample in enumerate(dict.fromkeys(run.singular_sample[of].tolist())):
             values = run.singular_value[of & (run.singular_sample == sample)]
-            scaled = values / np.sqrt(np.mean(values**2))
+            widths = _widths(name)
+            passed = values[: min(widths)] if widths else values  # a narrow layer within a product lets no more through
+            scaled = values / np.sqrt(np.mean(passed**2))
             scaled = scaled[scaled > 1e-9]
-            count = _count(name)
-            beside = f"; largest {number(float(scaled[0]))}, of Gaussian matrices {number(edge(count))}" if count else ""
-            condition = f"; largest over smallest {number(float(values[0] / values[-1]), 2)}" if not count and values[-1] > 0 else ""
+            end = edge(widths) if widths else float("nan")
+            beside = f"; largest {number(float(scaled[0]))}, of Gaussian matrices {number(end)}" if widths else ""
+            condition = f"; largest over smallest {number(float(values[0] / values[-1]), 2)}" if not widths and values[-1] > 0 else ""
             figure.add_scatter(
                 x=(np.arange(len(scaled)) + 0.5) / len(values),
                 y=scaled,
                 mode="lines+markers" if len(scaled) <= 64 else "lines",
-                line={"color": colour, "width": 1.6 if count else 1},
+                line={"color": colour, "width": 1.6 if widths else 1},
                 marker={"size": 4, "color": colour},
                 name=f"{name}{beside}{condition}",
                 showlegend=place == 0,
                 hovertemplate="%{y:.3g} rms<extra></extra>",
             )
-            if count and not place:
+            if widths and not place:
                 shapes.append(
                     {
                         "type": "line",
                         "xref": "x domain",
                         "x0": 0,
                         "x1": 0.12,
-                        "y0": edge(count),
-                        "y1": edge(count),
+                        "y0": end,
+                        "y1": end,
                         "line": {"color": colour, "width": 1.5, "dash": "dash"},
                     }
                 )
@@ -65,12 +67,11 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
     return figure
 
 
-def _count(name: str) -> int:
-    """Number of weights in a product of square ones; 0 for others, and for a Jacobian.
+def _widths(name: str) -> tuple[int, ...]:
+    """Widths of a weight, or of a product of them; none of a Jacobian.
 
-    >>> _count("product of 3 weights, 64-64-64-64"), _count("product of 2 weights, 64-32-64"), _count("the first weight, 8-8")
-    (3, 0, 1)
+    >>> _widths("product of 2 weights, 64-32-64"), _widths("the first weight, 1024-10"), _widths("Jacobian of the outputs")
+    ((64, 32, 64), (1024, 10), ())
     """
     found = re.search(r"weights?, (\d+(?:-\d+)+)$", name)
-    widths = found[1].split("-") if found else []
-    return len(widths) - 1 if len(set(widths)) == 1 else 0
+    return tuple(int(width) for width in found[1].split("-")) if found else ()
