@@ -132,7 +132,7 @@ QUANTITIES = (
         "dead-share",
         "Dead channels",
         "1: every channel was zero for the whole batch, so that nothing passes and nothing is learnt here.",
-        "share, zero for the whole batch",
+        "share of channels",
         False,
         (0.0, 1.0),
         dead_share,

@@ -39,8 +39,8 @@ UBN_SCRIPT = ["--depth", "110", "--warm-up", "0", "--steps", "8", "--learning-ra
 UBN_HEIGHT = 1400
 #: Figures of the published networks, at initialisation.
 CIFAR_SCRIPT, CIFAR_FIGURES = "cifar_resnet", ("init", "noise")
-#: The loss along their first update, of batches of 32: without a norm from a rate at which it learns.
-CIFAR_LINE = {"none": ["--batch-size", "32", "--learning-rate", "1e-10"], "batch": ["--batch-size", "32"]}
+#: The loss along their first update, of batches of 32: without a norm at the rate of the minimum with batch norm.
+CIFAR_LINE = {"none": ["--batch-size", "32", "--learning-rate", "0.01"], "batch": ["--batch-size", "32"]}
 WIDTH, HEIGHT, TALL, SHOWN_WIDTH, COLOURS = 1400, 1500, 2250, 1000, 128
 
 

@@ -19,6 +19,8 @@ from bnprobe.store.comparison_file import Comparison, Trial
 
 #: Losses of a course are drawn at so many places at most, each the median around it.
 _MOST_POINTS = 200
+#: Height that a figure's buttons take above it, that of a line of names, and how many names a line holds where figures stand side by side.
+BUTTONS, NAMES_LINE, NAMES_ACROSS = 26, 19, 4
 
 
 def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *, percent: bool = False) -> go.Figure | None:
@@ -39,7 +41,9 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
             "gridcolor": "rgba(0,0,0,0)",
         },
     }
-    figure = new_figure(90 + ROW_HEIGHT * max(3, len(shown)), {**axes, "margin": {"l": 120}, "showlegend": False})
+    figure = new_figure(
+        90 + BUTTONS + ROW_HEIGHT * max(3, len(shown)), {**axes, "margin": {"l": 120, "t": 8 + BUTTONS}, "showlegend": False}
+    )
     for place, (row, values) in enumerate(shown):
         mean = float(np.mean(values))
         width = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
@@ -72,7 +76,7 @@ def by_rate(comparison: Comparison, rows: Sequence[Row]) -> go.Figure | None:
         "xaxis": {**AXIS, "title": {"text": "learning rate"}, **logarithmic([one.factor * own for one in tried])},
         "yaxis": {**AXIS, "title": {"text": "training loss at the end"}, **(logarithmic([*losses, top]) if is_log else {})},
     }
-    figure = new_figure(320, axes)
+    figure = new_figure(320 + _above(rows), {**axes, "margin": {"t": 8 + _above(rows)}})
     for row in rows:
         colour, dash = _line(rows, row)
         if not row.rates:
@@ -107,7 +111,7 @@ def courses(rows: Sequence[Row]) -> go.Figure | None:
         "xaxis": {**AXIS, "title": {"text": "step"}},
         "yaxis": {**AXIS, "title": {"text": "training loss, seed 0"}, **(logarithmic(losses) if is_log else {})},
     }
-    figure = new_figure(320, axes)
+    figure = new_figure(320 + _above(rows), {**axes, "margin": {"t": 8 + _above(rows)}})
     for row, one in shown:
         colour, dash = _line(rows, row)
         steps, values = _smoothed(one)
@@ -116,6 +120,11 @@ def courses(rows: Sequence[Row]) -> go.Figure | None:
         told = f"{name}, step %{{x}}: %{{y:.4g}}<extra></extra>"
         figure.add_scatter(x=steps, y=values, mode="lines", line=line, name=name, hovertemplate=told)
     return figure
+
+
+def _above(rows: Sequence[Row]) -> int:
+    """Height of what stands above a figure with a name for each technique: the buttons, and below them the names, some in a line."""
+    return BUTTONS + NAMES_LINE * math.ceil(len(rows) / NAMES_ACROSS)
 
 
 def _smoothed(trial: Trial) -> tuple[list[float], list[float]]:
