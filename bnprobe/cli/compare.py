@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnprobe.cli import script
+from bnprobe.cli import script, trial_resources
 
 if TYPE_CHECKING:
     from bnprobe.experiments.comparison.plan import Plan
-    from bnprobe.experiments.executor import Standing
+    from bnprobe.experiments.executors.catalogue import Resources
+    from bnprobe.experiments.experiment import Standing
     from bnprobe.launch.target import Target
     from bnprobe.store.comparison_file import Comparison, Trial
 
@@ -56,9 +57,10 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trainings at a time (default: one per two cores).", show_default=False)
-    ] = None,
+    jobs: trial_resources.Jobs = None,
+    executor: trial_resources.Executor = "local",
+    cpus: trial_resources.Cpus = None,
+    gpus: trial_resources.Gpus = 0,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The file of results (default: bnprobe-comparison-<script>.h5 here)."),
@@ -80,48 +82,47 @@ def compare(
     from bnprobe.analyse.comparison import trials_to_keep
     from bnprobe.cli.interruption import terminable
     from bnprobe.experiments.comparison.comparing import Comparing
+    from bnprobe.experiments.executors.catalogue import Resources
     from bnprobe.launch.provenance import collect_provenance
     from bnprobe.launch.target import resolve
 
     resolved = resolve(target, module, arguments or [])
-    plan = _plan(resolved, remedy, seeds, steps, search_steps, metric, jobs)
+    resources = Resources(executor, jobs, cpus, gpus)
+    plan = _plan(resolved, remedy, seeds, steps, search_steps, metric, resources)
     file = output or Path(f"bnprobe-comparison-{resolved.label}.h5")
     attributes: dict[str, str | int | float] = {**collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]), **_settings(plan, resolved)}
     before = _earlier_trials(file, attributes, fresh)
     voice = _Voice(plan)
     kept = trials_to_keep(before.trials) if before else []
     voice.begin(file, len(kept))
-    comparing = Comparing(plan, file, attributes, kept, voice.trial, voice.standing)
-    try:
-        with terminable():
-            comparing.run()
-    except KeyboardInterrupt:
-        voice.interrupted(len(comparing.trials), file)
-        raise typer.Exit(130) from None
-    finally:
-        voice.end()
+    with resources.open() as runs:
+        comparing = Comparing(plan, runs, file, attributes, kept, voice.trial, voice.standing)
+        try:
+            with terminable():
+                comparing.run()
+        except KeyboardInterrupt:
+            voice.interrupted(len(comparing.trials), file)
+            raise typer.Exit(130) from None
+        finally:
+            voice.end()
     _conclude(file, as_json)
 
 
 def _plan(
-    target: Target, remedy: list[str] | None, seeds: int, steps: int | None, search_steps: int, metric: str | None, jobs: int | None
+    target: Target, remedy: list[str] | None, seeds: int, steps: int | None, search_steps: int, metric: str | None, resources: Resources
 ) -> Plan:
-    import os
-
     from bnprobe.analyse.comparison import Terms
     from bnprobe.experiments.comparison.plan import Plan
     from bnprobe.experiments.comparison.techniques import USUAL_WORD, parse_techniques
-    from bnprobe.experiments.process import Script
+    from bnprobe.experiments.order import Script
     from bnprobe.store.comparison_file import WHOLE
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_once = jobs or max(1, cores // 2)
     length = WHOLE if steps is None else steps
     return Plan(
         script=Script(target.name, target.is_module, target.arguments),
         terms=Terms(parse_techniques(remedy or [USUAL_WORD]), seeds, length, search_steps if steps is None else min(search_steps, steps)),
-        jobs=at_once,
-        threads=max(1, cores // at_once),
+        jobs=resources.at_once,
+        threads=resources.threads,
         metric=_metric(metric),
     )
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from bnprobe.cli import script
+from bnprobe.cli import script, trial_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bnprobe.diagnose.diagnosis import Diagnosis
     from bnprobe.experiments.confirm import Plan
+    from bnprobe.experiments.executors.catalogue import Resources
     from bnprobe.store.confirm_file import Confirmation, Trial
     from bnprobe.store.reader import Run
 
@@ -53,9 +54,10 @@ def confirm(
             "--steps", min=20, metavar="N", help="Optimizer steps of each trial (default: as many as recorded).", show_default=False
         ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trials at a time (default: one per two cores).", show_default=False)
-    ] = None,
+    jobs: trial_resources.Jobs = None,
+    executor: trial_resources.Executor = "local",
+    cpus: trial_resources.Cpus = None,
+    gpus: trial_resources.Gpus = 0,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The run file, where TARGET is recorded first.", show_default=False),
@@ -81,6 +83,7 @@ def confirm(
     from bnprobe.cli.voice import say
     from bnprobe.diagnose import diagnose
     from bnprobe.experiments.confirm import Confirming
+    from bnprobe.experiments.executors.catalogue import Resources
     from bnprobe.report.confirm_text import table
     from bnprobe.store.confirm_file import confirm_file_of
     from bnprobe.store.reader import read_run
@@ -88,7 +91,8 @@ def confirm(
     path = _recording(target, arguments or [], module, output)
     run = read_run(path)
     diagnosis = diagnose(run)
-    plan = _plan(run, diagnosis, cause or [], steps, jobs)
+    resources = Resources(executor, jobs, cpus, gpus)
+    plan = _plan(run, diagnosis, cause or [], steps, resources)
     if not plan.causes:
         _nothing_to_confirm(diagnosis, as_json)
         return
@@ -97,17 +101,18 @@ def confirm(
     before = None if fresh else _earlier_trials(file, key)
     voice = _Voice(plan)
     voice.begin(diagnosis.verdict.id, file, before)
-    confirming = Confirming(plan, run, file, before, key, voice.trial, voice.waiting)
-    try:
-        with terminable():
-            found = confirming.run()
-    except KeyboardInterrupt:
-        voice.end()
-        say(f"interrupted; {len(confirming.trials)} finished trials are kept in {file}")
-        say(f"to go on: {shlex.join(_again(path, cause, steps, jobs))}")
-        raise typer.Exit(130) from None
-    finally:
-        voice.end()
+    with resources.open() as runs:
+        confirming = Confirming(plan, runs, run, file, before, key, voice.trial, voice.waiting)
+        try:
+            with terminable():
+                found = confirming.run()
+        except KeyboardInterrupt:
+            voice.end()
+            say(f"interrupted; {len(confirming.trials)} finished trials are kept in {file}")
+            say(f"to go on: {shlex.join(_again(path, cause, steps, resources))}")
+            raise typer.Exit(130) from None
+        finally:
+            voice.end()
     if not confirming.is_repeated:
         say(
             "the script does not repeat its recording: it draws its own random numbers, or has changed; it was run twice to see by how much"
@@ -116,11 +121,11 @@ def confirm(
     raise typer.Exit(CONFIRMED if any(one.word == "confirmed" for one in found.judgements) else UNCONFIRMED)
 
 
-def _again(path: Path, cause: list[str] | None, steps: int | None, jobs: int | None) -> list[str]:
+def _again(path: Path, cause: list[str] | None, steps: int | None, resources: Resources) -> list[str]:
     """The command that goes on, with the recording in place of what was recorded."""
     options = [*(word for one in cause or [] for word in ("--cause", one))]
     options += ["--steps", str(steps)] if steps else []
-    options += ["--jobs", str(jobs)] if jobs else []
+    options += resources.options
     return ["bnprobe", "confirm", *options, str(path)]
 
 
@@ -156,15 +161,14 @@ def _is_hdf5(path: Path) -> bool:
         return False
 
 
-def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, jobs: int | None) -> Plan:
+def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, resources: Resources) -> Plan:
     import difflib
-    import os
 
     from bnprobe.analyse.remedies import remedies_of
     from bnprobe.errors import UsageError
     from bnprobe.experiments.confirm import Plan, causes_to_test
     from bnprobe.experiments.counterfactuals import TESTS
-    from bnprobe.experiments.process import Script
+    from bnprobe.experiments.order import Script
 
     for one in causes:
         if one not in TESTS:
@@ -180,16 +184,14 @@ def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, 
         )
     if str(run.attributes.get("world_size", "1")) != "1":
         raise UsageError(f"{run.path} is one of {run.attributes['world_size']} processes that trained together", "record it in one process")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_once = jobs or max(1, cores // 2)
     return Plan(
         script=Script(name, is_module, tuple(arguments)),
         cwd=folder,
         remedies=tuple(dict.fromkeys(one.specification for one in remedies_of(run))),
         causes=tuple(dict.fromkeys(causes)) or causes_to_test(diagnosis),
         steps=steps or run.trained_steps,
-        jobs=at_once,
-        threads=max(1, cores // at_once) if at_once > 1 else None,
+        jobs=resources.at_once,
+        threads=resources.threads if resources.is_shared_out else None,
     )
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnprobe.cli import script
+from bnprobe.cli import script, trial_resources
 
 if TYPE_CHECKING:
-    from bnprobe.experiments.executor import Standing
+    from bnprobe.experiments.executors.catalogue import Resources
+    from bnprobe.experiments.experiment import Standing
     from bnprobe.experiments.limits.search import Plan
     from bnprobe.launch.target import Target
     from bnprobe.store.limits_file import Limits, Trial
@@ -34,9 +35,10 @@ def lr_limit(
     rates: Annotated[str | None, typer.Option("--rates", metavar="A:B", help="Try rates from A to B only.", show_default=False)] = None,
     steps: Annotated[int, typer.Option("--steps", min=20, metavar="N", help="Optimizer steps of each trial.")] = 100,
     seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="K", help="Number of seeds; the first is the script as it is.")] = 2,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, metavar="J", help="Trials at a time (default: one per two cores).", show_default=False)
-    ] = None,
+    jobs: trial_resources.Jobs = None,
+    executor: trial_resources.Executor = "local",
+    cpus: trial_resources.Cpus = None,
+    gpus: trial_resources.Gpus = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="The file of trials (default: bnprobe-limits-<script>.h5 here).")
     ] = None,
@@ -53,12 +55,14 @@ def lr_limit(
       bnprobe lr-limit --rates 0.001:1 --steps 300 -o limits.h5 -m package.train
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.cli.interruption import terminable
+    from bnprobe.experiments.executors.catalogue import Resources
     from bnprobe.experiments.limits.search import Searches
     from bnprobe.launch.provenance import collect_provenance
     from bnprobe.launch.target import resolve
 
     resolved = resolve(target, module, arguments or [])
-    plan = _plan(resolved, remedy, rates, steps, seeds, jobs)
+    resources = Resources(executor, jobs, cpus, gpus)
+    plan = _plan(resolved, remedy, rates, steps, seeds, resources)
     file = output or Path(f"bnprobe-limits-{resolved.label}.h5")
     page = file.with_suffix(".html")
     attributes: dict[str, str | int | float] = {
@@ -69,34 +73,32 @@ def lr_limit(
     voice = _Voice(plan)
     voice.begin(file, before)
     trials = [trial for trial in before.trials if trial.outcome != "failed"] if before else []
-    searches = Searches(plan, file, attributes, trials, before.predictions if before else [], voice.trial, voice.standing)
-    try:
-        with terminable():
-            searches.run()
-    except KeyboardInterrupt:
-        voice.interrupted(len(searches.trials), file)
-        raise typer.Exit(130) from None
-    finally:
-        voice.end()
+    with resources.open() as runs:
+        predictions = before.predictions if before else []
+        searches = Searches(plan, runs, file, attributes, trials, predictions, voice.trial, voice.standing)
+        try:
+            with terminable():
+                searches.run()
+        except KeyboardInterrupt:
+            voice.interrupted(len(searches.trials), file)
+            raise typer.Exit(130) from None
+        finally:
+            voice.end()
     _conclude(file, page)
 
 
-def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: int, seeds: int, jobs: int | None) -> Plan:
-    import os
-
+def _plan(target: Target, remedy: list[str] | None, rates: str | None, steps: int, seeds: int, resources: Resources) -> Plan:
     from bnprobe.experiments.limits.search import Plan
-    from bnprobe.experiments.process import Script
+    from bnprobe.experiments.order import Script
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_once = jobs or max(1, cores // 2)
     return Plan(
         script=Script(target.name, target.is_module, target.arguments),
         remedies=_remedies(remedy or ["NONE", "msr"]),
         seeds=seeds,
         steps=steps,
         rates=_rates(rates) if rates else None,
-        jobs=at_once,
-        threads=max(1, cores // at_once),
+        jobs=resources.at_once,
+        threads=resources.threads,
     )
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from bnprobe.diagnose.diagnosis import Diagnosis
 from bnprobe.experiments.counterfactuals import AGAIN, AS_IS, GENERIC, TESTS, counterfactual, trials_of
-from bnprobe.experiments.executor import Experiment
+from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.experiment import Experiment
 from bnprobe.experiments.judging import judge, judge_trial
-from bnprobe.experiments.process import Change, Script, TrialProcess
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.store.confirm_file import Confirmation, Judgement, Trial, write_confirmation
 from bnprobe.store.reader import Run
 
@@ -65,6 +67,7 @@ class Confirming(Experiment[str]):
 
     Args:
         plan: what to find out.
+        executor: who runs the trials.
         recorded: the recording that the verdict rests on.
         path: the file of trials.
         before: what it holds already, of the same recording and script.
@@ -76,6 +79,7 @@ class Confirming(Experiment[str]):
     def __init__(
         self,
         plan: Plan,
+        executor: Executor,
         recorded: Run,
         path: Path,
         before: Confirmation | None,
@@ -83,7 +87,7 @@ class Confirming(Experiment[str]):
         on_trial: Callable[[Trial], None],
         on_wait: Callable[[Sequence[tuple[str, float]]], None],
     ) -> None:
-        super().__init__(path, plan.jobs)
+        super().__init__(path, plan.jobs, executor)
         self.trials: dict[str, Trial] = {one.name: one for one in before.trials if one.status != "failed"} if before else {}
         self._plan = plan
         self._recorded = recorded.every_loss
@@ -138,14 +142,14 @@ class Confirming(Experiment[str]):
         confirmed = {one.cause for one in self.judgements() if one.word == "confirmed"} if GENERIC in self.trials else set()
         return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in confirmed)]))
 
-    def start(self, name: str, folder: Path) -> TrialProcess:
-        """Start a trial, with the remedies of the recording."""
+    def trial_of(self, name: str) -> TrialOrder:
+        """The trial of that name, with the remedies of the recording."""
         change = Change() if name in (AS_IS, AGAIN) else counterfactual(name).change
         change = Change((*self._plan.remedies, *change.remedies), change.interventions, change.factor)
         plan = self._plan
-        return TrialProcess(plan.script, change, plan.steps, folder, plan.threads, command="confirm", cwd=plan.cwd)
+        return TrialOrder(plan.script, change, plan.steps, plan.threads, command="confirm", cwd=plan.cwd)
 
-    def ended(self, name: str, process: TrialProcess) -> None:
+    def ended(self, name: str, process: RunningTrial) -> None:
         """Judge a trial and keep it."""
         if process.is_over():
             trial = judge_trial(name, process)
@@ -161,7 +165,7 @@ class Confirming(Experiment[str]):
         """Tell which trials run."""
         self._on_wait([(name, process.seconds) for name, process in self.under_way])
 
-    def takes_too_long(self, process: TrialProcess) -> bool:
+    def takes_too_long(self, process: RunningTrial) -> bool:
         """Whether a trial takes far longer than the script as it is."""
         made = self.trials.get(AS_IS)
         if made is None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnprobe.experiments.process import Change
+from bnprobe.experiments.order import Change
 from bnprobe.interventions.catalogue import ENTRIES
 from bnprobe.remedies.catalogue import ENTRIES as REMEDIES
 

@@ -13,7 +13,7 @@ from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
 from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, SMALLER_STEPS, SYMPTOMS, Counterfactual, trials_of
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
 from bnprobe.store.reader import Run, read_run
@@ -27,7 +27,7 @@ _LEVELS = {"diverged": 0, "no-progress": 0, "collapsed-output": 0, "learns-poorl
 _ENDS = {"crashed": "the script ended with an error", "exited": "the script left early", "running": "the process was killed"}
 
 
-def judge_trial(name: str, process: TrialProcess) -> Trial:
+def judge_trial(name: str, process: RunningTrial) -> Trial:
     """Judge a trial whose process has ended."""
     try:
         run = read_run(process.run_file)

@@ -47,7 +47,8 @@ from bnprobe.analyse.limits import Interval, Verdict, bracket, search_result, tr
 from bnprobe.analyse.stopping_rate import CONSTANTS, SPREAD, StoppingRate, stopping_rate
 from bnprobe.experiments.limits.judge import Assignment, judge, recording_of
 from bnprobe.experiments.limits.plan import Range, next_index
-from bnprobe.experiments.process import Change, Script, TrialProcess
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.process import TrialProcess
 from bnprobe.remedies.specification import parse_all
 from bnprobe.store.limits_file import Limits, Trial, factor_of, read_limits, write_limits
 from bnprobe.store.reader import Run, read_run
@@ -258,7 +259,7 @@ def judge_one(combination: Combination, grid_index: int, steps: int, folder: Pat
     remedies = () if combination.remedy == "NONE" else (combination.remedy,)
     with tempfile.TemporaryDirectory(dir=folder) as own:
         change = Change(remedies, factor=factor_of(grid_index))
-        process = TrialProcess(script, change, steps, Path(own) / "trial", 1, command="lr-limit")
+        process = TrialProcess(TrialOrder(script, change, steps, 1, command="lr-limit"), Path(own) / "trial")
         process.wait()
         return judge(Assignment(combination.remedy, 0, grid_index), process, recording_of(process))
 

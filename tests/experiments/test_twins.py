@@ -8,7 +8,8 @@ import pytest
 
 from bnprobe.experiments.counterfactuals import counterfactual
 from bnprobe.experiments.judging import judge_trial
-from bnprobe.experiments.process import Change, Script, TrialProcess
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.process import TrialProcess
 from bnprobe.store.confirm_file import Trial
 from tests.faults.program import HERE
 
@@ -28,7 +29,7 @@ EQUAL = {
 
 def tried(program: str, change: Change, folder: Path, *arguments: str) -> Trial:
     script = Script(str(HERE / "tuned" / f"{program}.py"), False, arguments)
-    process = TrialProcess(script, change, STEPS, folder, None, command="confirm")
+    process = TrialProcess(TrialOrder(script, change, STEPS, None, command="confirm"), folder)
     process.wait()
     try:
         return judge_trial("a trial", process)

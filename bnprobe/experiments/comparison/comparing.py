@@ -10,8 +10,10 @@ from bnprobe.errors import BnprobeError
 from bnprobe.experiments.comparison.judging import judge
 from bnprobe.experiments.comparison.plan import Assignment, Plan, next_of, trials_left
 from bnprobe.experiments.comparison.techniques import change_of
-from bnprobe.experiments.executor import Experiment, Standing
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.experiment import Experiment, Standing
+from bnprobe.experiments.order import TrialOrder
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.store.comparison_file import NO_TECHNIQUE, WHOLE, Trial, write_comparison
 from bnprobe.store.limits_file import factor_of
 
@@ -29,6 +31,7 @@ class Comparing(Experiment[Assignment]):
 
     Args:
         plan: what to find out.
+        executor: who runs the trials.
         path: the file of results.
         attributes: its root attributes.
         trials: those that it holds already; they are not repeated.
@@ -39,13 +42,14 @@ class Comparing(Experiment[Assignment]):
     def __init__(
         self,
         plan: Plan,
+        executor: Executor,
         path: Path,
         attributes: Mapping[str, str | int | float],
         trials: Sequence[Trial],
         on_trial: Callable[[Trial], None],
         on_standing: Callable[[Standing[Assignment]], None],
     ) -> None:
-        super().__init__(path, plan.jobs)
+        super().__init__(path, plan.jobs, executor)
         self.trials = list(trials)
         self._plan = plan
         self._attributes = attributes
@@ -80,14 +84,14 @@ class Comparing(Experiment[Assignment]):
     def _stage(self, assignment: Assignment) -> tuple[bool, int]:
         return assignment.length == self._plan.terms.length and assignment.length != self._plan.terms.search_length, assignment.seed
 
-    def start(self, assignment: Assignment, folder: Path) -> TrialProcess:
-        """Start a trial."""
+    def trial_of(self, assignment: Assignment) -> TrialOrder:
+        """The training of a technique at a rate and a seed."""
         plan = self._plan
         change = change_of(assignment.technique, factor_of(assignment.grid_index), assignment.seed)
         steps = None if assignment.length == WHOLE else assignment.length
-        return TrialProcess(plan.script, change, steps, folder, plan.threads, command="compare", compared=True)
+        return TrialOrder(plan.script, change, steps, plan.threads, command="compare", compared=True)
 
-    def ended(self, assignment: Assignment, process: TrialProcess) -> None:
+    def ended(self, assignment: Assignment, process: RunningTrial) -> None:
         """Judge a trial and keep it."""
         trial = judge(assignment, process, self._plan.metric)
         self.trials.append(trial)

@@ -14,7 +14,7 @@ from bnprobe.experiments.comparison.plan import Assignment
 from bnprobe.experiments.judging import refusal_of
 from bnprobe.experiments.limits.judge import Assignment as RateAssignment
 from bnprobe.experiments.limits.judge import judge_run, largest_rates, recording_of
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.store import limits_file
 from bnprobe.store.comparison_file import Evaluation, Trial
 from bnprobe.store.reader import Run
@@ -29,7 +29,7 @@ _SOURCES = {
 DRAWS_ANEW = "; it draws other samples at each evaluation, so that some may be training data: --metric can name a number that it prints"
 
 
-def judge(own: Assignment, process: TrialProcess, metric: str) -> Trial:
+def judge(own: Assignment, process: RunningTrial, metric: str) -> Trial:
     """Judge a trial whose process has ended.
 
     Args:

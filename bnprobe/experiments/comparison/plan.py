@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bnprobe.analyse.comparison import FIRST_RATES, Terms, best_place, limit_of, rates_to_try, refusal, searched, verdict, whole
 from bnprobe.experiments.limits.plan import NEAR_STRIDES, STRIDES, next_index
-from bnprobe.experiments.process import Script
+from bnprobe.experiments.order import Script
 from bnprobe.store.comparison_file import NO_TECHNIQUE, Trial
 
 #: Rates of a search whose trials are short.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnprobe.experiments.process import Change
+from bnprobe.experiments.order import Change
 from bnprobe.remedies.specification import parse_all, split
 from bnprobe.store.comparison_file import NO_TECHNIQUE
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnprobe.diagnose.outcome import outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.errors import RunFileError
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.store.limits_file import Trial
 from bnprobe.store.reader import Run, read_run
 
@@ -39,7 +39,7 @@ class Assignment:
     grid_index: int
 
 
-def judge(own: Assignment, process: TrialProcess, run: Run | None) -> Trial:
+def judge(own: Assignment, process: RunningTrial, run: Run | None) -> Trial:
     """Judge a trial whose process has ended.
 
     Args:
@@ -109,7 +109,7 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
     )
 
 
-def recording_of(process: TrialProcess) -> Run | None:
+def recording_of(process: RunningTrial) -> Run | None:
     """Read the recording of a trial whose process has ended, if it left one."""
     try:
         return read_run(process.run_file)

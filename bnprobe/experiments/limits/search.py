@@ -9,11 +9,13 @@ from pathlib import Path
 
 from bnprobe.analyse.limits import bracket, tried, verdict_of
 from bnprobe.errors import BnprobeError
-from bnprobe.experiments.executor import Experiment, Standing
+from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.experiment import Experiment, Standing
 from bnprobe.experiments.limits.judge import Assignment, judge, recording_of
 from bnprobe.experiments.limits.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, Range, next_index
 from bnprobe.experiments.limits.predict import predictions_of
-from bnprobe.experiments.process import Change, Script, TrialProcess
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.remedies.specification import split
 from bnprobe.store.limits_file import GRID_RATIO, NO_REMEDY, Prediction, Trial, factor_of, own_rate, write_limits
 
@@ -49,6 +51,7 @@ class Searches(Experiment[Assignment]):
 
     Args:
         plan: what to find out.
+        executor: who runs the trials.
         path: the file of trials.
         attributes: its root attributes.
         trials: those that it holds already; they are not repeated.
@@ -59,6 +62,7 @@ class Searches(Experiment[Assignment]):
     def __init__(
         self,
         plan: Plan,
+        executor: Executor,
         path: Path,
         attributes: dict[str, str | int | float],
         trials: list[Trial],
@@ -68,7 +72,7 @@ class Searches(Experiment[Assignment]):
     ) -> None:
         self.trials = trials
         self.predictions = predictions
-        super().__init__(path, plan.jobs)
+        super().__init__(path, plan.jobs, executor)
         self._plan = plan
         self._attributes = attributes
         self._on_trial = on_trial
@@ -131,14 +135,14 @@ class Searches(Experiment[Assignment]):
         low = math.ceil(slowest - 1e-6)
         return Range(low, max(low, math.floor(fastest + 1e-6)))
 
-    def start(self, assignment: Assignment, folder: Path) -> TrialProcess:
-        """Start a trial; that of the script's own rate shall predict a limit, too."""
+    def trial_of(self, assignment: Assignment) -> TrialOrder:
+        """The trial of a rate; that of the script's own rate shall predict a limit, too."""
         remedies = () if assignment.remedy == NO_REMEDY else tuple(split(assignment.remedy))
         change = Change(remedies, factor=factor_of(assignment.grid_index), seed=assignment.seed)
         plan = self._plan
-        return TrialProcess(plan.script, change, plan.steps, folder, plan.threads, command="lr-limit", probes=_predicts(assignment))
+        return TrialOrder(plan.script, change, plan.steps, plan.threads, command="lr-limit", probes=_predicts(assignment))
 
-    def ended(self, assignment: Assignment, process: TrialProcess) -> None:
+    def ended(self, assignment: Assignment, process: RunningTrial) -> None:
         """Keep a trial, with what it predicts."""
         run = recording_of(process)
         trial = judge(assignment, process, run)

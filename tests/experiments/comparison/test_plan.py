@@ -10,7 +10,7 @@ import pytest
 
 from bnprobe.analyse.comparison import Terms, best_place, limit_of, rates_to_try, refusal, trials_to_keep
 from bnprobe.experiments.comparison.plan import Assignment, Plan, next_of, trials_left
-from bnprobe.experiments.process import Script
+from bnprobe.experiments.order import Script
 from bnprobe.store.comparison_file import WHOLE, Trial
 
 Loss = Callable[[int], float]

@@ -4,7 +4,7 @@ import pytest
 
 from bnprobe.experiments.comparison.techniques import change_of
 from bnprobe.experiments.counterfactuals import counterfactual
-from bnprobe.experiments.process import Change
+from bnprobe.experiments.order import Change
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from bnprobe.experiments.executors.executor import Executor
 from bnprobe.experiments.lock import owned_folder
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.order import TrialOrder
+from bnprobe.experiments.running_trial import RunningTrial
 
 Order = TypeVar("Order")
 _POLL_SECONDS = 0.05
@@ -40,13 +42,15 @@ class Experiment(ABC, Generic[Order]):
     Args:
         path: the file of results; the trials' folder lies beside it.
         jobs: trials at a time.
+        executor: who runs them.
     """
 
-    def __init__(self, path: Path, jobs: int) -> None:
+    def __init__(self, path: Path, jobs: int, executor: Executor) -> None:
         self._path = path
         self._jobs = jobs
+        self._executor = executor
         self._folder = path.with_name(f".{path.name}.trials")
-        self._running: list[tuple[Order, TrialProcess]] = []
+        self._running: list[tuple[Order, RunningTrial]] = []
         self._started = 0
 
     @abstractmethod
@@ -54,23 +58,23 @@ class Experiment(ABC, Generic[Order]):
         """Which trial to start now; None where there is none, for good or until one of those under way has ended."""
 
     @abstractmethod
-    def start(self, order: Order, folder: Path) -> TrialProcess:
-        """Start a trial in a folder of its own."""
+    def trial_of(self, order: Order) -> TrialOrder:
+        """What is to be run for an order."""
 
     @abstractmethod
-    def ended(self, order: Order, process: TrialProcess) -> None:
-        """Judge a trial and keep it; its folder is removed after that. Its process is over, or was given up."""
+    def ended(self, order: Order, trial: RunningTrial) -> None:
+        """Judge a trial and keep it; its folder is removed after that. It is over, or was given up."""
 
     @abstractmethod
     def waiting(self) -> None:
         """Say how far things have come; called some times a second."""
 
-    def takes_too_long(self, process: TrialProcess) -> bool:
+    def takes_too_long(self, trial: RunningTrial) -> bool:
         """Whether a trial is to be given up."""
         return False
 
     @property
-    def under_way(self) -> Sequence[tuple[Order, TrialProcess]]:
+    def under_way(self) -> Sequence[tuple[Order, RunningTrial]]:
         """The trials that run now."""
         return self._running
 
@@ -90,12 +94,15 @@ class Experiment(ABC, Generic[Order]):
     def make_trials(self) -> None:
         """Make all that are wanted. Whatever interrupts this, what has ended is kept and nothing is left running."""
         try:
+            self._executor.beat(self._folder)
             while self._fill():
                 self._wait()
         finally:
-            for _, process in self._running:
-                process.end()
-                process.clear()
+            for _, trial in self._running:
+                trial.ask_to_end()
+            for _, trial in self._running:
+                trial.end()
+                trial.clear()
             self._running.clear()
 
     def _fill(self) -> bool:
@@ -105,19 +112,20 @@ class Experiment(ABC, Generic[Order]):
             if order is None:
                 break
             self._started += 1
-            self._running.append((order, self.start(order, self._folder / f"trial-{self._started}")))
+            self._running.append((order, self._executor.start(self.trial_of(order), self._folder / f"trial-{self._started}")))
         return bool(self._running)
 
     def _wait(self) -> None:
         """Wait for the next trial to end, and keep it."""
         while not (over := [one for one in self._running if one[1].is_over() or self.takes_too_long(one[1])]):
             self.waiting()
+            self._executor.beat(self._folder)
             time.sleep(_POLL_SECONDS)
         for one in over:
-            order, process = one
+            order, trial = one
             self._running.remove(one)
             try:
-                self.ended(order, process)
+                self.ended(order, trial)
             finally:
-                process.end()
-                process.clear()
+                trial.end()
+                trial.clear()

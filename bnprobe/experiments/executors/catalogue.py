@@ -1,0 +1,103 @@
+"""The executors by name; a package that one needs is imported when it is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bnprobe.errors import UsageError
+from bnprobe.experiments.executors.devices import visible_devices
+from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.executors.local import LocalExecutor
+
+#: Trials at a time on a cluster, unless it is said.
+USUAL_JOBS = 8
+#: Processors of a trial, unless it is said.
+USUAL_CPUS = 2
+NAMES = ("local", "ray", "slurm")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where trials run, and with what.
+
+    Attributes:
+        executor: "local", "ray" or "slurm".
+        jobs: trials at a time; None for as many as is usual.
+        cpus: processors, and threads of torch, of each; None for the usual ones.
+        gpus: GPUs that each has for itself; 0 on this machine shares all, and asks a cluster for none.
+    """
+
+    executor: str = "local"
+    jobs: int | None = None
+    cpus: int | None = None
+    gpus: int = 0
+
+    @property
+    def at_once(self) -> int:
+        """Trials at a time.
+
+        Raises:
+            UsageError: there is no such executor, or this machine has not so many GPUs.
+        """
+        if self.executor not in NAMES:
+            raise UsageError(f"--executor is '{self.executor}', expected one of {', '.join(NAMES)}", "local is this machine")
+        if self.executor != "local":
+            return self.jobs or USUAL_JOBS
+        at_once = self.jobs or max(1, _cores() // (self.cpus or USUAL_CPUS))
+        return min(at_once, self._local().most_at_once or at_once)
+
+    @property
+    def threads(self) -> int:
+        """Threads of each trial: on this machine all trials at once take all processors."""
+        if self.cpus is not None:
+            return self.cpus
+        return max(1, _cores() // self.at_once) if self.executor == "local" else USUAL_CPUS
+
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether a trial is told its threads; one alone on this machine takes what the script would."""
+        return self.executor != "local" or self.cpus is not None or self.at_once > 1
+
+    @property
+    def options(self) -> list[str]:
+        """The words of a command line that say the same."""
+        words = ["--executor", self.executor] if self.executor != "local" else []
+        words += ["--jobs", str(self.jobs)] if self.jobs else []
+        words += ["--cpus-per-trial", str(self.cpus)] if self.cpus else []
+        return words + (["--gpus-per-trial", str(self.gpus)] if self.gpus else [])
+
+    def _local(self) -> LocalExecutor:
+        return LocalExecutor(self.gpus, visible_devices() if self.gpus else ())
+
+    @contextmanager
+    def open(self) -> Iterator[Executor]:
+        """Connect to who runs the trials.
+
+        Yields:
+            The executor.
+
+        Raises:
+            UsageError: its package is not installed, or it is not there.
+        """
+        executor: Executor
+        if self.executor == "ray":
+            from bnprobe.experiments.executors.ray_cluster import ray_executor
+
+            executor = ray_executor(self.gpus)
+        elif self.executor == "slurm":
+            from bnprobe.experiments.executors.slurm import slurm_executor
+
+            executor = slurm_executor(self.gpus)
+        else:
+            executor = self._local()
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,33 @@
+"""What runs the trials of an experiment; the experiment decides which trial is next, and keeps what they leave."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from bnprobe.experiments.order import TrialOrder
+from bnprobe.experiments.running_trial import RunningTrial
+
+
+class Executor(ABC):
+    """Runs trials, each in a folder of its own."""
+
+    @abstractmethod
+    def start(self, order: TrialOrder, folder: Path) -> RunningTrial:
+        """Start a trial, or have it wait for a worker.
+
+        Args:
+            order: the trial.
+            folder: its own, in the folder of the experiment; new.
+
+        Returns:
+            The trial.
+        """
+
+    @abstractmethod
+    def beat(self, folder: Path) -> None:
+        """Say that the experiment, whose folder this is, is still at work; called some times a second."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the executor holds; no trial of it runs any more."""
