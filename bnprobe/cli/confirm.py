@@ -88,10 +88,10 @@ def confirm(
     from bnprobe.store.confirm_file import confirm_file_of
     from bnprobe.store.reader import read_run
 
+    resources = Resources(executor, jobs, cpus, gpus)
     path = _recording(target, arguments or [], module, output)
     run = read_run(path)
     diagnosis = diagnose(run)
-    resources = Resources(executor, jobs, cpus, gpus)
     plan = _plan(run, diagnosis, cause or [], steps, resources)
     if not plan.causes:
         _nothing_to_confirm(diagnosis, as_json)

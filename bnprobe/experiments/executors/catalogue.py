@@ -28,6 +28,9 @@ class Resources:
         jobs: trials at a time; None for as many as is usual.
         cpus: processors, and threads of torch, of each; None for the usual ones.
         gpus: GPUs that each has for itself; 0 on this machine shares all, and asks a cluster for none.
+
+    Raises:
+        UsageError: there is no such executor.
     """
 
     executor: str = "local"
@@ -35,15 +38,17 @@ class Resources:
     cpus: int | None = None
     gpus: int = 0
 
+    def __post_init__(self) -> None:
+        if self.executor not in NAMES:
+            raise UsageError(f"--executor is '{self.executor}', expected one of {', '.join(NAMES)}", "local is this machine")
+
     @property
     def at_once(self) -> int:
         """Trials at a time.
 
         Raises:
-            UsageError: there is no such executor, or this machine has not so many GPUs.
+            UsageError: this machine has not so many GPUs.
         """
-        if self.executor not in NAMES:
-            raise UsageError(f"--executor is '{self.executor}', expected one of {', '.join(NAMES)}", "local is this machine")
         if self.executor != "local":
             return self.jobs or USUAL_JOBS
         at_once = self.jobs or max(1, _cores() // (self.cpus or USUAL_CPUS))

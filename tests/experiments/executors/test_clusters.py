@@ -148,6 +148,26 @@ def test_an_interrupted_experiment_leaves_no_process_and_no_folder(cluster: Clus
     nothing_is_left(tmp_path)
 
 
+def test_what_a_killed_command_left_is_ended_by_the_next(cluster: Cluster, gate: Path, tmp_path: Path) -> None:
+    killed = numbered(tmp_path, gate, cluster, 2)
+    old = {one.pid for one in wait_for(both_run(tmp_path), "two trials")}
+    killed.kill()
+    killed.communicate(timeout=60)
+    command = numbered(tmp_path, gate, cluster, 2)
+
+    def only_new_ones_run() -> bool:
+        running = {one.pid for one in attempts(tmp_path)}
+        return len(running) == 2 and not running & old
+
+    wait_for(only_new_ones_run, "the end of the old trials, and two new ones")
+    gate.unlink()
+    _, told = command.communicate(timeout=200)
+    assert command.returncode == 0, told
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert sorted(one["number"] for one in results) == [0, 1]
+    nothing_is_left(tmp_path)
+
+
 def nothing_is_left(folder: Path) -> None:
     wait_for(lambda: not processes_of(folder), f"an end of {processes_of(folder)}")
     assert {one.name for one in folder.iterdir()} <= {"trial.py", "results.jsonl"}
