@@ -152,7 +152,9 @@ def test_what_a_killed_command_left_is_ended_by_the_next(cluster: Cluster, gate:
     killed = numbered(tmp_path, gate, cluster, 2)
     old = {one.pid for one in wait_for(both_run(tmp_path), "two trials")}
     killed.kill()
-    killed.communicate(timeout=60)
+    killed.wait(60)
+    assert killed.stderr is not None
+    killed.stderr.close()  # its jobs still hold the other end
     command = numbered(tmp_path, gate, cluster, 2)
 
     def only_new_ones_run() -> bool:
