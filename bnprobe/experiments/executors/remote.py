@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -175,7 +176,8 @@ class RemoteTrial(RunningTrial):
         self._is_ended = False
 
     def _next_attempt(self, number: int) -> _Attempt:
-        return _Attempt(self._scheduler, self._order, self._folder / f"attempt-{number}")
+        # A name that no other has: workers of a command that was killed may still look for theirs, and must not find this one's.
+        return _Attempt(self._scheduler, self._order, self._folder / f"attempt-{number}-{uuid.uuid4().hex[:12]}")
 
     @property
     def folder(self) -> Path:
