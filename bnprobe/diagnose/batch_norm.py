@@ -70,9 +70,10 @@ def batch_norm_train_eval_gap(run: RunAnalysis) -> Finding | None:
 
     Looks at what evaluation mode would make of the late batches, against what training mode made of them. Looks like statistics of too
     few values, which are as far from each other; the gap that so few values make by chance is allowed for. Looks like the first
-    steps of every run, when the running statistics are still on their way; only the last quarter counts. Looks like one batch
-    norm in two places, where each place has its own gap. Looks also at what batch norms met in the script's own evaluations: data
-    that were prepared otherwise are far from the running statistics there, although the batches of the training are not.
+    steps of every run, when the running statistics are still on their way; only the last quarter counts, and in a training that goes
+    on no gap that still closes. Looks like one batch norm in two places, where each place has its own gap. Looks also at what batch
+    norms met in the script's own evaluations: data that were prepared otherwise are far from the running statistics there, although the
+    batches of the training are not.
     """
     return _stale_statistics(run) or _other_data(run)
 
@@ -86,7 +87,8 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
     level = robust.median(gap, axis=0)
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
-    wide = np.flatnonzero(level > allowed)
+    stays = ~still_closes(run.recorded.batch_norm_gap[:, layers]) if run.goes_on else np.ones(len(layers), dtype=bool)
+    wide = np.flatnonzero((level > allowed) & stays)
     if not wide.size:
         return None
     worst, first = int(layers[int(np.nanargmax(level))]), int(layers[wide[0]])
@@ -213,6 +215,21 @@ def measured_norms(run: RunAnalysis) -> NDArray[np.int64]:
     """Batch norms of which batch statistics were seen, in order of depth."""
     found = np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap).any(axis=0))
     return found[np.argsort([run.recorded.layers[i].depth for i in found], kind="stable")]
+
+
+def still_closes(gap: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Layers whose gap was wider in the quarter before the last than in the last: their running statistics are on their way.
+
+    Args:
+        gap: (steps, layers), NaN where it was not measured.
+    """
+    rows = np.flatnonzero(np.isfinite(gap).any(axis=1))
+    late = late_gap(gap)
+    before = gap[rows[-2 * len(late) : -len(late)]].astype(float)
+    if not len(before):
+        return np.ones(gap.shape[1], dtype=bool)
+    closes: NDArray[np.bool_] = robust.median(late, axis=0) < thresholds.GAP_CLOSES * robust.median(before, axis=0)
+    return closes
 
 
 def late_gap(gap: NDArray[np.floating]) -> Array:

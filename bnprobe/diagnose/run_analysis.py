@@ -349,6 +349,11 @@ class RunAnalysis:
         """Whether the recording ended before its script did."""
         return self.recorded.status in ("stopped", "interrupted", "running")
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the training was not lost when the recording ended before its script did: what is on its way has time to come."""
+        return self.was_cut and not self.has_failed
+
     def severity(self) -> Severity:
         """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""
         return "error" if self.has_failed or self.is_stuck else "warning"

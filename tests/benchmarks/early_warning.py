@@ -1,42 +1,47 @@
-"""How many steps before a divergence the recorder warns while a training runs, and how often it warns of a healthy one.
+"""How many steps before a divergence a person is warned while a training runs, and how often of a healthy one.
 
     python -m tests.benchmarks.early_warning                    # the runs of the fault library that are kept
     python -m tests.benchmarks.early_warning --record           # records what is missing first
     python -m tests.benchmarks.early_warning --details          # a line a run
 
-The losses and gradient norms of kept recordings are put through the recorder's own alarms, step by step. A warning is a value far beyond
-the noise, or one that is no number, before the training has diverged; a look is a value beyond the noise, for which steps are measured. Of
-the runs that diverged those stand apart whose loss was no number from one step to the next, in a calm run: nothing foretells these. Beside
-the alarms stands Page's CUSUM on the loss, upwards, with the parameters of trainscope 1.8 (mean and deviation from median and MAD of the
-last 200 losses, slack 1, threshold 6, after 30 losses), on the same losses.
+- **watch**: what `bnprobe watch` and `--follow` show, findings at warning or error level. The recording is cut to its first steps, as the
+  file stood then, and diagnosed: after each of the first ten steps, every second to 30, every fifth to 100, then every tenth.
+- **terminal**: a loss or gradient norm far beyond its noise, or no number, as `bnprobe record` says at once. **look**: a value beyond the
+  noise, for which steps are measured.
+- **CUSUM**: Page's cumulative sum of the loss, upwards (`tests/faults/cusum.py`): in its textbook form; with the threshold at which it
+  warns of as many healthy runs as watch does; and as trainscope 1.8 has it.
+
+Of the runs that diverged those stand apart whose cause is a value that is no number from one step to the next, in a calm run. A run that
+diverges in its first step can be warned of by nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import statistics
 import sys
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bnprobe.analyse.stability import divergence
+from bnprobe.diagnose import Finding, diagnose
 from bnprobe.errors import RunFileError
 from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
+from bnprobe.report.live_view import told
 from bnprobe.store.reader import Run, read_run
+from tests.faults import cusum
 from tests.faults.manifest import PROGRAMS
+from tests.faults.prefix import bursts, prefix
 from tests.faults.program import HEALTHY
 from tests.faults.recording import KEPT, NO_LIMIT, Take, kept, library, record_missing
 from tests.faults.score import Share
 
-#: Of trainscope's detector.
-WINDOW, SLACK, THRESHOLD, FIRST = 200, 1.0, 6.0, 30
 #: What a warning is worth something for.
 STEPS_AHEAD = (1, 3, 10)
+EQUAL = "CUSUM, as many false alarms as watch"
 
 
 @dataclass(frozen=True)
@@ -45,72 +50,90 @@ class Watched:
 
     Attributes:
         name: of the take.
+        cause: the id that the verdict should have.
         end: the step of the divergence; None where there was none.
         first: by detector, the step; None where it gave none.
+        said: the first finding that watch showed, or None.
+        steps: of each row before the end.
+        sums: of the textbook's CUSUM, a row each.
     """
 
     name: str
+    cause: str
     end: int | None
     first: dict[str, int | None]
+    said: Finding | None
+    steps: Sequence[int]
+    sums: Sequence[float]
+
+    def ahead(self, detector: str) -> int | None:
+        """Steps between a detector's first sign and the divergence."""
+        first = self.first[detector]
+        return None if self.end is None or first is None else self.end - first
 
 
-def by_alarms(level: Level) -> Callable[[Sequence[float], Sequence[float]], int | None]:
-    """A detector: the recorder's alarms on loss and gradient norm, at some level."""
-
-    def find(losses: Sequence[float], norms: Sequence[float]) -> int | None:
-        of_loss, of_gradient = Alarm(), Alarm(GRADIENT_LEAP)
-        for row, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
-            found = of_loss.take(loss)
-            if not math.isnan(norm):
-                found = max(found, of_gradient.take(norm))
-            if found >= level:
-                return row
-        return None
-
-    return find
-
-
-def by_cusum(losses: Sequence[float], norms: Sequence[float]) -> int | None:
-    """Page's sum of what rises above the median, in deviations, less the slack."""
-    del norms
-    before: deque[float] = deque(maxlen=WINDOW)
-    total = 0.0
-    for row, loss in enumerate(losses):
-        if len(before) >= FIRST:
-            middle = statistics.median(before)
-            deviation = max(1.4826 * statistics.median(abs(one - middle) for one in before), 1e-12)
-            total = max(0.0, total + (loss - middle) / deviation - SLACK) if math.isfinite(loss) else math.inf
-            if total >= THRESHOLD:
-                return row
-        if math.isfinite(loss):
-            before.append(loss)
+def first_finding(run: Run, rows: int) -> tuple[int, Finding] | None:
+    """The row before which watch shows its first finding, and that finding."""
+    for count in bursts(rows):
+        if found := told(diagnose(prefix(run, count))):
+            return count - 1, found[0]
     return None
 
 
-DETECTORS = {"warning": by_alarms(Level.GRAVE), "look": by_alarms(Level.BEYOND_NOISE), "CUSUM": by_cusum}
+def first_alarm(level: Level, losses: Sequence[float], norms: Sequence[float]) -> int | None:
+    """The first row at which the recorder's alarms on loss and gradient norm reach a level."""
+    of_loss, of_gradient = Alarm(), Alarm(GRADIENT_LEAP)
+    for row, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
+        found = of_loss.take(loss)
+        if not math.isnan(norm):
+            found = max(found, of_gradient.take(norm))
+        if found >= level:
+            return row
+    return None
 
 
-def watch(name: str, run: Run) -> Watched:
+def watch(take: Take, run: Run) -> Watched:
     """Put a run through the detectors, up to its divergence."""
     lost = divergence(run)
-    steps = run["step"]
-    last = len(steps) if lost is None else lost.row
+    last = len(run["step"]) if lost is None else lost.row
+    steps = [int(step) for step in run["step"][:last]]
     losses = [float(loss) for loss in run["loss"][:last]]
     norms = [float(norm) for norm in run["gradient_norm"][:last]]
-    rows = {detector: find(losses, norms) for detector, find in DETECTORS.items()}
-    return Watched(
-        name, None if lost is None else int(lost.step), {one: None if row is None else int(steps[row]) for one, row in rows.items()}
-    )
+    found = first_finding(run, last)
+    sums = cusum.textbook(losses)
+    rows = {
+        "watch": None if found is None else found[0],
+        "terminal": first_alarm(Level.GRAVE, losses, norms),
+        "look": first_alarm(Level.BEYOND_NOISE, losses, norms),
+        "CUSUM, textbook": cusum.first_at(sums, cusum.THRESHOLD),
+        "CUSUM, trainscope": cusum.first_at(cusum.of_trainscope(losses), cusum.THEIR_THRESHOLD),
+    }
+    rows["watch or terminal"] = min((row for name in ("watch", "terminal") if (row := rows[name]) is not None), default=None)
+    first = {detector: None if row is None else steps[row] for detector, row in rows.items()}
+    said = None if found is None else found[1]
+    return Watched(take.name, take.expected, None if lost is None else int(lost.step), first, said, steps, sums)
 
 
-def summary(what: str, lost: Sequence[Watched]) -> str:
-    """A line a detector: how many steps ahead it was."""
-    lines = [f"{len(lost)} {what}"]
-    for detector in DETECTORS:
-        ahead = [one.end - first for one in lost if one.end is not None and (first := one.first[detector]) is not None]
-        shares = "; ".join(f"{steps} {Share(sum(one >= steps for one in ahead), len(lost))}" for steps in STEPS_AHEAD)
+def add_equal(runs: Sequence[Watched]) -> float:
+    """Give each run the first sign of the textbook's CUSUM at the threshold that warns of as many healthy runs as watch, and return it."""
+    healthy = [one for one in runs if one.end is None and one.cause == HEALTHY]
+    alarms = sum(one.first["watch"] is not None for one in healthy)
+    threshold = cusum.threshold_for(alarms, [max(one.sums, default=0.0) for one in healthy])
+    for one in runs:
+        row = cusum.first_at(one.sums, threshold)
+        one.first[EQUAL] = None if row is None else one.steps[row]
+    return threshold
+
+
+def table(lost: Sequence[Watched], healthy: Sequence[Watched]) -> str:
+    """A line a detector: how many steps ahead it was, and how often it warned of a healthy run."""
+    lines = []
+    for detector in lost[0].first if lost else ():
+        ahead = [steps for one in lost if (steps := one.ahead(detector)) is not None]
+        shares = "; ".join(f"{steps}: {Share(sum(one >= steps for one in ahead), len(lost))}" for steps in STEPS_AHEAD)
         middle = "/".join(f"{one:.0f}" for one in np.percentile(ahead, [25, 50, 75])) if ahead else "none"
-        lines.append(f"  {detector:<8} so many steps ahead or more: {shares}; quartiles where it came {middle}")
+        false = Share(sum(one.first[detector] is not None for one in healthy), len(healthy))
+        lines.append(f"  {detector:<36} steps ahead or more {shares}; quartiles {middle}; of healthy runs {false}")
     return "\n".join(lines)
 
 
@@ -124,22 +147,27 @@ def main() -> int:
     takes = library(program for program in PROGRAMS if program.part == "tuned")
     if options.record:
         record_missing(takes, options.jobs, options.recordings)
-    lost, sudden, healthy = list[Watched](), list[Watched](), list[Watched]()
-    for take in takes:
-        if (watched := _watched(take, options.recordings)) is None:
-            continue
-        if watched.end is not None:
-            (sudden if take.program.cause == "numerical-fault" else lost).append(watched)
-        elif take.expected == HEALTHY:
-            healthy.append(watched)
-        if options.details:
-            print(f"{take.name:<70} diverged {watched.end}, first signs {watched.first}")
-    print(summary("runs that grew until they diverged", lost))
-    print(summary("runs with a value that is no number out of nothing", sudden))
-    print(f"{len(healthy)} healthy runs")
-    for detector in DETECTORS:
-        print(f"  {detector:<8} {Share(sum(one.first[detector] is not None for one in healthy), len(healthy))} told something")
+    runs = [watched for take in takes if (watched := _watched(take, options.recordings)) is not None]
+    threshold = add_equal(runs)
+    if options.details:
+        for one in runs:
+            said = "" if one.said is None else f"{one.said.severity} {one.said.id}"
+            print(f"{one.name:<70} diverged {one.end}, first signs {one.first}, watch said {said}")
+    lost = [one for one in runs if one.end is not None and one.cause not in (HEALTHY, "numerical-fault")]
+    sudden = [one for one in runs if one.end is not None and one.cause == "numerical-fault"]
+    healthy = [one for one in runs if one.end is None and one.cause == HEALTHY]
+    print(f"{len(runs)} runs, {len(healthy)} of them healthy; {threshold:.3g} is the threshold of {EQUAL!r}")
+    print(f"{len(lost)} runs that diverged, {sum(not one.steps for one in lost)} of them in the first step")
+    print(table(lost, healthy))
+    warned = [one for one in lost if one.said is not None]
+    print(f"  of those that watch warned of, its first finding was the cause in {_named(warned)}")
+    print(f"{len(sudden)} runs with a value that is no number out of nothing")
+    print(table(sudden, healthy))
     return 0
+
+
+def _named(warned: Sequence[Watched]) -> Share:
+    return Share(sum(one.said is not None and one.said.id == one.cause for one in warned), len(warned))
 
 
 def _watched(take: Take, folder: Path) -> Watched | None:
@@ -148,7 +176,7 @@ def _watched(take: Take, folder: Path) -> Watched | None:
         found = kept(Take(take.program, take.fixed, take.seed, budget=budget), folder, stale=True)
         if found is not None:
             try:
-                return watch(take.name, read_run(found.file))
+                return watch(take, read_run(found.file))
             except (RunFileError, KeyError):
                 continue
     return None

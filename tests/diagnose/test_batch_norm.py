@@ -72,6 +72,21 @@ def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
     assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is None
 
 
+@pytest.mark.parametrize(("status", "found"), [("running", False), ("stopped", False), ("finished", True)])
+def test_a_gap_that_still_closes_is_told_of_a_training_that_has_ended(status: str, found: bool) -> None:
+    made = with_gap(0.9)
+    made.status = status
+    steps = len(made.by_step["batch_norm_gap"])
+    made.by_step["batch_norm_gap"] *= 0.95 ** (np.arange(steps) - steps)[:, None]
+    assert (batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None) == found
+
+
+def test_a_gap_that_stays_is_told_while_the_training_goes_on() -> None:
+    made = with_gap(0.9)
+    made.status = "running"
+    assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None
+
+
 @pytest.mark.parametrize(
     ("gap", "values", "samples", "found"),
     [(0.8, 4, 4, True), (0.4, 256, 4, True), (0.1, 4096, 4, False), (0.1, 4096, 2, False), (0.4, 4096, 2, True), (0.35, 256, 32, False)],

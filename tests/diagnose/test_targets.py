@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.targets import targets_out_of_range, unscaled_outputs, unscaled_targets, unshuffled_data
+from bnprobe.diagnose.unexplained import stuck
 from tests.synthetic_runs import Recording, in_detail_at, residual_recording
 
 
@@ -38,6 +40,21 @@ def test_rows_that_are_no_neighbouring_steps_say_not_how_long_a_class_lasts() ->
 def test_a_squared_error_is_compared_with_a_constant_prediction() -> None:
     assert RunAnalysis(regression(1.0).run()).is_no_better_than_a_constant
     assert not RunAnalysis(regression(0.5).run()).is_no_better_than_a_constant
+
+
+@pytest.mark.parametrize(("status", "is_stuck"), [("finished", True), ("running", False), ("stopped", False)])
+def test_a_loss_that_falls_may_come_below_a_constant_prediction_while_the_training_goes_on(status: str, is_stuck: bool) -> None:
+    made = regression(1.05)
+    made.status = status
+    made.loss = np.linspace(1.8, 0.6, 60) + 0.01 * np.sin(np.arange(60.0))
+    assert (stuck(RunAnalysis(made.run())) is not None) == is_stuck
+
+
+def test_a_loss_that_stands_at_a_constant_prediction_is_told_while_the_training_goes_on() -> None:
+    made = regression(1.05)
+    made.status = "running"
+    made.loss = 1.0 + 0.8 * np.exp(-np.arange(60) / 4.0) + 0.01 * np.sin(np.arange(60.0))
+    assert stuck(RunAnalysis(made.run())) is not None
 
 
 def test_targets_of_thousands() -> None:
