@@ -12,6 +12,7 @@ _AT_START = frozenset(sys.modules)
 
 import importlib  # noqa: E402
 import importlib.util  # noqa: E402
+import os  # noqa: E402
 import subprocess  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -36,6 +37,8 @@ def _main() -> None:
     package = sys.modules["bnprobe"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)
     package.AT_START = _AT_START  # type: ignore[attr-defined]
+    if "BNPROBE_CHILDREN" in os.environ:  # of a script whose processes are recorded: this one is none of its trainings
+        importlib.import_module("bnprobe.launch.children").step_aside()
     module = importlib.import_module(sys.argv.pop(1))
     module.main()
 

@@ -101,6 +101,10 @@ def main() -> None:
     # Asked of the raw arguments, since an error may come before they are parsed; only ahead of a command is it ours.
     debug = sys.argv[1:2] == ["--debug"]
     try:
+        if "bnprobe.launch.children" in sys.modules:  # a script has started this process whose processes are recorded; it is none of them
+            from bnprobe.launch.children import step_aside
+
+            step_aside()
         # Not through app(): that would leave typer's own sys.excepthook in the script's interpreter.
         outcome = typer.main.get_command(app).main(prog_name="bnprobe", standalone_mode=False)
         if callable(outcome):

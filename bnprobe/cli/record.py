@@ -190,6 +190,7 @@ def record(
     from bnprobe.cli.voice import say
     from bnprobe.errors import UsageError
     from bnprobe.launch.children import plan as plan_of
+    from bnprobe.launch.children import step_aside
     from bnprobe.launch.claim import Claim
     from bnprobe.launch.output import check_output, check_resumed, default_output
     from bnprobe.launch.provenance import collect_provenance
@@ -280,6 +281,8 @@ def record(
             check_output(file, force)
         plan = plan_of(file, options, provenance, overwrite=force) if children else None
         voice = _introduce(file, quiet, rank, plan, options.resume)
+        if (outer := step_aside()) is not None and not quiet:
+            say(f"this process was started by a script that is recorded to {outer}: what it trains is in {file} alone")
         if live and not rank.number:
             say(f"live page: {follow_beside(file)}")
         for tracker in (track or []) if not rank.number else ():
@@ -361,9 +364,10 @@ def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: 
     from bnprobe.cli.status_line import on_stderr
     from bnprobe.cli.voice import Voice, say
 
+    beside = None if plan is None else lambda: plan.files
     if quiet or rank.number:
-        return Voice(file, True, None, closing_lines)
-    every = f"; each of {rank.world_size} ranks to a file of its own" if file.stem.endswith(".rank0") else ""
+        return Voice(file, True, None, closing_lines, beside)
+    every = f"; each of {rank.world_size} ranks to a file of its own" if rank.world_size > 1 and file.stem.endswith(".rank0") else ""
     every = "; trainings in processes that the script starts to files beside it" if plan is not None else every
     say(f"{'going on in' if goes_on else 'recording to'} {file}{every}")
-    return Voice(file, quiet, on_stderr(), closing_lines if plan is None else functools.partial(closing_lines, plan=plan))
+    return Voice(file, quiet, on_stderr(), closing_lines if plan is None else functools.partial(closing_lines, plan=plan), beside)

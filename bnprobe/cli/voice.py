@@ -35,6 +35,7 @@ class Voice:
         quiet: Speak of faults only.
         status_line: Where the live status goes; None without one.
         closing_lines: Reads the finished file and says what it shows and what to type next.
+        beside: Finds the files of processes that the script has started; None where they are not recorded.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Voice:
         quiet: bool,
         status_line: StatusLine | None,
         closing_lines: Callable[[Path], list[str]],
+        beside: Callable[[], list[Path]] | None = None,
     ) -> None:
         self._output = output
         self._file = output.absolute()  # the script may change its folder
         self._quiet = quiet
         self._status_line = status_line
         self._closing_lines = closing_lines
+        self._beside = beside
         self._has_failed = False
         self._seconds_before = seconds_of_children()
 
@@ -76,9 +79,11 @@ class Voice:
     def _close(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if self._status_line is not None:
             self._status_line.clear()
-        if not recorded:
+        if not recorded and not (self._beside is not None and self._beside()):
             if self._has_failed:
                 say("nothing was recorded")
+            elif self._beside is not None:
+                say("neither the script nor a process that it started trained; nothing was recorded")
             else:
                 say("the script never imported torch; nothing was recorded")
                 if (seconds := seconds_of_children() - self._seconds_before) > TELLING_SECONDS:

@@ -26,6 +26,7 @@ from bnprobe.observe.options import RecordOptions
 from bnprobe.processes import LAUNCH, Rank, attributes_of
 
 if TYPE_CHECKING:
+    from bnprobe.launch.lifecycle import Lifecycle
     from bnprobe.observe.recorder import Recorder
 
 #: Where the plan stands for the processes that a script starts.
@@ -60,6 +61,16 @@ class Plan:
         environ[VARIABLE] = json.dumps({**asdict(self), "file": str(self.file)})
         environ[LAUNCH] = self.launch
         environ["PYTHONPATH"] = os.pathsep.join([str(_HOOK), *filter(None, [environ.get("PYTHONPATH")])])
+
+    def withhold(self, environ: MutableMapping[str, str]) -> None:
+        """Undo ``announce``."""
+        for name in (VARIABLE, LAUNCH):
+            environ.pop(name, None)
+        others = [one for one in environ.get("PYTHONPATH", "").split(os.pathsep) if one != str(_HOOK)]
+        if any(others):
+            environ["PYTHONPATH"] = os.pathsep.join(others)
+        else:
+            environ.pop("PYTHONPATH", None)
 
     @property
     def files(self) -> list[Path]:
@@ -105,6 +116,7 @@ class Child:
         self._plan = plan
         self._claim: Claim | None = None
         self._exit: SystemExit | None = None
+        self._original_exit: Any = None
 
     def make_recording(self) -> Recorder:
         """Make a recorder, which has no file yet."""
@@ -167,7 +179,7 @@ class Child:
 
     def watch_exit(self) -> None:
         """Take note of ``sys.exit``, which leaves no other trace for what runs at the end of a process."""
-        original = sys.exit
+        original = self._original_exit = sys.exit
 
         def exit(*arguments: Any) -> None:
             try:
@@ -178,12 +190,21 @@ class Child:
 
         sys.exit = exit  # type: ignore[assignment]
 
+    def forget_exit(self) -> None:
+        """Put ``sys.exit`` back, for a process that is left to another recording."""
+        if self._original_exit is not None:
+            sys.exit, self._original_exit = self._original_exit, None
+
     def how_it_ended(self) -> Ending:
         """Say how this process ends, as its last functions run."""
         error = getattr(sys, "last_value", None)
         if error is not None:
             return endings.from_exception(error)
         return endings.from_exception(self._exit) if self._exit is not None else endings.finished()
+
+
+#: This process, where a recorded script has started it: what it was told, and what records it.
+_own: list[tuple[Plan, Child, Lifecycle]] = []
 
 
 def begin() -> None:
@@ -197,6 +218,22 @@ def begin() -> None:
         child.make_recording, child, told.options.strict, child.release, in_fork=in_fork(told), how_it_ended=child.how_it_ended
     )
     lifecycle.arm()
+    _own.append((told, child, lifecycle))
+
+
+def step_aside() -> Path | None:
+    """Leave this process, and those that it starts, to a command of bnprobe that it is: two recordings of one training are one too many.
+
+    Returns:
+        The file of the script that has started it and whose processes are recorded; None where there is none, or where this process has
+        imported torch, and is being recorded, already.
+    """
+    for told, child, lifecycle in _own:
+        if lifecycle.withdraw():
+            child.forget_exit()
+            told.withhold(os.environ)
+            return told.file
+    return None
 
 
 def in_fork(told: Plan) -> Callable[[], Child]:

@@ -30,14 +30,15 @@ class Claim:
     """A run file that this process alone records to.
 
     Args:
-        path: the run file to be; a hidden file beside it is locked until ``release``.
+        path: the run file to be; a hidden file beside it, or beside what it is a link to, is locked until ``release``.
 
     Raises:
         UsageError: another process records to it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = path.absolute().with_name(f".{path.name}.lock")
+        place = Path(os.path.realpath(path))  # a link is the file that it leads to
+        self._lock = place.with_name(f".{place.name}.lock")
         self._owner = Original.getpid()
         self._place: int | None = None
         self._descriptor: int | None = None

@@ -37,13 +37,11 @@ class AfterImport(MetaPathFinder):
         """Return the spec that the other finders give, its loader told to call back.
 
         Scripts ask ``importlib.util.find_spec("torch")`` without importing it, so the finder stays in place until a module
-        body has run. Asking the others one by one needs no guard against calling ourselves.
+        body has run. Those in front were asked before; another of our kind may be behind, which asks those behind it.
         """
-        if fullname != self._name:
+        if fullname != self._name or self not in sys.meta_path:
             return None
-        for finder in sys.meta_path:
-            if finder is self:
-                continue
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 self._call_back_after(spec)
@@ -57,11 +55,12 @@ class AfterImport(MetaPathFinder):
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            # The loader stays with the module for life: give it back as it was.
-            del loader.__dict__["exec_module"]
+            # The loader stays with the module for life: give it back as it was. Others of our kind may have done so already.
+            loader.__dict__.pop("exec_module", None)
             execute(module)  # a failing import leaves the finder in place for the next attempt
-            self.disarm()
-            self._action()
+            if self in sys.meta_path:  # a loader that is kept by its finder may have been told twice
+                self.disarm()
+                self._action()
 
         # On the instance, not in a wrapper class: inspect and pkgutil keep meeting the loader they know.
         loader.__dict__["exec_module"] = exec_module

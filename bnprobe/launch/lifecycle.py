@@ -141,6 +141,17 @@ class Lifecycle:
             os.register_at_fork(after_in_child=self._in_forked_child)
         self._trigger.arm()
 
+    def withdraw(self) -> bool:
+        """Leave this process, and those that it forks, to another recording; return whether that can be: where this one has not begun."""
+        if self._recording is not None or self._raised is not None:
+            return False
+        self._is_over = True
+        self._in_fork = None
+        self._trigger.disarm()
+        self._signals.release()
+        atexit.unregister(self._at_exit)
+        return True
+
     def script_ended(self, ending: Ending) -> None:
         """Remember how the script ended; the file is closed once threads and exit functions are through."""
         self._ending = ending

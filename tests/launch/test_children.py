@@ -88,6 +88,20 @@ def test_modules_beside_what_is_started_outrank_the_library(tmp_path: Path, told
     assert (done.stdout, done.stderr) == ("contextlib platform uuid\n", "")
 
 
+def test_a_command_of_ours_is_left_to_itself_with_what_it_starts(tmp_path: Path, told: children.Plan) -> None:
+    environment = {**os.environ, "PYTHONPATH": "mine"}
+    told.announce(environment)
+    script = (
+        "import os, sys; from bnprobe.launch.children import step_aside; before = sys.exit.__module__\n"
+        "left = sorted(set(os.environ) & {'BNPROBE_CHILDREN', 'BNPROBE_LAUNCH'})\n"
+        "print(step_aside(), before, sys.exit.__module__, len(sys.meta_path), sorted({*left} & {*os.environ}))\n"
+        "print(os.environ['PYTHONPATH'], step_aside() == step_aside())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    plain = subprocess.run([sys.executable, "-c", "import sys; print(len(sys.meta_path))"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{told.file} bnprobe.launch.children sys {plain.stdout.strip()} []\nmine True\n"
+
+
 def test_a_plan_that_cannot_be_read_leaves_the_process_alone(tmp_path: Path, told: children.Plan) -> None:
     environment = dict(os.environ)
     told.announce(environment)

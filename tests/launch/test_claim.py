@@ -28,6 +28,14 @@ def test_the_second_is_refused_in_one_sentence(tmp_path: Path) -> None:
     Claim(tmp_path / "run.h5").release()
 
 
+def test_a_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "latest.h5").symlink_to(tmp_path / "run.h5")
+    claim = Claim(tmp_path / "run.h5")
+    with pytest.raises(UsageError, match="is recording to"):
+        Claim(tmp_path / "latest.h5")
+    claim.release()
+
+
 def test_no_file_stays_open_and_all_may_be_closed(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
     claim = Claim(tmp_path / "run.h5")

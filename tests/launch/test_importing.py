@@ -58,6 +58,33 @@ def test_module_looks_untouched(trigger):
     assert "exec_module" not in vars(module.__spec__.loader)
 
 
+def test_two_that_wait_for_one_module_each_act_once(trigger):
+    after, calls = trigger
+    later = AfterImport("latecomer", lambda: calls.append("later"))
+    later.arm()
+    assert importlib.util.find_spec("latecomer") is not None
+    module = importlib.import_module("latecomer")
+    assert calls == [1, "later"]
+    assert after not in sys.meta_path and later not in sys.meta_path
+    assert "exec_module" not in vars(module.__spec__.loader)
+
+
+def test_a_loader_that_its_finder_keeps_acts_once(trigger, tmp_path, monkeypatch):
+    _, calls = trigger
+    loader = importlib.util.find_spec("json").loader.__class__("latecomer", str(tmp_path / "latecomer.py"))
+
+    class Finder:
+        @staticmethod
+        def find_spec(fullname, path, target=None):
+            return importlib.util.spec_from_loader(fullname, loader) if fullname == "latecomer" else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path[:1], Finder, *sys.meta_path[1:]])
+    assert importlib.util.find_spec("latecomer") is not None
+    importlib.import_module("latecomer")
+    assert calls == [1]
+    assert "exec_module" not in vars(loader)
+
+
 def test_acts_at_once_if_the_module_is_there():
     calls = []
     after = AfterImport("json", lambda: calls.append("json"))

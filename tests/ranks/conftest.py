@@ -28,13 +28,22 @@ class Launched:
 def launch(tmp_path: Path) -> Callable[..., Launched]:
     """Type a command as a user does: torchrun where ranks are asked for, one process otherwise; recorded unless options are None."""
 
-    def run(script: str, *arguments: str, ranks: int = 1, options: tuple[str, ...] | None = (), folder: str = "recorded") -> Launched:
+    def run(
+        script: str,
+        *arguments: str,
+        ranks: int = 1,
+        options: tuple[str, ...] | None = (),
+        output: str | None = "run.h5",
+        folder: str = "recorded",
+    ) -> Launched:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-        recorder = ["-m", "bnprobe", "record", "-o", "run.h5", "--budget", "1e9", *options] if options is not None else []
+        to = ["-o", output] if output is not None else []
+        recorder = ["-m", "bnprobe", "record", *to, "--budget", "1e9", *options] if options is not None else []
         kept = {name: value for name, value in os.environ.items() if name not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
         command = [sys.executable, *launcher, *recorder, str(SCRIPTS / script), *arguments]
+        there = {file: file.read_bytes() for file in place.iterdir() if file.is_file()}
         for _ in range(4):  # gloo's threads abort at the very end now and then, without any recorder
             done = subprocess.run(
                 command,
@@ -48,8 +57,11 @@ def launch(tmp_path: Path) -> Callable[..., Launched]:
             )
             if "terminate called without an active exception" not in done.stderr:
                 break
-            for file in place.glob("*.h5"):
-                file.unlink()
+            for file in place.iterdir():
+                if file.is_file():
+                    file.unlink()
+            for file, held in there.items():
+                file.write_bytes(held)
         return Launched(done.returncode, done.stdout, done.stderr, place)
 
     return run

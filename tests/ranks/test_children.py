@@ -59,6 +59,23 @@ def test_processes_that_share_weights_are_ranks(launch: Launch) -> None:
     assert "weights-apart" not in {one.id for one in told.remarks}
 
 
+def test_a_recording_that_a_script_starts_is_left_to_itself(launch: Launch) -> None:
+    recorded = launch("children.py", "records", options=("--children",))
+    assert recorded.status == 0, recorded.stderr
+    assert "status 0" in recorded.stdout, recorded.stderr
+    assert [file.name for file in recorded.files] == ["run.h5", "run_inner.h5"]
+    assert [read_run(file).steps for file in recorded.files] == [20, 20]
+    told = f"this process was started by a script that is recorded to {recorded.folder / 'run.h5'}: what it trains is in run_inner.h5 alone"
+    assert told in recorded.stderr
+
+
+def test_a_script_that_trains_in_another_python_alone(launch: Launch) -> None:
+    recorded = launch("children.py", "elsewhere", options=("--children",))
+    assert [file.name for file in recorded.files] == ["run.child1.h5"], recorded.stderr
+    assert "layers to run.child1.h5" in recorded.stderr
+    assert "nothing was recorded" not in recorded.stderr
+
+
 def test_a_child_that_is_killed(launch: Launch) -> None:
     recorded = launch("children.py", "spawn", "killed", options=("--children",))
     assert recorded.status != 0

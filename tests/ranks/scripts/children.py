@@ -5,6 +5,8 @@ children.py HOW [FAULT]
     hogwild       two spawned processes that train the same weights, without a group
     apart         two forked processes that train a model each
     again         the script starts itself again, as Lightning does: this process is rank 0
+    records       the script trains, and starts a recording of another training
+    elsewhere     the script never imports torch and starts another python that trains
     FAULT killed  rank 1 kills itself at step 12
 """
 
@@ -12,6 +14,9 @@ import os
 import signal
 import subprocess
 import sys
+
+if sys.argv[1] == "elsewhere":
+    sys.exit(subprocess.run([sys.executable, __file__, "one"]).returncode)
 
 import torch
 import torch.distributed as dist
@@ -89,6 +94,12 @@ if __name__ == "__main__":
         start(work_on, [(model, rank) for rank in range(WORLD)], "spawn")
     elif HOW == "apart":
         start(work_apart, [(rank,) for rank in range(WORLD)], "fork")
+    elif HOW == "one":
+        work_apart(0)
+    elif HOW == "records":
+        work_apart(0)
+        command = [sys.executable, "-m", "bnprobe", "record", "-o", "run_inner.h5", __file__, "one"]
+        print("status", subprocess.run(command).returncode)
     else:
         rank = int(os.environ.setdefault("LOCAL_RANK", "0"))
         other = None
