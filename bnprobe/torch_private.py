@@ -109,9 +109,18 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     with torch._C.DisableTorchFunctionSubclass():
         if hasattr(tensor, "to_local"):
-            local: torch.Tensor = tensor.to_local()
-            return local
+            return _arrived(tensor.to_local())
         return tensor.as_subclass(torch.Tensor)
+
+
+def _arrived(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the numbers that a collective of the script's own still fills in, once they are there; any other tensor as it is.
+
+    Such a tensor has no memory of its own. ``trigger_wait`` as in torch 2.6 to 2.13.
+    """
+    while hasattr(tensor, "trigger_wait"):
+        tensor = tensor.trigger_wait()
+    return tensor
 
 
 def holds_numbers(tensor: torch.Tensor) -> bool:
@@ -124,10 +133,16 @@ def holds_numbers(tensor: torch.Tensor) -> bool:
     if kind.__module__.startswith("torch._subclasses"):
         return False
     if hasattr(tensor, "to_local"):
-        # Of a sum over ranks each holds a summand, which is no number of the network.
-        return not any(placement.is_partial() for placement in getattr(tensor, "placements", ()))
+        return not is_summand(tensor) and tensor.layout is torch.strided and not tensor.is_meta
     # A wrapper subclass keeps its numbers in other tensors: its own memory is none.
     return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+
+
+def is_summand(tensor: torch.Tensor) -> bool:
+    """Whether this rank holds a summand of a sum over ranks that was not made yet: no number of the network."""
+    if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter or not hasattr(tensor, "to_local"):
+        return False
+    return any(placement.is_partial() for placement in getattr(tensor, "placements", ()))
 
 
 def shard_of(tensor: torch.Tensor) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.platforms import wheels
+
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -56,3 +58,29 @@ def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) ->
     shipped = Path(where.strip()).parent / "sample_runs" / "deep_residual_plain.py"
     run(bnprobe, "record", "-o", "demo.h5", "--max-steps", "3", shipped, cwd=tmp_path)
     assert "3 steps" in run(bnprobe, "inspect", "demo.h5", cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if sys.platform != "linux" or sys.version_info < (3, 11):
+        pytest.skip("cibuildwheel runs on Python 3.11 or newer; wheels for manylinux are named on Linux")
+    return wheels.tools_in(tmp_path_factory.mktemp("tools"))
+
+
+def test_cibuildwheel_reads_for_what_wheels_are_built(tools: Path, tmp_path: Path) -> None:
+    versions = ("cp310", "cp311", "cp312", "cp313")
+    for platform, machine, place in (("linux", "x86_64", "manylinux_x86_64"), ("macos", "arm64", "macosx_arm64")):
+        assert wheels.identifiers(tools, tmp_path, platform, machine) == [f"{version}-{place}" for version in versions]
+
+
+def test_a_wheel_has_a_tag_that_an_index_accepts_and_the_pure_one_is_for_all(
+    wheel: Path, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in names if name.endswith(".so")} >= {"bnprobe/measure/_fused.so"}
+    assert f"-{version}-{version}-manylinux" in wheels.repaired(wheel, tools, tmp_path).name
+    monkeypatch.setenv("BNPROBE_PURE", "1")
+    pure = wheels.built(sys.executable, tmp_path)
+    assert pure.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(pure).namelist() if name.endswith(".so")]

@@ -44,14 +44,15 @@ def unreached_layers(run: Run) -> NDArray[np.bool_]:
     """Layers whose parameters an optimizer has and that no gradient ever reached, (L,).
 
     A weight norm is measured when its optimizer steps, a gradient norm only if there is a gradient: a layer of which the one was
-    measured, and the other never. What is cut off from the loss lies before what is trained; a single layer behind most of that is an end
-    that nothing uses, as the last one of a second stream.
+    measured, and the other never, and that no optimizer moved; of a gradient that is spread over ranks there may be no norm. What is cut
+    off from the loss lies before what is trained; a single layer behind most of that is an end that nothing uses, as the last one of a
+    second stream.
     """
     view = RunView.of(run)
     healthy = np.isfinite(view.loss)  # a gradient that is not finite has no norm, either
     stepped = np.asarray(np.isfinite(view.weight_norm[healthy]).sum(axis=0))
     gradient = view.parameter_gradient_norm
-    reached = np.asarray((np.isfinite(gradient) | np.isinf(gradient)).any(axis=0))
+    reached = np.asarray((np.isfinite(gradient) | np.isinf(gradient) | (view.update_norm > 0)).any(axis=0))
     owned: dict[str, list[int]] = {}
     for index, parameter in enumerate(run.parameters):
         owned.setdefault(parameter.layer, []).append(index)

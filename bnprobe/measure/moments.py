@@ -107,7 +107,8 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
     x = x.resolve_neg()  # a lazily negated view has the other sign in memory
     if layout.is_single:
         x = x[None]
-    if x.dtype is torch.float32 and x.is_cpu and fused.available():
+    # A class of its own may have its numbers elsewhere than in its memory.
+    if x.dtype is torch.float32 and x.is_cpu and type(x) in (torch.Tensor, torch.nn.Parameter) and fused.available():
         how = fused.plan(tuple(x.shape), x.stride(), layout)
         if how is not None:
             packed, size = fused.packed_moments(x, how)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.unchecked import unchecked
-from bnprobe.torch_private import answers_itself
+from bnprobe.torch_private import answers_itself, is_summand
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -22,14 +22,15 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
 
     Args:
         tensors: any shapes, dtypes and devices; None for a missing gradient. Sparse tensors are norms over their values; a sharded
-            tensor contributes its local shard, so that no rank has to wait for another. NaN for a tensor whose class computes by itself.
+            tensor contributes its local shard, so that no rank has to wait for another. NaN for a tensor whose class computes by itself,
+            and where each rank holds a summand.
 
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
     if fused.available() and all(tensor is None or fused.is_walkable(tensor) for tensor in tensors):
         return _single(fused.lengths(tensors))
-    present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None and not answers_itself(tensor)]
+    present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None and _has_norm(tensor)]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
     device = present[0][1].device
@@ -75,6 +76,10 @@ def total_norm(tensors: Sequence[torch.Tensor]) -> float:
     if all(tensor.layout is torch.strided and tensor.dtype in (torch.float32, torch.float64) for tensor in tensors):
         return math.hypot(*(length.item() for length in torch._foreach_norm(list(map(_dense, tensors)), 2))) if tensors else 0.0
     return float(norms(tensors).norm())
+
+
+def _has_norm(tensor: torch.Tensor) -> bool:
+    return type(tensor) in _PLAIN or not (answers_itself(tensor) or is_summand(tensor))
 
 
 def _dense(tensor: torch.Tensor) -> torch.Tensor:

@@ -31,8 +31,18 @@ def test_an_end_that_nothing_uses_is_not_cut_off_and_several_are() -> None:
     last = [i for i, owner in enumerate(owners) if owner == "stage3.block3.conv2"]
     made.gradient_norm[:, last] = np.nan
     assert not unreached_layers(made.run()).any()
-    made.gradient_norm[:, [i for i, owner in enumerate(owners) if owner.startswith("stage3.block3")]] = np.nan
+    block = [i for i, owner in enumerate(owners) if owner.startswith("stage3.block3")]
+    made.gradient_norm[:, block] = np.nan
+    made.update_norm[:, block] = 0.0
     assert unreached_layers(made.run()).sum() == 2
     first = residual_recording(steps=20)
     first.gradient_norm[:, [i for i, owner in enumerate(owners) if owner == "conv1"]] = np.nan
+    first.update_norm[:, [i for i, owner in enumerate(owners) if owner == "conv1"]] = 0.0
     assert unreached_layers(first.run()).sum() == 1
+
+
+def test_what_an_optimizer_moved_was_reached_by_a_gradient_whose_norm_is_not_known() -> None:
+    made = residual_recording(steps=20)
+    first = [i for i, parameter in enumerate(made.parameters) if parameter["parameter_layer"] == "conv1"]
+    made.gradient_norm[:, first] = np.nan
+    assert not unreached_layers(made.run()).any()

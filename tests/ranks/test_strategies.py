@@ -59,3 +59,17 @@ def test_layers_spread_over_ranks(launch: Callable[..., Any]) -> None:
             mine, its = (one[f"activation_{part}_energy"][:, at] for one, at in ((run, place), (whole, places[layer.name])))
             size = whole["activation_rms"][:, places[layer.name]].astype(float) ** 2
             assert (np.abs(mine - its) <= 1e-6 * size).all(), (layer.name, part)
+
+
+def test_gradients_of_which_each_rank_has_a_summand(launch: Callable[..., Any]) -> None:
+    run, whole = recorded(launch, "sequence")
+    np.testing.assert_allclose(run["loss"], whole["loss"], rtol=1e-5)
+    names = [parameter.name for parameter in run.parameters]
+    assert names == [parameter.name for parameter in whole.parameters] == ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"]
+    for name in ("weight_norm", "update_norm"):
+        np.testing.assert_allclose(run[name], whole[name], rtol=1e-4, err_msg=name)
+    assert np.isnan(run["parameter_gradient_norm"][:, :2]).all()
+    np.testing.assert_allclose(run["parameter_gradient_norm"][:, 2:], whole["parameter_gradient_norm"][:, 2:], rtol=1e-4)
+    assert [gap.subject for gap in run.gaps if "summand" in gap.reason] == [
+        "norms of gradients that lie on ranks otherwise than their parameters"
+    ]

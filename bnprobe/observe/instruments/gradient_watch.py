@@ -10,7 +10,7 @@ from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Upd
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.originals import Original
-from bnprobe.torch_private import answers_itself, gradient_of
+from bnprobe.torch_private import answers_itself, gradient_of, is_summand
 
 
 class GradientWatch(Instrument):
@@ -33,7 +33,8 @@ class GradientWatch(Instrument):
             return
         started, stride = Original.perf_counter(), self._schedule.watch_stride
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
-        norm = total_norm(gradients) if all(gradient.is_cpu and not answers_itself(gradient) for gradient in gradients) else None
+        is_known = all(gradient.is_cpu and not answers_itself(gradient) and not is_summand(gradient) for gradient in gradients)
+        norm = total_norm(gradients) if is_known else None
         if norm is not None:
             step.gradient_norm = self._hear(step, norm)
         self._schedule.note_look(Original.perf_counter() - started)

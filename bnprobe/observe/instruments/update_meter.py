@@ -11,7 +11,7 @@ from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
-from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, plain
+from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, plain, shard_of
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -41,16 +41,20 @@ class UpdateMeter:
         turns = self._take_turns(kept)
         weights = [_local(kept[index]) for index in turns]
         before = [self._buffer(id(kept[index]), weight) for index, weight in zip(turns, weights, strict=True)]
+        unknown = 0
         if fused.available() and all(one is None or fused.is_walkable(one) for one in (*found, *kept)):
             copies: list[torch.Tensor | None] = [None] * (2 * len(kept))
             for index, copy in zip(turns, before, strict=True):
                 copies[len(kept) + index] = copy
             gradient, weight = torch.from_numpy(fused.lengths((*found, *kept), copies=copies)).chunk(2) if kept else (norms([]), norms([]))
         else:
+            elsewhere = [one is not None and shard_of(one) != shard_of(parameter) for one, parameter in zip(found, kept, strict=True)]
+            unknown = sum(elsewhere)
+            found = [None if is_elsewhere else one for one, is_elsewhere in zip(found, elsewhere, strict=True)]
             gradient, weight = norms(found), norms(kept)
             if weights:
                 torch._foreach_copy_(before, weights)
-        return UpdateMeasurement(list(map(id, kept)), gradient, weight, _turns=turns, _before=before)
+        return UpdateMeasurement(list(map(id, kept)), gradient, weight, unknown=unknown, _turns=turns, _before=before)
 
     @torch.no_grad()
     def after(

@@ -9,6 +9,10 @@ from bnprobe.observe.instruments.update_meter import UpdateMeter
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 
+_UNKNOWN = (
+    "each rank has a summand, or another part than of the parameter; only a collective would tell, and the norm of all is without them"
+)
+
 
 class Updates(Instrument):
     """Measures every update of the steps that are observed.
@@ -21,6 +25,7 @@ class Updates(Instrument):
         self._axes = around.axes
         self._schedule = around.schedule
         self._tree = around.tree
+        self._writer = around.writer
         self._meter = UpdateMeter()
 
     def before_update(self, step: OpenStep, update: Update) -> None:
@@ -28,6 +33,8 @@ class Updates(Instrument):
         measurement = self._meter.before(update.parameters, update.gradients)
         measurement.places = [self._axes.parameter(parameter) for parameter in update.parameters]
         step.updates += (measurement,)
+        if measurement.unknown:
+            self._writer.add_coverage("norms of gradients that lie on ranks otherwise than their parameters", _UNKNOWN)
 
     def after_update(self, step: OpenStep, update: Update) -> None:
         """Measure how far the weights have moved."""

@@ -3,6 +3,7 @@
 strategies.py STRATEGY
     fsdp         fully_shard: every rank holds a part of each weight
     tensor       parts of the layers, DTensor: every rank sees every sample
+    sequence     parts of a sequence beside parts of layers: of a norm's weight each rank has a summand of the gradient; in float32
     no_sync      DistributedDataParallel that averages at every second backward
     accelerate   prepared by accelerate
     fabric       prepared by Lightning's Fabric
@@ -20,9 +21,12 @@ world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK",
 is_one = world == 1
 
 torch.set_num_threads(1)
-torch.set_default_dtype(torch.float64)
+if STRATEGY != "sequence":
+    torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
+if STRATEGY == "sequence":
+    model = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
 layers = model
 
 
@@ -30,7 +34,7 @@ def backward(loss: torch.Tensor) -> None:
     loss.backward()
 
 
-if not is_one and STRATEGY in ("fsdp", "tensor", "no_sync"):
+if not is_one and STRATEGY in ("fsdp", "tensor", "sequence", "no_sync"):
     from torch.distributed.device_mesh import init_device_mesh
 
     dist.init_process_group("gloo")
@@ -44,6 +48,12 @@ if not is_one and STRATEGY in ("fsdp", "tensor", "no_sync"):
         from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
         parallelize_module(model, mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+    elif STRATEGY == "sequence":
+        from torch.distributed.tensor import Shard
+        from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, SequenceParallel, parallelize_module
+
+        plan = {"0": SequenceParallel(), "1": ColwiseParallel(input_layouts=Shard(1)), "3": RowwiseParallel()}
+        parallelize_module(model, mesh, plan)
     else:
         model = nn.parallel.DistributedDataParallel(model)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -62,15 +72,18 @@ elif not is_one and STRATEGY == "fabric":
     backward = fabric.backward
 
 generator = torch.Generator().manual_seed(1)
-share = slice(None) if is_one or STRATEGY == "tensor" else slice(rank, None, world)
+share = slice(None) if is_one or STRATEGY in ("tensor", "sequence") else slice(rank, None, world)
 for _ in range(STEPS):
     optimizer.zero_grad()
     for last in (False, True) if STRATEGY == "no_sync" else (True,):
         inputs = torch.randn(SAMPLES, 8, generator=generator) + torch.arange(SAMPLES)[:, None] / SAMPLES
         targets = torch.randint(0, 4, (SAMPLES,), generator=generator)
+        if STRATEGY == "sequence":
+            inputs = torch.stack([inputs, inputs.roll(1, 0), inputs.roll(2, 0), inputs.roll(3, 0)], dim=1)
         if hasattr(model, "require_backward_grad_sync"):
             model.require_backward_grad_sync = last
-        backward(nn.functional.cross_entropy(model(inputs[share]), targets[share]))
+        outputs = model(inputs[share])
+        backward(nn.functional.cross_entropy(outputs.mean(dim=1) if STRATEGY == "sequence" else outputs, targets[share]))
     optimizer.step()
 whole = [value.full_tensor() if hasattr(value, "full_tensor") else value for value in layers.state_dict().values()]
 total = sum(float(value.double().sum()) for value in whole)
