@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 LAST_LOOK = 2.0
 
 
-def follow(runs: list[Path], port: int, *, show: bool) -> bool:
+def follow(runs: list[Path], trials: list[Path], port: int, *, show: bool) -> bool:
     """Serve a page on runs until they have ended.
 
     Args:
         runs: run files.
+        trials: files of learning-rate trials that stand beside them.
         port: where on this machine; 0 takes a free port.
         show: open it in the browser.
 
@@ -40,7 +41,7 @@ def follow(runs: list[Path], port: int, *, show: bool) -> bool:
 
     for run in runs:
         wait_for(run)
-    page = LivePage(runs)
+    page = LivePage(runs, trials)
     _look_first(page)
     if page.is_ended:
         return False

@@ -67,8 +67,9 @@ def report(
         check_images(images)
     if port and not live:
         raise UsageError("--port is where --follow serves the page", "add --follow")
-    followed = [run for run in runs if not holds_limits(run)] if live else []
-    is_served = bool(followed) and follow(followed, port, show=show)
+    trials = [run for run in runs if holds_limits(run)] if live else []
+    followed = [run for run in runs if run not in trials] if live else []
+    is_served = bool(followed) and follow(followed, trials, port, show=show)
     if live and not is_served:
         print("not live: the run has ended")
     lacking: list[str] = []

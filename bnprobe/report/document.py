@@ -30,26 +30,36 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render_document(
-    template: str, filters: Mapping[str, Callable[..., Any]], figures: Mapping[str, Any], live: int = 0, **values: Any
+    template: str,
+    filters: Mapping[str, Callable[..., Any]],
+    figures: Mapping[str, Any],
+    live: int = 0,
+    details: Sequence[Any] = (),
+    **values: Any,
 ) -> str:
     """Fill in a template of the folder.
 
     Args:
         template: its file name.
-        filters: what its text is passed through, beside ``prose``, ``elide`` and ``explained``.
+        filters: what its text is passed through, beside ``prose``, ``minus``, ``elide`` and ``explained``.
         figures: packed figures by the id of their place on the page.
         live: the version of a page that asks its server for the next one; 0 for one that stands by itself.
+        details: what the panel of one layer shows beside its curves, one entry a run.
         values: what else it names.
 
     Returns:
         The page, with plotly, its style sheet, its scripts and the figures inside.
     """
-    plotly, style, script = plotly_js(), asset("page.css"), "".join(map(asset, ("packed.js", "renewed.js", "page.js", "table.js")))
+    plotly, style, script = (
+        plotly_js(),
+        asset("page.css"),
+        "".join(map(asset, ("packed.js", "renewed.js", "own_scale.js", "layer_details.js", "page.js", "table.js"))),
+    )
     follower = asset("live.js") if live else ""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"prose": prose, "elide": elide, "explained": explained, **filters}
+    environment.filters |= {"prose": prose, "minus": minus, "elide": elide, "explained": explained, **filters}
     return environment.get_template(template).render(
         values,
         version=__version__,
@@ -61,6 +71,7 @@ def render_document(
         live=live,
         follower=Markup(follower),
         figures=Markup(to_json(figures)),
+        details=Markup(to_json(details)),
     )
 
 
@@ -126,8 +137,17 @@ def prose(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", lambda found: f"<code>{_option_by_option(found[1])}</code>", str(escape(text))))
 
 
+def minus(words: str) -> str:
+    """Set the minus of numbers in words without code.
+
+    >>> minus("the loss fell to -0.005 (-3 before), at -infinite; steps 3-5")
+    'the loss fell to −0.005 (−3 before), at −infinite; steps 3-5'
+    """
+    return _MINUS.sub(r"\1−", words)
+
+
 def _number_words(words: str) -> str:
-    return re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), _MINUS.sub(r"\1−", words))
+    return re.sub(r"(?<![\w.])\d(\.\d+)?e[+-]\d+\b", lambda found: number(float(found[0])), minus(words))
 
 
 def _option_by_option(code: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from bnprobe.errors import RunFileError
 from bnprobe.report.page import render
 from bnprobe.report.wording import is_going_on
+from bnprobe.store.limits_file import read_limits
 from bnprobe.store.reader import Run, read_run
 
 #: Between two looks at the files, in seconds.
@@ -26,13 +27,16 @@ class LivePage:
     """The page on some runs as it stands now, and who waits for the next one.
 
     Attributes:
+        runs: the files of the runs.
+        trials: files of learning-rate trials that stand beside them.
         version: counts the pages that were made, from 1; 0 before the first.
         is_ended: whether all runs have ended, and the last page shows their end.
     """
 
-    def __init__(self, runs: Sequence[Path]) -> None:
-        """Take the run files; there is no page on them until the first look."""
+    def __init__(self, runs: Sequence[Path], trials: Sequence[Path] = ()) -> None:
+        """Take the files; there is no page on them until the first look."""
         self.runs = list(runs)
+        self.trials = list(trials)
         self.version = 0
         self.is_ended = False
         self._text = WAITING
@@ -50,7 +54,7 @@ class LivePage:
         Raises:
             RunFileError: a file can no longer be read.
         """
-        seen = [_state(run) for run in self.runs]
+        seen = [_state(file) for file in [*self.runs, *self.trials]]
         ended = self.version > 0 and not self.is_ended and not any(is_going_on(run) for run in self._recorded)
         if (seen == self._seen and not ended) or (self.version and time.monotonic() < self._rested):
             return False
@@ -58,7 +62,7 @@ class LivePage:
         self._recorded = [read_run(run) for run in self.runs]
         # Asked of the files as they were read: what comes after that makes another page.
         is_ended = not any(is_going_on(run) for run in self._recorded)
-        text = render(self._recorded, live=self.version + 1)
+        text = render(self._recorded, live=self.version + 1, limits=[read_limits(file) for file in self.trials])
         with self._changed:
             self._seen, self._text, self.is_ended = seen, text, is_ended
             self.version += 1

@@ -17,7 +17,8 @@ from bnprobe.report.audit_text import by_verdict, layer_value, limit_of, value_o
 from bnprobe.report.colours import RUNS
 from bnprobe.report.confirm_text import rows_of
 from bnprobe.report.differences import overall, what_differs
-from bnprobe.report.document import render_document, write_document
+from bnprobe.report.document import minus, render_document, write_document
+from bnprobe.report.layer_details import layer_details
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.limits_section import limits_sections
 from bnprobe.report.panels import panels_of
@@ -93,6 +94,7 @@ def render(recorded: Sequence[Run | Path], live: int = 0, limits: Sequence[Limit
         filters,
         panels.figures,
         live,
+        [layer_details(analysed.run) for analysed in runs],
         is_ended=not any(is_going_on(analysed.run) for analysed in runs),
         heading=" · ".join(analysed.label for analysed in runs),
         runs=runs,
@@ -137,7 +139,7 @@ def _layer_links(sentence: str, analysed: AnalysedRun, run: int) -> Markup:
                 + piece[len(layer.name) :]
                 + _layer_links(after, analysed, run)
             )
-    return _dotted(sentence)
+    return _dotted(minus(sentence))
 
 
 def _powers(text: str) -> Markup:

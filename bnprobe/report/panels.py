@@ -14,7 +14,7 @@ from bnprobe.report.figures.channels import ChannelView, Moment, channel_layers,
 from bnprobe.report.figures.curvature import curvature, curvature_limits, probes_of
 from bnprobe.report.figures.depth_profile import WORDS, depth_profile, profile_course, profile_limits, profile_rows, shown_place
 from bnprobe.report.figures.difference import difference_map
-from bnprobe.report.figures.heatmap import columns_hold, heat_map, map_height
+from bnprobe.report.figures.heatmap import columns_hold, has_gaps, heat_map, map_height
 from bnprobe.report.figures.kernels import kernel_limits, kernel_view, kernels_of
 from bnprobe.report.figures.line_channels import channel_line, line_channel_view
 from bnprobe.report.figures.line_probe import chosen_lines, line_limits, line_probe
@@ -83,6 +83,7 @@ class Panels:
         lines: the loss along chosen steps, one a run that has line probes.
         curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
+        marks: what stands in some of them beside values: "missing", "left" (a baseline), "lost" (training).
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
         kernels: one a run whose convolutions' kernels were measured.
@@ -103,6 +104,7 @@ class Panels:
     lines: list[Panel] = field(default_factory=list)
     curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
+    marks: set[str] = field(default_factory=set)
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
     kernels: list[Panel] = field(default_factory=list)
@@ -195,6 +197,7 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     height = map_height(max((len(analysed.run.layers) for _, analysed in runs), default=0))
     numbers: dict[LayerKey, int] = {}
     keys = layer_keys([analysed.run for _, analysed in runs])
+    panels.marks = set().union(*(_marks(analysed) for _, analysed in runs))
     same = {number: [numbers.setdefault(key, len(numbers)) for key in own] for (number, _), own in zip(runs, keys, strict=True)}
     for quantity in QUANTITIES:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
@@ -207,6 +210,14 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
             # Layers by a number that is the same in all runs, for the script that shows one layer of each beside the others.
             panels.figures[panel.id] |= {"quantity": quantity.title, "logarithmic": quantity.logarithmic, "layers": same[number]}
             panels.maps.append(panel)
+
+
+def _marks(analysed: AnalysedRun) -> set[str]:
+    """What the maps of a run show beside values."""
+    left, lost = analysed.first_deviation, analysed.divergence
+    marks = {"missing"} if any(has_gaps(found) for found in analysed.fields.values()) else set()
+    marks |= {"left"} if left is not None and (lost is None or left.step != lost.step) else set()
+    return marks | ({"lost"} if lost is not None else set())
 
 
 def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -87,12 +87,17 @@ def _update_nonfinite(run: RunView) -> Mask:
     """A norm is never missing where a step was observed and its optimizer trains the layer, so a gap there is a NaN of the training."""
     norm = run.once(layer_gradient_norm)
     known = np.logical_or.accumulate(np.isfinite(norm), axis=0)
-    seen = run.observed()[:, None] & known & layer_was_stepped(run)
+    seen = run.observed()[:, None] & known & layer_was_stepped(run) & ~_are_inputs(run)
     return seen & ~np.isfinite(norm) | np.isinf(norm)
 
 
 def _log10_update_ratio(run: RunView) -> Array:
-    return log10(run.once(layer_update_ratio))
+    return np.where(_are_inputs(run), np.nan, log10(run.once(layer_update_ratio)))
+
+
+def _are_inputs(run: Run) -> Mask:
+    """Which layers stand for what a module received, (L,): the weights are the module's, which has a row of its own."""
+    return np.array([layer.role == "input" for layer in run.layers], dtype=bool)
 
 
 #: In the order of the page: what a newcomer looks for first.
@@ -136,7 +141,7 @@ QUANTITIES = (
         False,
         (0.0, 1.0),
         dead_share,
-        lambda run: np.zeros((run.steps, len(run.layers)), dtype=bool),
+        lambda run: signal_nonfinite(run, "activation"),
         is_compared=False,
     ),
     Quantity(

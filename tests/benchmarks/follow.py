@@ -2,15 +2,17 @@
 
     python -m tests.benchmarks.follow [--steps N] [--stretch S]
 
-The cost is processor time of the recording's own process: one recording, followed by ``report --follow`` with a reader that asks for every
-new page, and that process stopped and let go on in turn, so that neighbouring stretches of steps differ by it alone. What it costs by
-itself, at a low priority, is not the training's. Losses have to be those of a recording that nobody follows, to the last bit. A step's
-delay is from the moment it ended, by the script's clock, until the reader holds a page that shows it.
+Needs Chromium and the extra ``browser``. The cost is processor time of the recording's own process: one recording, followed by ``report
+--follow`` with a browser that shows the page, and both stopped and let go on in turn, so that neighbouring stretches of steps differ by
+them alone. What they cost by themselves, at a low priority, is not the training's. Losses have to be those of a recording that nobody
+follows, to the last bit. A step's delay is from the moment it ended, by the script's clock, until the figure of the loss in the browser
+shows it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import re
@@ -19,13 +21,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
+
+from tests.report.browsing import chromium
 
 SCRIPT = """
 import os, sys, time
@@ -47,6 +50,17 @@ with open(log, "w", buffering=1) as ended:
 print(loss.item().hex())
 """
 AIM_COST, AIM_DELAY = 0.01, 2.0
+#: Runs in the page: writes down the last step that the figure of the loss shows, and when it first did. The notes outlive a reload.
+NOTE_STEPS = """
+let last = -1;
+setInterval(() => {
+    const step = document.getElementById("loss-0")?.calcdata?.[0].at(-1)?.x;
+    if (step === undefined || step <= last) return;
+    last = step;
+    const notes = JSON.parse(sessionStorage.shown ?? "[]");
+    sessionStorage.shown = JSON.stringify([...notes, [step, Date.now() / 1000]]);
+}, 20);
+"""
 
 
 @dataclass
@@ -57,8 +71,8 @@ class Recording:
         ended: the clock at the end of each step.
         spent: processor time of the process until then.
         loss: the last one, as a hexadecimal number.
-        shown: the clock when a page first showed a step, by step.
-        stopped: the stretches of the clock in which the page was not made.
+        shown: the clock when the browser first showed a step, by step.
+        stopped: the stretches of the clock in which the page was neither made nor shown.
     """
 
     ended: np.ndarray
@@ -90,37 +104,37 @@ def record(folder: Path, steps: int, pause: float, *, follow: bool, in_turn: flo
 def followed(
     folder: Path, recording: subprocess.Popen, shown: dict[int, float], stopped: list[tuple[float, float]], in_turn: float
 ) -> None:
-    """Follow a recording until it ends."""
+    """Follow a recording in a browser until it ends."""
     with subprocess.Popen(
         [sys.executable, "-m", "bnprobe", "report", "--follow", "run.h5"], cwd=folder, stdout=subprocess.PIPE, text=True
     ) as page:
         assert page.stdout
         found = re.search(r"http://\S+/", page.stdout.readline())
         assert found, "no page is served"
-        threading.Thread(target=ask, args=(found[0], shown), daemon=True).start()
-        while in_turn and recording.poll() is None:
-            time.sleep(in_turn)
-            page.send_signal(signal.SIGSTOP)
-            began = time.time()
-            time.sleep(in_turn)
-            page.send_signal(signal.SIGCONT)
-            stopped.append((began, time.time()))
+        with chromium() as browser:
+            opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+            opened.add_init_script(NOTE_STEPS)
+            opened.goto(found[0])
+            readers = [page.pid, *(child.pid for child in psutil.Process().children(recursive=True) if "chrom" in child.name())]
+            while recording.poll() is None:
+                opened.wait_for_timeout(1000 * (in_turn or 0.5))
+                if not in_turn:
+                    continue
+                signal_all(readers, signal.SIGSTOP)
+                began = time.time()
+                time.sleep(in_turn)
+                stopped.append((began, time.time()))
+                signal_all(readers, signal.SIGCONT)
+            opened.wait_for_timeout(1000)
+            shown |= {int(step): at for step, at in opened.evaluate("JSON.parse(sessionStorage.shown ?? '[]')")}
         page.stdout.read()
 
 
-def ask(address: str, seen: dict[int, float]) -> None:
-    """Ask for page after page, as a browser does, and note when each step was first shown."""
-    version = 0
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}page?after={version}", timeout=60) as answer:
-                if answer.status != 200:
-                    continue
-                text, version = answer.read().decode(), int(answer.headers["Bnprobe-Version"])
-        except OSError:
-            return
-        if found := re.search(r'id="live"[^>]*>\w+ · step (\d+)', text):
-            seen.setdefault(int(found[1]), time.time())
+def signal_all(processes: list[int], sent: signal.Signals) -> None:
+    """Send a signal to those of the processes that still live."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, sent)
 
 
 def cost_of(recording: Recording) -> tuple[float, list[float]]:
@@ -159,7 +173,7 @@ def main() -> None:
         delays = [at - ended for at, ended in zip(first, slow.ended, strict=True) if at is not None][20:]
         late = statistics.quantiles(delays, n=20)[-1]
         said = f"median {statistics.median(delays):.2f} s, 19 of 20 within {late:.2f} s (aim {AIM_DELAY:g} s)"
-        print(f"from the end of a step to a page that shows it: {said}")
+        print(f"from the end of a step until the browser shows it: {said}")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,23 @@ def chromium(*arguments: str) -> Iterator[Any]:
 
 
 def wait_until_drawn(page: Any) -> int:
-    """Wait for a report to have drawn its figures; return how many."""
+    """Wait for a report to have drawn the figures in and near the window; return how many."""
     page.wait_for_selector("html[data-drawn]", state="attached", timeout=120_000)
     return int(page.evaluate("document.documentElement.dataset.drawn"))
+
+
+def draw_all(page: Any) -> int:
+    """Bring each figure that is not hidden into view, as a reader does, and wait for it; return how many there are."""
+    wait_until_drawn(page)
+    return int(
+        page.evaluate("""async () => {
+            const visible = Array.from(document.querySelectorAll(".plot")).filter((plot) => plot.offsetParent !== null);
+            for (const plot of visible) {
+                plot.scrollIntoView({ block: "center" });
+                while (!plot.querySelector(".plot-container")) await new Promise(requestAnimationFrame);
+            }
+            scrollTo(0, 0);
+            await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+            return visible.length;
+        }""")
+    )

@@ -18,7 +18,7 @@ from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.page import render
 from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.store.reader import read_run
-from tests.report.browsing import LACKING, SKIPS, chromium, wait_until_drawn
+from tests.report.browsing import LACKING, SKIPS, chromium, draw_all, wait_until_drawn
 from tests.synthetic_runs import exploding_recording, residual_recording
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(SKIPS, reason=LACKING)]
@@ -41,10 +41,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def document(browser: Any, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Open a page and return what the browser made of it, once all figures are drawn."""
+    """Open a page and return what the browser made of it, once its first figures are drawn; all of them where that is asked for."""
     contexts = []
 
-    def show(page: str, fragment: str = "") -> str:
+    def show(page: str, fragment: str = "", *, whole: bool = False) -> str:
         path = tmp_path / "page.html"
         path.write_text(page, encoding="utf-8")
         contexts.append(browser.new_context(viewport={"width": 1400, "height": 1000}))
@@ -53,7 +53,7 @@ def document(browser: Any, tmp_path: Path) -> Iterator[Callable[[str], str]]:
         opened.on("console", lambda message: show.said.append(message.text))  # type: ignore[attr-defined]
         opened.on("pageerror", lambda error: show.said.append(str(error)))  # type: ignore[attr-defined]
         opened.goto(path.as_uri() + fragment, wait_until="commit")
-        wait_until_drawn(opened)
+        (draw_all if whole else wait_until_drawn)(opened)
         return str(opened.content())
 
     yield show
@@ -97,11 +97,12 @@ def drawn(dom: str) -> int:
 
 
 @pytest.mark.slow
-def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document: Callable[..., str]) -> None:
     page = render([run_file("exploding")])
-    dom = document(page)
+    dom = document(page, whole=True)
     hidden = 12  # the channels of all layers but the first
-    assert drawn(dom) == places(page) - hidden
+    assert dom.count('class="plot-container') == places(page) - hidden
+    assert 0 < drawn(dom) < places(page) - hidden  # those below the window were drawn when they came into view
     assert document.said == []  # type: ignore[attr-defined]  # nothing in the console
     assert dom.count('class="heatmaplayer') > 6
     assert "data:image/png" in dom
@@ -110,9 +111,9 @@ def test_every_visible_figure_is_drawn(run_file: Callable[[str], Path], document
 
 
 @pytest.mark.slow
-def test_two_runs_are_drawn(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+def test_two_runs_are_drawn(run_file: Callable[[str], Path], document: Callable[..., str]) -> None:
     page = render([run_file("exploding"), run_file("healthy")])
-    assert drawn(document(page)) >= 2 * 9
+    assert document(page, whole=True).count('class="plot-container') >= 2 * 9
 
 
 @pytest.mark.slow
@@ -121,13 +122,13 @@ def test_a_run_without_steps_is_drawn_without_a_fault(run_file: Callable[[str], 
 
 
 def afterwards(page: str, statements: str) -> str:
-    """Return the page with statements that its own script runs once all is drawn; without the policy, which would forbid them."""
+    """Return the page with statements that its own script runs once it has drawn all; without the policy, which would forbid them."""
     place = page.rindex("    document.documentElement.dataset.drawn =")
-    return (page[:place] + statements + page[place:]).replace("http-equiv", "data-off")
+    return (page[:place] + "await drawAll();" + statements + page[place:]).replace("http-equiv", "data-off")
 
 
 @pytest.mark.slow
-def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: Callable[[str], str]) -> None:
+def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: Callable[..., str]) -> None:
     page = render([run_file("exploding")])
 
     def line(dom: str) -> str:
@@ -135,7 +136,7 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
 
     to_start = 'sliders[0].input.value = 0; sliders[0].input.dispatchEvent(new Event("input"));'
     moved = document(afterwards(page, to_start))
-    assert line(document(page)) != line(moved)
+    assert line(document(page, whole=True)) != line(moved)
     assert "<output>0</output>" in moved
 
 
@@ -160,19 +161,24 @@ def test_the_next_version_of_a_live_page_is_drawn_in_place(tmp_path: Path, docum
     renew = f"""
     document.querySelector("tr[data-layer='3'] button.layer").click();
     document.title = "before";
+    const renewed_with = async (next) => {{
+      const done = new Promise((resolve) => document.addEventListener("bnprobe:renewed", resolve, {{ once: true }}));
+      document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: next }}));
+      await done;
+      await drawAll();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }};
     sliders[0].input.value = sliders[0].steps.length - 1;
     const overlay = place("loss-all");
     const ends = () => ["map-activation-rms-0", "map-dead-share-0"].map((id) =>
       [place(id).data[0].x.at(-1), ...place(id)._fullLayout.xaxis.range].map((end) => end.toFixed(1)));
-    document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: {late_page} }}));
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await renewed_with({late_page});
     document.body.dataset.same = overlay === place("loss-all") && overlay.isConnected;
     document.body.dataset.ends = ends().join(" ");
     await Plotly.relayout(place("map-activation-rms-0"), {{ "xaxis.range[0]": 3, "xaxis.range[1]": 9 }});
     await new Promise((resolve) => setTimeout(resolve, 500));
     shown = "";
-    document.dispatchEvent(new CustomEvent("bnprobe:renew", {{ detail: {late_page} }}));
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await renewed_with({late_page});
     document.body.dataset.zoomed = ends().join(" ");
     const axis = place("map-activation-rms-0")._fullLayout.xaxis;
     document.body.dataset.back = [axis._rangeInitial0, axis._rangeInitial1];
@@ -217,7 +223,7 @@ def test_a_click_on_a_name_opens_its_layer(run_file: Callable[[str], Path], docu
     click = """
     document.querySelector("tr[data-layer='3'] button.layer").click();
     document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
-    document.title = `${chart.data.length} curves, ${location.hash}`;
+    document.title = `${chart.data.filter(({ type }) => type !== "bar").length} curves, ${location.hash}`;
     """
     dom = document(afterwards(page, click.replace("document.dispatchEvent", "document.body.dispatchEvent")))
     shown = layer_panel(dom)

@@ -12,7 +12,7 @@ from bnprobe.report.comparison_page import render_comparison
 from bnprobe.report.limits_page import render_limits
 from bnprobe.report.page import render
 from tests.comparison_trials import comparison
-from tests.report.browsing import LACKING, SKIPS, chromium, wait_until_drawn
+from tests.report.browsing import LACKING, SKIPS, chromium, draw_all, wait_until_drawn
 from tests.report.test_limits_page import limits
 from tests.synthetic_runs import exploding_recording, residual_recording
 
@@ -56,7 +56,7 @@ def opened(browser: Any, texts: dict[str, str], tmp_path_factory: pytest.TempPat
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("request", lambda request: page.asked.append(request.url))
         page.goto(path.as_uri() + fragment, wait_until="commit")
-        wait_until_drawn(page)
+        draw_all(page)
         return page
 
     yield show
@@ -172,7 +172,7 @@ def test_a_cell_names_the_step_of_its_value(opened: Callable[..., Any], browser:
         heatmap.MOST_CELLS = most
     page = browser.new_page()
     page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
-    wait_until_drawn(page)
+    draw_all(page)
     shown = page.evaluate("""() => {
         const { z, text } = document.getElementById("map-activation-rms-0").data[0];
         return 10 ** z[2][Array.from(text[2]).indexOf(11)];
@@ -185,3 +185,73 @@ def test_a_cell_names_the_step_of_its_value(opened: Callable[..., Any], browser:
         assert ("place=4" in page.evaluate("location.hash")) == (layer == 3)
     assert largest[0] == pytest.approx(4321, rel=1e-3) and largest[1] < 1000
     page.close()
+
+
+def test_a_figure_is_drawn_when_it_comes_into_view_with_the_zoom_and_the_step_of_the_page(
+    browser: Any, tmp_path: Path, texts: dict[str, str]
+) -> None:
+    (tmp_path / "page.html").write_text(texts["run"], encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1400, "height": 700})
+    page.goto((tmp_path / "page.html").as_uri() + "#step=3&zoom=2,9", wait_until="commit")
+    wait_until_drawn(page)
+    below = ("map-common-mode-0", "profile-activation-0")
+    is_drawn = "Array.from(document.querySelectorAll('.plot')).filter((plot) => plot.querySelector('.plot-container')).map(({ id }) => id)"
+    assert not set(below) & set(page.evaluate(is_drawn)) and "loss-0" in page.evaluate(is_drawn)
+    for figure in below:
+        page.query_selector(f"#{figure}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{figure} .plot-container")
+    assert page.evaluate("document.getElementById('map-common-mode-0').layout.xaxis.range") == [2, 9]
+    drawn_at_3 = page.evaluate("document.getElementById('profile-activation-0').data.map(({ y }) => Array.from(y))")
+    page.goto("about:blank")
+    page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    draw_all(page)
+    profiles = "document.getElementById('profile-activation-0').data.map(({ y }) => Array.from(y))"
+    assert page.evaluate(profiles) != drawn_at_3
+    page.evaluate("const input = document.querySelector('.slider input'); input.value = 3; input.dispatchEvent(new Event('input'))")
+    page.wait_for_function(f"(at) => JSON.stringify({profiles}) === JSON.stringify(at)", arg=drawn_at_3)
+    page.close()
+
+
+def test_paper_shows_what_was_never_in_view(browser: Any, tmp_path: Path, texts: dict[str, str]) -> None:
+    (tmp_path / "page.html").write_text(texts["comparison"], encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1400, "height": 700})
+    page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    wait_until_drawn(page)
+    count = "Array.from(document.querySelectorAll('.plot')).filter((one) => one.offsetParent && !one.querySelector('svg')).length"
+    assert page.evaluate(count) > 0
+    assert page.evaluate(f"window.dispatchEvent(new Event('beforeprint')); {count}") == 0  # the printer does not wait
+    page.close()
+
+
+def test_the_axis_of_a_loss_follows_a_zoom_and_comes_back(opened: Callable[..., Any]) -> None:
+    page = opened("comparison")
+    heights = "['loss-0', 'loss-all'].map((id) => document.getElementById(id)._fullLayout.yaxis.range.map((end) => end.toFixed(3)).join())"
+    whole = page.evaluate(heights)
+    page.evaluate("Plotly.relayout('map-dead-share-2', { 'xaxis.range[0]': 0, 'xaxis.range[1]': 5 })")
+    page.wait_for_function(f"(whole) => {heights}.every((range, place) => range !== whole[place])", arg=whole)
+    losses = page.evaluate("document.getElementById('loss-0').calcdata[0].filter(({ x }) => x <= 5).map(({ y }) => y)")
+    low, high = page.evaluate("document.getElementById('loss-0')._fullLayout.yaxis.range.map((end) => 10 ** end)")
+    assert low <= min(losses) and max(losses) <= high < 10 * max(losses)
+    assert page.evaluate("document.querySelectorAll('#loss-0 .ytick text').length") > 1
+    page.evaluate("Plotly.relayout('map-dead-share-2', { 'xaxis.range[0]': -0.5, 'xaxis.range[1]': 17.5 })")
+    page.wait_for_function(f"(whole) => {heights}.every((range, place) => range === whole[place])", arg=whole)
+
+
+def test_the_panel_of_a_layer_holds_the_histogram_of_its_channels_at_the_step(opened: Callable[..., Any]) -> None:
+    page = opened("run", "#step=0")
+    page.query_selector("#verdict button.layer").click()
+    chart = "document.querySelector('#layer-panel .chart')"
+    page.wait_for_function(f"{chart}.data?.some(({{ type }}) => type === 'bar')")
+    bars = f"{chart}.data.filter(({{ type }}) => type === 'bar').map(({{ y }}) => y.reduce((sum, one) => sum + one, 0))"
+    titles = f"{chart}.layout.annotations.map(({{ text }}) => text).find((text) => text.startsWith('Channels'))"
+    first, total = page.evaluate(titles), page.evaluate(bars)
+    assert "at step 0<" in first and len(total) == 2 and total[0] == total[1] > 0
+    lines = f"Array.from({chart}.querySelectorAll('.cursor'), (line) => parseFloat(line.style.left))"
+    before = page.evaluate(lines)
+    assert len(before) == 6  # the fields over steps
+    page.focus(".slider input")
+    page.keyboard.press("End")
+    page.wait_for_function(f"{titles} !== {first!r}")
+    page.wait_for_function(f"(before) => {lines}.every((left, place) => left > before[place])", arg=before)
+    facts = page.query_selector("#layer-panel .facts").text_content()
+    assert "record --figures tails" in facts and "its kernel was not measured" in facts

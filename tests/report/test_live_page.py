@@ -15,6 +15,8 @@ from bnprobe.errors import RunFileError
 from bnprobe.report import live_page
 from bnprobe.report.live_page import LivePage
 from bnprobe.report.live_server import LiveServer
+from bnprobe.store.limits_file import write_limits
+from tests.limit_trials import trials
 from tests.synthetic_runs import exploding_recording
 
 
@@ -32,7 +34,7 @@ def written(path: Path, steps: int, *, status: str = "running") -> Path:
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LivePage:
     monkeypatch.setattr(live_page, "SHARE", 1.0)  # no rest between two pages
-    monkeypatch.setattr(live_page, "render", lambda runs, live: f"{live}: {runs[0].steps} steps")
+    monkeypatch.setattr(live_page, "render", lambda runs, live, limits: f"{live}: {runs[0].steps} steps")
     return LivePage([written(tmp_path / "run.h5", 4)])
 
 
@@ -45,6 +47,20 @@ def test_there_is_a_new_page_when_the_file_has_grown(page: LivePage) -> None:
     assert page.look()
     assert page.now() == (2, "2: 6 steps")
     assert not page.is_ended
+
+
+def test_trials_stand_beside_the_run_and_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_page, "SHARE", 1.0)
+    about = {"script": "train.py", "steps": 20, "status": "finished"}
+    write_limits(tmp_path / "limits.h5", about, trials()[:1], [])
+    page = LivePage([written(tmp_path / "run.h5", 4)], [tmp_path / "limits.h5"])
+    assert page.look() and 'id="limits"' in page.now()[1]
+    assert not page.look()
+    before = page.now()[1]
+    write_limits(tmp_path / "limits.h5", about, trials(), [])
+    assert page.look()
+    story = [text.split('id="limits"')[1].split("</section>")[0] for text in (before, page.now()[1])]
+    assert story[0] != story[1]
 
 
 def test_it_ends_with_the_run(page: LivePage) -> None:

@@ -153,6 +153,13 @@ def test_several_runs_stand_side_by_side_under_their_comparison(outline: Callabl
         assert scales[:2] == scales[2:]
 
 
+def test_a_run_without_figures_leaves_no_hole_between_those_of_the_others(run_file: RunFile) -> None:
+    page = render([run_file("exploding"), run_file("zero_steps"), run_file("exploding")])
+    sections = {name: page.split(f'<section id="{name}">')[1].split("</section>")[0] for name in ("course", "maps", "depth", "channels")}
+    grids = {name: re.findall(r'<div class="(grid[^"]*)"', text)[0] for name, text in sections.items()}
+    assert grids == {"course": "grid of-2", "maps": "grid of-2 maps", "depth": "grid of-2 sliders", "channels": "grid of-2 channel-layer"}
+
+
 @pytest.mark.slow
 def test_differences_name_the_first_run_that_has_layers(tmp_path: Path) -> None:
     unseen, one, other = (residual_recording(steps=6, blocks=1) for _ in range(3))

@@ -7,7 +7,7 @@ import numpy as np
 
 from bnprobe.report.quantities import QUANTITIES, field_of, shared_limits, signal_nonfinite
 from bnprobe.store.reader import read_run
-from tests.synthetic_runs import residual_recording
+from tests.synthetic_runs import exploding, residual_recording
 
 BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
 
@@ -90,3 +90,20 @@ def test_what_comes_after_the_divergence_does_not_stretch_the_scale(tmp_path: Pa
 def test_a_share_keeps_its_own_limits(tmp_path: Path) -> None:
     run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
     assert shared_limits([field_of(run, BY_KEY["dead-share"])]) == (0.0, 1.0)
+
+
+def test_what_a_module_received_has_no_weights_to_be_updated(tmp_path: Path) -> None:
+    made = residual_recording(blocks=1)
+    place = next(i for i, layer in enumerate(made.layers) if i and layer["layer_kind"] == "convolution")
+    made.layers[place - 1] |= {"layer": f"{made.layers[place]['layer']}:input", "layer_role": "input"}
+    run = read_run(made.write(tmp_path / "run.h5"))
+    ratio = field_of(run, BY_KEY["update-ratio"])
+    assert np.isnan(ratio.values[:, place - 1]).all() and not ratio.nonfinite[:, place - 1].any()
+    assert np.isfinite(ratio.values[:, place]).all()
+
+
+def test_channels_of_a_layer_that_is_not_finite_are_not_called_alive(tmp_path: Path) -> None:
+    run = read_run(exploding(tmp_path / "run.h5"))
+    dead, size = (field_of(run, BY_KEY[key]) for key in ("dead-share", "activation-rms"))
+    assert size.nonfinite.any()
+    assert np.array_equal(dead.nonfinite, size.nonfinite) and np.isnan(dead.values[size.nonfinite]).all()

@@ -20,6 +20,7 @@ from bnprobe.analyse.views import RunView, Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
 from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
+from bnprobe.report.figures.scales import log_ticks
 from bnprobe.report.names import tick_names
 from bnprobe.report.packing import pack_levels
 from bnprobe.report.quantities import signal_nonfinite
@@ -126,10 +127,13 @@ def shown_place(analysed: AnalysedRun) -> int:
 
 
 def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
-    """Return the ends of the logarithmic axes over all offered steps of all runs: 1st to 99th percentile and some room."""
+    """Return the ends of the logarithmic axes over all offered steps of all runs: 1st to 99th percentile and some room.
+
+    Steps after a run has diverged do not count: their sizes would press those of all others flat.
+    """
     limits: Limits = {}
     for axis, keys in (("rms", ("rms",)), ("energy", ("squared mean", "variance"))):
-        shown = [(_curves(run.run, signal), profile_rows(run)) for run in runs]
+        shown = [(_curves(run.run, signal), _rows_until_lost(run)) for run in runs]
         parts = {key: log10(np.concatenate([curves[key][rows].ravel() for curves, rows in shown])) for key in keys}
         values = np.concatenate(list(parts.values()))
         values = values[np.isfinite(values)]
@@ -140,6 +144,12 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
         room = max(0.08 * (high - low), 0.2)
         limits[axis] = (low - room, high + room)
     return limits
+
+
+def _rows_until_lost(analysed: AnalysedRun) -> NDArray[np.int64]:
+    rows = profile_rows(analysed)
+    kept = rows if analysed.divergence is None else rows[rows <= analysed.divergence.row]
+    return kept if kept.size else rows
 
 
 def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
@@ -238,5 +248,4 @@ def _gaps(values: NDArray[np.float64]) -> NDArray[Any]:
 
 def _decade_axis(limits: tuple[float, float]) -> dict[str, Any]:
     """A logarithmic axis between two powers of ten."""
-    decades = max(1, round((limits[1] - limits[0]) / 5))
-    return {"type": "log", "range": list(limits), "dtick": decades, "exponentformat": "power", "tickfont_size": 10}
+    return {"type": "log", "range": list(limits), "tickfont_size": 10, **log_ticks(*limits)}

@@ -22,7 +22,7 @@ MOST_CELLS = 120_000
 ROW_PIXELS = 7
 SHORTEST, TALLEST = 170, 420
 #: Room above for the legend, kept where there is none, so that neighbours are level.
-TOP, BOTTOM = 44, 44
+TOP, BOTTOM = 26, 44
 
 
 def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | None = None, height: int | None = None) -> go.Figure:
@@ -40,7 +40,7 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     run = analysed.run
     rows = field.known_rows()
     starts = bin_starts(len(rows), _most_columns(field))
-    layers = _layers(field)
+    layers = shown_layers(field)
     largest = largest_in_bins(field.values[rows], starts)
     values = largest.T[layers]
     broken = any_in_bins(field.nonfinite[rows], starts).T[layers]
@@ -83,7 +83,13 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     return figure
 
 
-def _layers(field: Field) -> NDArray[np.int64]:
+def has_gaps(field: Field) -> bool:
+    """Whether the map has a cell that is neither a value nor one that was not finite, so that the ground shows."""
+    shown = np.ix_(field.known_rows(), shown_layers(field))
+    return bool((np.isnan(field.values[shown]) & ~field.nonfinite[shown]).any())
+
+
+def shown_layers(field: Field) -> NDArray[np.int64]:
     """The layers that are shown: all of them, but for what only weights have."""
     layers = np.arange(field.values.shape[1])
     if not field.quantity.of_weights:

@@ -18,7 +18,7 @@ from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, NAMES, TEXT, new_figure, step_range
-from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.names import figure_text, tick_names
 from bnprobe.store.reader import Run
 
@@ -151,5 +151,4 @@ def _within(values: NDArray[np.float64], limits: tuple[float, float]) -> NDArray
 
 
 def _decade_axis(limits: tuple[float, float]) -> dict[str, Any]:
-    decades = max(1, round((limits[1] - limits[0]) / 4))
-    return {"type": "log", "range": list(limits), "dtick": decades, "exponentformat": "power", "tickfont_size": 10}
+    return {"type": "log", "range": list(limits), "tickfont_size": 10, **log_ticks(*limits, most=4)}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse.limits import PROJECTED, Search
 from bnprobe.report.colours import ALARM, MARK
 from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
-from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.names import figure_text
 from bnprobe.store.limits_file import Limits, Trial
 
@@ -30,7 +30,6 @@ LINES = [
 MARKS = {"trains": ("circle", "trains"), "stuck": ("square-open", "stuck"), "diverges": ("x", "diverges")}
 MARK_COLOURS = {"trains": "#0f9d76", "stuck": "#c98a00", "diverges": ALARM}
 ROW_HEIGHT = 26
-POWERS = {"exponentformat": "power", "showexponent": "all"}
 
 
 def survival(limits: Limits, found: Sequence[Search]) -> go.Figure:
@@ -257,8 +256,8 @@ def _rate_axis(limits: Limits) -> dict[str, Any]:
 
 def logarithmic(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
     """What an axis needs to be logarithmic over positive values, with readable ticks."""
-    decades = float(np.log10(np.max(values)) - np.log10(np.min(values)))
-    return {"type": "log", **POWERS, "dtick": max(1, round(decades / 5)) if decades > 1 else "D2"}
+    low, high = (float(np.log10(end)) for end in (np.min(values), np.max(values)))
+    return {"type": "log", **log_ticks(low, high)}
 
 
 def _shade(place: float) -> str:

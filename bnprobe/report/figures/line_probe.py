@@ -17,7 +17,7 @@ from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, MARK
 from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
-from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.figures.tolerance import variant_styles
 from bnprobe.report.names import figure_text
 
@@ -132,5 +132,4 @@ def _word(text: str, y: float = 1.0, yanchor: str = "top") -> dict[str, Any]:
 
 
 def _decades(limits: list[float]) -> dict[str, Any]:
-    decades = max(1, round((limits[1] - limits[0]) / 6))
-    return {"type": "log", "range": limits, "dtick": decades, "exponentformat": "power", "tickfont_size": 10}
+    return {"type": "log", "range": limits, "tickfont_size": 10, **log_ticks(limits[0], limits[1], most=6)}

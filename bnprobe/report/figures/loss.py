@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,17 @@ from bnprobe.store.reader import Run
 #: Learning rates of more groups than this are drawn, but not named one by one.
 MOST_NAMED_GROUPS = 6
 WIDE_RATES = 100.0
+#: The loss with which a run diverged is shown up to this many times the largest before it.
+FURTHEST_LOSS = 1e4
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Smallest and largest values to show, of all runs that stand side by side."""
+    """Smallest and largest values to show, of all runs that stand side by side, and how many lines of words stand above any of them."""
 
     loss: tuple[float, float]
     rate: tuple[float, float]
+    lines: int = 0
 
 
 def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
@@ -47,7 +50,7 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
             {"text": "no finite loss was observed", "xref": "paper", "x": 0.5, "yref": "y domain", "y": 0.5, "showarrow": False}
         )
     layout = {
-        "margin": {"t": 50},
+        "margin": {"t": 12 + 15 * limits.lines},
         "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
         "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **value_axis(*limits.loss, most=5)},
         "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **value_axis(*limits.rate, most=3)},
@@ -65,13 +68,25 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
 def loss_limits(runs: Sequence[AnalysedRun]) -> Limits:
     """Return the ends of the axes over all runs: (0, 1) where nothing is known.
 
-    A loss that takes both signs has no logarithmic axis; there the axis follows its bulk, the 1st to 99th percentile and half as much on
-    either side, and a runaway leaves the figure.
+    What a loss is after a run has diverged leaves the figure, so that its course until then is seen. A loss that takes both signs has no
+    logarithmic axis; there the axis follows its bulk, the 1st to 99th percentile and half as much on either side, and a runaway leaves the
+    figure.
     """
     every = [analysed.run for analysed in runs]
-    losses = np.concatenate([np.zeros(0), *(run.every_loss[1] for run in every)])
+    losses = np.concatenate([np.zeros(0), *(_until_lost(analysed) for analysed in runs)])
     rates = np.concatenate([np.zeros(0), *(run.learning_rate.ravel() for run in every)])
-    return limits_of(losses, rates)
+    lines = max((len(moments(analysed, words=True)["annotations"]) for analysed in runs), default=0)
+    return replace(limits_of(losses, rates), lines=lines)
+
+
+def _until_lost(analysed: AnalysedRun) -> NDArray[np.float64]:
+    """The losses up to the step at which the run diverged, that one cut off where it is far above the others."""
+    steps, losses = analysed.run.every_loss
+    if analysed.divergence is None:
+        return np.asarray(losses, dtype=float)
+    before, last = losses[steps < analysed.divergence.step], losses[steps == analysed.divergence.step]
+    largest = float(np.abs(before[np.isfinite(before)]).max(initial=0.0))
+    return np.concatenate([before, np.minimum(last, FURTHEST_LOSS * largest) if largest > 0 else last])
 
 
 def limits_of(every_loss: NDArray[Any], every_rate: NDArray[Any]) -> Limits:

@@ -54,13 +54,21 @@ def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[s
     return places, [power_of_ten(place) for place in places]
 
 
+def log_ticks(low: float, high: float, most: int = 5) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis between two powers of ten: whole decades where there are some, else 1, 2, 5 of each.
+
+    Below a decade plotly finds ticks itself, where 1, 2, 5 may all lie outside.
+    """
+    if high - low > 2:
+        return {"dtick": max(1, round((high - low) / most)), **POWERS}
+    return {"dtick": "D2", **POWERS} if high - low > 0.8 else {"nticks": most + 1}
+
+
 def value_axis(low: float, high: float, most: int) -> dict[str, Any]:
     """Return an axis with a little room at both ends, so that a mark there is whole; logarithmic where the values span far."""
     if low > 0 and high / low >= LOGARITHMIC_FROM:
         ends = np.log10([low, high])
         room = 0.06 * (ends[1] - ends[0])
-        decades = float(ends[1] - ends[0])
-        ticks = {"dtick": max(1, round(decades / most)), **POWERS} if decades > 2 else {"dtick": "D2"}
-        return {"type": "log", "range": [ends[0] - room, ends[1] + room], **ticks}
+        return {"type": "log", "range": [ends[0] - room, ends[1] + room], **log_ticks(float(ends[0]), float(ends[1]), most)}
     room = 0.06 * ((high - low) or abs(high) or 1.0)
     return {"range": [low - room, high + room], "nticks": most + 1}

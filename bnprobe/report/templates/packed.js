@@ -4,6 +4,9 @@ const packed = (() => {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const kinds = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array };
   const numbers = (type, text) => new kinds[type](bytes(text).buffer); /* all that run a browser are little-endian */
+  /* An array as plotly's own library for Python writes it, or as it stands. */
+  const written = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
+  const valuesOf = (array) => Array.from(array.bdata === undefined ? array : new written[array.dtype](bytes(array.bdata).buffer));
   /* Levels to values. */
   function unpackLevels({ shape: [rows, columns], type, levels, low, step }) {
     const values = numbers(type, levels);
@@ -76,5 +79,5 @@ const packed = (() => {
     const customdata = trace.customdata?.map((line) => new Array(pixels).fill(line[0]));
     return { x: Array.from({ length: pixels + 1 }, (_, pixel) => from + pixel * width), z, text, customdata };
   }
-  return { unpack, unpackHeights, onScreen };
+  return { unpack, unpackHeights, onScreen, valuesOf };
 })();

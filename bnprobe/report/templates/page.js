@@ -1,7 +1,9 @@
 "use strict";
-/* Draws the page's figures, keeps those over steps in step with each other, and moves the depth profiles along the run. */
+/* Draws the page's figures as they come into view, keeps those over steps in step with each other, and moves the depth profiles along the
+   run. */
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
+  let details = JSON.parse(document.getElementById("details")?.textContent ?? "[]"); /* of each layer, by run */
   const config = {
     displaylogo: false,
     responsive: true,
@@ -11,11 +13,17 @@
   };
   const place = (id) => document.getElementById(id);
 
-  function dress(figure) {
+  /* A figure unpacked, at its first use. */
+  function ready(id) {
+    const figure = figures[id];
+    if (figure.isReady) return figure;
+    figure.isReady = true;
     figure.data = figure.data.map(packed.unpack);
     figure.heights = figure.course?.heights.map(packed.unpackHeights);
     figure.whole = figure.layout.xaxis?.range?.slice();
+    figure.scales = Object.fromEntries(["yaxis", "yaxis2"].flatMap((axis) => (figure.layout[axis] ? [[axis, { ...figure.layout[axis] }]] : [])));
     figure.layout = { ...figure.layout, uirevision: "kept", modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a929c", activecolor: "#5c90c8" } };
+    return figure;
   }
   /* What plotly is given of a figure: its traces, but of maps the columns of the screen within the range of steps. */
   function tracesOf(id, range = figures[id].layout.xaxis.range) {
@@ -30,22 +38,64 @@
     const keys = ["x", "z", "text", "customdata"];
     return [Object.fromEntries(keys.map((key) => [key, changed.map((trace) => found[trace][key])])), changed];
   }
+  const drawn = new Set(); /* those that plotly knows; `isShown` is a figure that it shows as it is now */
   function draw(id) {
-    const figure = figures[id];
-    dress(figure);
-    return Plotly.newPlot(place(id), tracesOf(id), figure.layout, config).then(() => {
-      figure.drawn = true;
-      if (isOverSteps(id)) {
-        follow(id);
-        place(id).on("plotly_afterplot", placeCursors);
+    const figure = ready(id);
+    figure.isShown = true;
+    if (zoomed && isOverSteps(id)) {
+      figure.layout.xaxis.range = zoomed.slice();
+      if (hasOwnScale(id)) Object.entries(ownScale.of(figure, zoomed)).forEach(([axis, scale]) => Object.assign(figure.layout[axis], scale));
+    }
+    const slider = sliders.find(({ ids }) => ids.includes(id));
+    if (slider && slider.input.value !== slider.input.defaultValue) heightsAt(figure, slider).forEach(({ y }, trace) => { figure.data[trace].y = y; });
+    return Plotly.react(place(id), tracesOf(id), figure.layout, config).then(() => {
+      /* A double-click goes back to all steps that there are now. */
+      const { xaxis } = place(id)._fullLayout;
+      if (figure.whole && xaxis) [xaxis._rangeInitial0, xaxis._rangeInitial1] = figure.whole;
+      if (drawn.has(id)) return;
+      drawn.add(id);
+      if (!isOverSteps(id)) return;
+      follow(id);
+      placeCursor(id);
+      place(id).on("plotly_afterplot", () => placeCursor(id));
+    });
+  }
+
+  /* Drawn is what is in the window or close to it; what is in a hidden group never is. */
+  const near = new Set();
+  let drawing = null;
+  function drawNear() {
+    const draws = async () => {
+      for (let id; (id = ordered.find((one) => near.has(one) && !figures[one].isShown)); ) {
+        await draw(id);
+        await new Promise((resolve) => setTimeout(resolve));
       }
+    };
+    drawing ??= draws().finally(() => { drawing = null; });
+    return drawing;
+  }
+  /* All that is not hidden, at once: plotly has drawn when it returns. */
+  function drawAll() {
+    return Promise.all(ordered.filter((id) => place(id).offsetParent !== null && !figures[id].isShown).map(draw));
+  }
+  function watch() {
+    return new Promise((seen) => {
+      const observer = new IntersectionObserver((entries) => {
+        for (const { target, isIntersecting } of entries) near[isIntersecting ? "add" : "delete"](target.id);
+        seen();
+        if (!isOpening) drawNear();
+      }, { rootMargin: "60% 0px" });
+      ordered.forEach((id) => observer.observe(place(id)));
+      if (!ordered.length) seen();
     });
   }
 
   /* Figures over steps share the step axis; heat maps of one run that show the same layers share the layer axis, too. */
   const isMap = (id) => id.startsWith("map-") || id.startsWith("difference-");
-  const rows = (id) => figures[id].data[0].z.length;
+  const rows = (id) => ready(id).data[0].z.length;
   const isOverSteps = (id) => isMap(id) || id.startsWith("loss-") || id.startsWith("kernels-") || id.startsWith("tolerance-");
+  /* Figures of losses show what there is in the steps that are looked at; the others keep a scale that runs share. */
+  const hasOwnScale = (id) => id.startsWith("loss-");
   let following = false;
   let zoomed = null;
   const isWhole = (id, range) => figures[id].whole.every((end, place) => Math.abs(end - range[place]) < 1e-6);
@@ -55,19 +105,26 @@
       following = true;
       const { range } = place(id).layout.xaxis;
       const isOfSteps = Object.keys(change).some((key) => key.startsWith("xaxis."));
+      if (isOfSteps) zoomed = change["xaxis.autorange"] || isWhole(id, range) ? null : range;
       const moved = Object.keys(figures)
-        .filter((other) => isOverSteps(other) && figures[other].drawn)
+        .filter(isOverSteps)
         .map((other) => {
           const sameRows = isMap(id) && isMap(other) && figures[id].run === figures[other].run && rows(id) === rows(other);
-          const kept = Object.entries(change).filter(([key]) => other !== id && (key.startsWith("xaxis.") || (sameRows && key.startsWith("yaxis."))));
+          if (!figures[other].isShown) {
+            if (sameRows) ready(other).layout.yaxis.range = place(id).layout.yaxis.range.slice();
+            return null;
+          }
+          const kept = Object.fromEntries(Object.entries(change).filter(([key]) => other !== id && (key.startsWith("xaxis.") || (sameRows && key.startsWith("yaxis.")))));
+          const isByHand = other === id && zoomed && Object.keys(change).some((key) => key.startsWith("yaxis"));
+          if (isOfSteps && hasOwnScale(other) && !isByHand) Object.assign(kept, ownScale.change(figures[other], zoomed));
           const [columns, traces] = isOfSteps ? columnsOf(other, range) : [{}, []];
-          if (traces.length) return Plotly.update(place(other), columns, Object.fromEntries(kept), traces);
-          return kept.length ? Plotly.relayout(place(other), Object.fromEntries(kept)) : null;
+          if (traces.length) return Plotly.update(place(other), columns, kept, traces);
+          return Object.keys(kept).length ? Plotly.relayout(place(other), kept) : null;
         });
       Promise.all(moved).finally(() => {
         following = false;
-        zoomed = isOfSteps && !change["xaxis.autorange"] && !isWhole(id, range) ? range : isOfSteps ? null : zoomed;
         placeCursors();
+        if (isOfSteps && opened) openLayer(opened.run, opened.index);
         keepInLink();
       });
     });
@@ -99,7 +156,7 @@
   function show(slider) {
     slider.output.value = stepOf(slider);
     keepInLink();
-    if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); placeCursors(); });
+    if (!moved.size) requestAnimationFrame(() => { moved.forEach(move); moved.clear(); placeCursors(); stepInPanel(); });
     moved.add(slider);
   }
   const nearest = (slider, step) => slider.steps.reduce((best, one, place) => (Math.abs(one - step) < Math.abs(slider.steps[best] - step) ? place : best), 0);
@@ -113,28 +170,27 @@
     show(slider);
   }
   /* A line at the step in every figure over steps. Plotly would draw a figure anew to move one; this costs nothing. */
-  function placeCursors() {
-    for (const id of Object.keys(figures)) {
-      if (!isOverSteps(id) || !figures[id].drawn) continue;
-      const { xaxis, _size: size } = place(id)._fullLayout;
-      const slider = sliders.find((one) => one.run === figures[id].run) ?? sliders[0];
-      if (!slider) continue;
-      let line = place(id).querySelector(":scope > .cursor");
-      if (!line) {
-        line = document.createElement("div");
-        line.className = "cursor";
-        place(id).append(line);
-      }
-      const at = xaxis.l2p(stepOf(slider));
-      line.hidden = !(at >= 0 && at <= xaxis._length);
-      Object.assign(line.style, { left: `${xaxis._offset + at}px`, top: `${size.t}px`, height: `${size.h}px` });
+  const placeCursors = () => drawn.forEach(placeCursor);
+  function placeCursor(id) {
+    const slider = sliders.find((one) => one.run === figures[id].run) ?? sliders[0];
+    if (!isOverSteps(id) || !slider) return;
+    const { xaxis, _size: size } = place(id)._fullLayout;
+    let line = place(id).querySelector(":scope > .cursor");
+    if (!line) {
+      line = document.createElement("div");
+      line.className = "cursor";
+      place(id).append(line);
     }
+    const at = xaxis.l2p(stepOf(slider));
+    line.hidden = !(at >= 0 && at <= xaxis._length);
+    Object.assign(line.style, { left: `${xaxis._offset + at}px`, top: `${size.t}px`, height: `${size.h}px` });
   }
   const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+  const heightsAt = (figure, slider) => figure.heights.map((steps) => ({ y: steps[Number(slider.input.value)] }));
   function move(slider) {
     for (const id of slider.ids) {
-      if (!figures[id].drawn) continue;
-      const data = figures[id].heights.map((steps) => ({ y: steps[Number(slider.input.value)] }));
+      if (!figures[id].isShown || !drawn.has(id)) continue;
+      const data = heightsAt(figures[id], slider);
       Plotly.animate(place(id), { data, traces: data.map((_, trace) => trace) }, atOnce);
     }
   }
@@ -154,7 +210,7 @@
   const kindOf = (id) => id.replace(/-\d+$/, "");
   const colours = (document.body.dataset.colours ?? "").split(" ");
   const labels = Array.from(document.querySelectorAll(".verdict > .run"), (element) => element.textContent);
-  const layersOf = (run) => figures[`map-activation-rms-${run}`].data[0].customdata.map((row) => row[0]);
+  const layersOf = (run) => ready(`map-activation-rms-${run}`).data[0].customdata.map((row) => row[0]);
   /* Names may be alike, in a run and where they are cut; a layer's number is its own, and the same in all runs. */
   const keysOf = (run) => figures[`map-activation-rms-${run}`].layers;
   const rowOf = (id, key) => figures[id].data[0].meta.indexOf(keysOf(figures[id].run).indexOf(key));
@@ -162,13 +218,41 @@
   const choice = place("channel-layer");
   const toChannels = panel?.querySelector(".to-channels");
   let opened = null;
-  function curve(id, key, colour, axis) {
+  function curve(id, key, colour) {
     const row = rowOf(id, key);
     if (row < 0) return [];
-    const { z, text } = figures[id].data[0];
+    const { z, text } = ready(id).data[0];
     const y = Array.from(z[row], (value) => (Number.isNaN(value) ? null : figures[id].logarithmic ? 10 ** value : value));
-    return [{ x: text[row], y, xaxis: `x${axis}`, yaxis: `y${axis}`, mode: y.length > 60 ? "lines" : "lines+markers", marker: { size: 4 },
+    return [{ x: text[row], y, mode: y.length > 60 ? "lines" : "lines+markers", marker: { size: 4 },
       line: { color: colour, width: 1.6 }, showlegend: false, hovertemplate: "step %{x}: %{y:.4~g}<extra></extra>" }];
+  }
+  function fieldOf(id, key, range) {
+    const isLog = figures[id].logarithmic;
+    return {
+      title: layerDetails.inTwo(figures[id].quantity), words: figures[id].quantity, isOverSteps: true,
+      traces: maps.filter((other) => kindOf(other) === kindOf(id)).flatMap((other) => curve(other, key, colours[figures[other].run % colours.length])),
+      x: { range, nticks: 4 },
+      y: { type: isLog ? "log" : "linear", exponentformat: "power", nticks: 5, ...(isLog ? {} : { range: [-0.05, 1.05] }) },
+    };
+  }
+  /* The step in the fields over steps, and the histogram of the snapshot next to it. */
+  function stepInPanel() {
+    const slider = opened && sliders.find((one) => one.run === opened.run);
+    if (!slider || !chart._fullLayout) return;
+    if (layerDetails.nearest(details[opened.run].steps, stepOf(slider)) !== opened.snapshot) {
+      openLayer(opened.run, opened.index);
+      return;
+    }
+    chart.querySelectorAll(":scope > .cursor").forEach((line) => line.remove());
+    for (const axis of opened.overSteps) {
+      const { [`xaxis${axis === 1 ? "" : axis}`]: x, [`yaxis${axis === 1 ? "" : axis}`]: y } = chart._fullLayout;
+      const at = x.l2p(stepOf(slider));
+      if (!(at >= 0 && at <= x._length)) continue;
+      const line = document.createElement("div");
+      line.className = "cursor";
+      Object.assign(line.style, { left: `${x._offset + at}px`, top: `${y._offset}px`, height: `${y._length}px` });
+      chart.append(line);
+    }
   }
   function openLayer(run, index) {
     if (!maps.length || index < 0 || index >= layersOf(run).length) return;
@@ -177,30 +261,26 @@
     panel.hidden = false; /* before its width is asked for */
     document.body.classList.add("with-layer");
     const kinds = maps.filter((id) => figures[id].run === run && rowOf(id, key) >= 0);
-    const width = 1 / kinds.length;
-    const traces = [];
-    const layout = { margin: { l: 48, r: 8, t: 38, b: 28 }, height: 210, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "system-ui, sans-serif", size: 11 }, annotations: [], shapes: [], hovermode: "closest" };
-    kinds.forEach((id, place) => {
-      const axis = place + 1;
-      const from = place * width + (place ? 58 / chart.clientWidth : 0);
-      for (const other of maps.filter((one) => kindOf(one) === kindOf(id))) traces.push(...curve(other, key, colours[figures[other].run % colours.length], axis));
-      const look = { gridcolor: "rgba(128,128,128,0.25)", zeroline: false, automargin: false };
-      layout[`xaxis${axis}`] = { ...look, domain: [from, (place + 1) * width], anchor: `y${axis}`, range: figures[id].layout.xaxis.range, nticks: 4 };
-      layout[`yaxis${axis}`] = { ...look, anchor: `x${axis}`, type: figures[id].logarithmic ? "log" : "linear", exponentformat: "power", nticks: 5,
-        ...(figures[id].logarithmic ? {} : { range: [-0.05, 1.05] }) };
-      layout.annotations.push({ text: figures[id].quantity.replace(" of ", "<br>of "), align: "left", x: from, xanchor: "left", xref: "paper", y: 1, yanchor: "bottom", yref: "paper", showarrow: false });
-    });
     const slider = sliders.find((one) => one.run === run);
-    if (slider) layout.shapes = kinds.map((_, place) => ({ type: "line", xref: `x${place + 1}`, yref: "paper", x0: stepOf(slider), x1: stepOf(slider), y0: 0, y1: 1,
-      line: { color: "rgba(128,128,128,0.6)", width: 1 } }));
+    const { steps, layers } = details[run];
+    const same = details.flatMap((one, other) => {
+      const at = maps.some((id) => figures[id].run === other) ? keysOf(other).indexOf(key) : -1;
+      return at < 0 ? [] : [{ layer: one.layers[at], colour: colours[other % colours.length] }];
+    });
+    const range = zoomed ?? figures[kinds[0]].layout.xaxis.range;
+    const fields = [...kinds.map((id) => fieldOf(id, key, range)), ...layerDetails.fields(same, layers[index], steps, slider ? stepOf(slider) : 0, range)];
+    opened.snapshot = slider ? layerDetails.nearest(steps, stepOf(slider)) : -1;
+    const [traces, layout] = layerDetails.sideBySide(fields, chart.clientWidth);
+    chart.style.height = `${layout.height}px`;
+    opened.overSteps = fields.flatMap((field, place) => (field.isOverSteps ? [place + 1] : []));
     const line = document.querySelector(`tr[data-run="${run}"][data-layer="${index}"]`);
     const raw = line ? line.querySelector("th").textContent.trim() : "";
     const cells = line ? Array.from(line.querySelectorAll("td"), (cell) => cell.textContent) : [];
     const named = Array.from(document.querySelectorAll(`article.finding[data-run="${run}"]`))
       .filter((article) => JSON.parse(article.dataset.layers).includes(raw)).map((article) => article.querySelector(".title").textContent);
     panel.querySelector("h2").textContent = raw;
-    panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${layersOf(run).length}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : [])].join(" · ");
+    panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${layersOf(run).length}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : []),
+      ...layerDetails.lacking(layers[index])].join(" · ");
     if (labels.length > 1) panel.querySelector(".keys").replaceChildren(...labels.map((label, number) => {
       const key = document.createElement("span");
       key.textContent = `● ${label}`;
@@ -214,9 +294,12 @@
       choice.dispatchEvent(new Event("change"));
       choice.closest("section").scrollIntoView();
     };
-    chart.setAttribute("aria-label", `${raw}: ${kinds.map((id) => figures[id].quantity).join(", ")} over steps`);
+    chart.setAttribute("aria-label", `${raw}: ${fields.map(({ words }) => words).join(", ")}`);
     keepInLink();
-    return Plotly.react(chart, traces, layout, { ...config, displayModeBar: false });
+    return Plotly.react(chart, traces, layout, { ...config, displayModeBar: false }).then(() => {
+      document.body.style.setProperty("--panel", `${panel.offsetHeight}px`);
+      stepInPanel();
+    });
   }
   function closeLayer() {
     opened = null;
@@ -258,23 +341,18 @@
     const place = Number(state.get("place")) - 1;
     return names[place] === state.get("layer") ? place : names.indexOf(state.get("layer"));
   }
-  async function followLink() {
+  function followLink() {
     const state = new URLSearchParams(location.hash.slice(1));
     const run = Number(state.get("run") ?? 0);
+    const zoom = (state.get("zoom") ?? "").split(",").map(Number);
+    if (zoom.length === 2 && zoom[0] < zoom[1]) zoomed = zoom;
     if (state.has("step")) goTo(run, Number(state.get("step")));
     if (state.has("layer") && maps.length && maps.some((id) => figures[id].run === run)) openLayer(run, namedBy(state, layersOf(run)));
-    const zoom = (state.get("zoom") ?? "").split(",").map(Number);
-    const some = Object.keys(figures).find((id) => isOverSteps(id) && figures[id].drawn);
-    if (zoom.length === 2 && zoom[0] < zoom[1] && some) await Plotly.relayout(place(some), { "xaxis.range[0]": zoom[0], "xaxis.range[1]": zoom[1] });
-    isOpening = false;
   }
 
-  if (choice) {
-    choice.addEventListener("change", async () => {
-      for (const group of document.querySelectorAll(".channel-layer")) group.hidden = group.dataset.layer !== choice.value;
-      for (const id of waiting()) await draw(id);
-    });
-  }
+  choice?.addEventListener("change", () => {
+    for (const group of document.querySelectorAll(".channel-layer")) group.hidden = group.dataset.layer !== choice.value;
+  });
 
   const unfolded = new Set();
   function unfold(button) {
@@ -294,8 +372,6 @@
     if (button) unfold(button);
   });
 
-  /* A figure in a hidden group has no width yet; it is drawn when its group is shown. */
-  const waiting = () => Object.keys(figures).filter((id) => !figures[id].drawn && place(id).offsetParent !== null);
   const ordered = Array.from(document.querySelectorAll(".plot"), (element) => {
     element.style.minHeight = `${element.dataset.height}px`;
     return element.id;
@@ -303,9 +379,10 @@
   for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
     window.addEventListener(event, () => {
       document.documentElement.classList.toggle("printing", printing);
-      for (const id of ordered) {
+      if (printing) drawAll();
+      for (const id of drawn) {
         /* Unlike Plotly.Plots.resize, this has drawn when it returns; the printer does not wait. */
-        if (figures[id].drawn) Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
+        if (figures[id].isShown) Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
       }
     });
   }
@@ -322,8 +399,10 @@
     }
     if (textOf(next) !== shown) {
       shown = textOf(next);
-      for (const [id, figure] of Object.entries(JSON.parse(shown))) await redraw(id, figure);
+      Object.assign(figures, JSON.parse(shown));
+      details = JSON.parse(next.getElementById("details").textContent);
       next.querySelectorAll(".slider").forEach((label, number) => lengthen(sliders[number], label));
+      await drawNear();
     }
     for (const section of next.querySelectorAll("main > section")) renewed.words(place(section.id), section);
     offerRest();
@@ -331,35 +410,23 @@
     document.title = next.title;
     if (opened) openLayer(opened.run, opened.index);
   });
-  async function redraw(id, figure) {
-    const { drawn } = figures[id];
-    figures[id] = figure;
-    if (!drawn) return;
-    dress(figure);
-    figure.drawn = true;
-    if (zoomed && isOverSteps(id)) figure.layout.xaxis.range = zoomed.slice();
-    await Plotly.react(place(id), tracesOf(id), figure.layout, config);
-    /* A double-click goes back to all steps that there are now, not to those that there were at first. */
-    const { xaxis } = place(id)._fullLayout;
-    if (figure.whole && xaxis) [xaxis._rangeInitial0, xaxis._rangeInitial1] = figure.whole;
-  }
   function lengthen(slider, label) {
     const atEnd = Number(slider.input.value) === slider.steps.length - 1;
     const step = stepOf(slider);
     slider.steps = stepsOf(label);
     slider.input.max = slider.steps.length - 1;
+    slider.input.defaultValue = label.querySelector("input").defaultValue;
     goTo(slider.run, atEnd ? slider.steps.at(-1) : step);
   }
 
   (async () => {
-    for (const id of ordered) {
-      if (place(id).offsetParent === null) continue;
-      await draw(id);
-      await new Promise((resolve) => setTimeout(resolve));
-    }
     if (sliders.length > 1) lead(sliders.reduce((first, one) => (stepOf(one) < stepOf(first) ? one : first)));
-    await followLink();
+    followLink();
+    await watch();
+    await drawNear();
     placeCursors();
-    document.documentElement.dataset.drawn = Object.values(figures).filter((figure) => figure.drawn).length;
+    isOpening = false;
+    drawNear();
+    document.documentElement.dataset.drawn = drawn.size;
   })();
 })();

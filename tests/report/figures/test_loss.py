@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from bnprobe.report.analysed import AnalysedRun, analyse_runs
 from bnprobe.report.figures.loss import loss, loss_limits
@@ -84,3 +85,14 @@ def test_a_loss_of_both_signs_has_a_linear_axis_that_a_runaway_cannot_flatten(an
 def test_a_run_whose_loss_was_never_seen_says_so(analysed: Analysed) -> None:
     figure = loss(with_variables(analysed("healthy").run, loss=np.full(40, np.nan)))
     assert [annotation.text for annotation in figure.layout.annotations] == ["no finite loss was observed"]
+
+
+def test_what_a_loss_is_after_the_divergence_does_not_press_its_course_flat(analysed: Analysed) -> None:
+    run = analysed("healthy").run
+    losses = np.array(run["loss"], dtype=float)
+    losses[30], losses[31:] = 1e25, 1e30
+    lost = with_variables(run, loss=losses)
+    assert lost.divergence is not None and lost.divergence.step == 30
+    low, high = loss_limits([lost]).loss
+    assert low == losses[:30].min()
+    assert high / losses[:30].max() == pytest.approx(1e4)

@@ -1,0 +1,29 @@
+"use strict";
+/* The vertical axes of a figure, fitted to what its curves are in a range of steps and never wider than over all. */
+const ownScale = (() => {
+  function of({ data, scales }, range) {
+    return Object.fromEntries(Object.entries(scales).map(([axis, whole]) => {
+      const values = range ? data.flatMap((trace) => (`y${axis.slice(5)}` === (trace.yaxis ?? "y") ? within(trace, range) : [])) : [];
+      const isLog = whole.type === "log";
+      const [low, high] = [Math.min(...values), Math.max(...values)].map((end) => (isLog ? Math.log10(end) : end));
+      const keep = { range: whole.range, dtick: whole.dtick ?? null, tickmode: whole.tickmode ?? (whole.dtick ? "linear" : "auto") };
+      if (!Number.isFinite(high - low)) return [axis, keep];
+      const room = 0.06 * (high - low || (isLog ? 0.5 : Math.abs(high) || 1));
+      const ticks = isLog && high - low > 2 ? { dtick: Math.max(1, Math.round((high - low) / 5)), tickmode: "linear" } : { dtick: null, tickmode: "auto" };
+      return [axis, { range: [Math.max(low - room, whole.range[0]), Math.min(high + room, whole.range[1])], ...ticks }];
+    }));
+  }
+  /* The values of a curve in a range of steps, and the last before it where the curve comes in as a step. */
+  function within(trace, [from, to]) {
+    const [x, y] = [packed.valuesOf(trace.x), packed.valuesOf(trace.y)];
+    const kept = y.filter((value, place) => Number.isFinite(value) && x[place] >= from && x[place] <= to);
+    const last = trace.line?.shape === "hv" ? x.findLastIndex((step, place) => step < from && Number.isFinite(y[place])) : -1;
+    return last < 0 ? kept : [y[last], ...kept];
+  }
+  /* The same as plotly's relayout takes it. */
+  function change(figure, range) {
+    const pairs = Object.entries(of(figure, range)).flatMap(([axis, scale]) => Object.entries(scale).map(([key, value]) => [`${axis}.${key}`, value]));
+    return Object.fromEntries(pairs);
+  }
+  return { of, change };
+})();
