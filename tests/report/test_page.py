@@ -268,7 +268,7 @@ def test_channels_along_a_step_stand_with_those_of_the_snapshots(tmp_path: Path)
 
 def test_names_in_line_probes_are_text(tmp_path: Path) -> None:
     page = Outline(render([with_line_probes(names=True).write(tmp_path / "run.h5")]))
-    assert [tag for tag, _ in page.elements].count("script") == 3
+    assert [tag for tag, _ in page.elements].count("script") == 4
     assert "<script" not in json.dumps(page.figures, ensure_ascii=False)
     assert f"line probe at step 9: {HOSTILE_NAMES[0]}" in page.text
 
@@ -346,7 +346,7 @@ def test_problems_of_the_file_are_told(tmp_path: Path) -> None:
 
 def test_names_from_the_file_are_text_everywhere(outline: Callable[..., Outline]) -> None:
     page = outline("hostile_names")
-    assert [tag for tag, _ in page.elements].count("script") == 3
+    assert [tag for tag, _ in page.elements].count("script") == 4
     assert not [tag for tag, _ in page.elements if tag in ("img", "b", "iframe", "object", "embed", "form", "link")] or all(
         "alert" not in str(attrs) for _, attrs in page.elements
     )
