@@ -20,12 +20,19 @@ cluster.shutdown()
 """
 
 
+class NoCluster(Exception):
+    """The machine lets Ray start no cluster."""
+
+
 @contextmanager
 def two_nodes() -> Iterator[str]:
     """Have a cluster.
 
     Yields:
         Its address.
+
+    Raises:
+        NoCluster: it does not start on this machine.
     """
     process = subprocess.Popen(
         [sys.executable, "-c", _TWO_NODES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -33,7 +40,8 @@ def two_nodes() -> Iterator[str]:
     assert process.stdin is not None and process.stdout is not None
     try:
         address = next((line.split()[1] for line in process.stdout if line.startswith("address ")), "")
-        assert address, "the cluster does not start"
+        if not address:
+            raise NoCluster("Ray starts no cluster here: it wants ports, shared memory and some twenty processes of its own")
         yield address
     finally:
         process.stdin.close()
