@@ -5,17 +5,20 @@
     python -m tests.benchmarks.confirm --only unscaled-input dead-units
 
 Recordings and trials are kept in a folder (--folder), so that the command goes on where it was interrupted; a change of the rules is
-judged on the trials that are there. It prints, of verdicts that name the right cause, the share that is confirmed; of the wrong ones, the
-share that is refuted or corrected, which is that the right cause is confirmed instead; of all candidates tested that are not the cause,
-the shares confirmed and refuted; and healthy programs for which a cause was confirmed.
+judged on the trials that are there. --within SECONDS begins no program after that time. It prints, with 95 % intervals (Wilson), of
+verdicts that name the right cause, the share that is confirmed; of the wrong ones, the share that is refuted or corrected, which is that
+the right cause is confirmed instead; of all candidates tested that are not the cause, the shares confirmed and refuted; and healthy
+programs for which a cause was confirmed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +27,7 @@ from pathlib import Path
 
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY, Program
+from tests.faults.score import Share
 
 TIMEOUT_SECONDS = 3600.0
 
@@ -95,10 +99,6 @@ def confirm(program: Program, folder: Path) -> Result:
     return Result(program.name, program.cause, found["verdict"], words, reasons, len(found["trials"]))
 
 
-def share(part: int, whole: int) -> str:
-    return f"{part} of {whole}" + (f" ({100 * part / whole:.0f} %)" if whole else "")
-
-
 def report(results: list[Result]) -> str:
     """The figures as lines."""
     faulty = [one for one in results if one.expected != HEALTHY]
@@ -116,11 +116,11 @@ def report(results: list[Result]) -> str:
     table = [f"{row[0]:30}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in rows]
     wrongly = sum("confirmed" in one.words.values() for one in healthy)
     figures = [
-        f"of right verdicts confirmed: {share(words['confirmed'], len(right))}",
+        f"of right verdicts confirmed: {Share(words['confirmed'], len(right))}",
         f"    refuted: {words['refuted']}; undecided: {words['undecided']}, of which {untested} without a trial",
-        f"of wrong verdicts refuted or corrected: {share(sum(one.is_corrected for one in wrong), len(wrong))}",
-        f"of other candidates refuted: {share(others.count('refuted'), len(others))}; confirmed: {others.count('confirmed')}",
-        f"of healthy programs those with a cause confirmed: {share(wrongly, len(healthy))}",
+        f"of wrong verdicts refuted or corrected: {Share(sum(one.is_corrected for one in wrong), len(wrong))}",
+        f"of other candidates refuted: {Share(others.count('refuted'), len(others))}; confirmed: {others.count('confirmed')}",
+        f"of healthy programs those with a cause confirmed: {Share(wrongly, len(healthy))}",
         f"trials: {sum(one.trials for one in results)}",
     ]
     return "\n".join([*table, "", *figures])
@@ -133,12 +133,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="CAUSE")
     parser.add_argument("--folder", type=Path, default=Path(".confirmed"), help="where recordings and trials are kept")
     parser.add_argument("--jobs", type=int, default=1, help="programs at a time")
+    parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS", help="begin no program after that time")
     options = parser.parse_args()
+    latest = time.monotonic() + options.within
     options.folder.mkdir(parents=True, exist_ok=True)
     programs = list(sample(options.per_cause, options.healthy, options.only))
     results: list[Result] = []
 
     def one(program: Program) -> Result | str:
+        if time.monotonic() > latest:
+            return f"{program.name}: not begun"
         try:
             return confirm(program, options.folder)
         except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
