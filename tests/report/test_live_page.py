@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -143,6 +145,16 @@ class TestServer:
 
     def test_only_this_machine_is_answered(self, server: LiveServer) -> None:
         assert server._server.server_address[0] == "127.0.0.1"
+
+    def test_a_browser_that_leaves_is_no_error(self, server: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
+        server.page._text = "x" * 30_000_000  # more than any buffer between the two holds
+        address = urlsplit(server.address)
+        with socket.create_connection((address.hostname, address.port)) as left:
+            left.sendall(f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            left.recv(10)
+        while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+            time.sleep(0.01)
+        assert capfd.readouterr().err == ""
 
     def test_what_is_asked_wrongly_is_refused(self, server: LiveServer) -> None:
         own = urlsplit(server.address).path
