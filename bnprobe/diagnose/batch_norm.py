@@ -87,12 +87,12 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
     level = robust.median(gap, axis=0)
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
-    stays = ~still_closes(run.recorded.batch_norm_gap[:, layers]) if run.goes_on else np.ones(len(layers), dtype=bool)
-    wide = np.flatnonzero((level > allowed) & stays)
+    is_on_its_way = still_closes(run.recorded.batch_norm_gap[:, layers], run.elapsed) if run.goes_on else np.zeros(len(layers), dtype=bool)
+    wide = np.flatnonzero((level > allowed) & ~is_on_its_way)
     if not wide.size:
         return None
-    worst, first = int(layers[int(np.nanargmax(level))]), int(layers[wide[0]])
-    most = float(np.nanmax(level))
+    widest = wide[np.argmax(level[wide])]
+    worst, first, most = int(layers[widest]), int(layers[wide[0]]), float(level[widest])
     return Finding(
         id="batch-norm-train-eval-gap",
         severity="warning",
@@ -217,18 +217,21 @@ def measured_norms(run: RunAnalysis) -> NDArray[np.int64]:
     return found[np.argsort([run.recorded.layers[i].depth for i in found], kind="stable")]
 
 
-def still_closes(gap: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Layers whose gap was wider in the quarter before the last than in the last: their running statistics are on their way.
+def still_closes(gap: NDArray[np.floating], elapsed: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Layers whose gap fell, from the quarter before the last to the last, as fast as running statistics of the usual momentum settle.
 
     Args:
-        gap: (steps, layers), NaN where it was not measured.
+        gap: (rows, layers), NaN where it was not measured.
+        elapsed: steps from the first row to each, (rows,).
     """
     rows = np.flatnonzero(np.isfinite(gap).any(axis=1))
-    late = late_gap(gap)
-    before = gap[rows[-2 * len(late) : -len(late)]].astype(float)
-    if not len(before):
+    late = rows[-len(late_gap(gap)) :]
+    before = rows[-2 * len(late) : -len(late)]
+    if not before.size:
         return np.ones(gap.shape[1], dtype=bool)
-    closes: NDArray[np.bool_] = robust.median(late, axis=0) < thresholds.GAP_CLOSES * robust.median(before, axis=0)
+    steps = float(np.median(elapsed[late]) - np.median(elapsed[before]))
+    fall = thresholds.GAP_CLOSES**steps
+    closes: NDArray[np.bool_] = robust.median(gap[late].astype(float), axis=0) < fall * robust.median(gap[before].astype(float), axis=0)
     return closes
 
 

@@ -351,8 +351,8 @@ class RunAnalysis:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the training was not lost when the recording ended before its script did: what is on its way has time to come."""
-        return self.was_cut and not self.has_failed
+        """Whether the training is recorded at this moment and has not failed: what is on its way has time to come."""
+        return self.recorded.status == "running" and not self.has_failed
 
     def severity(self) -> Severity:
         """How grave a fault is that harms every training: an error where this one is lost or goes nowhere, a warning where it learns."""

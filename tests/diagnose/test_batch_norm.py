@@ -72,7 +72,7 @@ def test_a_gap_that_closes_is_the_start_of_every_run() -> None:
     assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is None
 
 
-@pytest.mark.parametrize(("status", "found"), [("running", False), ("stopped", False), ("finished", True)])
+@pytest.mark.parametrize(("status", "found"), [("running", False), ("stopped", True), ("finished", True)])
 def test_a_gap_that_still_closes_is_told_of_a_training_that_has_ended(status: str, found: bool) -> None:
     made = with_gap(0.9)
     made.status = status
@@ -81,10 +81,25 @@ def test_a_gap_that_still_closes_is_told_of_a_training_that_has_ended(status: st
     assert (batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None) == found
 
 
-def test_a_gap_that_stays_is_told_while_the_training_goes_on() -> None:
+@pytest.mark.parametrize("kept", [1.0, 0.99])
+def test_a_gap_that_stays_is_told_while_the_training_goes_on(kept: float) -> None:
+    """One of a momentum of 0.01 closes, too, and far too slowly."""
     made = with_gap(0.9)
     made.status = "running"
+    steps = len(made.by_step["batch_norm_gap"])
+    made.by_step["batch_norm_gap"] *= kept ** (np.arange(steps) - steps)[:, None]
     assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None
+
+
+def test_the_norm_that_is_named_is_one_whose_gap_stays() -> None:
+    made = with_gap(0.9)
+    made.status = "running"
+    gap = made.by_step["batch_norm_gap"]
+    last = np.flatnonzero(np.isfinite(gap).any(axis=0))[-1]
+    gap[:, last] *= 3.0 * 0.9 ** (np.arange(len(gap)) - len(gap))
+    found = batch_norm_train_eval_gap(RunAnalysis(made.run()))
+    assert found is not None
+    assert made.layers[last]["layer"] not in found.layers
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,15 @@ class TestFrozenParameters:
 
     def test_an_optimizer_that_has_not_stepped_yet_says_nothing(self) -> None:
         made = residual_recording(steps=20)
-        made.gradient_norm[:, 3] = np.nan
+        made.gradient_norm[:, 3], made.update_norm[:, 3] = np.nan, 0.0
         assert frozen_parameters(case(made)) is not None
         made.weight_norm[:, 3] = np.nan
+        assert frozen_parameters(case(made)) is None
+
+    def test_what_moves_was_reached_although_its_gradient_has_no_norm(self) -> None:
+        """Where it is a sum over ranks, and each holds a summand."""
+        made = residual_recording(steps=20)
+        made.gradient_norm[:, 3] = np.nan
         assert frozen_parameters(case(made)) is None
 
     def test_gradients_that_arrived_and_were_cleared_are_not_frozen(self) -> None:

@@ -42,7 +42,7 @@ def test_a_squared_error_is_compared_with_a_constant_prediction() -> None:
     assert not RunAnalysis(regression(0.5).run()).is_no_better_than_a_constant
 
 
-@pytest.mark.parametrize(("status", "is_stuck"), [("finished", True), ("running", False), ("stopped", False)])
+@pytest.mark.parametrize(("status", "is_stuck"), [("finished", True), ("running", False), ("stopped", True)])
 def test_a_loss_that_falls_may_come_below_a_constant_prediction_while_the_training_goes_on(status: str, is_stuck: bool) -> None:
     made = regression(1.05)
     made.status = status

@@ -56,7 +56,7 @@ def train_eval_gap(run: RunAnalysis) -> AuditRow:
         moved = f"the signal is beyond what its type holds behind {run.name(output)}"
     shown = [norm.layer for norm in norms(recorded) if norm.layer in values]
     shown += [output] if output not in shown else []
-    taken_back = _taken_back(run, loss, running)
+    taken_back = _taken_back(run, row)
     costs = gap > limit or is_lost or taken_back > TAKEN_BACK
     measured = partial(
         _ROW,
@@ -79,9 +79,20 @@ def train_eval_gap(run: RunAnalysis) -> AuditRow:
     )
 
 
-def _taken_back(run: RunAnalysis, loss: float, running: float) -> float:
-    """The share of what the loss has come down by that running statistics take back; 0 where it says nothing of how the training goes."""
-    if run.course is None or not run.has_learned or run.loss_may_stand:
+def _taken_back(run: RunAnalysis, row: int) -> float:
+    """The share of what the loss has come down by that running statistics take back, at an audit; 0 where that says nothing.
+
+    It says nothing of a loss that may stand, that has come down by little, as in fine-tuning, or by less than batches differ by.
+    """
+    recorded, course = run.recorded, run.course
+    loss, running = float(recorded.audit_loss[row]), float(recorded.audit_loss_running[row])
+    at = np.flatnonzero(recorded.step == recorded.audit[row])
+    if course is None or run.loss_may_stand or not at.size or not (loss > 0 and np.isfinite(running)):
         return 0.0
-    learned = run.course.start - min(loss, run.course.late)
-    return max(0.0, running - loss) / learned if learned > 0 and np.isfinite(running) else 0.0
+    # The audit sees one backward's loss; a step's is the sum over its micro-steps.
+    whole = float(recorded.loss[at[0]])
+    risen = (running - loss) * whole / loss
+    learned = course.start - min(whole, course.late)
+    if not learned > thresholds.VISIBLE_FALL * abs(course.start) or not risen > 2 * course.noise:
+        return 0.0
+    return risen / learned

@@ -156,6 +156,19 @@ def test_time(network: Callable[[str], Run], share: float, verdict: str) -> None
     assert (row.verdict, row.value) == (verdict, pytest.approx(share))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("learned", "micro_steps", "verdict"), [(0.1, 1, "fine"), (0.8, 1, "costs"), (0.8, 4, "costs")])
+def test_what_was_learned_and_is_taken_back(network: Callable[[str], Run], learned: float, micro_steps: int, verdict: str) -> None:
+    """A fine-tuning that brings little has little to lose; of a step with several backwards the audit sees the loss of one."""
+    whole = network("large-outputs")
+    loss = np.linspace(2.0, 2.0 * (1.0 - learned), len(whole["loss"]))
+    at = loss[np.isin(whole["step"], whole["audit"])] / micro_steps
+    changed = {"loss": loss, "every_loss": loss, "audit_loss": at, "audit_loss_running": at + 0.4 * 2.0 * learned / micro_steps}
+    run = replace(whole, variables={**whole.variables, **{name: one for name, one in changed.items() if name in whole.variables}})
+    (row,) = (row for row in audit(RunAnalysis(run)) if row.id == "train-eval-gap")
+    assert row.verdict == verdict
+
+
 def test_ids_differ(audited: Audited) -> None:
     assert len(audited("batch-norm")) == len(ROWS)
 
