@@ -13,7 +13,7 @@ from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
 from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, SMALLER_STEPS, SYMPTOMS, Counterfactual, trials_of
-from bnprobe.experiments.running_trial import RunningTrial
+from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
 from bnprobe.store.reader import Run, read_run
@@ -24,7 +24,6 @@ CLEAR_SHARE = 0.8
 CLEAR_ERRORS = 3.0
 CLEAR_SPREADS = 2.0
 _LEVELS = {"diverged": 0, "no-progress": 0, "collapsed-output": 0, "learns-poorly": 1, "learns": 2}
-_ENDS = {"crashed": "the script ended with an error", "exited": "the script left early", "running": "the process was killed"}
 
 
 def judge_trial(name: str, process: RunningTrial) -> Trial:
@@ -59,8 +58,8 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
     diagnosis = diagnose(run)
     became, course = diagnosis.outcome, diagnosis.analysis.course
     acts = "; ".join([*_rates(run), *(f"{one['count']} {one['what']}" for one in (*interventions, *_entries(run, "remedies")))])
-    if became.word != "diverged" and run.status in _ENDS:
-        why = f"{_ENDS[run.status]} at step {run.trained_steps}" + (f": {ending}" if ending else "")
+    if became.word != "diverged" and run.status in NO_OUTCOME:
+        why = f"{NO_OUTCOME[run.status]} at step {run.trained_steps}" + (f": {ending}" if ending else "")
         return Trial(name, "failed", why, acts=acts, seconds=seconds, steps=run.trained_steps)
     if became.trial is None:
         return Trial(name, "failed", became.reason, acts=acts, seconds=seconds, steps=run.trained_steps)

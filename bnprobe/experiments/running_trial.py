@@ -7,6 +7,13 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+#: How a recording ended that says nothing of what was tried, unless it had diverged before.
+NO_OUTCOME = {
+    "crashed": "the script ended with an error",
+    "exited": "the script left early",
+    "running": "the process was killed",
+    "interrupted": "the process was interrupted",
+}
 LAST_LINES = 15
 _LONGEST_LINE = 300
 

@@ -45,6 +45,15 @@ def test_a_remedy_that_cannot_act_is_refused(ending: str, why: str) -> None:
     assert refusal_of(made.run()) == why
 
 
+@pytest.mark.parametrize("status", ["crashed", "exited", "running", "interrupted"])
+def test_a_recording_that_broke_off_has_no_outcome(status: str) -> None:
+    run = residual_recording(steps=40).run()
+    assert judge_recording(AS_IS, run).status == "ran"
+    run.attributes["status"] = status
+    found = judge_recording(AS_IS, run)
+    assert (found.status, found.steps) == ("failed", 40) and "at step 40" in found.why
+
+
 def test_a_recording_of_little_detail_is_as_long_as_its_training() -> None:
     run = residual_recording(steps=40).run()
     found = judge_recording(AS_IS, in_detail_at(run, range(0, 40, 2)))

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from bnprobe import start
+from bnprobe.errors import BnprobeError
 from bnprobe.experiments.executors.attempt import BEAT, ENDED, GONE, ORDER, STOP, TAKEN, TRIAL, Pulse, replace_file, take
 from bnprobe.experiments.executors.executor import Executor
 from bnprobe.experiments.order import TrialOrder
@@ -135,6 +136,7 @@ class _Attempt:
             return False
         if self._over_since is None:
             self._over_since = time.monotonic()
+            return False  # its outcome may have come since it was looked for
         return time.monotonic() - self._over_since > _SETTLE_SECONDS
 
     def give_up(self) -> None:
@@ -193,7 +195,14 @@ class RemoteTrial(RunningTrial):
         return time.monotonic() - began if began is not None else 0.0
 
     def is_over(self) -> bool:
-        """Whether there is an outcome; a lost worker is replaced by another one."""
+        """Replace a lost worker by another one.
+
+        Returns:
+            Whether there is an outcome.
+
+        Raises:
+            BnprobeError: too many were lost.
+        """
         if self._outcome is None and time.monotonic() - self._looked >= _POLL_SECONDS:
             self._look()
             self._looked = time.monotonic()
@@ -210,13 +219,10 @@ class RemoteTrial(RunningTrial):
             attempt.job.cancel()
             self._attempts.append(self._next_attempt(len(self._attempts) + 1))
             return
-        told = (
-            f"bnprobe: its worker was lost {MOST_ATTEMPTS} times{f' ({why})' if why else ''}; every worker has to see {self._folder.parent}"
+        raise BnprobeError(
+            f"a trial lost {MOST_ATTEMPTS} workers{f' ({why})' if why else ''}: that says nothing of what it tries",
+            f"every worker has to see {self._folder.parent}; the same command goes on with what has ended",
         )
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder / "output.txt").open("a", encoding="utf-8") as output:
-            output.write(f"\n{told}\n")
-        self._outcome = _LOST_STATUS, self.seconds
 
     @property
     def attempts(self) -> int:
@@ -225,7 +231,7 @@ class RemoteTrial(RunningTrial):
 
     @property
     def exit_status(self) -> int:
-        """Of the trial's process; that of SIGKILL where its workers were lost, or it was given up."""
+        """Of the trial's process; that of SIGKILL where it was given up."""
         return self._outcome[0] if self._outcome is not None else _LOST_STATUS
 
     def ask_to_end(self) -> None:

@@ -12,16 +12,9 @@ from numpy.typing import NDArray
 from bnprobe.diagnose.outcome import outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.errors import RunFileError
-from bnprobe.experiments.running_trial import RunningTrial
+from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.store.limits_file import Trial
 from bnprobe.store.reader import Run, read_run
-
-_ENDS = {
-    "crashed": "the script ended with an error",
-    "exited": "the script left early",
-    "running": "the process was killed",
-    "interrupted": "the process was interrupted",
-}
 
 
 @dataclass(frozen=True)
@@ -75,9 +68,9 @@ def judge_run(run: Run, own: Assignment, seconds: float, output: str) -> Trial:
     analysis = RunAnalysis(run)
     found = outcome(analysis)
     ending = str(run.attributes.get("ending", ""))
-    if found.trial is None or (found.trial != "diverges" and run.status in _ENDS):
-        why = f"{_ENDS[run.status]} at step {run.steps}" if run.status in _ENDS else found.reason
-        return _failed(own, f"{why}: {ending}" if ending and run.status in _ENDS else why, seconds, output)
+    if found.trial is None or (found.trial != "diverges" and run.status in NO_OUTCOME):
+        why = f"{NO_OUTCOME[run.status]} at step {run.steps}" if run.status in NO_OUTCOME else found.reason
+        return _failed(own, f"{why}: {ending}" if ending and run.status in NO_OUTCOME else why, seconds, output)
     rates = largest_rates(run)
     known = rates[np.isfinite(rates)]
     if not known.size:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bnprobe.errors import BnprobeError
 from bnprobe.experiments.executors import attempt, remote
 from bnprobe.experiments.executors.remote import Job, RemoteExecutor, Scheduler
 from bnprobe.experiments.order import Change, Script, TrialOrder
@@ -115,14 +116,17 @@ def test_a_trial_that_lost_a_worker_has_the_outcome_of_the_next(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_trial_that_no_worker_can_make_has_failed_and_says_why(tmp_path: Path) -> None:
+def test_a_trial_that_no_worker_can_make_has_no_outcome_and_ends_the_experiment(tmp_path: Path) -> None:
     executor = RemoteExecutor(Processes(broken=9))
     trial = executor.start(order_of(tmp_path), tmp_path / "trial-1")
-    while not trial.is_over():
-        time.sleep(0.02)
-    assert trial.attempts == remote.MOST_ATTEMPTS and trial.exit_status == -9
-    assert f"its worker was lost 3 times (status 7); every worker has to see {tmp_path}" in trial.last_lines()
+    with pytest.raises(BnprobeError, match=r"a trial lost 3 workers \(status 7\)") as told:
+        while not trial.is_over():
+            time.sleep(0.02)
+    assert told.value.hint is not None and str(tmp_path) in told.value.hint and "the same command goes on" in told.value.hint
+    assert trial.attempts == remote.MOST_ATTEMPTS
     trial.end()
+    trial.clear()
+    assert not (tmp_path / "trial-1").exists()
     executor.close()
 
 
