@@ -19,7 +19,8 @@ from bnprobe.experiments.executors.remote import Job, RemoteExecutor, Scheduler
 from bnprobe.experiments.order import TrialOrder
 
 #: Variables that tell a worker what is its own; all others are those of the command, as for a trial on this machine.
-WORKERS_OWN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TMPDIR", "HOSTNAME")
+GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+WORKERS_OWN = (*GPUS, "TMPDIR", "HOSTNAME")
 WORKERS_OWN_PREFIXES = ("RAY_", "SLURM_")
 
 
@@ -42,7 +43,7 @@ def ray_executor(gpus: int) -> RemoteExecutor:
             ray.init(address="auto", log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(
-                f"there is no Ray cluster to use: {str(error).splitlines()[0]}",
+                f"there is no Ray cluster to use: {next(iter(str(error).splitlines()), type(error).__name__)}",
                 "start one with `ray start --head`, or name one: RAY_ADDRESS=HOST:6379",
             ) from None
     return RemoteExecutor(_Ray(ray, gpus))
@@ -52,7 +53,12 @@ class _Ray(Scheduler):
     def __init__(self, ray: ModuleType, gpus: int) -> None:
         self._ray = ray
         self._gpus = gpus
+        self._have_room: set[int] = set()
         self._environment = {name: value for name, value in os.environ.items() if not _is_workers_own(name)}
+        self._workers_own = WORKERS_OWN
+        if not gpus:  # Ray leaves a task that asks for none all that the node has
+            self._environment |= dict.fromkeys(GPUS, "")
+            self._workers_own = tuple(name for name in WORKERS_OWN if name not in GPUS)
 
         # Nested, it travels by its code: a worker imports nothing of ours, and finds no other package of our name in the folder.
         def start(command: list[str], environment: dict[str, str], folder: str, own: tuple[str, ...], prefixes: tuple[str, ...]) -> str:
@@ -68,10 +74,32 @@ class _Ray(Scheduler):
         self._task: Any = ray.remote(start)
 
     def submit(self, command: list[str], order: TrialOrder, folder: Path) -> Job:
-        """Submit a task; it waits until a node has room."""
-        task = self._task.options(num_cpus=order.threads or 1, num_gpus=self._gpus, max_retries=0, name="bnprobe trial")
-        given = (command, self._environment, str(folder), WORKERS_OWN, WORKERS_OWN_PREFIXES)
+        """Submit a task; it waits until a node has room.
+
+        Returns:
+            The task.
+
+        Raises:
+            UsageError: no node will ever have it.
+        """
+        cpus = order.threads or 1
+        self._need_a_node(cpus)
+        task = self._task.options(num_cpus=cpus, num_gpus=self._gpus, max_retries=0, name="bnprobe trial")
+        given = (command, self._environment, str(folder), self._workers_own, WORKERS_OWN_PREFIXES)
         return _Task(self._ray, task.remote(*given))
+
+    def _need_a_node(self, cpus: int) -> None:
+        """See to it that some node is large enough, once for a number of processors: Ray lets a task that none can take wait for ever."""
+        if cpus in self._have_room:
+            return
+        sizes = [one.get("Resources", {}) for one in self._ray.nodes() if one.get("Alive")]
+        if not any(one.get("CPU", 0) >= cpus and one.get("GPU", 0) >= self._gpus for one in sizes):
+            there = ", ".join(sorted({f"{one.get('CPU', 0):g} and {one.get('GPU', 0):g}" for one in sizes})) or "none"
+            raise UsageError(
+                f"no node of the Ray cluster has {cpus} processors and {self._gpus} GPUs, which each trial wants; the nodes have {there}",
+                "lower --cpus-per-trial or --gpus-per-trial; a cluster that grows by itself needs one such node from the start",
+            )
+        self._have_room.add(cpus)
 
     def close(self) -> None:
         """Leave the cluster."""
