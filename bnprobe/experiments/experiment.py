@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -93,17 +93,20 @@ class Experiment(ABC, Generic[Order]):
 
     def make_trials(self) -> None:
         """Make all that are wanted. Whatever interrupts this, what has ended is kept and nothing is left running."""
-        try:
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self._end_all, at_the_end)
             self._executor.beat(self._folder)
             while self._fill():
                 self._wait()
-        finally:
-            for _, trial in self._running:
-                trial.ask_to_end()
-            for _, trial in self._running:
-                trial.end()
-                trial.clear()
-            self._running.clear()
+
+    def _end_all(self, last_first: ExitStack) -> None:
+        """Have the trials under way ended and removed; one that cannot be ended keeps none of the others."""
+        for _, trial in self._running:
+            last_first.callback(trial.clear)
+            last_first.callback(trial.end)
+        for _, trial in self._running:
+            last_first.callback(trial.ask_to_end)
+        self._running.clear()
 
     def _fill(self) -> bool:
         """Start what can be started; return whether anything is under way."""
@@ -111,6 +114,7 @@ class Experiment(ABC, Generic[Order]):
             order = self.next_order()
             if order is None:
                 break
+            self._executor.beat(self._folder)  # it may take long to start, judge and end many
             self._started += 1
             self._running.append((order, self._executor.start(self.trial_of(order), self._folder / f"trial-{self._started}")))
         return bool(self._running)
@@ -123,6 +127,7 @@ class Experiment(ABC, Generic[Order]):
             time.sleep(_POLL_SECONDS)
         for one in over:
             order, trial = one
+            self._executor.beat(self._folder)
             self._running.remove(one)
             try:
                 self.ended(order, trial)

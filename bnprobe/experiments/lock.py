@@ -48,6 +48,8 @@ def owned_folder(folder: Path, busy: str) -> Iterator[None]:
             (folder / NAME).unlink()  # last: the next owner may be here from now on
             folder.rmdir()
         os.close(descriptor)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # NFS keeps an open file that was removed, under another name, until it is closed
 
 
 def _empty(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -47,6 +48,26 @@ def test_a_folder_is_there_while_it_is_owned_and_gone_afterwards(tmp_path: Path)
         (folder / "trial-1").mkdir()
     assert not folder.exists()
     assert own(folder) == []
+
+
+def test_a_file_system_that_keeps_removed_files_until_they_are_closed_keeps_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, close = tmp_path / "folder", os.close
+
+    def unlink(path: Path) -> None:
+        path.rename(path.with_name(".nfs0001"))
+
+    def closed(descriptor: int) -> None:
+        close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder / ".nfs0001")
+
+    with owned_folder(folder, "limits.h5"):
+        monkeypatch.setattr(Path, "unlink", unlink)
+        monkeypatch.setattr(os, "close", closed)
+    monkeypatch.undo()
+    assert not folder.exists()
 
 
 def test_another_process_that_owns_it_is_named(tmp_path: Path, owner: subprocess.Popen[str]) -> None:
