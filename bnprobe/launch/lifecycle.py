@@ -22,6 +22,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Protocol
 
@@ -214,7 +215,11 @@ class Lifecycle:
         self._listener.left_alone(refusal if is_swallowed else None)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._end(endings.from_signal(number), hurried=True)
+        ending = endings.from_signal(number)
+        if self._ending is not None and self._ending.status != "finished":
+            # A script that failed, and waits for its threads, has ended by that; one that came to its end may still train in them.
+            ending = replace(self._ending, exit_status=ending.exit_status)
+        self._end(ending, hurried=True)
         Original.set_signal(number, signal.SIG_DFL)
         Original.kill(Original.getpid(), number)
 

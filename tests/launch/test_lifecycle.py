@@ -34,6 +34,16 @@ ENDS = {
         ("exited", "os._exit(9)", 9),
     ),
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", ("interrupted", "SIGTERM", 143)),
+    "SIGTERM to threads after an exception": (
+        "def late():\n    time.sleep(0.2)\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)\n"
+        "threading.Thread(target=late).start()\nraise ValueError('no data')",
+        ("crashed", "ValueError: no data", 143),
+    ),
+    "SIGTERM to threads after the last line": (
+        "def late():\n    time.sleep(0.2)\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)\n"
+        "threading.Thread(target=late).start()",
+        ("interrupted", "SIGTERM", 143),
+    ),
     "SIGHUP": ("os.kill(os.getpid(), signal.SIGHUP); time.sleep(60)", ("interrupted", "SIGHUP", 129)),
     "SIGINT": ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", ("interrupted", "KeyboardInterrupt", 130)),
     "exit from an exit function": (

@@ -39,7 +39,10 @@ def test_ranks_go_on_in_their_files_and_merge(launch: Launch) -> None:
     assert f"goes on at step {KEPT} (its weights are those of that step)" in again.stderr
     assert [file.name for file in again.files] == ["run.rank0.h5", "run.rank1.h5"]
     [run] = read_trainings(again.files)
-    assert [[(one.step, one.ended) for one in rank.resumptions] for rank in run.ranks] == [[(KEPT, "crashed")], [(KEPT, "running")]]
+    assert [[one.step for one in rank.resumptions] for rank in run.ranks] == [[KEPT], [KEPT]]
+    [survivor], [victim] = ([one.ended for one in rank.resumptions] for rank in run.ranks)
+    # The launcher ends the survivor, which may have seen its group fail before.
+    assert survivor in ("crashed", "interrupted") and victim == "running"
     told = between(RunAnalysis(run))
     assert told is not None
     assert (told.standing, told.remarks) == ("2 ranks merged", ())
