@@ -55,10 +55,9 @@ class _Ray(Scheduler):
         self._gpus = gpus
         self._have_room: set[int] = set()
         self._environment = {name: value for name, value in os.environ.items() if not _is_workers_own(name)}
-        self._workers_own = WORKERS_OWN
+        self._workers_own = tuple(name for name in WORKERS_OWN if gpus or name not in GPUS)
         if not gpus:  # Ray leaves a task that asks for none all that the node has
             self._environment |= dict.fromkeys(GPUS, "")
-            self._workers_own = tuple(name for name in WORKERS_OWN if name not in GPUS)
 
         # Nested, it travels by its code: a worker imports nothing of ours, and finds no other package of our name in the folder.
         def start(command: list[str], environment: dict[str, str], folder: str, own: tuple[str, ...], prefixes: tuple[str, ...]) -> str:
