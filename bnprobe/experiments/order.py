@@ -41,7 +41,7 @@ class TrialOrder:
         script: what is tried.
         change: what is changed about it.
         steps: optimizer steps; None lets the script end.
-        threads: that torch may use, unless the environment says otherwise; None leaves that to torch.
+        threads: that torch may use; None leaves that to the environment and torch.
         command: for whom the trial is made.
         probes: whether the recording shall predict a limit, too.
         compared: whether it shall hold what trainings are compared by: evaluations, costs.

@@ -50,7 +50,7 @@ class TrialProcess(RunningTrial):
         }
         variables = {**os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1", **(environment or {})}
         if order.threads is not None:
-            variables.setdefault("OMP_NUM_THREADS", str(order.threads))
+            variables["OMP_NUM_THREADS"] = str(order.threads)
         with (folder / "output.txt").open("wb") as output:
             self._process = subprocess.Popen(
                 [*start.command("bnprobe.launch.trial"), json.dumps(document)],

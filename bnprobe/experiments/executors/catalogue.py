@@ -26,7 +26,7 @@ class Resources:
     Attributes:
         executor: "local", "ray" or "slurm".
         jobs: trials at a time; None for as many as is usual.
-        cpus: processors, and threads of torch, of each; None for the usual ones.
+        cpus: processors, and threads of torch, of each; None for what ``OMP_NUM_THREADS`` says, or the usual ones.
         gpus: GPUs that each has for itself; 0 on this machine shares all, and asks a cluster for none.
 
     Raises:
@@ -56,9 +56,9 @@ class Resources:
 
     @property
     def threads(self) -> int:
-        """Threads of each trial: on this machine all trials at once take all processors."""
-        if self.cpus is not None:
-            return self.cpus
+        """Threads of each trial, as it or the environment is told; else trials of this machine take all its processors together."""
+        if (told := self.cpus or _threads_of_the_environment()) is not None:
+            return told
         return max(1, _cores() // self.at_once) if self.executor == "local" else USUAL_CPUS
 
     @property
@@ -102,6 +102,12 @@ class Resources:
             yield executor
         finally:
             executor.close()
+
+
+def _threads_of_the_environment() -> int | None:
+    """Threads that OpenMP, and with it torch, is told; the first level of several."""
+    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(told) if told.isdigit() and int(told) else None
 
 
 def _cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from bnprobe.cli.app import app
 from bnprobe.errors import UsageError
+from bnprobe.experiments import process
 from bnprobe.experiments.executors import devices, local
 from bnprobe.experiments.executors.catalogue import Resources
 from bnprobe.experiments.executors.slurm import CLUSTER
@@ -53,13 +55,29 @@ def test_where_there_is_no_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp
         pass
 
 
-def test_trials_share_the_cores_of_this_machine_and_are_told_theirs_elsewhere() -> None:
+def test_trials_share_the_cores_of_this_machine_and_are_told_theirs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     alone = Resources(jobs=1)
     assert not alone.is_shared_out and alone.threads >= 1
     assert Resources(jobs=1, cpus=3).threads == 3
     assert (Resources("ray").at_once, Resources("ray").threads) == (8, 2)
     assert Resources("slurm", 24, 4, 1).options == ["--executor", "slurm", "--jobs", "24", "--cpus-per-trial", "4", "--gpus-per-trial", "1"]
     assert Resources().options == []
+
+
+@pytest.mark.parametrize(("environment", "threads"), [("5", 5), ("6,2", 6), ("", 2), ("0", 2), ("many", 2)])
+def test_threads_are_those_of_the_option_else_of_the_environment(
+    environment: str, threads: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    assert Resources("slurm").threads == threads
+    assert Resources("slurm", cpus=3).threads == Resources(cpus=3).threads == 3
+    order = TrialOrder(Script("train.py", False, ()), Change(), 1, 3, command="compare")
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(process.subprocess, "Popen", lambda *_, env, **__: started.append(env))
+    process.TrialProcess(order, tmp_path / "told")
+    process.TrialProcess(dataclasses.replace(order, threads=None), tmp_path / "untold")
+    assert [one["OMP_NUM_THREADS"] for one in started] == ["3", environment]
 
 
 def test_each_trial_has_gpus_that_no_other_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
