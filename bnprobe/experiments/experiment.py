@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.held_signals import signals_held
 from bnprobe.experiments.lock import owned_folder
 from bnprobe.experiments.order import TrialOrder
 from bnprobe.experiments.running_trial import RunningTrial
@@ -116,7 +117,9 @@ class Experiment(ABC, Generic[Order]):
                 break
             self._executor.beat(self._folder)  # it may take long to start, judge and end many
             self._started += 1
-            self._running.append((order, self._executor.start(self.trial_of(order), self._folder / f"trial-{self._started}")))
+            trial = self.trial_of(order)
+            with signals_held():
+                self._running.append((order, self._executor.start(trial, self._folder / f"trial-{self._started}")))
         return bool(self._running)
 
     def _wait(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from bnprobe.experiments.executors.executor import Executor
 from bnprobe.experiments.experiment import Experiment
+from bnprobe.experiments.held_signals import signals_held
 from bnprobe.experiments.order import Change, Script, TrialOrder
 from bnprobe.experiments.running_trial import RunningTrial
 
@@ -40,12 +42,15 @@ class Made(RunningTrial):
 class Recorded(Executor):
     """Writes down what it is asked for; trials end at once, or never."""
 
-    def __init__(self, are_done: bool) -> None:
+    def __init__(self, are_done: bool, is_interrupted: bool = False) -> None:
         self.told: list[str] = []
+        self._is_interrupted = is_interrupted
         self._are_done = are_done
 
     def start(self, order: TrialOrder, folder: Path) -> RunningTrial:
         number = int(order.script.arguments[0])
+        if self._is_interrupted:
+            signal.raise_signal(signal.SIGINT)
         self.told.append(f"started {number}")
         return Made(number, self.told, folder, self._are_done)
 
@@ -79,6 +84,23 @@ def test_it_shows_that_it_lives_before_each_trial_that_it_starts_and_judges(tmp_
     Numbered(tmp_path / "results.h5", executor).make_trials()
     before = [executor.told[place - 1] for place, what in enumerate(executor.told) if what.split()[0] in ("started", "ended")]
     assert before == ["beat"] * 6
+
+
+def test_what_was_started_as_ctrl_c_came_is_ended(tmp_path: Path) -> None:
+    executor = Recorded(are_done=False, is_interrupted=True)
+    with pytest.raises(KeyboardInterrupt):
+        Numbered(tmp_path / "results.h5", executor).make_trials()
+    assert executor.told == ["beat", "beat", "started 1", "asked 1", "ended 1", "cleared 1"]
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), signals_held():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("after one")
+        signal.raise_signal(signal.SIGINT)
+        reached.append("after two")
+    assert reached == ["after one"]
 
 
 def test_a_trial_that_cannot_be_ended_keeps_none_of_the_others(tmp_path: Path) -> None:

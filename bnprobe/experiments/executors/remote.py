@@ -20,6 +20,7 @@ from bnprobe import start
 from bnprobe.errors import BnprobeError
 from bnprobe.experiments.executors.attempt import BEAT, ENDED, GONE, ORDER, STOP, TAKEN, TRIAL, Pulse, replace_file, take
 from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.held_signals import signals_held
 from bnprobe.experiments.order import TrialOrder
 from bnprobe.experiments.running_trial import RunningTrial
 
@@ -217,7 +218,8 @@ class RemoteTrial(RunningTrial):
         attempt.give_up()
         if len(self._attempts) < MOST_ATTEMPTS:
             attempt.job.cancel()
-            self._attempts.append(self._next_attempt(len(self._attempts) + 1))
+            with signals_held():
+                self._attempts.append(self._next_attempt(len(self._attempts) + 1))
             return
         raise BnprobeError(
             f"a trial lost {MOST_ATTEMPTS} workers{f' ({why})' if why else ''}: that says nothing of what it tries",
