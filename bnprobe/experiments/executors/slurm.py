@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +23,14 @@ from bnprobe.experiments.order import TrialOrder
 CLUSTER = "BNPROBE_SUBMITIT_CLUSTER"
 #: Of a job, unless SBATCH_TIMELIMIT says otherwise; submitit's own is five minutes, which would end a training.
 MINUTES = 24 * 60
-#: SLURM is asked for the states of all jobs so often at most.
+#: SLURM is made to say the states of all jobs so often at most; submitit asks beside that, the more rarely the older the last job is.
 _ASK_SECONDS = 15.0
+#: Until a job is submitted once more that SLURM did not take: it may have been too busy to answer.
+_AGAIN_SECONDS = 5.0
+#: Variables by which SLURM tells what runs in a job of it; a job that is submitted there has its own.
+_OF_A_JOB = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
+#: Those that say where SLURM is, and who asks.
+_OF_ALL_JOBS = ("SLURM_CONF", "SLURM_JWT")
 
 
 def slurm_executor(gpus: int) -> RemoteExecutor:
@@ -63,24 +70,47 @@ class _Submitit(Scheduler):
         Raises:
             BnprobeError: SLURM refuses it.
         """
+        cpus = order.threads or 1
         executor = self._submitit.AutoExecutor(folder=folder / "job", cluster=self._cluster)
-        executor.update_parameters(name="bnprobe", timeout_min=MINUTES, cpus_per_task=order.threads or 1)
+        executor.update_parameters(
+            name="bnprobe",
+            timeout_min=MINUTES,
+            cpus_per_task=cpus,
+            slurm_srun_args=[f"--cpus-per-task={cpus}"],  # since 22.05 srun does not have it from the job
+            slurm_additional_parameters={"no-requeue": True},  # who retries is remote.py
+        )
         if self._gpus:
             executor.update_parameters(gpus_per_node=self._gpus)
+        return _SubmittedJob(self._submitted(executor, self._submitit.helpers.CommandFunction(command, verbose=False, cwd=folder)), self)
+
+    def _submitted(self, executor: Any, function: Any) -> Any:
+        """Submit; a job of which SLURM did not say that it has it, and that it starts all the same, finds its attempt taken or gone."""
+        failures = (self._submitit.core.utils.FailedJobError, self._submitit.core.utils.FailedSubmissionError, OSError)
+        with contextlib.suppress(*failures), self._outside_of_any_job():
+            return executor.submit(function)
+        time.sleep(_AGAIN_SECONDS)
         try:
-            job = executor.submit(self._submitit.helpers.CommandFunction(command, verbose=False, cwd=folder))
-        except (self._submitit.core.utils.FailedJobError, OSError) as error:
+            with self._outside_of_any_job():
+                return executor.submit(function)
+        except failures as error:
             raise BnprobeError(
-                f"SLURM refuses the job: {str(error).strip()[-300:]}",
-                "its partition comes from SBATCH_PARTITION",
+                f"SLURM does not take the job: {str(error).strip()[-300:]}",
+                "its partition comes from SBATCH_PARTITION; the same command goes on",
             ) from error
-        return _SubmittedJob(job, self)
+
+    @contextlib.contextmanager
+    def _outside_of_any_job(self) -> Iterator[None]:
+        """Hide the job that the command itself runs in, if it does: what is submitted would inherit its size and its tasks."""
+        kept = {name: value for name, value in os.environ.items() if name in _OF_ALL_JOBS or not name.startswith(_OF_A_JOB)}
+        with self._submitit.helpers.clean_env():
+            os.environ.update(kept)
+            yield
 
     def close(self) -> None:
         """Hold nothing: every job was ended with its trial."""
 
     def may_ask(self) -> bool:
-        """Whether it is time to ask SLURM again; one answer is of all jobs."""
+        """Whether it is time to ask SLURM, whatever submitit remembers; one answer is of all jobs."""
         if time.monotonic() - self._asked < _ASK_SECONDS:
             return False
         self._asked = time.monotonic()
