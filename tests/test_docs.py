@@ -54,8 +54,8 @@ COMPARISON_FILE = [
     "What `bnprobe compare` writes: one HDF5 file of the same family as [that of learning-rate trials](limits_file.md), replaced as a",
     "whole after every training, that opens in xarray. A value that is not known is NaN (or -1 in an integer). Losses of all trainings are",
     "stored end to end along `sample`, evaluations along `evaluation`. Root attributes say what was tried: `argv`, `cwd`, `techniques`,",
-    "`seeds`, `steps` (-1: the script's own end), `search_steps`, `metric`, `script_digest` (SHA-256), `status`. This page is generated",
-    "from `bnprobe/store/comparison_schema.py`.",
+    "`seeds`, `steps` (-1: the script's own end), `search_steps`, `metric`, `script_digest` (SHA-256), `executor`, `status`. This page is",
+    "generated from `bnprobe/store/comparison_schema.py`.",
 ]
 
 

@@ -92,6 +92,7 @@ def compare(
     file = output or Path(f"bnprobe-comparison-{resolved.label}.h5")
     attributes: dict[str, str | int | float] = {**collect_provenance(resolved, ["bnprobe", *sys.argv[1:]]), **_settings(plan, resolved)}
     before = _earlier_trials(file, attributes, fresh)
+    attributes["executor"] = _executors(before, resources)
     voice = _Voice(plan)
     kept = trials_to_keep(before.trials) if before else []
     voice.begin(file, len(kept))
@@ -165,6 +166,12 @@ def _earlier_trials(file: Path, attributes: dict[str, str | int | float], fresh:
     # More techniques and more seeds may be asked for later: what was made stays.
     told = {**OF_SCRIPT, "search_steps": "--search-steps", "metric": "--metric"}
     return earlier_trials(file, attributes, fresh, told, holds_comparison, read_comparison, "compared techniques")
+
+
+def _executors(before: Comparison | None, resources: Resources) -> str:
+    """Who ran the trials of a file: whoever made those that it holds, and who makes the next."""
+    earlier = str(before.attributes.get("executor", "local")).split(" and ") if before else []
+    return " and ".join(dict.fromkeys([*earlier, resources.executor]))
 
 
 def _conclude(file: Path, as_json: bool) -> None:

@@ -178,9 +178,12 @@ def _seeds(comparison: Comparison) -> list[str]:
 
 
 def _costs(comparison: Comparison) -> list[str]:
+    executor = str(comparison.attributes.get("executor", "local"))
+    elsewhere = f"Trainings may have run on several machines ({executor}): where those differ in speed, so does the time of a step."
     return [
         "Time is processor time of a step, over that of NONE at the same seed: mean and range over seeds. Memory is the largest resident "
-        "size of the process beyond that with torch imported, or what torch allocated on an accelerator."
+        "size of the process beyond that with torch imported, or what torch allocated on an accelerator.",
+        *([elsewhere] if executor != "local" else []),
     ]
 
 

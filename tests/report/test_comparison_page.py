@@ -57,6 +57,13 @@ def test_a_comparison_that_has_just_begun_is_shown() -> None:
         assert any("not finished" in sentence for sentence in caveats(begun))
 
 
+def test_the_reader_is_told_of_times_of_several_machines() -> None:
+    said = "Trainings may have run on several machines (local and slurm)"
+    assert any(said in sentence for sentence in caveats(comparison(executor="local and slurm")))
+    assert not any("several machines" in sentence for sentence in caveats(comparison(executor="local")))
+    assert not any("several machines" in sentence for sentence in caveats(comparison()))
+
+
 def test_json_has_every_number_and_no_other_names() -> None:
     found = json.loads(json.dumps(document(comparison()), allow_nan=False))
     assert set(found) == {"script", "status", "steps", "search_steps", "seeds", "own_rate", "techniques", "trials", "caveats"}

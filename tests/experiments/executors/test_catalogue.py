@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from bnprobe.cli.app import app
+from bnprobe.cli.compare import _executors
 from bnprobe.errors import UsageError
 from bnprobe.experiments import process
 from bnprobe.experiments.executors import devices, local
 from bnprobe.experiments.executors.catalogue import Resources
 from bnprobe.experiments.executors.slurm import CLUSTER
 from bnprobe.experiments.order import Change, Script, TrialOrder
+from tests.comparison_trials import comparison
 
 COMMANDS = ["lr-limit", "compare", "confirm"]
 
@@ -78,6 +80,13 @@ def test_threads_are_those_of_the_option_else_of_the_environment(
     process.TrialProcess(order, tmp_path / "told")
     process.TrialProcess(dataclasses.replace(order, threads=None), tmp_path / "untold")
     assert [one["OMP_NUM_THREADS"] for one in started] == ["3", environment]
+
+
+def test_a_file_of_comparisons_remembers_who_made_its_trials() -> None:
+    assert _executors(None, Resources("ray")) == "ray"
+    assert _executors(comparison(), Resources()) == "local"
+    assert _executors(comparison(), Resources("slurm")) == "local and slurm"
+    assert _executors(comparison(executor="local and slurm"), Resources("slurm")) == "local and slurm"
 
 
 def test_each_trial_has_gpus_that_no_other_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
