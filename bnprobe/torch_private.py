@@ -163,6 +163,17 @@ def shard_of(tensor: torch.Tensor) -> str:
     return ", ".join(parts)
 
 
+def is_same_part(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether this rank holds the same part of two tensors, as ``shard_of`` says it; of most it is seen without that."""
+    plain_types = (torch.Tensor, torch.nn.Parameter)
+    if type(one) in plain_types and type(other) in plain_types:
+        return True
+    mesh, placements = getattr(one, "device_mesh", None), getattr(one, "placements", None)
+    if mesh is not None and mesh is getattr(other, "device_mesh", None) and placements == getattr(other, "placements", None):
+        return True
+    return shard_of(one) == shard_of(other)
+
+
 #: Tells a tensor that python has let go of, and that C still holds, that python holds it again; 2.6, and None where there is no need.
 _FIX_REFERENCE: Callable[[torch.Tensor], None] | None = getattr(torch.Tensor, "_fix_weakref", None)
 

@@ -233,6 +233,11 @@ def step_aside() -> Path | None:
             child.forget_exit()
             told.withhold(os.environ)
             return told.file
+    if not _own and VARIABLE in os.environ and (sys.flags.ignore_environment or sys.flags.no_site):
+        # This python did not listen to its environment, or not so early; those that it starts would.
+        told = planned(os.environ)
+        told.withhold(os.environ)
+        return told.file
     return None
 
 

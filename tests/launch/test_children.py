@@ -38,6 +38,16 @@ def test_what_is_told_is_read_as_it_was(told: children.Plan) -> None:
     assert environment[LAUNCH] == told.launch
 
 
+@pytest.mark.parametrize("option", ["-I", "-E"])
+def test_a_command_in_a_python_that_ignores_its_environment_withholds_what_is_told(told: children.Plan, option: str) -> None:
+    environment = dict(os.environ)
+    told.announce(environment)
+    asks = "import os; from bnprobe.launch.children import step_aside; print(step_aside(), step_aside())"
+    shows = f"print([name for name in ('{VARIABLE}', '{LAUNCH}') if name in os.environ], 'in_children' in os.environ.get('PYTHONPATH', ''))"
+    done = subprocess.run([sys.executable, option, "-c", f"{asks}; {shows}"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{told.file} None\n[] False\n"
+
+
 def test_ranks_of_a_group_have_its_numbers_and_a_second_start_its_own_files(told: children.Plan) -> None:
     name, attributes = taken(told, Rank(1, 2))
     assert (name, attributes["rank"], attributes["world_size"]) == ("run.rank1.h5", "1", "2")

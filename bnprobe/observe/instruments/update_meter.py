@@ -11,7 +11,7 @@ from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
-from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, plain, shard_of
+from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, is_same_part, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -48,7 +48,7 @@ class UpdateMeter:
                 copies[len(kept) + index] = copy
             gradient, weight = torch.from_numpy(fused.lengths((*found, *kept), copies=copies)).chunk(2) if kept else (norms([]), norms([]))
         else:
-            elsewhere = [one is not None and shard_of(one) != shard_of(parameter) for one, parameter in zip(found, kept, strict=True)]
+            elsewhere = [one is not None and not is_same_part(one, parameter) for one, parameter in zip(found, kept, strict=True)]
             unknown = sum(elsewhere)
             found = [None if is_elsewhere else one for one, is_elsewhere in zip(found, elsewhere, strict=True)]
             gradient, weight = norms(found), norms(kept)

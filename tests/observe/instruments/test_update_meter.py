@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from bnprobe import torch_private
 from bnprobe.observe.instruments import update_meter as observed
 from bnprobe.observe.instruments.update_meter import UpdateMeter
 from bnprobe.observe.optimizers import trained_parameters
+from bnprobe.torch_private import is_same_part
 
 
 def weights(*sizes: int) -> list[nn.Parameter]:
@@ -150,3 +152,26 @@ def test_in_half_precision_it_counts_what_an_update_left_as_it_was() -> None:
     meter.after(measurement, kept)
     assert measurement.lost is not None
     assert measurement.lost.tolist() == pytest.approx([0.75, float("nan")], nan_ok=True)
+
+
+def test_gradients_on_another_part_are_known_and_plain_ones_are_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.Tensor] = []
+    monkeypatch.setattr(torch_private, "shard_of", lambda one: asked.append(one) or str(getattr(one, "placements", "")))
+    mesh = object()
+
+    class Part(torch.Tensor):
+        device_mesh: object
+        placements: tuple[str, ...]
+
+    def part(where: str, of: object = mesh) -> torch.Tensor:
+        made = torch.ones(2).as_subclass(Part)
+        made.device_mesh, made.placements = of, (where,)
+        return made
+
+    assert is_same_part(torch.ones(2), nn.Parameter(torch.ones(2)))
+    assert is_same_part(part("S0"), part("S0"))
+    assert not asked
+    assert not is_same_part(part("S0"), part("R"))
+    assert not is_same_part(part("S0"), torch.ones(2))
+    assert is_same_part(part("S0"), part("S0", of=object()))
+    assert len(asked) == 6
