@@ -19,7 +19,8 @@ def coherence(analysed: AnalysedRun) -> go.Figure | None:
     if not rows.size:
         return None
     weights = weights_in_depth(analysed, run.sign_coherence[rows[0]])
-    values = 1.0 / run.sign_coherence[rows[0], weights].astype(float)
+    agreement = run.sign_coherence[rows[0], weights].astype(float)
+    values = 1.0 / np.where(agreement > 0, agreement, np.nan)  # contributions that cancel have no place on a logarithmic axis
     layout = {
         "xaxis": {**AXIS, "title_text": "weight, in order of depth", "range": [0, len(weights) + 1]},
         "yaxis": {
@@ -27,7 +28,7 @@ def coherence(analysed: AnalysedRun) -> go.Figure | None:
             "title_text": "Σ|d| / |Σd|",
             "type": "log",
             "dtick": 1,
-            "range": [-0.05, float(np.log10(max(values.max(), 10.0))) + 0.1],
+            "range": [-0.05, float(np.log10(np.fmax.reduce(values, initial=10.0))) + 0.1],
         },
         "margin": {"t": 20},
         "shapes": [

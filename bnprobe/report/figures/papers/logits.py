@@ -24,7 +24,7 @@ def logits(analysed: AnalysedRun) -> go.Figure | None:
     picture = np.full((int(sample.max()) + 1, int(place.max()) + 1), np.nan)
     picture[sample, place] = run.logit_gradient[own] * float(run.logit_samples[own][0])
     picture = picture[np.argsort(np.argmin(np.nan_to_num(picture), axis=1), kind="stable")]
-    reach = float(np.nanmax(np.abs(picture))) or 1.0
+    reach = float(np.max(np.abs(picture), where=np.isfinite(picture), initial=0.0)) or 1.0
     layout = {
         "xaxis": {**AXIS, "title_text": "output (class)", "showgrid": False, "dtick": 1 if picture.shape[1] <= 20 else None},
         "yaxis": {**AXIS, "title_text": "sample, by its label", "showgrid": False},

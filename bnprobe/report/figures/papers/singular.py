@@ -32,11 +32,14 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
     shapes = []
     for colour, name in zip(COLOURS, names, strict=False):
         of = own & (run.singular_of == name)
-        for place, sample in enumerate(dict.fromkeys(run.singular_sample[of].tolist())):
-            values = run.singular_value[of & (run.singular_sample == sample)]
-            widths = _widths(name)
-            passed = values[: min(widths)] if widths else values  # a narrow layer within a product lets no more through
-            scaled = values / np.sqrt(np.mean(passed**2))
+        widths = _widths(name)
+        spectra = [run.singular_value[of & (run.singular_sample == sample)] for sample in dict.fromkeys(run.singular_sample[of].tolist())]
+        drawable = [values for values in spectra if 0 < _scale(values, widths) < np.inf]
+        if not drawable:
+            missing = "all zero" if not any(values.any() for values in spectra) else "not finite"
+            figure.add_scatter(x=[None], y=[None], mode="lines", line={"color": colour}, name=f"{name}; {missing}", showlegend=True)
+        for place, values in enumerate(drawable):
+            scaled = values / _scale(values, widths)
             scaled = scaled[scaled > 1e-9]
             end = edge(widths) if widths else float("nan")
             beside = f"; largest {number(float(scaled[0]))}, of Gaussian matrices {number(end)}" if widths else ""
@@ -65,6 +68,16 @@ def singular(analysed: AnalysedRun) -> go.Figure | None:
                 )
     figure.update_layout(shapes=shapes, margin={"t": 18 + 19 * len(names)})
     return figure
+
+
+def _scale(values: np.ndarray[tuple[int], np.dtype[np.float64]], widths: tuple[int, ...]) -> float:
+    """Root mean square of those values that can differ from 0: a narrow layer within a product lets no more through.
+
+    >>> _scale(np.array([4.0, 3.0, 0.0]), (3, 2, 3)), _scale(np.zeros(3), (3, 3))
+    (3.5355339059327378, 0.0)
+    """
+    passed = values[: min(widths)] if widths else values
+    return float(np.sqrt(np.mean(passed**2)))
 
 
 def _widths(name: str) -> tuple[int, ...]:

@@ -132,6 +132,42 @@ def test_singular_values_stand_in_units_of_their_rms_beside_the_edge(analysed: A
     assert figure.layout.shapes[0].y0 == pytest.approx(3.08, abs=0.005)
 
 
+@pytest.mark.parametrize(("value", "word"), [(0.0, "all zero"), (np.nan, "not finite"), (np.inf, "not finite")])
+def test_a_matrix_without_a_scale_stands_in_the_legend_alone(value: float, word: str) -> None:
+    """The weight of a head that starts at zero."""
+    (one,) = analyse_runs([measured()])
+    one.run.variables["singular_value"] = np.full(3, value)
+    figure = singular(one)
+    assert figure is not None
+    (trace,) = figure.data
+    assert trace.name == f"product of 3 weights, 3-3-3-3; {word}" and trace.showlegend
+    assert not figure.layout.shapes
+
+
+def test_a_sample_whose_jacobian_is_zero_does_not_hide_the_others() -> None:
+    (one,) = analyse_runs([measured()])
+    jacobians = {"singular_sample": np.repeat([0, 1], 3), "singular_value": np.array([0.0, 0.0, 0.0, 3.0, 2.0, 1.0])}
+    jacobians |= {"singular_step": np.zeros(6, int), "singular_of": np.array(["Jacobian of the outputs"] * 6, dtype=object)}
+    one.run.variables.update(jacobians)
+    figure = singular(one)
+    assert figure is not None
+    (trace,) = figure.data
+    assert trace.showlegend and trace.y[0] == pytest.approx(3 / np.sqrt(14 / 3))
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("figure", PAPER_FIGURES, ids=lambda figure: figure.key)
+def test_a_measurement_of_nothing_loses_no_report(figure: Any, value: float) -> None:
+    """All that was measured is zero, or not finite; a gradient of zeros has no tails, and nothing a number of samples of zero."""
+    run = measured()
+    for name, array in run.variables.items():
+        if array.dtype.kind == "f" and name != "gradient_noise_samples":
+            run.variables[name] = np.full_like(array, value if name != "gradient_kurtosis" else np.nan)
+    (one,) = analyse_runs([run])
+    drawn = figure.draw(one)
+    assert drawn is None or drawn.to_json()
+
+
 @pytest.mark.parametrize("draw", [figure.draw for figure in PAPER_FIGURES if figure.key != "init"])
 def test_what_was_not_measured_is_not_drawn(draw: Callable[[AnalysedRun], Any]) -> None:
     (plain,) = analyse_runs([residual_recording(steps=6).run()])
