@@ -56,6 +56,10 @@ class LiveServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # a browser that was closed, or has opened the page anew, takes no answer and asks no more
+                    super().handle()
+
             def do_GET(self) -> None:
                 answer = server._answer(self.path, self.headers.get("Host", ""))
                 status, version, text = answer
@@ -66,9 +70,8 @@ class LiveServer:
                 self.send_header("Cache-Control", "no-store")
                 self.send_header("X-Content-Type-Options", "nosniff")
                 self.send_header("Bnprobe-Version", str(version))
-                with suppress(ConnectionError):  # a browser that was closed, or has opened the page anew, takes no answer
-                    self.end_headers()
-                    self.wfile.write(body)
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
