@@ -7,19 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bnprobe.store.reader import Run
-from bnprobe.store.schema import VARIABLES
-
-#: Axes whose rows were written at a step, with the variable that says at which.
-STEP_OF_AXIS = {
-    "step": "step",
-    "snapshot": "snapshot",
-    "curvature": "curvature",
-    "audit": "audit",
-    "figure": "figure",
-    "probe": "probe_step",
-    "event": "event_step",
-    "passed": "passed",
-}
+from bnprobe.store.schema import STEP_OF, VARIABLES
 
 
 def prefix(run: Run, rows: int) -> Run:
@@ -32,7 +20,7 @@ def prefix(run: Run, rows: int) -> Run:
         rows: so many of its recorded steps, at least one.
     """
     last = int(run["step"][rows - 1])
-    kept = {axis: np.flatnonzero(run[name] <= last) for axis, name in STEP_OF_AXIS.items() if axis in run.lengths}
+    kept = {axis: np.flatnonzero(run[name] <= last) for axis, name in STEP_OF.items() if axis in run.lengths}
     variables = {name: array[kept[axis]] if (axis := VARIABLES[name].dims[0]) in kept else array for name, array in run.variables.items()}
     return replace(
         run,

@@ -2,14 +2,17 @@
 
 import itertools
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnprobe.diagnose import diagnose
 from bnprobe.report.live_view import told
 from bnprobe.store.reader import Run, read_run
-from tests.faults.prefix import STEP_OF_AXIS, bursts, prefix
+from bnprobe.store.schema import STEP_OF, variables_along
+from tests.faults.prefix import bursts, prefix
 
 SAMPLES = Path(__file__).with_name("samples.tar.xz")
 
@@ -27,10 +30,21 @@ def test_nothing_of_later_steps_is_left(run: Run) -> None:
     cut = prefix(run, 7)
     assert cut.steps == 7 and cut.status == "running"
     last = int(run["step"][6])
-    assert all(cut[name].max(initial=0) <= last for name in STEP_OF_AXIS.values())
+    assert all(cut[name].max(initial=0) <= last for name in STEP_OF.values())
     assert all(event.step <= last for event in cut.events)
     assert len(cut["loss"]) == len(cut["activation_rms"]) == 7
     assert len(cut["channel_mean"]) == len(cut["snapshot"]) < len(run["snapshot"])
+
+
+@pytest.mark.parametrize("axis", [axis for axis in STEP_OF if axis != "step"])
+def test_rows_of_every_axis_with_a_step_are_cut(run: Run, axis: str) -> None:
+    """A row at the first step, and one behind the cut."""
+    first, last = int(run["step"][0]), int(run["step"][-1])
+    two = {one.name: np.repeat(run[one.name][:1], 2, axis=0) if len(run[one.name]) else np.zeros(2) for one in variables_along(axis)}
+    two[STEP_OF[axis]] = np.array([first, last])
+    cut = prefix(replace(run, variables={**run.variables, **two}, lengths={**run.lengths, axis: 2}), 7)
+    assert cut.lengths[axis] == 1
+    assert {len(cut[one.name]) for one in variables_along(axis)} == {1}
 
 
 def test_the_whole_run_stays_what_it_is(run: Run) -> None:
