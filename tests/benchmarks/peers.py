@@ -7,8 +7,9 @@ A fixed random sample of the held-out programs and of the reported faults that a
 A tool is attached to the unedited script as its own page tells to, with its defaults (`tests/benchmarks/peer_runner.py`); bnprobe records
 with its defaults. What they say is kept in `.recordings/peers`. A tool that is not installed there is left out, and said to be.
 
-- **right**: something the tool says, at any place, is a word for the cause (`WORDS`; read in the tool's favour). **wrong**: it says other
-  things alone. **silent**: nothing. **crashed**: it, or the script because of it, ended by an error or after the time that a script has.
+- **right**: something the tool says, at any place, is a word for the cause (`WORDS`; read in the tool's favour); of bnprobe, its id.
+  **wrong**: it says other things alone. **silent**: nothing. **crashed**: it ended by an error or after the time that a script has, or the
+  script ended by an error that it does not end by when bnprobe records it.
 - Of a program without its fault: whether anything was said. What torchmortem calls information, and bnprobe's candidates, count as nothing.
 
 Of the held-out programs only sums are printed, as elsewhere.
@@ -124,14 +125,26 @@ def run_tool(python: Path, tool: str, wanted: Sequence[Task], folder: Path) -> N
         subprocess.run(command, input="\n".join(lines), text=True, capture_output=True, check=False)
 
 
-def said_by_tool(file: Path) -> list[str] | None:
-    """What a tool said; None where it crashed.
+def said_by_tool(file: Path, recording: Path) -> list[str] | None:
+    """What a tool said; None where it crashed, or the script with it alone.
+
+    Args:
+        file: the tool's answer.
+        recording: what bnprobe recorded of the script.
 
     Raises:
         OSError: it was not run.
     """
     found = json.loads(file.read_text(encoding="utf-8"))
-    return None if "crashed" in found else found["said"]
+    return None if "crashed" in found or (found["failed"] and not failed(recording)) else found["said"]
+
+
+def failed(recording: Path) -> bool:
+    """Whether a script ended by an error while bnprobe recorded it, which changes nothing in it; so it did where no run file came to be."""
+    try:
+        return read_run(recording).status == "crashed"
+    except (OSError, RunFileError):
+        return True
 
 
 def said_by_us(file: Path) -> list[str] | None:
@@ -147,14 +160,23 @@ def said_by_us(file: Path) -> list[str] | None:
         return None
 
 
-def worth(said: Sequence[str] | None, causes: Sequence[str]) -> str:
+def worth(said: Sequence[str] | None, causes: Sequence[str], *, by_id: bool = False) -> str:
     """Judge what was said of a program with a fault.
 
+    Args:
+        said: each thing that was said; None for a crash.
+        causes: the ids that name the fault.
+        by_id: whether nothing but one of these ids is right, and no word for it.
+
     >>> worth(["Vanishing gradients detected"], ["vanishing-gradients"]), worth(["Rank collapse in 2"], ["dead-units"])
+    ('right', 'wrong')
+    >>> worth(["exploding-activations"], ["exploding-gradients"]), worth(["exploding-activations"], ["exploding-gradients"], by_id=True)
     ('right', 'wrong')
     """
     if said is None:
         return "crashed"
+    if by_id:
+        return "silent" if not said else "right" if set(said) & set(causes) else "wrong"
     words = [word for cause in causes for word in (cause, *WORDS.get(cause, ()))]
     return "silent" if not said else "right" if any(word in one.lower() for one in said for word in words) else "wrong"
 
@@ -169,9 +191,11 @@ def line(name: str, counts: Counter[str]) -> str:
 def count(wanted: Sequence[Task], tool: str, folder: Path) -> Counter[str]:
     """Judge all tasks that a tool was run on."""
     counts = Counter[str]()
+    is_ours = tool == "bnprobe"
     for task in wanted:
+        recording = answer(task, "bnprobe", folder)
         try:
-            said = (said_by_us if tool == "bnprobe" else said_by_tool)(answer(task, tool, folder))
+            said = said_by_us(recording) if is_ours else said_by_tool(answer(task, tool, folder), recording)
         except OSError:
             continue
         if task.fixed:
@@ -179,8 +203,8 @@ def count(wanted: Sequence[Task], tool: str, folder: Path) -> Counter[str]:
             counts["accused"] += bool(said)
             counts["twin crashed"] += said is None
             continue
-        counts[found := worth(said, task.causes)] += 1
-        counts["first is right"] += said is not None and worth(said[:1], task.causes) == "right"
+        counts[found := worth(said, task.causes, by_id=is_ours)] += 1
+        counts["first is right"] += said is not None and worth(said[:1], task.causes, by_id=is_ours) == "right"
         if not task.is_held_out:
             print(f"  {tool:<12} {found:<8} {task.name}: {', '.join(said or ()) or 'nothing'}")
     return counts

@@ -1,9 +1,13 @@
 """What another tool says is judged by its words."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tests.benchmarks.peers import WORDS, tasks, worth
+from tests.benchmarks.peers import WORDS, said_by_tool, tasks, worth
 from tests.faults.manifest import PROGRAMS
+from tests.synthetic_runs import exploding_recording
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,16 @@ from tests.faults.manifest import PROGRAMS
 )
 def test_worth(said: list[str] | None, cause: str, expected: str) -> None:
     assert worth(said, [cause]) == expected
+
+
+def test_a_script_that_fails_with_a_tool_alone_is_its_crash(tmp_path: Path) -> None:
+    answer, made = tmp_path / "answer.json", exploding_recording(steps=4, blocks=1)
+    answer.write_text(json.dumps({"steps": 3, "failed": "KeyError: 'x'", "said": ["Dead units"]}), encoding="utf-8")
+    assert said_by_tool(answer, made.write(tmp_path / "run.h5")) is None
+    made.status = "crashed"
+    assert said_by_tool(answer, made.write(tmp_path / "crashed.h5")) == ["Dead units"]
+    answer.write_text(json.dumps({"steps": 4, "failed": "", "said": []}), encoding="utf-8")
+    assert said_by_tool(answer, tmp_path / "run.h5") == []
 
 
 def test_words_stand_for_causes_that_there_are() -> None:
