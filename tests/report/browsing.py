@@ -41,14 +41,21 @@ def wait_until_drawn(page: Any) -> int:
 
 
 def draw_all(page: Any) -> int:
-    """Bring each figure that is not hidden into view, as a reader does, and wait for it; return how many there are."""
+    """Bring each figure that is not hidden into view, as a reader does, and wait for it; return how many there are.
+
+    A figure that is not drawn within two minutes is an error that names it.
+    """
     wait_until_drawn(page)
     return int(
         page.evaluate("""async () => {
             const visible = Array.from(document.querySelectorAll(".plot")).filter((plot) => plot.offsetParent !== null);
             for (const plot of visible) {
                 plot.scrollIntoView({ block: "center" });
-                while (!plot.querySelector(".plot-container")) await new Promise(requestAnimationFrame);
+                const last = performance.now() + 120000;
+                while (!plot.querySelector(".plot-container")) {
+                    if (performance.now() > last) throw new Error(`${plot.id} is not drawn`);
+                    await new Promise((resolve) => setTimeout(resolve, 10));
+                }
             }
             scrollTo(0, 0);
             await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));

@@ -182,6 +182,13 @@ def test_the_next_version_of_a_live_page_is_drawn_in_place(tmp_path: Path, docum
     document.body.dataset.zoomed = ends().join(" ");
     const axis = place("map-activation-rms-0")._fullLayout.xaxis;
     document.body.dataset.back = [axis._rangeInitial0, axis._rangeInitial1];
+    Object.assign(figures, JSON.parse(shown)); /* a zoom before the first figure of a version is drawn */
+    await Plotly.relayout(place("map-dead-share-0"), {{ "xaxis.range[0]": 4, "xaxis.range[1]": 8 }});
+    await drawAll();
+    document.body.dataset.between = ends().join(" ");
+    await Plotly.relayout(place("map-dead-share-0"), {{ "xaxis.range[0]": 2, "xaxis.range[1]": 7 }});
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    document.body.dataset.passed = ends().join(" ");
 """
     dom = document(afterwards(before, renew))
     section = {name: dom.split(f'id="{name}"')[1].split("</section>")[0] for name in ("comparison", "verdict")}
@@ -191,6 +198,8 @@ def test_the_next_version_of_a_live_page_is_drawn_in_place(tmp_path: Path, docum
     assert 'data-same="true"' in dom
     assert f'data-ends="{" ".join(2 * ["17.5,-0.5,17.5"])}"' in dom  # where the columns end, and the axis
     assert f'data-zoomed="{" ".join(2 * ["9.0,3.0,9.0"])}"' in dom
+    assert f'data-between="{" ".join(2 * ["8.0,4.0,8.0"])}"' in dom
+    assert f'data-passed="{" ".join(2 * ["7.0,2.0,7.0"])}"' in dom
     assert 'data-back="-0.5,17.5"' in dom  # where a double-click leads
     assert "<title>before" not in dom
     assert document.said == []  # type: ignore[attr-defined]

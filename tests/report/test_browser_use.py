@@ -237,6 +237,66 @@ def test_the_axis_of_a_loss_follows_a_zoom_and_comes_back(opened: Callable[..., 
     page.wait_for_function(f"(whole) => {heights}.every((range, place) => range === whole[place])", arg=whole)
 
 
+def test_a_double_click_brings_back_both_axes_of_a_box(opened: Callable[..., Any]) -> None:
+    page = opened("run")
+    layout = "document.getElementById('loss-0')._fullLayout"
+    ends = f"['xaxis', 'yaxis'].map((axis) => {layout}[axis].range.map((end) => end.toFixed(3)).join())"
+    whole = page.evaluate(ends)
+    field = page.query_selector("#loss-0 .nsewdrag[data-subplot='xy']")
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
+    for share, act in ((0.3, page.mouse.down), (0.6, page.mouse.up)):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"], steps=8)
+        act()
+    page.wait_for_function(f"(whole) => {ends}.every((range, place) => range !== whole[place])", arg=whole)
+    page.wait_for_timeout(500)  # or the next click is the second one of a double-click
+    page.mouse.dblclick(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_function(f"(whole) => {ends}.every((range, place) => range === whole[place])", arg=whole)
+
+
+def test_behind_a_divergence_the_axis_of_a_loss_is_upright(opened: Callable[..., Any]) -> None:
+    """The axis over all steps ends below what comes then."""
+    page = opened("run")
+    axis = "{ data: [{ x: [0, 1, 2, 3], y: [2, 1, 1e9, 1e12] }], scales: { yaxis: { type: 'log', range: [-1, 3] } } }"
+    low, high = page.evaluate(f"ownScale.of({axis}, [2, 3]).yaxis.range")
+    assert low < 9 and 12 < high
+    low, high = page.evaluate(f"ownScale.of({axis}, [1, 3]).yaxis.range")
+    assert low < 0 and high == 3
+
+
+def test_a_zoom_in_the_panel_of_a_layer_is_its_own(opened: Callable[..., Any]) -> None:
+    page = opened("run")
+    page.query_selector("#verdict button.layer").click()
+    chart = "document.querySelector('#layer-panel .chart')"
+    page.wait_for_function(f"{chart}.data?.length > 0")
+    ends = """() => {
+        const fields = Object.entries(document.querySelector("#layer-panel .chart").layout).filter(([name]) => /^xaxis[0-9]/.test(name));
+        const maps = Array.from(document.querySelectorAll(".plot[id^=map-]"), ({ layout }) => layout.xaxis.range);
+        return JSON.stringify([maps, fields.map(([, { range }]) => range)]);
+    }"""
+    before = page.evaluate(ends)
+    page.evaluate(f"Plotly.relayout({chart}, {{ 'xaxis.range[0]': 3, 'xaxis.range[1]': 9 }})")
+    assert page.evaluate(f"{chart}.layout.xaxis.range") == [3, 9]
+    assert page.evaluate(ends) == before
+
+
+def test_a_browser_that_does_not_say_what_is_in_view_draws_all(browser: Any, tmp_path: Path, texts: dict[str, str]) -> None:
+    (tmp_path / "page.html").write_text(texts["run"], encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1400, "height": 700})
+    page.add_init_script("delete window.IntersectionObserver")
+    page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    drawn = wait_until_drawn(page)
+    visible = "Array.from(document.querySelectorAll('.plot')).filter((one) => one.offsetParent)"
+    assert drawn == page.evaluate(f"{visible}.length") > 6
+    page.evaluate("""() => {
+        const choice = document.getElementById("channel-layer");
+        choice.selectedIndex = 1;
+        choice.dispatchEvent(new Event("change"));
+    }""")
+    page.wait_for_function(f"{visible}.every((one) => one.querySelector('.plot-container'))")
+    page.close()
+
+
 def test_the_panel_of_a_layer_holds_the_histogram_of_its_channels_at_the_step(opened: Callable[..., Any]) -> None:
     page = opened("run", "#step=0")
     convolution = next(i for i, layer in enumerate(exploding_recording(blocks=1).layers) if layer["layer_kind"] == "convolution")

@@ -92,7 +92,7 @@ const layerDetails = (() => {
       const [axis, column, row] = [place + 1, place % columns, Math.floor(place / columns)];
       const from = column / columns + (column ? 58 / width : 0);
       const top = 1 - (row * ROW) / inner;
-      layout[`xaxis${axis}`] = { ...look, domain: [from, (column + 1) / columns], anchor: `y${axis}`, ...field.x };
+      layout[`xaxis${axis}`] = { ...look, domain: [from, (column + 1) / columns], anchor: `y${axis}`, ...field.x, range: field.x.range.slice() };
       const ticks = field.y.type === "log" ? logTicks(field.traces.flatMap(({ y }) => Array.from(y))) : {};
       layout[`yaxis${axis}`] = { ...look, domain: [Math.max(0, top - (ROW - 66) / inner), top], anchor: `x${axis}`, ...field.y, ...ticks };
       layout.annotations.push({ text: field.title, align: "left", x: from, xanchor: "left", xref: "paper", y: top, yanchor: "bottom", yref: "paper", showarrow: false });

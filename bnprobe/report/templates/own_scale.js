@@ -1,16 +1,21 @@
 "use strict";
-/* The vertical axes of a figure, fitted to what its curves are in a range of steps and never wider than over all. */
+/* The vertical axes of a figure, fitted to what its curves are in a range of steps, and cut where it is over all; not where all of
+   them lie beyond that, as behind a divergence. */
 const ownScale = (() => {
   function of({ data, scales }, range) {
     return Object.fromEntries(Object.entries(scales).map(([axis, whole]) => {
       const values = range ? data.flatMap((trace) => (`y${axis.slice(5)}` === (trace.yaxis ?? "y") ? within(trace, range) : [])) : [];
       const isLog = whole.type === "log";
       const [low, high] = [Math.min(...values), Math.max(...values)].map((end) => (isLog ? Math.log10(end) : end));
-      const keep = { range: whole.range, dtick: whole.dtick ?? null, tickmode: whole.tickmode ?? (whole.dtick ? "linear" : "auto") };
+      const keep = { range: whole.range?.slice(), dtick: whole.dtick ?? null, tickmode: whole.tickmode ?? (whole.dtick ? "linear" : "auto") };
       if (!Number.isFinite(high - low)) return [axis, keep];
       const room = 0.06 * (high - low || (isLog ? 0.5 : Math.abs(high) || 1));
-      const ticks = isLog && high - low > 2 ? { dtick: Math.max(1, Math.round((high - low) / 5)), tickmode: "linear" } : { dtick: null, tickmode: "auto" };
-      return [axis, { range: [Math.max(low - room, whole.range[0]), Math.min(high + room, whole.range[1])], ...ticks }];
+      const fitted = [low - room, high + room];
+      const cut = [Math.max(fitted[0], whole.range[0]), Math.min(fitted[1], whole.range[1])];
+      const chosen = cut[0] < cut[1] ? cut : fitted;
+      const span = chosen[1] - chosen[0];
+      const ticks = isLog && span > 2 ? { dtick: Math.max(1, Math.round(span / 5)), tickmode: "linear" } : { dtick: null, tickmode: "auto" };
+      return [axis, { range: chosen, ...ticks }];
     }));
   }
   /* The values of a curve in a range of steps, and the last before it where the curve comes in as a step. */

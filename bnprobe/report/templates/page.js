@@ -21,7 +21,9 @@
     figure.data = figure.data.map(packed.unpack);
     figure.heights = figure.course?.heights.map(packed.unpackHeights);
     figure.whole = figure.layout.xaxis?.range?.slice();
-    figure.scales = Object.fromEntries(["yaxis", "yaxis2"].flatMap((axis) => (figure.layout[axis] ? [[axis, { ...figure.layout[axis] }]] : [])));
+    /* Ranges are copied wherever they are kept or handed on: plotly writes into those that it is given. */
+    const scaleOf = ({ range, ...rest }) => ({ ...rest, range: range?.slice() });
+    figure.scales = Object.fromEntries(["yaxis", "yaxis2"].flatMap((axis) => (figure.layout[axis] ? [[axis, scaleOf(figure.layout[axis])]] : [])));
     figure.layout = { ...figure.layout, uirevision: "kept", modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a929c", activecolor: "#5c90c8" } };
     return figure;
   }
@@ -79,6 +81,11 @@
     return Promise.all(ordered.filter((id) => place(id).offsetParent !== null && !figures[id].isShown).map(draw));
   }
   function watch() {
+    if (!window.IntersectionObserver) { /* all that is not hidden is near */
+      const look = () => ordered.filter((id) => place(id).offsetParent !== null).forEach((id) => near.add(id));
+      choice?.addEventListener("change", () => { look(); drawNear(); });
+      return look();
+    }
     return new Promise((seen) => {
       const observer = new IntersectionObserver((entries) => {
         for (const { target, isIntersecting } of entries) near[isIntersecting ? "add" : "delete"](target.id);
@@ -98,15 +105,14 @@
   const hasOwnScale = (id) => id.startsWith("loss-");
   let following = false;
   let zoomed = null;
-  const isWhole = (id, range) => figures[id].whole.every((end, place) => Math.abs(end - range[place]) < 1e-6);
+  const isWhole = (id, range) => ready(id).whole.every((end, place) => Math.abs(end - range[place]) < 1e-6);
   function follow(id) {
-    place(id).on("plotly_relayout", (change) => {
+    place(id).on("plotly_relayout", async (change) => {
       if (following || !Object.keys(change).some((key) => /^[xy]axis\./.test(key))) return;
-      following = true;
       const { range } = place(id).layout.xaxis;
       const isOfSteps = Object.keys(change).some((key) => key.startsWith("xaxis."));
-      if (isOfSteps) zoomed = change["xaxis.autorange"] || isWhole(id, range) ? null : range;
-      const moved = Object.keys(figures)
+      if (isOfSteps) zoomed = change["xaxis.autorange"] || isWhole(id, range) ? null : range.slice();
+      const others = () => Object.keys(figures)
         .filter(isOverSteps)
         .map((other) => {
           const sameRows = isMap(id) && isMap(other) && figures[id].run === figures[other].run && rows(id) === rows(other);
@@ -121,12 +127,15 @@
           if (traces.length) return Plotly.update(place(other), columns, kept, traces);
           return Object.keys(kept).length ? Plotly.relayout(place(other), kept) : null;
         });
-      Promise.all(moved).finally(() => {
+      following = true;
+      try {
+        await Promise.all(others());
+      } finally {
         following = false;
         placeCursors();
         if (isOfSteps && opened) openLayer(opened.run, opened.index);
         keepInLink();
-      });
+      }
     });
     if (isMap(id)) place(id).on("plotly_click", (event) => {
       /* By place, not by number: what is not finite and what is exactly 0 are traces of their own that begin elsewhere. */
