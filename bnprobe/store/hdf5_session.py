@@ -80,14 +80,14 @@ class Hdf5Session:
     def write(
         self,
         lengths: Mapping[str, int],
-        blocks: Mapping[str, tuple[int, Block]],
+        blocks: Iterable[tuple[str, tuple[int, Block]]],
         attributes: Mapping[str, Attribute],
     ) -> None:
         """Put rows into the file and commit them: all, or none.
 
         Args:
             lengths: length of every axis from now on.
-            blocks: by variable, the first row to be written, and rows.
+            blocks: each variable's name, the first row to be written, and rows; asked for one by one.
             attributes: root attributes that have changed.
         """
         with self._overlay.attached():
@@ -108,13 +108,15 @@ class Hdf5Session:
         with contextlib.suppress(Exception):
             self._file.close()
 
-    def _write(self, lengths: Mapping[str, int], blocks: Mapping[str, tuple[int, Block]], attributes: Mapping[str, Attribute]) -> None:
+    def _write(
+        self, lengths: Mapping[str, int], blocks: Iterable[tuple[str, tuple[int, Block]]], attributes: Mapping[str, Attribute]
+    ) -> None:
         if not self._handles:
             create_variables(self._file, lengths)
             self._hold_handles()
         for name in VARIABLES:
             self._resize(name, tuple(lengths[dimension] for dimension in VARIABLES[name].dims))
-        for name, (first, block) in blocks.items():
+        for name, (first, block) in blocks:
             if block.size:
                 self._write_block(name, first, block)
         _write_attributes(self._file, attributes)

@@ -137,18 +137,16 @@ class Overlay(WritableFileLike):
         """
         with self._open() as descriptor:
             journal = Journal(self._end, list(self._changed_runs(descriptor)))
-            written = bytes(self._tail[: self._end - self._base])
-            if journal.runs:
-                body = b"".join(part for offset, data in journal.runs for part in (RUN.pack(offset, len(data)), data))
-                checksum = zlib.crc32(body, zlib.crc32(written))
-                written += body + FOOTER.pack(MAGIC, self._base, self._end, len(journal.runs), checksum)
-            check_space(descriptor, len(written))
-            try:
-                write_at(descriptor, written, self._base)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(descriptor, self._base)
-                raise
+            with memoryview(self._tail)[: self._end - self._base] as appended:
+                body = self._body(journal, appended)
+                check_space(descriptor, len(appended) + len(body))
+                try:
+                    write_at(descriptor, appended, self._base)
+                    write_at(descriptor, body, self._end)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(descriptor, self._base)
+                    raise
             _apply(descriptor, journal)
         self._base = self._end
         self._pages.clear()
@@ -217,6 +215,13 @@ class Overlay(WritableFileLike):
             if number not in self._pages:
                 self._pages[number] = bytearray(_read_at(descriptor, min(PAGE_BYTES, self._base - start), start))
             self._pages[number][low - start : high - start] = data[low - offset : high - offset]
+
+    def _body(self, journal: Journal, appended: memoryview) -> bytes:
+        """Return what stands behind the new end of the file until the pages are in their places: nothing where none has changed."""
+        if not journal.runs:
+            return b""
+        body = b"".join(part for offset, data in journal.runs for part in (RUN.pack(offset, len(data)), data))
+        return body + FOOTER.pack(MAGIC, self._base, self._end, len(journal.runs), zlib.crc32(body, zlib.crc32(appended)))
 
     def _grow(self, length: int) -> None:
         if length > len(self._tail):
@@ -297,7 +302,7 @@ def _read_at(descriptor: int, size: int, offset: int) -> bytes:
     return b"".join(parts)
 
 
-def write_at(descriptor: int, data: bytes, offset: int) -> None:
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of some bytes at a place of an open file.
 
     Raises:

@@ -34,6 +34,8 @@ BURST_SECONDS = 2.0
 BURST_SOONEST = 0.5
 #: Share of the time that bursts may take before they have to be made.
 BURST_SHARE = 0.004
+#: A burst is in memory several times while it is made: wide rows are written before they take more than this, whatever the time.
+BURST_BYTES = 8 * 2**20
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
@@ -76,6 +78,8 @@ class RunWriter:
         self._pending_bytes = 0
         self._last_burst = Original.monotonic()
         self._burst_seconds = 0.0
+        #: Bytes of one row of the step axis, over all its variables, in the last burst.
+        self._row_bytes = 0.0
         self._told = False
         self._owner = Original.getpid()
         self._lock = threading.RLock()
@@ -228,9 +232,10 @@ class RunWriter:
     # -- bursts -------------------------------------------------------------------------------------------------------
 
     def burst_if_due(self) -> bool:
-        """Write when enough rows or time have gathered.
+        """Write when enough rows, bytes or time have gathered.
 
-        Steps of a millisecond would have a burst every 64 of them cost more than they do: those wait for their time.
+        Steps of a millisecond would have a burst every 64 of them cost more than they do: those wait for their time, unless they are
+        many bytes.
 
         Returns:
             Whether everything is on disk.
@@ -239,9 +244,11 @@ class RunWriter:
             return False
         waited = Original.monotonic() - self._last_burst
         steps = self._axes["step"]
-        many = steps.length - steps.written >= BURST_ROWS and not self._told
+        rows = 0 if self._told else steps.length - steps.written
         affordable = self._burst_seconds / BURST_SHARE
-        if not (waited > min(BURST_SECONDS, max(BURST_SOONEST, affordable)) or (many and waited > affordable)):
+        large = rows * self._row_bytes >= BURST_BYTES
+        in_time = waited > min(BURST_SECONDS, max(BURST_SOONEST, affordable)) or (rows >= BURST_ROWS and waited > affordable)
+        if not (large or in_time):
             return False
         began = Original.monotonic()
         written = self.burst()
@@ -311,7 +318,7 @@ class RunWriter:
                 assert self._end is not None, "nothing is written before the file has its place"
                 if self._session is None:
                     self._session = Hdf5Session(self.path, self._end, self._written_lengths())
-                self._session.write(self._lengths(), dict(self._blocks()), self._new_attributes())
+                self._session.write(self._lengths(), self._blocks(), self._new_attributes())
                 self._end = self._session.end
             except Exception as error:  # h5py reports a failed read or write as almost anything
                 # Its state is ahead of the disk's; the next burst begins from what is on disk.
@@ -357,10 +364,15 @@ class RunWriter:
         return {**own, "channel": sum(self._channels[: self._channels_written]), "coverage": self._coverage_written}
 
     def _blocks(self) -> Iterator[tuple[str, tuple[int, Block]]]:
-        """Every variable's waiting rows, and where they go."""
+        """Every variable's waiting rows, and where they go; one at a time, since together they would fill the memory once more."""
         lengths = self._lengths()
         for axis in self._axes.values():
-            yield from ((name, (axis.written, block)) for name, block in axis.blocks(lengths))
+            bytes_of_axis = 0
+            for name, block in axis.blocks(lengths):
+                bytes_of_axis += block.nbytes
+                yield name, (axis.written, block)
+            if axis.name == "step" and bytes_of_axis:
+                self._row_bytes = bytes_of_axis / (axis.length - axis.written)
         channels = self._channels[self._channels_written :]
         first = sum(self._channels[: self._channels_written])
         columns = {

@@ -33,7 +33,7 @@ def commit_cut_off_everywhere(tmp_path, monkeypatch, change):
     write_at, cut = journal_module.write_at, os.ftruncate
     with monkeypatch.context() as patch:
         patch.setattr(
-            journal_module, "write_at", lambda file, data, offset: (operations.append((offset, data)), write_at(file, data, offset))
+            journal_module, "write_at", lambda file, data, offset: (operations.append((offset, bytes(data))), write_at(file, data, offset))
         )
         patch.setattr(journal_module.os, "ftruncate", lambda file, size: (operations.append((size, None)), cut(file, size)))
         assert run.writer.burst()

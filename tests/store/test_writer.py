@@ -207,6 +207,21 @@ def test_bursts_come_when_enough_rows_or_time_have_gathered(path, monkeypatch):
     assert read_run(path).steps == BURST_ROWS + 1
 
 
+def test_wide_rows_do_not_wait_for_their_time(path, monkeypatch):
+    monkeypatch.setattr(writer_module.Original, "monotonic", lambda: 0.0)
+    run = NumberedRun(path)
+    run.add_steps(4)
+    run.writer.burst()
+    with h5py.File(path) as file:
+        row = sum(file[name][0].nbytes for name, variable in VARIABLES.items() if variable.dims[0] == "step" and variable.dtype != TEXT)
+    monkeypatch.setattr(writer_module, "BURST_BYTES", 5 * row)
+    run.add_steps(4)
+    assert not run.writer.burst_if_due()
+    run.add_steps(2)
+    assert run.writer.burst_if_due()
+    assert read_run(path).steps == 10
+
+
 @pytest.mark.parametrize(("seconds", "wait"), [(0.001, 0.5), (0.004, 1.0), (0.1, 2.0)])
 def test_a_single_row_waits_for_as_long_as_its_burst_costs(path, monkeypatch, seconds, wait):
     now = [0.0]
