@@ -103,6 +103,17 @@ class Voice:
                 say(f"hint: {swallowed.hint}")
         say(f"no step was added to {self._output}")
 
+    def replaced(self, ending: Ending, recorded: bool) -> None:
+        """Say that the recording is over, for all that is known, and how the other program can be recorded."""
+        if self._status_line is not None:
+            self._status_line.clear()
+        before = f"what was recorded before is in {self._output}" if recorded else "nothing was recorded before"
+        say(f"another program takes the script's place ({ending.detail}); {before}")
+        if self._beside is not None:
+            say("where that program is python, what it trains is recorded to a file beside")
+        else:
+            say("hint: --children records that program, too, where it is python")
+
     def _last_words(self, ending: Ending, hurried: bool) -> list[str]:
         brief = [f"recorded to {self._output}", f"next: bnprobe report {self._output}"]
         if hurried:

@@ -18,13 +18,13 @@ class Ending:
     Attributes:
         status: "finished" (ran to its end), "stopped" (by us, after ``--max-steps``), "interrupted" (Ctrl-C or a signal),
             "crashed" (its own exception) or "exited" (it left early with a status of its own).
-        detail: What ended it, e.g. "sys.exit(3)", "SIGTERM", "ValueError: ...", "--max-steps 100"; "" for a plain end.
-        exit_status: The status that a shell sees: 0 to 255, 128 + n after signal n.
+        detail: What ended it, e.g. "sys.exit(3)", "SIGTERM", "ValueError: ...", "os.execv", "--max-steps 100"; "" for a plain end.
+        exit_status: The status that a shell sees: 0 to 255, 128 + n after signal n. None where it is that of another program.
     """
 
     status: Status
     detail: str
-    exit_status: int
+    exit_status: int | None
 
 
 def finished() -> Ending:
@@ -77,6 +77,21 @@ def from_os_exit(status: int) -> Ending:
     Ending(status='exited', detail='os._exit(7)', exit_status=7)
     """
     return Ending("exited", f"os._exit({status})", status & 0xFF)
+
+
+def from_replacement(call: str) -> Ending:
+    """The script is replaced by another program, in the same process: what that exits with nobody of ours will see.
+
+    Args:
+        call: the function that replaces it.
+
+    Returns:
+        The ending, without a status.
+
+    >>> from_replacement("os.execv")
+    Ending(status='exited', detail='os.execv', exit_status=None)
+    """
+    return Ending("exited", call, None)
 
 
 def describe(error: BaseException) -> str:

@@ -6,6 +6,7 @@
 | Ctrl-C                                    | the same                            | 130               |
 | ``os._exit(n)``                           | a wrapper around it                 | n                 |
 | SIGTERM, SIGHUP                           | a handler, if there was none before | 143, 129          |
+| ``os.execv`` and its kind                 | a wrapper around it                 | the other program's |
 | SIGKILL, a segmentation fault             | not at all: the file on disk counts | 137, 139          |
 
 The exit function is registered when torch is imported, so it runs late: after threads have joined and after the exit functions
@@ -46,6 +47,9 @@ class Recording(Protocol):
     def flush(self) -> None:
         """Put on disk what is held in memory."""
 
+    def leave_off(self, ending: Ending | None) -> None:
+        """Write as if the process ended now, for it may; None: it did not."""
+
     def finish(self, ending: Ending) -> None:
         """Write the rest and how it ended. May be called twice, and from a signal handler that interrupted ``flush``."""
 
@@ -72,6 +76,9 @@ class Listener(Protocol):
 
     def left_alone(self, swallowed: Exception | None) -> None:
         """The file is as it was: no step was taken, or the recording did not begin; ``swallowed`` is what the script caught of that."""
+
+    def replaced(self, ending: Ending, recorded: bool) -> None:
+        """Another program is about to take this one's place. ``recorded`` is False if torch never came."""
 
 
 class ForkRecording(Recording, Protocol):
@@ -135,9 +142,8 @@ class Lifecycle:
         atexit.register(self._at_exit)
         self._signals.attach()
         os._exit = self._finishing(os._exit)
-        # A script that replaces itself by another program keeps what was recorded until then.
-        os.execv = self._flushing(os.execv)
-        os.execve = self._flushing(os.execve)
+        for name in ("execv", "execve"):  # the others of their kind call these
+            setattr(os, name, self._replacing(f"os.{name}", getattr(os, name)))
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_forked_child)
         self._trigger.arm()
@@ -162,7 +168,7 @@ class Lifecycle:
     def leave(self, ending: Ending) -> None:
         """Close the recording and end the process at once: for a script whose threads and exit functions nobody waits for."""
         self._end(ending)
-        os._exit(ending.exit_status)
+        os._exit(ending.exit_status or 0)
 
     def _begin(self) -> None:
         """Torch has been imported."""
@@ -233,13 +239,24 @@ class Lifecycle:
 
         return _exit
 
-    def _flushing(self, original: Callable[..., Any]) -> Any:
+    def _replacing(self, name: str, original: Callable[..., Any]) -> Any:
+        """A script that is replaced by another program keeps what was recorded until then; its user learns that it was no more."""
+
         @functools.wraps(original)
-        def execute(*arguments: Any, **options: Any) -> Any:
-            if self._recording is not None and Original.getpid() == self._pid and not self._is_over:
+        def execute(path: Any, *arguments: Any, **options: Any) -> Any:
+            if Original.getpid() != self._pid or self._is_over or not _can_be_started(path):
+                return original(path, *arguments, **options)
+            ending = endings.from_replacement(name)
+            with self._failing_open(), ours():
+                if self._recording is not None:
+                    self._recording.leave_off(ending)
+                self._listener.replaced(ending, self._recording is not None)
+            try:
+                return original(path, *arguments, **options)
+            finally:  # it was not: the script goes on
                 with self._failing_open():
-                    self._recording.flush()
-            return original(*arguments, **options)
+                    if self._recording is not None:
+                        self._recording.leave_off(None)
 
         return execute
 
@@ -282,6 +299,14 @@ class Lifecycle:
                 self._raised = error
                 raise
             self._listener.fault(error)
+
+
+def _can_be_started(path: Any) -> bool:
+    """Whether a path is a program: who looks for one in many folders asks the system for each."""
+    try:
+        return isinstance(path, int) or (os.path.isfile(path) and os.access(path, os.X_OK))
+    except (TypeError, ValueError):
+        return False
 
 
 def _remind_of_interrupt() -> None:

@@ -86,6 +86,9 @@ class _Faults:
     def left_alone(self, swallowed: Exception | None) -> None:
         pass
 
+    def replaced(self, ending: Ending, recorded: bool) -> None:
+        print(f"bnprobe: another program takes the script's place ({ending.detail}), in which nothing is observed", file=sys.stderr)
+
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if not recorded:
             print("bnprobe: the script never imported torch", file=sys.stderr)

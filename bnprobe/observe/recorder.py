@@ -90,6 +90,23 @@ class Recorder:
         with self._gate.thread.lock:
             self._output.delivery.flush()
 
+    def leave_off(self, ending: Any | None) -> None:
+        """Put on disk what is complete, as if the process ended now, for it may; None: it did not.
+
+        Args:
+            ending: how it would have ended.
+        """
+        with self._gate.thread.lock:
+            writer = self._output.writer
+            if ending is None:
+                writer.set_attribute("status", "running")
+                writer.set_attribute("ending", "")
+            else:
+                self.settle()
+                writer.set_attribute("status", ending.status)
+                writer.set_attribute("ending", ending.detail)
+            self._output.delivery.flush()
+
     def finish(self, ending: Any) -> None:
         """Close the open step and the file. May be called again.
 

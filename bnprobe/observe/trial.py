@@ -91,6 +91,10 @@ class Trial:
         """Put on disk what is held in memory."""
         self._recorder.flush()
 
+    def leave_off(self, ending: Any | None) -> None:
+        """Write as if the process ended now; None: it did not."""
+        self._recorder.leave_off(ending)
+
     def finish(self, ending: Any) -> None:
         """Close the file."""
         self._patches.undo()

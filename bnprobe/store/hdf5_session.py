@@ -33,6 +33,9 @@ LIBRARY_VERSIONS = ("earliest", "v110")
 CHUNK_ROWS = {"step": 64, "snapshot": 8, "probe_point": 8}
 OTHER_CHUNK_ROWS = 256
 WIDEST_CHUNK, NARROWEST_CHUNK = 2048, 8
+#: Places in the table of chunks that HDF5 makes for each open variable, a prime as it asks for. Some hundred variables stay open, and a
+#: burst writes a few chunks of each; the 8191 of HDF5 2 would take 14 MiB for tables that stay empty.
+CHUNK_SLOTS = 1009
 #: A text may come from the user's program; nothing there is worth more.
 LONGEST_TEXT = 8000
 
@@ -65,7 +68,7 @@ class Hdf5Session:
         self._handles: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         with self._overlay.attached():
-            self._file = h5py.File(self._overlay, "r+", libver=LIBRARY_VERSIONS)
+            self._file = h5py.File(self._overlay, "r+", libver=LIBRARY_VERSIONS, rdcc_nslots=CHUNK_SLOTS)
             if "step" in self._file:
                 create_variables(self._file, lengths)  # those that the bnprobe which made the file did not know yet
                 self._hold_handles()

@@ -65,6 +65,9 @@ class Listener:
     def ended(self, *anything: Any) -> None:
         pass
 
+    def replaced(self, *anything: Any) -> None:
+        pass
+
     def left_alone(self, *anything: Any) -> None:
         pass
 

@@ -12,7 +12,7 @@ import pytest
 
 from bnprobe.cli.voice import Voice, say, status_text
 from bnprobe.errors import ResumeError, RunFileError
-from bnprobe.launch.ending import Ending
+from bnprobe.launch.ending import Ending, from_replacement
 from bnprobe.observe.options import Progress
 
 DONE = Ending("finished", "", 0)
@@ -82,6 +82,15 @@ def test_process_in_a_hurry_does_not_read_the_file(capsys):
 def test_nothing_recorded_is_said_even_when_quiet(capsys):
     Voice(Path("run.h5"), quiet=True, status_line=None, closing_lines=closing).ended(DONE, False, False)
     assert capsys.readouterr().err == "bnprobe: the script never imported torch; nothing was recorded\n"
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_another_program_in_the_scripts_place_is_said_even_when_quiet(capsys, follows):
+    voice = Voice(Path("run.h5"), quiet=True, status_line=None, closing_lines=closing, beside=list if follows else None)
+    voice.replaced(from_replacement("os.execv"), recorded=False)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "bnprobe: another program takes the script's place (os.execv); nothing was recorded before"
+    assert ("recorded to a file beside" if follows else "hint: --children") in second
 
 
 def test_quiet_says_nothing_else(capsys):

@@ -219,7 +219,30 @@ def test_program_that_replaces_itself_keeps_what_was_recorded(bench):
     script = bench.write("train.py", TORCH + "os.execl(sys.executable, sys.executable, '-c', 'print(1)')")
     result = bench.record(script.name)
     assert (result.status, result.stdout) == (0, "1\n")
-    assert [event["event"] for event in result.events] == ["install", "flush"]
+    assert [event["event"] for event in result.events] == ["install", "leave_off"]
+    assert result.events[-1]["ending"] == {"status": "exited", "detail": "os.execv", "exit_status": None}
+    assert "another program takes the script's place (os.execv); what was recorded before is in" in result.stderr
+
+
+def test_program_that_cannot_be_started_ends_no_recording(bench):
+    broken = bench.write("broken", "\0")
+    broken.chmod(0o700)
+    script = bench.write(
+        "train.py",
+        TORCH
+        + """
+for program in ("./broken", "missing"):
+    try:
+        os.execlp(program, program)
+    except OSError as error:
+        print(type(error).__name__)
+""",
+    )
+    result = bench.record(script.name)
+    assert (result.status, result.stdout) == (0, "OSError\nFileNotFoundError\n")
+    assert [event["event"] for event in result.events] == ["install", "leave_off", "leave_off", "finish"]
+    assert result.events[2]["ending"] is None
+    assert result.ending == ("finished", "", 0)
 
 
 def test_repeated_signals_do_not_wait_for_a_slow_disk(bench):

@@ -164,6 +164,9 @@ class _Listener:
         if not recorded:
             print("nothing was recorded", file=sys.stderr)
 
+    def replaced(self, ending: Any, recorded: bool) -> None:
+        pass
+
 
 def main() -> None:
     import torch  # noqa: F401

@@ -323,6 +323,8 @@ CASES = [
         events=("divergence",),
     ),
     Case("raises_at_step_3", 3, status="crashed"),
+    Case("replaced_by_another starts", 4, status="exited"),
+    Case("replaced_by_another fails", 4),
     # the script's own machinery
     Case("user_hooks", 3, ("0:input", "0", "1", "2", "3", "4")),
     Case("raising_hook", 3),

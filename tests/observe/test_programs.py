@@ -316,6 +316,13 @@ def test_an_exception_keeps_the_steps_before_it(compare: Compare) -> None:
     assert ran.run["snapshot"].tolist() == [0, 1, 2]
 
 
+@pytest.mark.slow
+def test_what_another_program_has_replaced_has_ended(compare: Compare) -> None:
+    starts, fails = compare("replaced_by_another starts").run, compare("replaced_by_another fails").run
+    assert (starts.attributes["status"], starts.attributes["ending"]) == ("exited", "os.execve")
+    assert (fails.attributes["status"], fails.attributes["ending"]) == ("finished", "")
+
+
 def test_a_guarded_divergence_keeps_the_steps_before_it(compare: Compare) -> None:
     run = compare("guarded_nan").run
     assert set(range(5, 26)) <= set(run["snapshot"].tolist())

@@ -24,6 +24,9 @@ class _Listener:
     def ended(self, *anything: Any) -> None:
         pass
 
+    def replaced(self, *anything: Any) -> None:
+        pass
+
     def left_alone(self, *anything: Any) -> None:
         pass
 

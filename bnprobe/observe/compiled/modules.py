@@ -256,7 +256,8 @@ class CompiledModules:
         differentiable = [(real, shadow) for real, shadow in pairs if real.requires_grad and shadow.requires_grad]
         shadow = _Shadow([other for _, other in differentiable], state.parameters)
         for place, (real, _) in enumerate(differentiable):
-            real.register_hook(functools.partial(shadow.note_gradient, place))  # type: ignore[no-untyped-call]
+            hook = torch.utils.hooks.unserializable_hook(functools.partial(shadow.note_gradient, place))  # type: ignore[no-untyped-call]
+            real.register_hook(hook)  # type: ignore[no-untyped-call]
         if differentiable:
             self._shadows.append(shadow)
 

@@ -32,6 +32,9 @@ class Recorder:
     def flush(self):
         self._write("flush")
 
+    def leave_off(self, ending):
+        self._write("leave_off", ending=ending and vars(ending))
+
     def finish(self, ending):
         if os.environ.get("FAKE_FAULT") == "finish":
             raise OSError("the disk is on fire")

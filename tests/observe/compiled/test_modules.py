@@ -28,6 +28,14 @@ def test_compiled_training_is_untouched(compare: Compare, form: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("form", ["plain", "compiled"])
+def test_outputs_that_are_saved_say_nothing_of_the_recorder(compare: Compare, form: str) -> None:
+    ran = compare(f"compiled_outputs {form}")
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr) == []
+
+
+@pytest.mark.slow
 def test_what_a_module_counts_keeps_and_prints_it_does_once(compare: Compare) -> None:
     ran = compare("compiled_side_effects")
     assert "call 4" in ran.plain.stdout
