@@ -32,6 +32,8 @@ ONE_PASS_LIMIT = 10.0
 SHIFT_LIMIT = 1e6
 #: Below this largest magnitude the signal is scaled up before anything is squared.
 TINY = 1e-12
+#: Mean squares between which float32 holds the squares of a signal and their sum.
+SQUARABLE = (1e-20, 1e20)
 
 
 class Moments(NamedTuple):
@@ -116,6 +118,30 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
                 return Moments(how.true_samples, how.true_positions, packed)
     with torch.no_grad():
         return _moments_by_torch(x.detach(), layout)
+
+
+def energies(x: torch.Tensor, layout: Layout) -> tuple[float, float]:
+    """Measure two of a signal's moments alone, which takes a fraction of the time of all of them; on an accelerator it is waited for.
+
+    Args:
+        x: floating-point tensor with at least two axes and one element.
+        layout: which axes are samples and channels.
+
+    Returns:
+        ``(A, mean x^2)``, the latter being A + B + W; infinite where a value is not finite.
+    """
+    with torch.no_grad():
+        x = x.detach()[None] if layout.is_single else x.detach()
+        channel = layout.channel % x.dim()
+        mean = x.mean([axis for axis in range(x.dim()) if axis != channel], dtype=_precision(x))
+        common = float(torch.linalg.vector_norm(mean)) ** 2 / mean.numel()
+        # Sample by sample: one sum of millions of squares would lose digits in float32.
+        lengths = torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), dtype=_precision(x))
+        energy = float(torch.linalg.vector_norm(lengths)) ** 2 / x.numel()
+    if SQUARABLE[0] < energy < SQUARABLE[1]:
+        return min(common, energy), energy
+    found = moments(x, layout._replace(is_single=False)).summary
+    return float(found.common), float(found.common) + float(found.variance)
 
 
 def _moments_by_torch(x: torch.Tensor, layout: Layout) -> Moments:

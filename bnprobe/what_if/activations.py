@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, Layout
-from bnprobe.measure.moments import moments
+from bnprobe.measure.moments import energies
 from bnprobe.observe.probes.operation_kinds import operation_name
 from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.what_if.program import Backward, Item, Program
@@ -77,9 +76,7 @@ class Activations:
         signal = state.values[item.outputs[0]]
         if signal.dim() < 2 or not signal.is_floating_point():
             return
-        with torch.no_grad():
-            found = moments(signal.detach(), layout).summary
-        common, energy = float(found.common), float(found.common) + float(found.variance)
+        common, energy = energies(signal, layout)
         self.rms[step, layer] = np.sqrt(energy)
         self.common[step, layer] = common / energy if 0.0 < energy < np.inf else np.nan
 

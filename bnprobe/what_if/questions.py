@@ -182,7 +182,13 @@ def _next(tried: Mapping[int, Trial], strides: tuple[int, ...]) -> int | None:
         most = MOST_WITHOUT_SUCCESS if _knows_the_way(verdicts) or _may_be_too_slow(tried) else MOST_WITHOUT_A_WAY
         return next_index(verdicts, strides=strides, most_trials=most)
     place = next_index(verdicts, strides=strides)
-    return place if place is not None or len(tried) >= MOST_TRIALS else _second_window(tried)
+    if place is None:
+        return _second_window(tried) if len(tried) < MOST_TRIALS else None
+    low, high = bracket(verdicts)
+    if low is not None and high is not None and low < place < high and tried[high].outcome == "diverges":
+        # Of the two places in the middle of an odd gap the upper one: if it trains it settles the limit, if it diverges it ends early.
+        return (low + high + 1) // 2
+    return place
 
 
 def _knows_the_way(verdicts: Mapping[int, Verdict]) -> bool:

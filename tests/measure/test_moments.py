@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from bnprobe.measure import fused
 from bnprobe.measure.layout import CHANNELS_FIRST, CHANNELS_LAST, TIME_FIRST, Layout
 from bnprobe.measure.merge import merge
-from bnprobe.measure.moments import Moments, moments
+from bnprobe.measure.moments import Moments, energies, moments
 
 EPS = 2.0**-24
 MEAN_ROUNDINGS = 8
@@ -206,6 +206,31 @@ def test_squares_beyond_the_range_of_float32(path, shape, layout, scale, dtype):
         assert np.abs(found[part] - right[part]).max() <= 128 * EPS * size, part
     assert found["common"] == pytest.approx(right["common"], rel=1e-5)
     assert (found["low"], found["high"], found["nonfinite"], found["dead"]) == (right["low"], right["high"], 0.0, 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e-9, 1.0, 1e9, 1e15, 1e30])
+@pytest.mark.parametrize(("shape", "layout"), [shape for shape in SHAPES.values() if len(shape[0]) > 1])
+def test_energies_alone_are_those_of_all_moments(shape, layout, scale, dtype):
+    x = (signal(shape, 1.0, torch.float64) * scale).to(dtype).requires_grad_()
+    right = expected(x, layout)
+    assert energies(x, layout) == pytest.approx((right["common"], right["square"]), rel=1e-5, abs=0.0)
+
+
+def test_energies_of_one_sample_without_a_batch_axis():
+    x = signal((5, 7, 9), 1.0)
+    assert energies(x, Layout(channel=1, is_single=True)) == energies(x[None], CHANNELS_FIRST)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_energies_of_a_signal_that_is_not_finite(value):
+    x = signal((6, 5, 7, 9), 1.0)
+    x[2, 3, 1, 1] = value
+    assert energies(x, CHANNELS_FIRST) == (math.inf, math.inf)
+
+
+def test_energies_of_nothing_but_zeros():
+    assert energies(torch.zeros(4, 3, 2, 2), CHANNELS_FIRST) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)

@@ -38,6 +38,18 @@ def test_a_second_window_is_found_above_a_rate_that_is_stuck() -> None:
     assert len(found) <= 10
 
 
+@pytest.mark.parametrize(
+    ("limit", "tries"),
+    [
+        pytest.param(2, (0, 2, 3), id="it trains in the upper middle, which settles it"),
+        pytest.param(1, (0, 1, 2, 3), id="it diverges there"),
+        pytest.param(0, (0, 1, 2, 3), id="it diverges in both"),
+    ],
+)
+def test_of_two_places_below_a_divergence_the_upper_one_is_tried_first(limit: int, tries: tuple[int, ...]) -> None:
+    assert tuple(searched(lambda place: ("trains", "") if place <= limit else ("diverges", ""))) == tries
+
+
 def test_a_limit_below_a_divergence_is_tried_once_and_no_further() -> None:
     found = searched(lambda place: ("trains", "") if place <= 5 else ("diverges", ""))
     assert (max(place for place, outcome in found.items() if outcome == "trains"), found[6]) == (5, "diverges")
