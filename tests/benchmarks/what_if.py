@@ -21,6 +21,7 @@ import argparse
 import functools
 import gc
 import importlib
+import math
 import os
 import shutil
 import sys
@@ -74,6 +75,11 @@ def agreement(arguments: list[str]) -> None:
             equal = _near(told, real, 1.0 + 1e-9)
             same, near, all_of_them = same + equal, near + _near(told, real, 1.5), all_of_them + 1
             odd = "" if equal else f"; really {trials}; from the tape {[(one['rate'], one['outcome']) for one in answer['trials']]}"
+            if not equal:  # the searches went through other places: is that of the tape right where it went?
+                places = [round(4 * math.log(rate / found["own_rate"], 5)) for rate in told if rate is not None]
+                odd += (
+                    f"; the rates from the tape, really: {[_real_trial(own, remedy, chosen.steps, folder, one).outcome for one in places]}"
+                )
             print(f"{name:20} {remedy:5} {_shown(told)} from the tape, {_shown(real)} by trials{odd}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
     print(f"the same bracket in {same} of {all_of_them}; within a factor of 1.5 in {near}")
@@ -97,19 +103,25 @@ def _answers(own: list[str], steps: int, folder: Path) -> dict[str, Any]:
 def _real_search(own: list[str], remedy: str, steps: int, folder: Path) -> dict[int, str]:
     """Make the search of ``lr-limit`` by real trainings; return the outcome at each place of its grid."""
     from bnprobe.analyse.limits import verdict_of
-    from bnprobe.experiments.limits.judge import Assignment, judge_run
     from bnprobe.experiments.limits.plan import next_index
+
+    trials: dict[int, Any] = {}
+    while (place := next_index({index: verdict_of(trial) for index, trial in trials.items()})) is not None:
+        trials[place] = _real_trial(own, remedy, steps, folder, place)
+    return {place: trial.outcome for place, trial in sorted(trials.items())}
+
+
+def _real_trial(own: list[str], remedy: str, steps: int, folder: Path, place: int) -> Any:
+    """Really train at a place of the grid, and judge it as ``lr-limit`` does."""
+    from bnprobe.experiments.limits.judge import Assignment, judge_run
     from bnprobe.store.limits_file import factor_of
     from bnprobe.store.reader import read_run
     from tests.what_if.direct import train
 
-    trials: dict[int, Any] = {}
-    while (place := next_index({index: verdict_of(trial) for index, trial in trials.items()})) is not None:
-        file = folder / "direct.h5"
-        file.unlink(missing_ok=True)
-        in_child(functools.partial(train, file, factor_of(place), steps, remedy, TRAINING, own), made(folder / "direct"))
-        trials[place] = judge_run(read_run(file), Assignment(remedy, 0, place), 0.0, "")
-    return {place: trial.outcome for place, trial in sorted(trials.items())}
+    file = folder / "direct.h5"
+    file.unlink(missing_ok=True)
+    in_child(functools.partial(train, file, factor_of(place), steps, remedy, TRAINING, own), made(folder / "direct"))
+    return judge_run(read_run(file), Assignment(remedy, 0, place), 0.0, "")
 
 
 def _bracket(trials: dict[int, str], own_rate: float) -> tuple[float | None, float | None]:

@@ -25,6 +25,7 @@ from tests.benchmarks.what_if_processes import ROOT, Listener, in_child, made
 
 TRAINING = ROOT / "tests" / "benchmarks" / "what_if_training.py"
 STEPS = 60
+ROUNDS = 3
 #: Network, optimizer, rate, batch.
 TRAININGS = {
     "plain": ("plain", "momentum", 0.05, 64),
@@ -39,19 +40,38 @@ Found = dict[str, Any]
 
 
 def cost(arguments: list[str]) -> None:
-    """Measure a taped step against a plain and a recorded one, and the answer without and with msr against the bare stretch."""
+    """Measure a taped step against a plain and a recorded one, and the answer without and with msr against the bare stretch.
+
+    Each is measured ``ROUNDS`` times, the plain training before and after the taped one; what is told is the median of the rounds, and of
+    the answer the range, too.
+    """
     print("| training | plain step | recorded | taped | taped to recorded | answer, without and with msr | steps again | more memory |")
     print("|---|---|---|---|---|---|---|---|")
     for name in arguments or list(TRAININGS):
         with _runs(name) as run:
-            bare, recorded, taped = run(None), run({}), run({"what_if": STEPS, "what_if_remedies": ("none", "msr")})
-        stretch = STEPS * bare["step"]
+            rounds = [_round(run) for _ in range(ROUNDS)]
+        middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        answers = sorted(one["answer"] / (STEPS * one["step"]) for one in rounds)
         print(
-            f"| {name} | {1e3 * bare['step']:.1f} ms | {recorded['step'] / bare['step']:.2f} | {taped['step'] / bare['step']:.2f} | "
-            f"{taped['step'] / recorded['step']:.2f} | {taped['answer']:.1f} s, {taped['answer'] / stretch:.1f} bare stretches | "
-            f"{taped['again']} | {taped['memory'] - bare['memory']:.0f} MiB |",
+            f"| {name} | {1e3 * middle['step']:.1f} ms | {middle['recorded']:.2f} | {middle['taped']:.2f} | {middle['to recorded']:.2f} | "
+            f"{middle['answer']:.1f} s, {statistics.median(answers):.1f} bare stretches ({answers[0]:.1f} to {answers[-1]:.1f}) | "
+            f"{middle['again']:.0f} | {middle['memory']:.0f} MiB |",
             flush=True,
         )
+
+
+def _round(run: Any) -> dict[str, float]:
+    before, recorded, taped, after = run(None), run({}), run({"what_if": STEPS, "what_if_remedies": ("none", "msr")}), run(None)
+    step = (before["step"] + after["step"]) / 2
+    return {
+        "step": step,
+        "recorded": recorded["step"] / step,
+        "taped": taped["step"] / step,
+        "to recorded": taped["step"] / recorded["step"],
+        "answer": taped["answer"],
+        "again": taped["again"],
+        "memory": taped["memory"] - before["memory"],
+    }
 
 
 def memory(arguments: list[str]) -> None:
