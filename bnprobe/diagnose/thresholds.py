@@ -140,7 +140,7 @@ SHIFTED_FRACTION = Threshold(0.6, 0.4)
 #: whose first layers move as the last; 3.6 to 6.5 where they did not train. In a run that underperforms less is asked for.
 VANISHED_DECADES = Threshold(2.6, 1.0)
 VANISHED_UNDERPERFORMING_DECADES = Threshold(2.25, 1.0)
-#: The same of a run that is stuck although the first layers move. Measured: 2.7 in a sound transformer that was given a wrong axis.
+#: The same of a run that is stuck although the first layers move. Measured: 2.7 in a healthy transformer that was given a wrong axis.
 VANISHED_STUCK_DECADES = Threshold(3.0, 1.0)
 #: The same where first and last layers move alike, or hardly at all: then it is the fall, whatever moves. Measured: up to 3.6 in healthy
 #: trainings, and where the rate was too low.

@@ -29,7 +29,7 @@ _ADDING = ("add", "sub", "rsub")
 _MASKS = ("mask", "attn_bias")
 
 
-class Birth(NamedTuple):
+class Origin(NamedTuple):
     """Where the first value that is not finite arose.
 
     Attributes:
@@ -55,7 +55,7 @@ def nodes_of(losses: list[torch.Tensor]) -> list[Any]:
     return sorted((node for node in found if _variable(node) is None), key=sequence_number)
 
 
-def find_birth(losses: list[torch.Tensor]) -> Birth | None:
+def find_origin(losses: list[torch.Tensor]) -> Origin | None:
     """Find where the first value that is not finite arose; None where the graph does not tell.
 
     Args:
@@ -65,7 +65,7 @@ def find_birth(losses: list[torch.Tensor]) -> Birth | None:
     if not operations:
         return None
     first = sequence_number(operations[0])
-    minus: Birth | None = None  # -inf may be a mask
+    minus: Origin | None = None  # -inf may be a mask
     for node in operations:
         for name, tensor in saved_tensors(node):
             if any(mask in name for mask in _MASKS) or not _is_looked_at(tensor):
@@ -75,7 +75,7 @@ def find_birth(losses: list[torch.Tensor]) -> Birth | None:
             if minus is None and _has_nonfinite(tensor):
                 minus = _told_by(node, name, tensor, first)
         if argument := _singular(node):
-            return Birth("operation", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), argument)
+            return Origin("operation", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), argument)
     return minus
 
 
@@ -91,20 +91,20 @@ def operation_name(node: Any) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() and place else letter.lower() for place, letter in enumerate(name))
 
 
-def _told_by(node: Any, name: str, tensor: torch.Tensor, first: int) -> Birth:
+def _told_by(node: Any, name: str, tensor: torch.Tensor, first: int) -> Origin:
     """Tell what a kept value that is not finite means: that the operation gave it out, or was given it."""
     made_by = node if name in _RESULTS else tensor.grad_fn
     if made_by is not None and operation_name(made_by) in _ADDING and any(other is None for other, _ in made_by.next_functions):
         # Of what it was given, autograd follows one, which was finite: everything before it was.
-        return Birth("data", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), "operand")
+        return Origin("data", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), "operand")
     if made_by is not None:
-        return Birth("operation", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), name)
+        return Origin("operation", operation_name(made_by), sequence_number(made_by) - first, _nearest_parameters(made_by), name)
     for parameter in _parameters(node):
         if tensor is parameter or (tensor.shape == parameter.shape and tensor.data_ptr() == parameter.data_ptr()):
-            return Birth("parameter", operation_name(node), sequence_number(node) - first, (id(parameter),), name)
+            return Origin("parameter", operation_name(node), sequence_number(node) - first, (id(parameter),), name)
     if name == "weight" and (own := next(_parameters(node), None)) is not None:
-        return Birth("parameter", operation_name(node), sequence_number(node) - first, (id(own),), name)
-    return Birth("data", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), name)
+        return Origin("parameter", operation_name(node), sequence_number(node) - first, (id(own),), name)
+    return Origin("data", operation_name(node), sequence_number(node) - first, _nearest_parameters(node), name)
 
 
 def _singular(node: Any) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
-from bnprobe.observe.instruments.nonfinite_graph import Birth, bad_leaves, find_birth, nodes_of
+from bnprobe.observe.instruments.nonfinite_graph import Origin, bad_leaves, find_origin, nodes_of
 from bnprobe.observe.signals.records import OUTPUT, Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import gradient_of, sequence_number
@@ -30,7 +30,7 @@ MOST_GRAPHS = 16
 
 
 class NonfiniteTrace(Instrument):
-    """Looks for the place; what is kept is the last birth after a finite loss.
+    """Looks for the place; what is kept is the last origin after a finite loss.
 
     Args:
         around: what is there to look at.
@@ -42,9 +42,9 @@ class NonfiniteTrace(Instrument):
         self._axes = around.axes
         self._schedule = around.schedule
         self._writer = around.writer
-        self._is_over = False  # until a loss is finite again: what follows a birth is no other
+        self._is_over = False  # until a loss is finite again: what follows an origin is no other
         self._searches = 0
-        self._birth: tuple[Birth, int] | None = None  # of the step that is going on, and the length of its graph
+        self._origin: tuple[Origin, int] | None = None  # of the step that is going on, and the length of its graph
         self._graph: tuple[int, int] | None = None  # first operation and last, of the step that is going on
         # By length of a graph: the places of the layers' results in it, and the layers.
         self._places: dict[int, list[tuple[int, int]]] = {}
@@ -59,9 +59,9 @@ class NonfiniteTrace(Instrument):
             bad, count = bad_leaves(backward.losses)
             if bad:  # the update before has made them so
                 self._note_gradient(max(step.number - 1, 0), bad, count)
-            elif (birth := find_birth(backward.losses)) is not None:
-                self._birth = birth, self._length(backward)
-                self._note(step.number, self._described(*self._birth))
+            elif (origin := find_origin(backward.losses)) is not None:
+                self._origin = origin, self._length(backward)
+                self._note(step.number, self._described(*self._origin))
             return
         self._is_over = False
         self._graph = None
@@ -70,9 +70,9 @@ class NonfiniteTrace(Instrument):
 
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Look for the gradients that are not finite, where their norm is not."""
-        if self._birth is not None:  # in the first step parameters have names only now
-            birth, self._birth = self._birth, None
-            self._note(step.number, self._described(*birth))
+        if self._origin is not None:  # in the first step parameters have names only now
+            origin, self._origin = self._origin, None
+            self._note(step.number, self._described(*origin))
         if self._is_over or step.gradient_norm is None or math.isfinite(step.gradient_norm):
             return
         parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not gradient.isfinite().all()]
@@ -93,21 +93,21 @@ class NonfiniteTrace(Instrument):
         nodes = nodes_of(backward.losses)
         return sequence_number(nodes[-1]) - sequence_number(nodes[0])
 
-    def _described(self, birth: Birth, span: int) -> dict[str, object]:
-        """Say what is known of a birth: the layer in which it was, and the one with parameters that is nearest before."""
+    def _described(self, origin: Origin, span: int) -> dict[str, object]:
+        """Say what is known of an origin: the layer in which it was, and the one with parameters that is nearest before."""
         layer, is_exact = "", False
         places = self._places.get(span)
         if places:
             # What was computed after one layer's result and up to the next one's belongs to the next.
-            index = bisect_left(places, (birth.node, -1))
+            index = bisect_left(places, (origin.node, -1))
             is_exact = True
             layer = self._axes.layer_names[places[index][1]] if index < len(places) else ""
         return {
-            "kind": birth.kind,
+            "kind": origin.kind,
             "layer": layer,
-            "after": next((name for one in birth.parameters if (name := self._axes.layer_of(one))), ""),
-            "operation": birth.operation,
-            "argument": birth.argument,
+            "after": next((name for one in origin.parameters if (name := self._axes.layer_of(one))), ""),
+            "operation": origin.operation,
+            "argument": origin.argument,
             "is_exact": is_exact,
             "in_loss": is_exact and not layer,
         }

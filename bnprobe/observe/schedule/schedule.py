@@ -90,7 +90,7 @@ class Schedule:
         self.watch_stride = 1
         self._watch_cost = math.inf
         self._looks = 0
-        self._unwatched = 0
+        self._steps_since_look = 0
         self._loss_alarm = Alarm()
         self._gradient_alarm = Alarm(GRADIENT_LEAP)
         self._rates: dict[int, float] = {}
@@ -132,8 +132,8 @@ class Schedule:
 
     def watches_gradients(self) -> bool:
         """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""
-        self._unwatched += 1
-        return self._unwatched >= self.watch_stride
+        self._steps_since_look += 1
+        return self._steps_since_look >= self.watch_stride
 
     # -- what steps cost ----------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Schedule:
 
     def note_look(self, seconds: float) -> None:
         """Take note of what a look at the gradients of a step that is not measured has cost."""
-        self._unwatched = 0
+        self._steps_since_look = 0
         self._looks += 1
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
         self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer

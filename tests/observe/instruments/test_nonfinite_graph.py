@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from bnprobe.observe.instruments.nonfinite_graph import bad_leaves, find_birth, nodes_of, operation_name
+from bnprobe.observe.instruments.nonfinite_graph import bad_leaves, find_origin, nodes_of, operation_name
 from bnprobe.torch_private import TELLS_OF_SAVED_HOOKS
 
 pytestmark = pytest.mark.skipif(not TELLS_OF_SAVED_HOOKS, reason="this torch does not give what a graph keeps")
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.skipif(not TELLS_OF_SAVED_HOOKS, reason="this torch doe
 
 def born(loss: torch.Tensor) -> tuple[str, str]:
     assert not math.isfinite(loss.item())
-    birth = find_birth([loss])
-    assert birth is not None
-    return birth.kind, birth.operation
+    origin = find_origin([loss])
+    assert origin is not None
+    return origin.kind, origin.operation
 
 
 def test_nodes_come_in_the_order_in_which_they_were_computed() -> None:
@@ -56,9 +56,9 @@ def test_data_and_targets_are_told() -> None:
     assert born((layer(x) - torch.full((4, 2), math.inf)).pow(2).mean())[0] == "data"
     assert born(F.mse_loss(layer(x), torch.full((4, 2), math.nan)))[0] == "data"
     x[0, 0] = math.nan
-    birth = find_birth([layer(x).pow(2).mean()])
-    assert birth is not None and birth.kind == "data"
-    assert set(birth.parameters) == {id(layer.weight), id(layer.bias)}
+    origin = find_origin([layer(x).pow(2).mean()])
+    assert origin is not None and origin.kind == "data"
+    assert set(origin.parameters) == {id(layer.weight), id(layer.bias)}
 
 
 def test_parameters_that_are_not_finite_are_told_first() -> None:
@@ -79,7 +79,7 @@ def test_a_checkpoint_is_not_computed_anew() -> None:
         return (x * 0).log()
 
     loss = checkpoint(part, torch.ones(3, requires_grad=True), use_reentrant=False).mean()
-    find_birth([loss])
+    find_origin([loss])
     assert len(calls) == 1
 
 
