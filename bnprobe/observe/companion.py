@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.attaching.patches import Patches
-from bnprobe.observe.optimizers import Optimizer
 
 
 class Companion:

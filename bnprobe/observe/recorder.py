@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bnprobe import __version__
-from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.options import Progress, RecordOptions
 from bnprobe.observe.recording.output import Output
 from bnprobe.observe.recording.place import Placing

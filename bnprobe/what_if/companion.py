@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnprobe.analyse.what_if import TAPES
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.companion import Companion
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.remedies.catalogue import ENTRIES
 from bnprobe.store.reader import read_run

@@ -16,8 +16,8 @@ from torch import nn
 
 from bnprobe.identity import OwnReference
 from bnprobe.module_parts import modules
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.attaching.patches import Patches
-from bnprobe.observe.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.remedies.injector import models_of
 from bnprobe.torch_private import user_modes_disabled, version
 from bnprobe.what_if.remedy_edits import Built

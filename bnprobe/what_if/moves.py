@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.torch_private import in_backward
 from bnprobe.what_if.backwards import at_hand
 from bnprobe.what_if.constructions import Constructions

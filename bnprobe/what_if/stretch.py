@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from bnprobe.observe.attaching.module_calls import before_forward
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import FEWEST_WHAT_IF_STEPS
 from bnprobe.observe.probes.tape import Recording
 from bnprobe.observe.probes.taping import is_plain_call, remove_mode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.what_if.optimizer_copy import largest_rate
 from bnprobe.what_if.program import Backward, Move, Program, hole_of, needed
 from bnprobe.what_if.python_numbers import changing_number

@@ -16,10 +16,10 @@ from torch import nn
 
 from bnprobe.identity import IdentityMap, IdentitySet, OwnReference
 from bnprobe.module_parts import parameters
+from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.axes.model_labels import ModelLabels, shape_text
 from bnprobe.observe.modules.kinds import class_name
 from bnprobe.observe.modules.tree import ModuleTree
-from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import INPUT, Tap, TapKey
 from bnprobe.store.earlier import Earlier
 from bnprobe.store.writer import RunWriter

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import torch
 
 from bnprobe.identity import IdentitySet
+from bnprobe.observe.attaching.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.attaching.patches import Patches
-from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.torch_private import user_modes_disabled
 
 #: Parameters of each group that are looked at: a step moves all that have a gradient.

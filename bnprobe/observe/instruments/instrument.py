@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.originals import Original
 
 if TYPE_CHECKING:

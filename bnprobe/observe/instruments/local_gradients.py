@@ -18,8 +18,8 @@ import torch
 
 from bnprobe.identity import OwnReference
 from bnprobe.measure.norms import norms
+from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
-from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.processes import is_one_of_many

@@ -16,9 +16,9 @@ from torch import nn
 
 from bnprobe.identity import OwnReference
 from bnprobe.module_parts import named_parameters
+from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.loss_graph import leaves
-from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import holds_numbers, plain

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 
 from bnprobe.identity import IdentityMap
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.steps.open_step import GroupSettings, OpenStep
 from bnprobe.torch_private import at_hand, user_modes_disabled
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.modules.kinds import own_parameters
-from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.observe.signals.records import OUTPUT, Tap
 from bnprobe.observe.steps.open_step import OpenStep
 

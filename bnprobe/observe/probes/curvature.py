@@ -20,9 +20,9 @@ from bnprobe.errors import CurvatureError
 from bnprobe.identity import IdentityMap, OwnReference
 from bnprobe.measure.curvature import Effort, Sharpness, SharpnessTracker, lacks_metric
 from bnprobe.module_parts import buffers
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.faults import let_through
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.graph import RERUNS, leaves_and_obstacle
 from bnprobe.observe.probes.second_derivatives import DifferentiableKernels
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept

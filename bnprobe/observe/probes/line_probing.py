@@ -22,11 +22,11 @@ import torch
 from bnprobe.identity import OwnReference
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.line_search import MOST_FORWARDS, LineProbe, ratio_of, search_line
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults, let_through
 from bnprobe.observe.instruments.parameter_groups import group_settings
 from bnprobe.observe.modules.tree import ModuleTree
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.probe_channels import Point, Signal, Signals, rows
 from bnprobe.observe.probes.replay import Replay, ReplayError

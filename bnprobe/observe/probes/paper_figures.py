@@ -26,10 +26,10 @@ from bnprobe.measure.singular_values import MOST_ROWS, jacobian_of_sample, produ
 from bnprobe.measure.tails import BINS, Tail, tail
 from bnprobe.module_parts import buffers
 from bnprobe.observe.attaching.module_calls import after_forward
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.probes.taping import is_plain_call
 from bnprobe.observe.probes.undisturbed import ScriptHooks, state_kept
 from bnprobe.observe.steps.open_step import Number

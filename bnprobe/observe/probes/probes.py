@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instruments.instrument import Backward
 from bnprobe.observe.modules.tree import ModuleTree
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.curvature import CurvatureProbes

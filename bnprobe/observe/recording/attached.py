@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from bnprobe.observe.attaching.autograd_patch import BackwardTaps
+from bnprobe.observe.attaching.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.attaching.recursion import RecursionRoom
 from bnprobe.observe.attaching.swaps import Swaps
@@ -19,7 +20,6 @@ from bnprobe.observe.compiled.steps import CompiledSteps
 from bnprobe.observe.instruments.clipping import Clipping
 from bnprobe.observe.instruments.instrument import Stopwatch, Surroundings
 from bnprobe.observe.instruments.panel import Panel
-from bnprobe.observe.optimizers import Optimizer, OptimizerTaps
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.probes.probes import Probes
 from bnprobe.observe.recording.output import Output

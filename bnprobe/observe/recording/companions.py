@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.companion import Companion
 from bnprobe.observe.compared.compared import Compared
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.recording.output import Output
 from bnprobe.observe.remedies.fits import RemedyFits

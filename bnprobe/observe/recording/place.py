@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bnprobe.observe import processes
-from bnprobe.observe.optimizers import Optimizer
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.recording.unseen import Unseen
 from bnprobe.processes import Rank, attributes_of, read_rank
 from bnprobe.store.writer import RunWriter

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.companion import Companions
 from bnprobe.observe.instruments.instrument import Backward, Stopwatch, Update
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.recording.attached import Attached
 from bnprobe.observe.recording.companions import companions_of

@@ -10,10 +10,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bnprobe.identity import IdentityMap
+from bnprobe.observe.attaching.optimizers import Optimizer, OptimizerTaps, trained_parameters
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.compiled.modules import CompiledModules
-from bnprobe.observe.optimizers import Optimizer, OptimizerTaps, trained_parameters
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.processes import IN_CHILDREN, LAUNCH, TELLING_SECONDS, read_rank, seconds_of_children, unrecorded_children
 from bnprobe.store.writer import RunWriter

@@ -18,10 +18,10 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from bnprobe.errors import NothingToActOn, RemedyError
 from bnprobe.identity import IdentitySet, OwnReference
+from bnprobe.observe.attaching.optimizers import trains_nothing
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.companion import Companion
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.optimizers import trains_nothing
 from bnprobe.observe.remedies.injector import models_of
 from bnprobe.remedies.application import check_wrapping
 from bnprobe.remedies.remedy import Changes, Remedy

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bnprobe.errors import ResumeError
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.faults import Faults
-from bnprobe.observe.optimizers import Optimizer
 from bnprobe.observe.resuming.going_on import GoingOn
 from bnprobe.observe.resuming.resumption import Start
 from bnprobe.store.earlier import Earlier

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bnprobe.errors import ResumeError, RunFileError
 from bnprobe.observe import processes
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.axes.model_labels import shape_text
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.resuming.resumption import Here, Start, check_structure, start_of
 from bnprobe.processes import read_rank
 from bnprobe.store.earlier import read_earlier

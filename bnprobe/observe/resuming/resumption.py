@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from bnprobe.errors import ResumeError
 from bnprobe.measure.norms import norms
+from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.axes.earlier_models import first_of_name, models_of_parameters
-from bnprobe.observe.optimizers import Optimizer, trained_parameters
 from bnprobe.store.earlier import Earlier
 
 #: Norms in float32 that differ by no more than this, relatively, are equal: sums may be taken in another order on another machine.

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from bnprobe import torch_private
+from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments import update_meter as observed
 from bnprobe.observe.instruments.update_meter import UpdateMeter
-from bnprobe.observe.optimizers import trained_parameters
 from bnprobe.torch_private import is_same_part
 
 
