@@ -255,9 +255,9 @@ class PaperFigures:
         if not chain or max(max(weight.shape) for weight in chain) > WIDEST:
             return
         for count in dict.fromkeys([*(one for one in PRODUCTS if one < len(chain)), len(chain)]):
-            values = singular_values(product(chain[:count])).numpy()
             widths = "-".join(str(width) for width in (chain[0].shape[1], *(weight.shape[0] for weight in chain[:count])))
-            self._singular.append((f"{f'product of {count} weights' if count > 1 else 'the first weight'}, {widths}", -1, values))
+            name = f"{f'product of {count} weights' if count > 1 else 'the first weight'}, {widths}"
+            self._take_singular_values(name, -1, product(chain[:count]))
 
     def _take_jacobian(self) -> None:
         first, last = self._calls[0].output, self._calls[-1].output
@@ -273,7 +273,13 @@ class PaperFigures:
                         "a Jacobian", "the output of the first layer is not behind that of the last: several networks"
                     )
                     return
-                self._singular.append(("Jacobian of the outputs by the first layer's output", sample, singular_values(jacobian).numpy()))
+                self._take_singular_values("Jacobian of the outputs by the first layer's output", sample, jacobian)
+
+    def _take_singular_values(self, name: str, sample: int, matrix: torch.Tensor) -> None:
+        if matrix.isfinite().all():
+            self._singular.append((name, sample, singular_values(matrix).numpy()))
+        else:
+            self._writer.add_coverage("singular values of a figure", "a matrix has values that are not finite, and so no singular values")
 
     def _obstacle(self, first: torch.Tensor, last: torch.Tensor) -> str:
         """Why no Jacobian can be taken; "" where one can."""

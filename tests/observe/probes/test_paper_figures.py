@@ -73,3 +73,12 @@ def test_the_factor_of_a_gradient_scaler_is_taken_out(compare: Compare) -> None:
     clipped = np.maximum(run["clip_norm"][:2] / run["clip_limit"][:2], 1.0)[:, None]  # the recorded norms are those behind the clipping
     norms = (run["parameter_gradient_norm"][:2] * clipped)[known]
     assert np.sqrt(run["gradient_noise_square"][known]) == pytest.approx(norms, rel=1e-4)
+
+
+def test_weights_that_are_not_finite_have_no_figures_and_are_no_fault(compare: Compare) -> None:
+    ran = compare("nan_loss", figures=FIGURES, figures_at=(0, 28))
+    assert ran.recorded.stdout == ran.plain.stdout
+    run = ran.run
+    assert [gap.reason for gap in run.gaps if gap.reason.startswith("a fault of bnprobe")] == []
+    assert "singular values of a figure" in [gap.subject for gap in run.gaps]
+    assert np.unique(run["singular_step"]).tolist() == [0]
