@@ -38,8 +38,8 @@ from bnprobe.torch_private import function_mode_depth, graph_task_id, holds_numb
 
 #: Of known_calls.c, which an earlier installation may have compiled.
 INTERFACE = 1
-#: Modules that are remembered; a program that makes new ones at every step begins anew.
-MOST_MODULES = 4096
+#: Modules that are remembered: more than the deepest networks have. A program that makes new ones at every step begins anew.
+MOST_MODULES = 16384
 #: A module whose calls differ all the time is learnt at its first few, and then at every so many.
 LESSON_EVERY = 16
 
