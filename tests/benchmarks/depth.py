@@ -1,6 +1,6 @@
 """What a step costs the recorder as a network gets deeper: calls made by its code, which no busy machine changes, and their ratio.
 
-python -m tests.benchmarks.depth 250 500 1000
+python -m tests.benchmarks.depth 250 500 1000 2000
 """
 
 from __future__ import annotations

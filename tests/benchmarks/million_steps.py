@@ -1,7 +1,7 @@
 """A long run of many layers through the real writer, thinned as it grows: memory, cost of a step, size of the file, seconds to open it.
 
     python tests/benchmarks/million_steps.py                                # 20,000 steps of 300 layers, every 10th measured
-    python tests/benchmarks/million_steps.py --steps 1000000                # the full size: hours
+    python tests/benchmarks/million_steps.py --steps 1000000                # the full size: ten minutes
     python tests/benchmarks/million_steps.py --keep 0 --steps 2000          # nothing thinned, to compare
 
 No network is trained: rows of random numbers are handed to ``RunWriter`` as the recorder hands them over, one a step. Times are processor
