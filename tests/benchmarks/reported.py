@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.reported                    # records what is missing, and counts
     python -m tests.benchmarks.reported --as-recorded      # counts what is kept, whichever recorder made it
+    python -m tests.benchmarks.reported --batch 5          # one batch alone, as it is numbered in the manifest
 
 Each program of `tests/reported` is recorded with its fault and without (`--fixed`). What is recorded is kept in `.recordings/reported`, so
 that a change of a rule is judged in seconds; remove the folder to record anew.
@@ -48,10 +49,13 @@ def record(script: str, fixed: bool, folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--as-recorded", action="store_true", help="record nothing")
+    parser.add_argument("--batch", type=int, action="append", metavar="N", help="this batch alone, or these (may be given again)")
     parser.add_argument("--recordings", type=Path, default=KEPT / "reported", metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="programs that run at a time")
     options = parser.parse_args()
     entries = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+    if options.batch:
+        entries = [entry for entry in entries if entry["batch"] in options.batch]
     options.recordings.mkdir(parents=True, exist_ok=True)
     if not options.as_recorded:
         with ThreadPoolExecutor(options.jobs) as pool:
