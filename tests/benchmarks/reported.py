@@ -12,38 +12,59 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from bnprobe.diagnose import diagnose
 from bnprobe.errors import RunFileError
 from bnprobe.store.reader import read_run
-from tests.faults.recording import KEPT
+from tests.faults.recording import KEPT, shrink
 from tests.faults.score import Share
+from tests.observe.program_server import Job, ProgramServer
 from tests.reported.score import WORTHS, worth
 
 HERE = Path(__file__).parents[1] / "reported"
 TIMEOUT_SECONDS = 600
 
 
-def record(script: str, fixed: bool, folder: Path) -> Path:
-    """Record a program with default options, unless that is kept.
+def record_missing(entries: Sequence[Mapping[str, Any]], jobs: int, folder: Path) -> None:
+    """Record programs with the default options, with their fault and without, unless that is kept; says on stderr how far it is.
 
     Args:
-        script: name of the file.
-        fixed: whether without its fault.
+        entries: of the manifest.
+        jobs: programs that run at a time.
         folder: where recordings are kept.
     """
-    target = folder / f"{Path(script).stem}{'--fixed' * fixed}.h5"
-    if not target.exists():
-        command = [sys.executable, "-m", "bnprobe", "record", "-q", "-o", str(target), script, *(["--fixed"] * fixed)]
-        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=HERE, env=alone, timeout=TIMEOUT_SECONDS, capture_output=True, check=False)
-    return target
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = {(entry["file"], fixed): folder / f"{name_of(entry, fixed)}.h5" for fixed in (False, True) for entry in entries}
+    new = [(script, fixed, target) for (script, fixed), target in targets.items() if not target.exists()]
+
+    def one_share(share: Sequence[tuple[str, bool, Path]]) -> None:
+        server = ProgramServer()
+        try:
+            for script, fixed, target in share:
+                with tempfile.TemporaryDirectory(prefix="bnprobe-reported-") as scratch:
+                    work, fresh = Path(scratch) / "work", Path(scratch) / "run.h5"
+                    work.mkdir()
+                    server.run(Job(str(HERE / script), str(work), str(fresh), {}, ["--fixed"] * fixed), timeout=TIMEOUT_SECONDS)
+                    if fresh.exists():
+                        shrink(fresh, target)
+                print(f"recorded {target.stem}", file=sys.stderr, flush=True)
+        finally:
+            server.close()
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one_share, [new[first::jobs] for first in range(min(jobs, len(new)))]))
+
+
+def name_of(entry: Mapping[str, Any], fixed: bool) -> str:
+    """Under which name a recording is kept."""
+    return f"{Path(entry['file']).stem}{'--fixed' * fixed}"
 
 
 def main() -> None:
@@ -56,17 +77,13 @@ def main() -> None:
     entries = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
     if options.batch:
         entries = [entry for entry in entries if entry["batch"] in options.batch]
-    options.recordings.mkdir(parents=True, exist_ok=True)
     if not options.as_recorded:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for entry in entries:
-                for fixed in (False, True):
-                    pool.submit(record, entry["file"], fixed, options.recordings)
+        record_missing(entries, options.jobs, options.recordings)
     counts, accused = Counter[str](), Counter[str]()
     wrong_errors = twins = 0
     for entry in entries:
         for fixed in (False, True):
-            name = f"{Path(entry['file']).stem}{'--fixed' * fixed}"
+            name = name_of(entry, fixed)
             try:
                 found = diagnose(read_run(options.recordings / f"{name}.h5"))
             except (OSError, RunFileError) as error:
