@@ -103,6 +103,7 @@ class RunView(Run):
     softmax_over_samples = Variable()
     attention_logit_bound = Variable()
     attention_logit_deviation = Variable()
+    attention_logit_deviation_least = Variable()
     flat_second_derivatives = Variable()
     target_rms = Variable()
     target_variance = Variable()

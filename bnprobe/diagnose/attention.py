@@ -23,20 +23,22 @@ def saturated_attention(run: RunAnalysis) -> Finding | None:
     """The logits of an attention are so large that its softmax is one-hot and has no slope.
 
     Looks at what deviation the logits have where directions of queries and keys are independent of each other, as they are before the first
-    update: far above one there, or grown to that from well below in a training that failed. Looks like a rate that is too high; under that
-    the logits grow too, after the updates. Looks like saturated units; those are of activations. A trained network may attend sharply on
-    purpose, so nothing is said of one whose loss has come far down, nor of logits that were large at first where the first loss shows that
-    it had learned. Fine-tuning begins with such attention, at chance where the head is new: a loss that came down in part counts only where
-    the weights are as torch draws them.
+    update: far above one there in every attention, or grown to that from well below in a training that failed. Looks like a rate that is
+    too high; under that the logits grow too, after the updates. Looks like saturated units; those are of activations. Where one attention
+    is sharp at first and another weighs its keys, as behind an embedding that is larger than what a normalisation leaves, the training has
+    a way, and what holds it up is another thing. A trained network may attend sharply on purpose, so nothing is said of one whose loss has
+    come far down, nor of logits that were large at first where the first loss shows that it had learned. Fine-tuning begins with such
+    attention, at chance where the head is new: a loss that came down in part counts only where the weights are as torch draws them.
     """
     deviation = run.recorded.attention_logit_deviation.astype(float)
     rows = np.flatnonzero(np.isfinite(deviation))
     if not rows.size or not (run.underperforms or (run.could_fall_further and _is_as_drawn(run))):
         return None
     limit = run.threshold(thresholds.ATTENTION_DEVIATION)
-    at_first = deviation[rows[0]] >= limit and not _had_learned(run)
-    large = rows[deviation[rows] >= limit]
     small = float(thresholds.ATTENTION_DEVIATION) / thresholds.ATTENTION_GROWTH  # not relaxed: more would grow from less
+    another_is_soft = run.recorded.attention_logit_deviation_least[rows[0]] <= small
+    at_first = deviation[rows[0]] >= limit and not another_is_soft and not _had_learned(run)
+    large = rows[deviation[rows] >= limit]
     has_grown = run.has_failed and bool(large.size) and deviation[rows[0]] <= small
     if not at_first and not has_grown:
         return None

@@ -117,6 +117,7 @@ STEP: dict[str, Rule] = {
     "target_entropy": unknown,
     "attention_logit_bound": largest,
     "attention_logit_deviation": largest,
+    "attention_logit_deviation_least": smallest,
     "half_results": largest,
     "evaluations": largest,
 }

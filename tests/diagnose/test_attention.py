@@ -55,6 +55,13 @@ def test_fine_tuning_that_learns_a_part_begins_with_attention_that_is_sharp_on_p
     assert saturated_attention(attending(LEVEL, 9.0, 9.0, norm=norm)) is not None
 
 
+@pytest.mark.parametrize(("least", "is_named"), [(9.0, True), (np.nan, True), (0.4, False)], ids=["both", "not recorded", "one"])
+def test_one_sharp_attention_beside_one_that_weighs_its_keys_holds_up_no_training(least: float, is_named: bool) -> None:
+    run = attending(LEVEL, 9.0, 9.0)
+    run.recorded.__dict__["attention_logit_deviation_least"] = np.full(60, least)
+    assert (saturated_attention(run) is not None) == is_named
+
+
 def test_growth_that_is_large_enough_at_some_threshold_is_so_at_looser_ones() -> None:
     run = attending(RISING, 0.7, 3.5)
     found = [saturated_attention(run.relaxed(relaxation)) is not None for relaxation in (0.0, 0.25, 0.5, 0.75, 1.0)]

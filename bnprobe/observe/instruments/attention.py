@@ -24,7 +24,7 @@ _MOST_BETWEEN = 12
 
 
 class Attention(Instrument):
-    """Looks at every attention in the graph of the losses, where every channel is stored; the largest counts.
+    """Looks at every attention in the graph of the losses, where every channel is stored; the largest counts, and the least sharp.
 
     Args:
         around: what is there to look at.
@@ -40,12 +40,17 @@ class Attention(Instrument):
             self._found += [logit_sizes(pair) for pair in attentions(backward.losses)]
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
-        """Return the largest bound and the largest deviation."""
+        """Return the largest bound, and the largest and the smallest deviation."""
         found, self._found = self._found, []
         if not found:
             return []
-        bound, deviation = torch.stack([one.to(found[0].device) for one in found]).amax(0)
-        return [("attention_logit_bound", Reading(bound.reshape(1))), ("attention_logit_deviation", Reading(deviation.reshape(1)))]
+        sizes = torch.stack([one.to(found[0].device) for one in found])
+        bound, deviation = sizes.amax(0)
+        return [
+            ("attention_logit_bound", Reading(bound.reshape(1))),
+            ("attention_logit_deviation", Reading(deviation.reshape(1))),
+            ("attention_logit_deviation_least", Reading(sizes[:, 1].amin().reshape(1))),
+        ]
 
 
 class Pair(NamedTuple):

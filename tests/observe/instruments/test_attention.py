@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from bnprobe.observe.instruments.attention import attentions, logit_sizes
+from bnprobe.observe.instruments.attention import Attention, attentions, logit_sizes
 from bnprobe.torch_private import TELLS_OF_SAVED_HOOKS
 
 pytestmark = pytest.mark.skipif(not TELLS_OF_SAVED_HOOKS, reason="this torch does not tell whether saved tensors have hooks")
@@ -51,6 +52,18 @@ def test_the_bound_holds_and_the_deviation_is_that_of_the_logits(made: Callable[
     assert bound == pytest.approx(float(longest.max()), rel=1e-5)
     assert bound >= float(logits.abs().max())
     assert deviation == pytest.approx(float(logits.std()), rel=0.1)
+
+
+def test_of_several_the_sharpest_and_the_softest_are_told() -> None:
+    instrument = Attention(SimpleNamespace(schedule=SimpleNamespace(is_snapshot=lambda step: True)))
+    step = SimpleNamespace(number=0, micro_steps=1)
+    loss = sum(F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=scale).sum() for scale in (0.25, 4.0, 0.5))
+    instrument.before_backward(step, SimpleNamespace(losses=[loss]))
+    told = {name: float(reading.values[0]) for name, reading in instrument.close(step, [])}
+    [pair] = attentions(F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=1.0).sum())
+    deviation = float(logit_sizes(pair)[1])
+    assert told["attention_logit_deviation"] == pytest.approx(4.0 * deviation)
+    assert told["attention_logit_deviation_least"] == pytest.approx(0.25 * deviation)
 
 
 def test_what_all_keys_share_is_left_out() -> None:
