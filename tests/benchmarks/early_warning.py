@@ -3,6 +3,7 @@
     python -m tests.benchmarks.early_warning                    # the runs of the fault library that are kept
     python -m tests.benchmarks.early_warning --record           # records what is missing first
     python -m tests.benchmarks.early_warning --details          # a line a run
+    python -m tests.benchmarks.early_warning --record --sample 30   # 30 programs whose fault may diverge, and 30 without, of both parts
 
 - **watch**: what `bnprobe watch` and `--follow` show, findings at warning or error level. The recording is cut to its first steps, as the
   file stood then, and diagnosed: after each of the first ten steps, every second to 30, every fifth to 100, then every tenth.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +41,19 @@ from tests.faults.program import HEALTHY
 from tests.faults.recording import KEPT, NO_LIMIT, Take, kept, library, record_missing
 from tests.faults.score import Share
 
+#: Causes of which at least some programs diverge by growing.
+GROWING = (
+    "learning-rate-too-high",
+    "exploding-activations",
+    "exploding-gradients",
+    "mean-shift",
+    "unscaled-input",
+    "unscaled-targets",
+    "missing-zero-grad",
+    "half-precision-overflow",
+    "probabilities-for-logarithms",
+    "targets-out-of-range",
+)
 #: What a warning is worth something for.
 STEPS_AHEAD = (1, 3, 10)
 EQUAL = "CUSUM, as many false alarms as watch"
@@ -137,14 +152,27 @@ def table(lost: Sequence[Watched], healthy: Sequence[Watched]) -> str:
     return "\n".join(lines)
 
 
+def sample(count: int) -> list[Take]:
+    """The same takes each time: of both parts of the library, with a fault that may diverge, and without a fault."""
+    takes = library(PROGRAMS)
+    faulty = [take for take in takes if not take.fixed and take.program.cause in GROWING]
+    healthy = [take for take in takes if take.expected == HEALTHY]
+    draw = random.Random(0)
+    return [*draw.sample(faulty, min(count, len(faulty))), *draw.sample(healthy, min(count, len(healthy)))]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="record what is missing first, with everything measured")
+    parser.add_argument("--sample", type=int, metavar="N", help="N programs with a fault that may diverge, and N without one, at random")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="programs side by side (default: %(default)s)")
     parser.add_argument("--recordings", type=Path, default=KEPT, metavar="FOLDER", help="where they are kept (default: %(default)s)")
     parser.add_argument("--details", action="store_true", help="a line a run")
     options = parser.parse_args()
-    takes = library(program for program in PROGRAMS if program.part == "tuned")
+    if options.sample:
+        takes = sample(options.sample)
+    else:
+        takes = library(program for program in PROGRAMS if program.part == "tuned")
     if options.record:
         record_missing(takes, options.jobs, options.recordings)
     runs = [watched for take in takes if (watched := _watched(take, options.recordings)) is not None]
