@@ -230,7 +230,15 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
         found += [finding for finding in remaining if finding.severity == "error" or not is_explained]
     if all(finding.severity == "info" for finding in found):
         return [health.no_cause(run, became), *found, *_candidates(run, found, HEALTHY_RELAXATIONS)[:NEAREST]]
-    return _rank(_link(found, run)) + _candidates(run.suspected(), found, RELAXATIONS)
+    linked = _link(found, run)
+    if became.word == "learns":
+        linked = list(map(_told_once, linked))
+    return _rank(linked) + _candidates(run.suspected(), found, RELAXATIONS)
+
+
+def _told_once(finding: Finding) -> Finding:
+    """The finding of a run that learns: what follows from a cause that is warned of is told beside it, and is no warning of its own."""
+    return replace(finding, severity="info") if finding.follows_from and finding.severity == "warning" else finding
 
 
 def _held_responsible(found: list[Finding], run: RunAnalysis) -> list[Finding]:

@@ -11,11 +11,11 @@ from bnprobe.diagnose.unexplained import stuck
 from tests.synthetic_runs import Recording, in_detail_at, residual_recording
 
 
-def regression(error: float, variance: float = 1.0, output: float = 1.0) -> Recording:
-    made = residual_recording(steps=60)
+def regression(error: float, variance: float = 1.0, output: float = 1.0, steps: int = 60) -> Recording:
+    made = residual_recording(steps=steps)
     for name, value in (("prediction_error", error), ("target_variance", variance), ("output_variance", output)):
-        made.by_step[name] = np.full(60, value)
-    made.by_step["target_rms"] = np.full(60, variance**0.5)
+        made.by_step[name] = np.full(steps, value)
+    made.by_step["target_rms"] = np.full(steps, variance**0.5)
     return made
 
 
@@ -50,11 +50,12 @@ def test_a_loss_that_falls_may_come_below_a_constant_prediction_while_the_traini
     assert (stuck(RunAnalysis(made.run())) is not None) == is_stuck
 
 
-def test_a_loss_that_stands_at_a_constant_prediction_is_told_while_the_training_goes_on() -> None:
-    made = regression(1.05)
-    made.status = "running"
-    made.loss = 1.0 + 0.8 * np.exp(-np.arange(60) / 4.0) + 0.01 * np.sin(np.arange(60.0))
-    assert stuck(RunAnalysis(made.run())) is not None
+@pytest.mark.parametrize(("steps", "status", "is_told"), [(60, "running", False), (60, "finished", True), (150, "running", True)])
+def test_a_network_may_learn_the_mean_first_while_the_training_goes_on(steps: int, status: str, is_told: bool) -> None:
+    made = regression(1.05, steps=steps)
+    made.status = status
+    made.loss = 1.0 + 0.8 * np.exp(-np.arange(steps) / 4.0) + 0.01 * np.sin(np.arange(steps))
+    assert (stuck(RunAnalysis(made.run())) is not None) == is_told
 
 
 def test_targets_of_thousands() -> None:

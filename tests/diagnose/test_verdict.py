@@ -55,6 +55,19 @@ def test_what_follows_comes_after_and_says_from_what(tmp_path: Path) -> None:
     assert others == {"mean-shift": ("exploding-activations",), "learning-rate-too-high": ("exploding-activations",)}
 
 
+def test_what_follows_in_a_run_that_learns_is_no_warning_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(name: str) -> Finding:
+        return Finding(name, "warning", 0.6, (), 3, (), "A cause.", "A fix.", "a source")
+
+    for name in ("learning-rate-too-high", "dead-units", "batch-norm-reused"):
+        monkeypatch.setitem(CAUSES, name, lambda run, name=name: found(name))
+    made = residual_recording(steps=50)
+    told = {one.id: one.severity for one in diagnose(made.run()) if not one.is_candidate}
+    assert told == {"learning-rate-too-high": "warning", "batch-norm-reused": "warning", "dead-units": "info"}
+    made.loss = np.linspace(2.3, 4.0, 50)
+    assert {one.id: one.severity for one in diagnose(made.run())}["dead-units"] == "warning"
+
+
 def test_the_same_ruin_without_growth_at_the_start_is_the_learning_rate() -> None:
     made = exploding_recording()
     depth = np.arange(len(made.layers))
