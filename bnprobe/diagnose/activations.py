@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse import common_mode, depth_profile, robust
 from bnprobe.analyse.layers import is_joined, measured_inputs
 from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.extinction import extinguishing_layer
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import decades, each, first_to_deviate, loss_summary, number, percent, times, with_remedy
@@ -148,10 +149,10 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
     Looks for a common-mode fraction of nearly one at the last layer, and one that rises along depth through the layers before it, while the
     common part grows faster along depth than what differs between inputs: in a run that diverged, or in the first steps of any, where
     healthy networks either have less of it, or lose the common part along depth as well; and, in a run that underperforms, for a signal
-    that is common from the first layer to the last. It is a cause of its own where it is there at the first
-    step, or no other cause came before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output
-    is common, too, but nothing grows. The last layer alone says little: before training it is common to 90 per cent and more in healthy
-    networks, by its bias and the pooling before it.
+    that is common from the first layer to the last. It is a cause of its own where it is there at the first step, or no other cause came
+    before it. Looks like exploding activations; there both parts grow. Looks like saturation; there the output is common, too, but nothing
+    grows. Looks like one layer that gives the same for every input; there the layer before it does not. The last layer alone says little:
+    before training it is common to 90 per cent and more in healthy networks, by its bias and the pooling before it.
     """
     row, last = run.late_row, run.last_layer
     if row is None or last is None or run.first_row is None or run.profile.size < 3 or not run.has_batches:
@@ -170,6 +171,8 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
         run.has_failed and row > run.first_row and shifted[row] and run.kappa[row, last] >= run.threshold(thresholds.COMMON_MODE_FRACTION)
     ):
         return None
+    if extinguishing_layer(run, row) is not None:
+        return None  # it is lost in one place, and not along depth
     kappa = run.kappa[row]
     if not np.isfinite([deep[row], kappa[first], kappa[last]]).all():
         return None  # a signal that is zero throughout is common to no share

@@ -303,14 +303,19 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
 
 
 def _is_behind_trained(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
-    """Whether a layer that is kept receives what trained ones make. A backbone comes first; adapters are known by their names."""
+    """Whether a layer that is kept receives what trained ones make.
+
+    A backbone comes first. Adapters are known by their names, or by what they do: they hold the kept layer inside and train beside it.
+    """
     recorded = run.recorded
     trained = {parameter.layer for parameter in recorded.parameters if parameter.group >= 0}
     trained -= {run.name(layer) for layer in layers}
     if any(word in name.lower() for name in trained for word in _ADAPTERS):
         return False
     before = [layer.depth for layer in recorded.layers if module_of(layer.name) in trained]
-    kept = [recorded.layers[layer].depth for layer in layers if recorded.layers[layer].kind in TRANSFORMING]
+    around = tuple(f"{name}." for name in trained if name)
+    free = [recorded.layers[layer] for layer in layers if not run.name(layer).startswith(around)]
+    kept = [layer.depth for layer in free if layer.kind in TRANSFORMING]
     return bool(before and kept) and min(before) < max(kept)
 
 

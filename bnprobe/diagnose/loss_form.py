@@ -73,23 +73,30 @@ def rectified_logits(run: RunAnalysis) -> Finding | None:
 
 
 def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
-    """A loss that takes log-probabilities is given probabilities.
+    """A loss that takes log-probabilities is given probabilities, or the outputs of a layer.
 
-    Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax. Such a loss is no distance:
-    it is bounded by what the probabilities are, may be negative, and rewards certainty in a linear way. Looks like slow learning.
+    Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax, or of a layer itself. Such a
+    loss is no distance: it is bounded by what the probabilities are, may be negative, and rewards certainty in a linear way. Looks like
+    slow learning.
     """
     rows = _always(run.recorded.loss_of_probabilities)
     if rows is None:
         return None
+    what, given = (
+        "probabilities",
+        "probabilities, the result of a softmax: it is no longer a likelihood or a divergence, and rewards another",
+    )
+    given += " thing"
+    if (run.recorded.loss_of_probabilities[rows] > 1).all():
+        what, given = "outputs", "the outputs of a layer, of either sign: it has no lower bound, and falls as these grow"
     return Finding(
         id="probabilities-for-logarithms",
         severity="error" if run.underperforms or (run.course is not None and run.course.late < 0) else "warning",
         confidence=0.9,
         layers=(run.name(run.last_layer),) if run.last_layer is not None else (),
         step=run.step(int(rows[0])),
-        evidence=(Evidence("steps whose loss was given probabilities for logarithms", float(rows.size), 0.0, "steps"),),
-        cause="The loss takes log-probabilities and is given probabilities, the result of a softmax: it is no longer a likelihood or a "
-        f"divergence, and rewards another thing; {loss_summary(run)}.",
+        evidence=(Evidence(f"steps whose loss was given {what} for logarithms", float(rows.size), 0.0, "steps"),),
+        cause=f"The loss takes log-probabilities and is given {given}; {loss_summary(run)}.",
         fix="Give `nll_loss` and `kl_div` the result of `log_softmax`, or use `cross_entropy` on the logits.",
         source="torch.nn.functional.nll_loss and kl_div take log-probabilities",
     )

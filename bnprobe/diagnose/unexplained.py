@@ -6,6 +6,7 @@ import numpy as np
 
 from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
+from bnprobe.diagnose.extinction import extinguishing_layer
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.outcome import Outcome, outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -152,15 +153,18 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
             Evidence("standard error of its fall", course.uncertainty, None, "as the loss"),
         )
     )
+    is_collapsed = found.word == "collapsed-output"
+    ends_at = extinguishing_layer(run, run.late_row) if is_collapsed else None
+    where = "" if ends_at is None else f" What differs between samples ends at {run.place(ends_at)}, which gives the same for all."
     excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the causes of the list."
     return Finding(
         id="stuck",
-        severity="error" if found.word == "collapsed-output" else "warning",
+        severity="error" if is_collapsed else "warning",
         confidence=0.4,
-        layers=(run.name(run.last_layer),) if found.word == "collapsed-output" and run.last_layer is not None else (),
+        layers=tuple(run.name(layer) for layer in (ends_at, run.last_layer) if layer is not None) if is_collapsed else (),
         step=None,
         evidence=compared,
-        cause=f"The training does not learn, and the recording does not show why: {found.reason}.{excluded}",
+        cause=f"The training does not learn, and the recording does not show why: {found.reason}.{where}{excluded}",
         fix="Check that labels belong to their inputs and that output and target have the same shape, and overfit one small batch first: "
         "a network that cannot do that has a fault in its code.",
         source="the fall of the loss against its noise; cross-entropy of a constant prediction, ln C",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bnprobe.diagnose.activations import exploding_activations, mean_shift
+from bnprobe.diagnose.extinction import extinguishing_layer
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from tests.synthetic_runs import Recording, exploding_recording, residual_recording
 
@@ -113,6 +114,15 @@ class TestMeanShift:
         assert mean_shift(case(made)) is not None
         made.activation.kappa[:] = 0.97  # as of a constant input that a sound recurrent network received
         assert mean_shift(case(made)) is None
+
+    @pytest.mark.parametrize(("left", "is_shift"), [(1e-4, True), (1e-13, False)])
+    def test_a_layer_that_gives_the_same_for_every_input_is_a_place_and_no_course(self, left: float, is_shift: bool) -> None:
+        made = self.shifted()
+        place = len(made.layers) // 2
+        made.activation.kappa[:, place:] = 1 - left
+        assert (mean_shift(case(made)) is not None) == is_shift
+        run = case(made)
+        assert extinguishing_layer(run, run.late_row) == (None if is_shift else place)
 
     def test_where_both_parts_grow_alike_nothing_shifts(self) -> None:
         assert mean_shift(case(self.shifted(dependent_growth=0.06))) is None

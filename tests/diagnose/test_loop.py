@@ -146,6 +146,19 @@ class TestFrozenParameters:
         assert found is not None
         assert found.severity == "warning"
 
+    @pytest.mark.parametrize(("around", "severity"), [("stage1", "info"), ("stage2", "warning")])
+    def test_what_trains_around_a_kept_layer_is_an_adapter(self, around: str, severity: str) -> None:
+        made = residual_recording(steps=40)
+        names = [layer["layer"] for layer in made.layers]
+        kept = next(i for i, name in enumerate(names) if name.startswith("stage1.") and made.layers[i]["layer_kind"] == "convolution")
+        for parameter in made.parameters:
+            parameter["parameter_group"] = 0 if parameter["parameter_layer"] == "conv1" else -1
+        made.parameters[1] |= {"parameter": f"{around}.a", "parameter_layer": around, "parameter_group": 0}
+        made.by_snapshot["frozen_elements"] = np.eye(len(names))[kept] * 432
+        found = frozen_parameters(case(made))
+        assert found is not None
+        assert found.severity == severity
+
     def test_norms_of_a_kept_backbone_may_ask_for_gradients_in_vain(self) -> None:
         made = residual_recording(steps=40, norm=True)
         made.loss[:] = np.log(10)

@@ -36,6 +36,12 @@ def test_it_is_named_where_it_was_so_at_every_look(variable: str) -> None:
     assert found.step == 0
 
 
+def test_outputs_for_logarithms_are_told_from_probabilities() -> None:
+    causes = [QUESTIONS["loss_of_probabilities"](asked("loss_of_probabilities", [answer] * 3)) for answer in (1, 2)]
+    assert "the result of a softmax" in causes[0].cause
+    assert "no lower bound" in causes[1].cause
+
+
 @pytest.mark.parametrize("variable", QUESTIONS)
 @pytest.mark.parametrize("answers", [[0, 0, 0], [1, 0, 1], []], ids=["never", "once not", "not asked"])
 def test_it_is_not_named_else(variable: str, answers: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 - Output and target broadcast against each other: (N, 1) against (N,) makes (N, N), and every output is compared with every target.
 - ReLU on logits: a class whose logit is negative gets no gradient.
-- Probabilities where their logarithms are taken: the loss has no floor at zero and rewards another thing.
+- Probabilities, or plain outputs, where their logarithms are taken: the loss has no floor at zero and rewards another thing.
 - Softmax over an axis of size one, which gives one whatever it is given; and over the axis of the batch, so that samples compete.
 - A loss that is cut off: a number that was made a tensor again, from which no gradient leads to any weight.
 """
@@ -20,6 +20,7 @@ from bnprobe.observe.instruments.graph import GRAPH_LIMIT, NODE_LIMIT, PASSING, 
 #: Losses that take logits.
 _OF_LOGITS = ("LogSoftmaxBackward", "BinaryCrossEntropyWithLogitsBackward")
 _PROBABILITIES = ("SoftmaxBackward", "SigmoidBackward")
+_OUTPUTS = ("AddmmBackward", "MmBackward", "BmmBackward", "BaddbmmBackward", "LinearBackward", "ConvolutionBackward")
 _RECTIFIERS = ("ReluBackward", "ThresholdBackward")
 
 
@@ -60,19 +61,25 @@ def rectifies_logits(losses: Any) -> bool | None:
     return any(found) if found else None
 
 
-def takes_probabilities_for_logarithms(losses: Any) -> bool:
-    """Whether a loss that takes log-probabilities is given probabilities: a negative log-likelihood, or a divergence of KL's form.
+def takes_probabilities_for_logarithms(losses: Any) -> int:
+    """Return what a loss that takes log-probabilities is given: a negative log-likelihood, or a divergence of KL's form.
 
     Args:
         losses: what a backward starts from: a tensor, or several.
+
+    Returns:
+        1 where it is probabilities; 2 where it is what a layer gives out, of either sign and without bound, which no logarithm has seen;
+        0 else.
     """
     for node in loss_nodes(losses):
         if kind(node).startswith("NllLoss"):
             if _came_through(node, _PROBABILITIES):
-                return True
+                return 1
+            if _came_through(node, _OUTPUTS):
+                return 2
         elif kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
-            return True
-    return False
+            return 1
+    return 0
 
 
 def compares_one_class(losses: Any) -> bool | None:

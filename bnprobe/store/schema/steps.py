@@ -136,7 +136,7 @@ STEP = [
         ("step",),
         "i4",
         "1",
-        "1 where a loss that takes log-probabilities was given probabilities",
+        "1 where a loss that takes log-probabilities was given probabilities, 2 where the outputs of a layer",
         "negative log-likelihood, or t ln t - t y, of Softmax or Sigmoid",
     ),
     Variable("loss_of_one_class", ("step",), "i4", "1", "1 where the log-softmax of the loss has a single class"),

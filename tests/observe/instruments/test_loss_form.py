@@ -100,19 +100,23 @@ def test_a_softmax_over_the_batch() -> None:
 @pytest.mark.parametrize(
     ("loss", "found"),
     [
-        (lambda: F.nll_loss(torch.softmax(logits(), 1), LABELS), True),
-        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(X, 1)), True),
-        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), True),  # both with a gradient
-        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), False),
-        (lambda: F.nll_loss(torch.softmax(logits(), 1).log(), LABELS), False),
-        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(X, 1), reduction="batchmean"), False),
-        (lambda: 1 - (torch.softmax(logits(), 1) * torch.softmax(X, 1)).sum(1).mean(), False),  # an overlap, to be large
-        (lambda: F.mse_loss(torch.softmax(logits(), 1), torch.softmax(X, 1)), False),
+        (lambda: F.nll_loss(torch.softmax(logits(), 1), LABELS), 1),
+        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(X, 1)), 1),
+        (lambda: F.kl_div(torch.softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), 1),  # both with a gradient
+        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(2 * logits(), 1), reduction="sum"), 0),
+        (lambda: F.nll_loss(torch.softmax(logits(), 1).log(), LABELS), 0),
+        (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(X, 1), reduction="batchmean"), 0),
+        (lambda: 1 - (torch.softmax(logits(), 1) * torch.softmax(X, 1)).sum(1).mean(), 0),  # an overlap, to be large
+        (lambda: F.mse_loss(torch.softmax(logits(), 1), torch.softmax(X, 1)), 0),
+        (lambda: F.nll_loss(F.linear(X, logits()[:3], Y[:3]), LABELS), 2),
+        (lambda: F.nll_loss((X @ logits()[:3].T)[None].transpose(1, 2), LABELS[None]), 2),
+        (lambda: F.nll_loss(F.logsigmoid(logits()), LABELS), 0),
+        (lambda: F.cross_entropy(logits(), LABELS), 0),
     ],
 )
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
-def test_probabilities_for_logarithms(loss: Callable[[], torch.Tensor], found: bool) -> None:
-    assert takes_probabilities_for_logarithms(loss()) is found
+def test_probabilities_for_logarithms(loss: Callable[[], torch.Tensor], found: int) -> None:
+    assert takes_probabilities_for_logarithms(loss()) == found
 
 
 def test_a_number_made_a_tensor_again() -> None:
