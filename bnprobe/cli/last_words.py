@@ -41,7 +41,7 @@ def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
     is_one_of_many = file.stem.endswith(".rank0") and str(run.attributes.get("world_size", "1")) != "1"
     followed = f"{_shown(file.with_name(file.stem.removesuffix('.rank0')))}.rank*.h5" if is_one_of_many else _shown(file)
     return [
-        f"recorded {run.trained_steps} steps of {len(run.layers)} layers to {_shown(file)}",
+        f"recorded {run.trained_steps} steps of {len(run.modules)} layers to {_shown(file)}",
         f"verdict{' of rank 0' if is_one_of_many else ''}: {verdict_line(diagnosis)}",
         *(f"what if: {line}" for line in (lines(answers, diagnosis.outcome.word) if answers is not None else ())),
         f"next: bnprobe report {followed}",
@@ -59,7 +59,7 @@ def _closing_lines_of_several(files: list[Path]) -> list[str]:
     for run in read_trainings(files)[:_MOST_NAMED]:
         where = ", ".join(_shown(one.path) for one in (run.ranks or [run])[:_MOST_NAMED])
         several = f" ({told})" if (told := standing(run)) else ""
-        found.append(f"recorded {run.trained_steps} steps of {len(run.layers)} layers to {where}{several}")
+        found.append(f"recorded {run.trained_steps} steps of {len(run.modules)} layers to {where}{several}")
         found.append(f"verdict: {verdict_line(diagnose(run))}")
     if len(files) <= _MOST_NAMED:
         return [*found, f"next: bnprobe report {' '.join(map(_shown, files))}"]

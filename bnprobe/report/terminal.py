@@ -132,9 +132,9 @@ def _curvature(run: Run) -> str:
 def _layers(run: Run) -> str:
     if not run.layers:
         return "none were seen"
-    kinds = ", ".join(f"{count} {kind or 'unnamed'}" for kind, count in Counter(layer.kind for layer in run.layers).most_common())
+    kinds = ", ".join(f"{count} {kind or 'unnamed'}" for kind, count in Counter(layer.kind for layer in run.modules).most_common())
     models = len({layer.model for layer in run.layers})
-    return f"{len(run.layers)}: {kinds}" + (f"; {models} models" if models > 1 else "")
+    return f"{len(run.modules)}: {kinds}" + (f"; {models} models" if models > 1 else "")
 
 
 def _parameters(run: Run) -> str:
