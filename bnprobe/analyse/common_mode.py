@@ -16,23 +16,27 @@ from bnprobe.analyse.views import RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64] | slice
+
+#: All rows of the step axis.
+EVERY = slice(None)
 
 
-def common_mode_fraction(run: Run, signal: Signal = "activation") -> Array:
-    """Fraction kappa = A / (A + B + W), (S, L), dimensionless in [0, 1].
+def common_mode_fraction(run: Run, signal: Signal = "activation", rows: Rows = EVERY) -> Array:
+    """Fraction kappa = A / (A + B + W), (S, L) or at some rows of the step axis, dimensionless in [0, 1].
 
     NaN where nothing was observed or the signal is zero throughout.
     """
-    common, between, within = _energies(run, signal)
+    common, between, within = _energies(run, signal, rows)
     return _ratio(common, common + between + within)
 
 
-def spatial_common_mode_fraction(run: Run, signal: Signal = "activation") -> Array:
-    """Fraction kappa_s = (A + B) / (A + B + W), (S, L): the share that is constant in space.
+def spatial_common_mode_fraction(run: Run, signal: Signal = "activation", rows: Rows = EVERY) -> Array:
+    """Fraction kappa_s = (A + B) / (A + B + W), (S, L) or at some rows: the share that is constant in space.
 
     It is what a kernel of zero spatial mean rejects (1911.13173).
     """
-    common, between, within = _energies(run, signal)
+    common, between, within = _energies(run, signal, rows)
     return _ratio(common + between, common + between + within)
 
 
@@ -65,9 +69,9 @@ def common_rms(run: Run, signal: Signal = "activation") -> Array:
     return rms
 
 
-def _energies(run: Run, signal: Signal) -> tuple[Array, Array, Array]:
-    view = RunView.of(run)
-    return view.signal(signal).common_energy, view.signal(signal).between_energy, view.signal(signal).within_energy
+def _energies(run: Run, signal: Signal, rows: Rows = EVERY) -> tuple[Array, Array, Array]:
+    recorded = RunView.of(run).signal(signal)
+    return recorded.common_energy[rows], recorded.between_energy[rows], recorded.within_energy[rows]
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -78,7 +78,7 @@ class Span:
 def span(run: Run, row: int, signal: Signal = "activation", model: int | None = None) -> Span | None:
     """Describe the profile of one step (a row of the step axis); None where fewer than three of its layers were observed."""
     view = RunView.of(run)
-    layers = profile_layers(run, model)
+    layers = view.once(profile_layers) if model is None else profile_layers(run, model)
     if row < 0 or row >= run.steps or len(layers) < 3:
         return None
     rms = np.asarray(view.signal(signal).rms[row], dtype=float)

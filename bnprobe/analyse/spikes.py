@@ -74,15 +74,12 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
     the losses before it are no measure: a spike begins only where there are enough since.
     """
     view = RunView.of(run)
-    end = RunView.of(run).once(divergence)
-    rows = np.flatnonzero(np.isfinite(view.loss[: end.row if end is not None else None]))
-    loss = view.loss[rows].astype(float)
+    rows, loss = view.once(_losses)
     start = float(np.median(loss[:_START])) if loss.size else 0.0
     found: list[Spike] = []
     if loss.size <= limits.before:
         return found
-    recent = np.lib.stride_tricks.sliding_window_view(loss, limits.before)[:-1]  # the losses before each place
-    levels, widths, highest_before = robust.median(recent, axis=1), robust.spread(recent, axis=1), recent.max(axis=1)
+    levels, widths, highest_before = view.once(_Before(limits.before))
     gained = np.maximum(start - levels, abs(start) / 2)
     thresholds = np.maximum.reduce([limits.sigmas * widths, limits.lasting * (highest_before - levels), limits.share * gained])
     is_above = (loss[limits.before :] - levels > thresholds) & (thresholds > 0)
@@ -106,3 +103,21 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
         found.append(Spike(int(rows[place]), int(view.step[rows[place]]), highest, level, deviations, max(lasted, 1), bool(back.size)))
         place += max(lasted, 1) + limits.before
     return found
+
+
+def _losses(view: RunView) -> tuple[NDArray[np.int64], Array]:
+    """Rows with a finite loss up to a divergence, and these losses."""
+    end = view.once(divergence)
+    rows = np.flatnonzero(np.isfinite(view.loss[: end.row if end is not None else None]))
+    return rows, view.loss[rows].astype(float)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """Median, deviation and highest of the losses before each place, the first so many places left out: one for all limits."""
+
+    count: int
+
+    def __call__(self, view: RunView) -> tuple[Array, Array, Array]:
+        recent = np.lib.stride_tricks.sliding_window_view(view.once(_losses)[1], self.count)[:-1]
+        return robust.median(recent, axis=1), robust.spread(recent, axis=1), recent.max(axis=1)

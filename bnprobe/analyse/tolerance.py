@@ -76,7 +76,8 @@ class Tolerance:
 def tolerances(run: Run) -> list[Tolerance]:
     """Return every estimate that a run holds, those without a number included, in the order of the steps."""
     view = RunView.of(run)
-    rates = {int(step): _largest(row) for step, row in zip(view.step, view.learning_rate, strict=True)}
+    known = np.where(np.isfinite(view.learning_rate), view.learning_rate, np.nan)
+    rates = dict(zip(view.step.tolist(), np.fmax.reduce(known, axis=1, initial=np.nan).tolist(), strict=True))
     return sorted([*_of_line_probes(run, rates), *_of_curvature(run, rates)], key=lambda one: one.step)
 
 
@@ -99,11 +100,6 @@ def settled_limits(run: Run) -> NDArray[np.float64]:
     view = RunView.of(run)
     limits: NDArray[np.float64] = np.where(view.curvature_settled < SETTLED, np.nan, view.curvature_limit.astype(float))
     return limits
-
-
-def _largest(rates: NDArray[np.float64]) -> float:
-    known = rates[np.isfinite(rates)]
-    return float(known.max()) if known.size else math.nan
 
 
 def _of_line_probes(run: Run, rates: dict[int, float]) -> list[Tolerance]:

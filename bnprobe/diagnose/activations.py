@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust
-from bnprobe.analyse.layers import is_joined, measured_inputs
+from bnprobe.analyse.layers import is_joined, measured_inputs, profile_layers
+from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.extinction import extinguishing_layer
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -82,7 +83,7 @@ def _compounds(run: RunAnalysis, row: int) -> bool:
     """Whether the profile grows from layer to layer, and not in a single one, as where outputs are given their units."""
     size = run.size[row, run.profile]
     size = size[np.isfinite(size)]
-    slope = depth_profile.slope_of(run.size, run.profile)[row]
+    slope = depth_profile.slope_of(run.size[row : row + 1], run.profile)[0]
     without_one = size.max() - size[0] - np.diff(size).max(initial=0.0)
     return bool(slope >= run.threshold(thresholds.GROWTH_PER_LAYER) and without_one >= run.threshold(thresholds.COMPOUNDED_DECADES))
 
@@ -91,8 +92,8 @@ def _grows_by_its_mean(run: RunAnalysis) -> bool:
     """Whether the part that differs between inputs would stay in bounds by itself, and the mean shifts from the start."""
     if run.first_row is None or not _shifts_from_the_start(run):
         return False
-    _, dependent = run.growth_of_parts
-    return bool(dependent[run.first_row] * (run.profile.size - 1) < run.threshold(thresholds.EXPLODED_DECADES))
+    _, dependent = run.growth_of_parts_at(run.first_row)
+    return bool(dependent * (run.profile.size - 1) < run.threshold(thresholds.EXPLODED_DECADES))
 
 
 def _grown_unseen(run: RunAnalysis) -> Finding | None:
@@ -158,28 +159,18 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
     if row is None or last is None or run.first_row is None or run.profile.size < 3 or not run.has_batches:
         return None
     deep, first = _deep_fraction(run), int(run.profile[0])
-    common, dependent = run.growth_of_parts
-    with np.errstate(invalid="ignore", divide="ignore"):
-        odds = deep / (1 - deep) * (1 - run.kappa[:, first]) / run.kappa[:, first]
-        is_rising = (deep - run.kappa[:, first] >= thresholds.COMMON_MODE_RISE) | (odds >= run.threshold(thresholds.COMMON_MODE_ODDS))
-        is_shifted = (deep >= run.threshold(thresholds.SHIFTED_FRACTION)) & is_rising & (common > dependent)
-    shifted = is_shifted & (common > 0)
     from_start = _shifts_from_the_start(run) or _is_common_throughout(run)
-    if from_start:
-        row = run.first_row
-    elif not (
-        run.has_failed and row > run.first_row and shifted[row] and run.kappa[row, last] >= run.threshold(thresholds.COMMON_MODE_FRACTION)
-    ):
+    row = run.first_row if from_start else row
+    since = run.first_row if from_start else _shifts_later(run, row, last)
+    if since is None:
         return None
     if extinguishing_layer(run, row) is not None:
         return None  # it is lost in one place, and not along depth
-    kappa = run.kappa[row]
+    kappa, (common, dependent) = run.kappa[row], run.growth_of_parts_at(row)
     if not np.isfinite([deep[row], kappa[first], kappa[last]]).all():
         return None  # a signal that is zero throughout is common to no share
     deep_limit, limit = _limits_shown(run, row, from_start)
     is_throughout = from_start and not _shifts_from_the_start(run)
-    later = run.measured_rows[1:]  # what was there before the first update, and is normal there, is no shift yet
-    since = run.first_row if from_start else int(later[shifted[later]][0])
     place, shift = run.name(last), common_mode.mean_shift_in_sigmas(run.recorded)[row, last]
     step = run.step(row)
     cause = (
@@ -202,8 +193,8 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
             else Evidence("common-mode fraction of the deepest layers", float(deep[row]), deep_limit, "", step),
             Evidence(f"common-mode fraction at {place}", float(kappa[last]), limit, "", step),
             Evidence(f"mean shift at {place}", float(shift), None, "standard deviations", step),
-            Evidence("growth of the common part along depth", float(common[row]), None, "decades per layer", step),
-            Evidence("growth of what differs between inputs", float(dependent[row]), None, "decades per layer", step),
+            Evidence("growth of the common part along depth", common, None, "decades per layer", step),
+            Evidence("growth of what differs between inputs", dependent, None, "decades per layer", step),
         ),
         cause=cause,
         fix=with_remedy(
@@ -223,17 +214,32 @@ def _limits_shown(run: RunAnalysis, row: int, from_start: bool) -> tuple[float |
     return run.threshold(thresholds.DEEP_EARLY_FRACTION), early
 
 
+def _shifts_later(run: RunAnalysis, row: int, last: int) -> int | None:
+    """The first row from which on a run that failed had shifted, if it still has at a late row; None where that is not so."""
+    if run.first_row is None or row <= run.first_row or not run.has_failed:
+        return None
+    deep, first = _deep_fraction(run), run.kappa[:, run.profile[0]]
+    common, dependent = run.growth_of_parts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        odds = deep / (1 - deep) * (1 - first) / first
+        is_rising = (deep - first >= thresholds.COMMON_MODE_RISE) | (odds >= run.threshold(thresholds.COMMON_MODE_ODDS))
+        is_shifted = (deep >= run.threshold(thresholds.SHIFTED_FRACTION)) & is_rising & (common > dependent) & (common > 0)
+    if not (is_shifted[row] and run.kappa[row, last] >= run.threshold(thresholds.COMMON_MODE_FRACTION)):
+        return None
+    later = run.measured_rows[1:]  # what was there before the first update, and is normal there, is no shift yet
+    return int(later[is_shifted[later]][0])
+
+
 def _shifts_from_the_start(run: RunAnalysis) -> bool:
     """Whether the deep layers' signal is common before the first update, and either became so along depth or says no more at the end."""
     row, last = run.first_row, run.last_layer
     if row is None or last is None or run.profile.size < 3:
         return False
-    common, _ = run.growth_of_parts
     if not _deep_fraction(run)[row] >= run.threshold(thresholds.DEEP_EARLY_FRACTION):
         return False
     if run.profile.size < thresholds.COMPOUNDING_LAYERS and not run.underperforms:
         return False
-    return _common_part_takes_over(run, row) or (bool(common[row] >= 0) and _is_common_early(run, last, int(run.profile[0])))
+    return _common_part_takes_over(run, row) or (run.growth_of_parts_at(row)[0] >= 0 and _is_common_early(run, last, int(run.profile[0])))
 
 
 def _common_part_takes_over(run: RunAnalysis, row: int) -> bool:
@@ -292,8 +298,12 @@ def _is_common_early(run: RunAnalysis, last: int, first: int) -> bool:
 
 def _deep_fraction(run: RunAnalysis) -> Array:
     """Median common-mode fraction of the deepest third of the profile, (S,)."""
-    third = max(1, run.profile.size // 3)
-    return robust.median(run.kappa[:, run.profile[-third:]], axis=1)
+    return run.recorded.once(_fraction_of_deepest)
+
+
+def _fraction_of_deepest(recorded: RunView) -> Array:
+    profile = recorded.once(profile_layers)
+    return robust.median(recorded.once(common_mode.common_mode_fraction)[:, profile[-max(1, profile.size // 3) :]], axis=1)
 
 
 def _first_shifted(run: RunAnalysis, row: int) -> int:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from bnprobe.analyse import stability
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.tolerance import closest, select, tolerances
+from bnprobe.analyse.updates import layer_step_size
+from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -29,19 +31,19 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
     move small weights by many times their size: weights that were started near zero are measured against their usual size, and single
     large updates lose no run unless they are larger than the weights.
     """
-    ratio = np.where(np.isfinite(run.step_size), run.step_size, -1.0)
-    if not ratio.shape[1] or _is_undisturbed(run):
+    if not run.recorded.layers or _is_undisturbed(run):
         return None
-    largest = _before_a_spike(run, ratio.max(axis=1))
+    of_steps = run.recorded.once(_largest_of_steps)
+    largest = _before_a_spike(run, of_steps)
     row = _first_large_update(run, largest)
     if not (run.underperforms or run.rose_early or _is_sustained(run, largest)):
         row = _update_that_killed(run, largest)
     if row is None:
         return None
-    layer = int(ratio[row].argmax())
-    module, moved = module_of(run.name(layer)), float(ratio[row, layer])
+    layer = int(np.where(np.isfinite(run.step_size[row]), run.step_size[row], -1.0).argmax())
+    module, moved = module_of(run.name(layer)), float(of_steps[row])
     end = run.divergence.row if run.divergence is not None else run.recorded.steps
-    most = float(ratio[row:end].max())
+    most = float(of_steps[row:end].max())
     limit = run.threshold(thresholds.LARGE_UPDATE_RATIO)
     later = f", and a later one by {against_weights(most)}" if most > 2 * moved else ""
     cause = (
@@ -63,6 +65,13 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
         fix=with_rate_search(run, f"{lower_rate(run)}, or warm it up over the first few hundred steps"),
         source=_STEP_SIZE,
     )
+
+
+def _largest_of_steps(recorded: RunView) -> Array:
+    """The largest update of any layer at every step, (S,); -1 where none was measured."""
+    sizes = recorded.once(layer_step_size)
+    largest: Array = np.where(np.isfinite(sizes), sizes, -1.0).max(axis=1)
+    return largest
 
 
 def _is_undisturbed(run: RunAnalysis) -> bool:

@@ -6,14 +6,20 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.analyse import robust
 from bnprobe.analyse.depth_profile import log10
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.stability import measured_rows
+from bnprobe.analyse.updates import layer_update_ratio
+from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import decades, each, loss_summary, number, times, with_remedy
+
+Array = NDArray[np.float64]
 
 _VANISHING = "Glorot, Bengio 2010; Brock et al. 2021 (arXiv 2101.08692): the gradient's profile along depth"
 _EXPLODING = "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063); the gradient's profile along depth"
@@ -278,16 +284,26 @@ def _finding(
 
 def _last_layers_move(run: RunAnalysis) -> bool:
     """Whether anything moves: where nothing does, it is not for the fall of a gradient."""
-    ratio = run.update_ratio[run.measured_rows]
-    moved = np.fmax.reduce(robust.median(ratio, axis=0), initial=-1.0) * run.recorded.trained_steps
+    moved = np.fmax.reduce(run.recorded.once(_usual_ratios_measured), initial=-1.0) * run.recorded.trained_steps
     return not 0 <= moved < thresholds.LAST_MOVED_DISTANCE
 
 
 def _starvation(run: RunAnalysis) -> float:
     """Median update ratio of the first third of the profile against the last third or the last layer of all; NaN where not recorded."""
-    along = robust.median(run.update_ratio[:, run.profile], axis=0)
+    usual = run.recorded.once(_usual_ratios)
+    along, deepest = usual[run.profile], usual[run.last_layer] if run.last_layer is not None else np.nan
     third = max(1, along.size // 3)
-    deepest = run.update_ratio[:, run.last_layer] if run.last_layer is not None else np.zeros(0)
     first = float(robust.median(along[:third]))
-    last = float(np.fmax(robust.median(along[-third:]), robust.median(deepest)))
+    last = float(np.fmax(robust.median(along[-third:]), deepest))
     return first / last if last > 0 else float("nan")
+
+
+def _usual_ratios(recorded: RunView) -> Array:
+    """Median update ratio of each layer, (L,)."""
+    return robust.median(recorded.once(layer_update_ratio), axis=0)
+
+
+def _usual_ratios_measured(recorded: RunView) -> Array:
+    """The same over the rows at which activations were measured."""
+    rows = recorded.once(measured_rows)
+    return recorded.once(_usual_ratios) if rows.size == recorded.steps else robust.median(recorded.once(layer_update_ratio)[rows], axis=0)

@@ -157,7 +157,9 @@ def _layers_before_normalisation(run: RunAnalysis) -> set[str]:
 
 def _decayed(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], left: float, lowest: int) -> Finding | None:
     """By the optimizer's weight decay: `left` is the norm of the weights against their first, at the row `lowest`."""
-    recorded = run.recorded
+    recorded, has_shrunk = run.recorded, left < run.threshold(thresholds.SHRUNK)
+    if not (has_shrunk or (run.underperforms and left < 1)):
+        return None
     pulls = [(decay.pull(recorded, index, rows), index) for index in weights]
     pulls = [(pull, index) for pull, index in pulls if np.isfinite(pull.each_step)]
     if not pulls:
@@ -166,8 +168,7 @@ def _decayed(run: RunAnalysis, weights: list[int], rows: NDArray[np.int64], left
     against = min((pull.against_gradient for pull, _ in pulls if np.isfinite(pull.against_gradient)), default=float("nan"))
     is_fast = strongest.each_step >= run.threshold(thresholds.DECAY_PER_STEP) and not strongest.is_adapted
     is_ruling = strongest.is_adapted and against > run.threshold(thresholds.DECAY_AGAINST_GRADIENT)
-    has_shrunk = left < run.threshold(thresholds.SHRUNK)
-    if not ((is_fast and (has_shrunk or (run.underperforms and left < 1))) or (is_ruling and has_shrunk)):
+    if not (is_fast or (is_ruling and has_shrunk)):
         return None
     parameter, step = recorded.parameters[index], run.step(int(rows[0]))
     evidence = [

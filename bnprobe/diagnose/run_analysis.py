@@ -442,7 +442,15 @@ class RunAnalysis:
     @cached_property
     def growth_of_parts(self) -> tuple[Array, Array]:
         """Slope along depth of the common part and of the input-dependent part, decades per layer, (S,) each."""
-        common, dependent = self.recorded.once(common_mode.common_rms), self.recorded.once(common_mode.input_dependent_rms)
+        return self._growth_of_parts(slice(None))
+
+    def growth_of_parts_at(self, row: int) -> tuple[float, float]:
+        """The same at one row; slopes at every step take long."""
+        common, dependent = self._growth_of_parts(slice(row, row + 1))
+        return float(common[0]), float(dependent[0])
+
+    def _growth_of_parts(self, rows: slice) -> tuple[Array, Array]:
+        common, dependent = self.recorded.once(common_mode.common_rms)[rows], self.recorded.once(common_mode.input_dependent_rms)[rows]
         return (
             depth_profile.slope_of(depth_profile.log10(common), self.profile),
             depth_profile.slope_of(depth_profile.log10(dependent), self.profile),

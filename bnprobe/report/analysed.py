@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.analyse.stability import Deviation, Divergence
@@ -15,7 +16,7 @@ from bnprobe.diagnose import Diagnosis, Finding, diagnose
 from bnprobe.diagnose.audit import AuditRow, audit
 from bnprobe.diagnose.ranks import Between, between
 from bnprobe.diagnose.trials import with_trials
-from bnprobe.report.names import figure_text, run_labels
+from bnprobe.report.names import Labels, figure_text, run_labels
 from bnprobe.report.quantities import QUANTITIES, Field, field_of
 from bnprobe.store.confirm_file import Confirmation, confirmation_beside
 from bnprobe.store.reader import Run
@@ -80,10 +81,10 @@ class AnalysedRun:
         """
         return None if self.diagnosis.verdict.severity == "info" else self.diagnosis.analysis.first_deviation
 
-    @property
-    def hover_names(self) -> list[str]:
-        """Full layer names, escaped for plotly."""
-        return [figure_text(layer.name) for layer in self.run.layers]
+    @cached_property
+    def hover_names(self) -> Labels:
+        """Full layer names, escaped for plotly, (L,)."""
+        return Labels.of([figure_text(layer.name) for layer in self.run.layers])
 
 
 def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:

@@ -37,24 +37,23 @@ def layer_details(run: RunView) -> dict[str, Any]:
         whether it is a convolution whose kernel no snapshot measured.
     """
     rows = _rows(run)
-    channel_layer = run.channel_layer
-    own = [np.flatnonzero(channel_layer == layer) if len(run.snapshot) else np.zeros(0, dtype=int) for layer in range(len(run.layers))]
-    mean, deviation = (np.zeros((0, 0)), np.zeros((0, 0)))
-    if rows.size:
-        mean, variance = run.channel_mean[rows].astype(float), run.channel_variance[rows].astype(float)
-        with np.errstate(invalid="ignore"):
-            deviation = np.sqrt(variance)
+    has_channels = np.isin(np.arange(len(run.layers)), run.channel_layer)
+    histograms = [_histograms(run, int(row)) for row in rows]
     gradients = _gradients(run)
+    kernels = {place: found for place in range(len(run.parameters)) if (found := _kernel(run, place)) is not None}
+    owned: dict[str, list[int]] = {}
+    for place, parameter in enumerate(run.parameters):
+        owned.setdefault(parameter.layer, []).append(place)
     layers = []
-    for layer, places in zip(run.layers, own, strict=True):
-        parameters = [place for place, one in enumerate(run.parameters) if one.layer == layer.name]
+    for index, layer in enumerate(run.layers):
+        parameters = owned.get(layer.name, [])
         layers.append(
             {
-                "histograms": [_histogram(mean[row, places], deviation[row, places]) for row in range(len(rows))] if places.size else [],
-                "kernels": [found for place in parameters if (found := _kernel(run, place)) is not None],
+                "histograms": [of_layers[index] for of_layers in histograms] if has_channels[index] else [],
+                "kernels": [kernels[place] for place in parameters if place in kernels],
                 "gradient": [gradients[place] for place in parameters if place in gradients] or None,
                 "weights": bool(parameters),
-                "unmeasuredKernel": any(_is_kernel(run, place) and _kernel(run, place) is None for place in parameters),
+                "unmeasuredKernel": any(_is_kernel(run, place) and place not in kernels for place in parameters),
             }
         )
     return {"steps": run.snapshot[rows].tolist(), "layers": layers}
@@ -67,19 +66,47 @@ def _rows(run: RunView) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, len(run.snapshot) - 1, most).astype(np.int64)) if most else np.zeros(0, dtype=np.int64)
 
 
-def _histogram(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> dict[str, Any] | None:
-    """Count channels by their mean and by their standard deviation, (C,) each, on one axis that holds zero; None where none was stored."""
-    stored = ~np.isnan(mean) | ~np.isnan(deviation)
-    if not stored.any():
-        return None
-    finite = np.isfinite(mean) & np.isfinite(deviation)
-    mean, deviation = mean[finite], deviation[finite]
-    low, high = float(min(mean.min(initial=0.0), 0.0)), float(max(mean.max(initial=0.0), deviation.max(initial=0.0)))
-    high = high if high > low else low + 1.0
-    if not np.isfinite(high - low):  # numbers whose difference no float holds
-        return {"ends": [0.0, 1.0], "means": [], "deviations": [], "broken": int(stored.sum())}
-    counts = [np.histogram(values, BINS, (low, high))[0].tolist() for values in (mean, deviation)]
-    return {"ends": [_short(low), _short(high)], "means": counts[0], "deviations": counts[1], "broken": int((stored & ~finite).sum())}
+def _histograms(run: RunView, row: int) -> list[dict[str, Any] | None]:
+    """Count the channels of each layer by their mean and by their standard deviation, on one axis that holds zero; None without any."""
+    owner, layers = run.channel_layer, len(run.layers)
+    mean = run.channel_mean[row].astype(float)
+    with np.errstate(invalid="ignore"):
+        deviation = np.sqrt(run.channel_variance[row].astype(float))
+    known = (owner >= 0) & (owner < layers)
+    stored = known & (~np.isnan(mean) | ~np.isnan(deviation))
+    finite = known & np.isfinite(mean) & np.isfinite(deviation)
+    ends = np.zeros((layers, 2))
+    np.minimum.at(ends[:, 0], owner[finite], mean[finite])
+    np.maximum.at(ends[:, 1], owner[finite], np.maximum(mean, deviation)[finite])
+    ends[ends[:, 1] <= ends[:, 0], 1] += 1.0
+    with np.errstate(over="ignore"):
+        is_measurable = np.isfinite(ends[:, 1] - ends[:, 0])  # not of numbers whose difference no float holds
+    counted = finite.copy()
+    counted[finite] = is_measurable[owner[finite]]
+    counts = [_counts(values[counted], owner[counted], ends) for values in (mean, deviation)]
+    seen, lacking = (np.bincount(owner[chosen], minlength=layers) for chosen in (stored, stored & ~finite))
+    found: list[dict[str, Any] | None] = []
+    for layer, (low, high) in enumerate(ends.tolist()):
+        if not seen[layer]:
+            found.append(None)
+        elif not is_measurable[layer]:
+            found.append({"ends": [0.0, 1.0], "means": [], "deviations": [], "broken": int(seen[layer])})
+        else:
+            bars = {name: of_layers[layer].tolist() for name, of_layers in zip(("means", "deviations"), counts, strict=True)}
+            found.append({"ends": [_short(low), _short(high)], **bars, "broken": int(lacking[layer])})
+    return found
+
+
+def _counts(values: NDArray[np.float64], owner: NDArray[np.int64], ends: NDArray[np.float64]) -> NDArray[np.int64]:
+    """What ``numpy.histogram`` gives for the values of each owner between its ends, (owners, BINS): thousands of calls of it take long."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        edges = np.linspace(ends[:, 0], ends[:, 1], BINS + 1, axis=-1)
+    low, high = ends[owner].T
+    place = np.minimum((BINS * ((values - low) / (high - low))).astype(np.int64), BINS - 1)
+    # Rounding may have put a value that is close to an edge on the other side of it.
+    place -= values < edges[owner, place]
+    place += (values >= edges[owner, place + 1]) & (place < BINS - 1)
+    return np.bincount(owner * BINS + place, minlength=BINS * len(ends)).reshape(-1, BINS)
 
 
 def _kernel(run: RunView, parameter: int) -> dict[str, Any] | None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from bnprobe.store.reader import Run
 
@@ -22,10 +25,24 @@ def figure_text(text: str, longest: int = LONGEST_HOVER) -> str:
     >>> figure_text("<b>conv</b> & co")
     '&lt;b&gt;conv&lt;/b&gt; &amp; co'
     """
-    text = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
     if len(text) > longest:
         text = text[: longest - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+class Labels(np.ndarray):
+    """An array of texts. Plotly copies all that it is given, deeply; texts need none, and a heat map has one a cell."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Labels:
+        """Hold some texts, (N,)."""
+        return np.array(texts, dtype=object).view(cls)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Labels:  # type: ignore[override]
+        """Copy the array, and not the texts."""
+        return self.copy()
 
 
 def common_prefix(names: Sequence[str]) -> str:

@@ -122,7 +122,7 @@ def panels_of(runs: Sequence[AnalysedRun]) -> Panels:
     """Draw everything."""
     panels = Panels(columns=min(max(len(runs), 2), 4))
     drawn = [(number, analysed) for number, analysed in enumerate(runs) if analysed.run.steps]
-    layered = [pair for pair in drawn if any(field.known_rows().size for field in pair[1].fields.values())]
+    layered = [pair for pair in drawn if any(field.known_rows.size for field in pair[1].fields.values())]
     _add_overlay(panels, drawn)
     _add_losses(panels, drawn)
     _add_what_if(panels, drawn)

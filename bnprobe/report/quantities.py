@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from bnprobe.analyse.depth_profile import log10, log10_rms
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.units import dead_share
 from bnprobe.analyse.updates import layer_gradient_norm, layer_update_ratio, layer_was_stepped
-from bnprobe.analyse.views import RunView, Signal
+from bnprobe.analyse.views import SIGNALS, RunView, Signal
 from bnprobe.store.reader import Run
 
 Array = NDArray[np.float64]
@@ -68,19 +69,34 @@ class Field:
     nonfinite: Mask
     diverged: int
 
+    @cached_property
     def known_rows(self) -> NDArray[np.int64]:
         """Rows of the step axis at which any layer has a value or was not finite."""
         known: NDArray[np.int64] = np.flatnonzero((~np.isnan(self.values) | self.nonfinite).any(axis=1))
         return known
 
+    @property
+    def known(self) -> tuple[Array, Mask]:
+        """Values, and where they were not finite, at the known rows, (R, L) each."""
+        if len(self.known_rows) == len(self.values):  # nothing to copy
+            return self.values, self.nonfinite
+        return self.values[self.known_rows], self.nonfinite[self.known_rows]
+
 
 def signal_nonfinite(run: Run, signal: Signal) -> Mask:
     """Where a signal held NaN or infinite values, (S, L); a layer that was not observed at a step is not among them."""
-    recorded = RunView.of(run).signal(signal)
+    return RunView.of(run).once(_NONFINITE[signal])
+
+
+def _signal_nonfinite(run: RunView, signal: Signal) -> Mask:
+    recorded = run.signal(signal)
     count = recorded.nonfinite
     observed = np.isfinite(count)
     broken: Mask = (observed & ((count > 0) | np.isnan(recorded.rms))) | np.isinf(recorded.rms)
     return broken
+
+
+_NONFINITE = {signal: partial(_signal_nonfinite, signal=signal) for signal in SIGNALS}
 
 
 def _update_nonfinite(run: RunView) -> Mask:
@@ -173,7 +189,7 @@ def field_of(run: Run, quantity: Quantity) -> Field:
     view = RunView.of(run)
     values = np.asarray(quantity.values(view), dtype=float)
     nonfinite = quantity.nonfinite(view)
-    kept = np.isfinite(values) | np.isneginf(values) if quantity.logarithmic else np.isfinite(values)
+    kept = values < np.inf if quantity.logarithmic else np.isfinite(values)  # NaN is not below anything
     diverged = view.once(divergence)
     return Field(quantity, np.where(kept & ~nonfinite, values, np.nan), nonfinite, view.steps if diverged is None else diverged.row)
 

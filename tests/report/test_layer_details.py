@@ -38,6 +38,19 @@ def test_every_channel_is_counted_once_by_its_mean_and_once_by_its_deviation(run
         assert [shown["means"][bar] for bar in clear] == counts[clear].tolist()
 
 
+def test_bars_are_those_of_numpy() -> None:
+    """On values that stand on edges, too, where rounding decides."""
+    rng = np.random.default_rng(3)
+    ends = np.array([[-1.0, 2.0], [0.0, 0.3], [-7.1, 0.0], [0.0, 1e-300]])
+    owner = np.repeat(np.arange(4), 400)
+    edges = np.linspace(ends[:, 0], ends[:, 1], BINS + 1, axis=-1)
+    at_edge = edges[owner, rng.integers(0, BINS + 1, owner.size)]
+    low, high = ends[owner].T
+    values = np.where(rng.random(owner.size) < 0.5, at_edge, low + (high - low) * rng.random(owner.size))
+    expected = [np.histogram(values[owner == one], BINS, tuple(ends[one]))[0].tolist() for one in range(4)]
+    assert subject._counts(values, owner, ends).tolist() == expected
+
+
 def test_channels_that_are_not_finite_are_told_apart_from_those_that_were_not_stored() -> None:
     made = exploding_recording(blocks=1)
     run = made.run()

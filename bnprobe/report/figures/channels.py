@@ -19,6 +19,7 @@ from bnprobe.report.colours import DIVERGING, SEQUENTIAL
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.hatching import draw_nonfinite
 from bnprobe.report.figures.scales import BAR, decades, shown_value
+from bnprobe.report.names import Labels
 from bnprobe.report.quantities import signal_nonfinite
 from bnprobe.store.reader import Run
 
@@ -162,7 +163,7 @@ def channels(view: ChannelView, scale: ChannelScale) -> go.Figure:
         "showlegend": bool(view.nonfinite.any()),
     }
     figure = new_figure(360, layout)
-    shown = np.vectorize(shown_value, otypes=[object])(view.values) if view.values.size else view.values.astype(object)
+    shown = Labels.of([shown_value(value) for value in view.values.ravel().tolist()]).reshape(view.values.shape)
     figure.add_heatmap(
         z=np.where(view.nonfinite, np.nan, scale.position(view.values)).astype("f4"),
         text=shown,

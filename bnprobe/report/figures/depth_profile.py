@@ -98,7 +98,7 @@ def profile_course(analysed: AnalysedRun, signal: Signal, limits: Limits) -> dic
 
 def measured_rows(analysed: AnalysedRun) -> NDArray[np.int64]:
     """Return the rows of the step axis at which a layer's size was measured."""
-    rows: NDArray[np.int64] = np.union1d(analysed.fields["activation-rms"].known_rows(), analysed.fields["gradient-rms"].known_rows())
+    rows: NDArray[np.int64] = np.union1d(analysed.fields["activation-rms"].known_rows, analysed.fields["gradient-rms"].known_rows)
     return rows
 
 
@@ -132,9 +132,9 @@ def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
     Steps after a run has diverged do not count: their sizes would press those of all others flat.
     """
     limits: Limits = {}
+    shown = [_curves(run.run, signal, _rows_until_lost(run)) for run in runs]
     for axis, keys in (("rms", ("rms",)), ("energy", ("squared mean", "variance"))):
-        shown = [(_curves(run.run, signal), _rows_until_lost(run)) for run in runs]
-        parts = {key: log10(np.concatenate([curves[key][rows].ravel() for curves, rows in shown])) for key in keys}
+        parts = {key: log10(np.concatenate([curves[key].ravel() for curves in shown])) for key in keys}
         values = np.concatenate(list(parts.values()))
         values = values[np.isfinite(values)]
         low, high = (float(end) for end in np.percentile(values, [1, 99])) if values.size else (0.0, 1.0)
@@ -152,25 +152,15 @@ def _rows_until_lost(analysed: AnalysedRun) -> NDArray[np.int64]:
     return kept if kept.size else rows
 
 
-def _curves(run: Run, signal: Signal) -> dict[str, NDArray[np.float64]]:
-    return RunView.of(run).once(_curves_of_activations if signal == "activation" else _curves_of_gradients)
-
-
-def _curves_of_activations(view: RunView) -> dict[str, NDArray[np.float64]]:
-    return _curves_of(view, "activation")
-
-
-def _curves_of_gradients(view: RunView) -> dict[str, NDArray[np.float64]]:
-    return _curves_of(view, "activation_gradient")
-
-
-def _curves_of(view: RunView, signal: Signal) -> dict[str, NDArray[np.float64]]:
+def _curves(run: RunView, signal: Signal, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """What is drawn of each layer at some rows of the step axis, (R, L) each."""
+    recorded = run.signal(signal)
     return {
-        "rms": view.signal(signal).rms.astype(float),
-        "κ": common_mode_fraction(view, signal),
-        "κₛ": spatial_common_mode_fraction(view, signal),
-        "squared mean": view.signal(signal).common_energy,
-        "variance": view.signal(signal).between_energy + view.signal(signal).within_energy,
+        "rms": recorded.rms[rows].astype(float),
+        "κ": common_mode_fraction(run, signal, rows),
+        "κₛ": spatial_common_mode_fraction(run, signal, rows),
+        "squared mean": recorded.common_energy[rows],
+        "variance": recorded.between_energy[rows] + recorded.within_energy[rows],
     }
 
 
@@ -209,7 +199,7 @@ def _add_line(figure: go.Figure, analysed: AnalysedRun, line: _Line) -> None:
         opacity=0.5 if line.key in ("variance", "κₛ") and len(analysed.run.layers) > MOST_MARKED else 1.0,
         line={"color": colour, "width": 1.2, "dash": dash},
         marker={"symbol": symbol, "size": 6 if len(analysed.run.layers) <= 80 else 4, "color": colour},
-        customdata=np.array(analysed.hover_names, dtype=object)[line.layers],
+        customdata=analysed.hover_names[line.layers],
         name=line.kind,
         legendgroup=line.kind,
         showlegend=line.key == "rms",
@@ -224,7 +214,7 @@ def _add_crosses(figure: go.Figure, analysed: AnalysedRun, shown: bool) -> None:
         mode="markers",
         cliponaxis=False,
         marker={"symbol": "x", "size": 8, "color": ALARM},
-        customdata=np.array(analysed.hover_names, dtype=object),
+        customdata=analysed.hover_names,
         name="not finite",
         showlegend=shown,
         hovertemplate="%{customdata}<br>not finite<extra></extra>",
@@ -233,9 +223,9 @@ def _add_crosses(figure: go.Figure, analysed: AnalysedRun, shown: bool) -> None:
 
 def _heights(analysed: AnalysedRun, signal: Signal, limits: Limits, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float64], bool]]:
     """Yield of each trace, lines first and then crosses, its heights (steps, layers), and whether its axis is logarithmic."""
-    curves = _curves(analysed.run, signal)
+    curves = _curves(analysed.run, signal, rows)
     for line in _lines(analysed.run):
-        yield curves[line.key][np.ix_(rows, line.layers)], line.axis != "y2"
+        yield curves[line.key][:, line.layers], line.axis != "y2"
     yield np.where(signal_nonfinite(analysed.run, signal)[rows], 10 ** limits["rms"][1], np.nan), True
 
 

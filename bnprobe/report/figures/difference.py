@@ -14,7 +14,7 @@ from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.figures.heatmap import BOTTOM, MOST_CELLS, TOP
 from bnprobe.report.figures.scales import BAR, power_of_ten
 from bnprobe.report.layer_keys import layer_keys
-from bnprobe.report.names import figure_text, tick_names
+from bnprobe.report.names import tick_names
 from bnprobe.report.quantities import Field
 from bnprobe.report.thinning import MOST_COLUMNS, bin_starts, largest_in_bins, place_of_largest
 
@@ -61,7 +61,7 @@ def difference_map(runs: tuple[AnalysedRun, AnalysedRun], fields: tuple[Field, F
     figure.add_heatmap(
         x=np.append(steps[starts], steps[-1] + 1) - 0.5,
         z=values.astype("f4"),
-        customdata=np.broadcast_to(np.array([figure_text(name) for name in names], dtype=object)[:, None], values.shape),
+        customdata=np.broadcast_to(runs[1].hover_names[shown][:, None], values.shape, subok=True),
         text=steps[at].T,
         meta=shown.tolist(),
         zmin=-limit,
@@ -78,7 +78,7 @@ def _matched(
     runs: tuple[AnalysedRun, AnalysedRun], fields: tuple[Field, Field]
 ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Rows and layers of each run that the other one has, too: by step, and by key in the order of the second run."""
-    known = [field.known_rows() for field in fields]
+    known = [field.known_rows for field in fields]
     _, one, other = np.intersect1d(runs[0].run.step[known[0]], runs[1].run.step[known[1]], return_indices=True)
     first, second = layer_keys([one.run for one in runs])
     places = {key: place for place, key in enumerate(first)}

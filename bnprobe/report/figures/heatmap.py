@@ -38,16 +38,16 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
         The figure, whose map says in ``meta`` which layer each row is.
     """
     run = analysed.run
-    rows = field.known_rows()
-    starts = bin_starts(len(rows), _most_columns(field))
+    known, nonfinite = field.known
+    starts = bin_starts(len(known), _most_columns(field))
     layers = shown_layers(field)
-    largest = largest_in_bins(field.values[rows], starts)
+    largest = largest_in_bins(known, starts)
     values = largest.T[layers]
-    broken = any_in_bins(field.nonfinite[rows], starts).T[layers]
+    broken = any_in_bins(nonfinite, starts).T[layers]
     zero = np.isneginf(values) & ~broken
-    steps = run.step[rows][starts]
+    steps = run.step[field.known_rows][starts]
     # A cell names the step at which its value was, which is not the first of its column.
-    named = run.step[rows][place_of_largest(field.values[rows], largest, starts)].T[layers]
+    named = run.step[field.known_rows][place_of_largest(known, largest, starts)].T[layers]
     # A column stands until the next measured step, so that nothing is shown before it was seen.
     edges = np.append(steps, run.step[-1:] + 1) - 0.5
     low, high = limits or shared_limits([field])
@@ -66,7 +66,7 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     figure.add_heatmap(
         x=edges,
         z=np.where(broken | zero, np.nan, values).astype("f4"),
-        customdata=np.broadcast_to(np.array(analysed.hover_names, dtype=object)[layers, None], values.shape),
+        customdata=np.broadcast_to(analysed.hover_names[layers, None], values.shape, subok=True),
         text=named,
         meta=layers.tolist(),
         zmin=low,
@@ -85,8 +85,9 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
 
 def has_gaps(field: Field) -> bool:
     """Whether the map has a cell that is neither a value nor one that was not finite, so that the ground shows."""
-    shown = np.ix_(field.known_rows(), shown_layers(field))
-    return bool((np.isnan(field.values[shown]) & ~field.nonfinite[shown]).any())
+    values, nonfinite = field.known
+    missing = np.flatnonzero((np.isnan(values) & ~nonfinite).any(axis=0))
+    return bool(np.isin(missing, shown_layers(field)).any())
 
 
 def shown_layers(field: Field) -> NDArray[np.int64]:
@@ -105,7 +106,7 @@ def map_height(layers: int) -> int:
 
 def columns_hold(field: Field) -> int:
     """Return how many observed steps one column of a heat map stands for."""
-    return max(1, -(-len(field.known_rows()) // _most_columns(field)))
+    return max(1, -(-len(field.known_rows) // _most_columns(field)))
 
 
 def _most_columns(field: Field) -> int:
