@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from bnprobe import __version__
@@ -57,7 +58,12 @@ def render_document(
     )
     follower = asset("live.js") if live else ""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        bytecode_cache=_COMPILED,
     )
     environment.filters |= {"prose": prose, "minus": minus, "elide": elide, "explained": explained, **filters}
     return environment.get_template(template).render(
@@ -73,6 +79,23 @@ def render_document(
         figures=Markup(to_json(figures)),
         details=Markup(to_json(details)),
     )
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """The templates that this process has compiled: a live page fills in the same ones every other second."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 def asset(name: str) -> str:

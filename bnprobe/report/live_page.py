@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bnprobe.errors import RunFileError
 from bnprobe.report.page import render
+from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.report.wording import is_going_on
 from bnprobe.store.limits_file import read_limits
 from bnprobe.store.reader import Run, read_run
 
 #: Between two looks at the files, in seconds.
-LOOK_EVERY = 0.3
-#: The page is rendered for at most this share of the time, by a process that yields to the training.
+LOOK_EVERY = 0.1
+#: Share of one processor that making the page takes at most, in a process that yields to the training.
 SHARE = 0.5
 #: What there is before the first step has been written; the browser asks again.
 WAITING = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1"><title>bnprobe</title>
@@ -58,7 +59,7 @@ class LivePage:
         ended = self.version > 0 and not self.is_ended and not any(is_going_on(run) for run in self._recorded)
         if (seen == self._seen and not ended) or (self.version and time.monotonic() < self._rested):
             return False
-        began = time.monotonic()
+        began, spent = time.monotonic(), time.process_time()
         self._recorded = [read_run(run) for run in self.runs]
         # Asked of the files as they were read: what comes after that makes another page.
         is_ended = not any(is_going_on(run) for run in self._recorded)
@@ -67,8 +68,7 @@ class LivePage:
             self._seen, self._text, self.is_ended = seen, text, is_ended
             self.version += 1
             self._changed.notify_all()
-        took = time.monotonic() - began
-        self._rested = time.monotonic() + took * (1 / SHARE - 1)
+        self._rested = began + (time.process_time() - spent) / SHARE
         return True
 
     def follow(self, stop: threading.Event) -> None:
@@ -90,10 +90,13 @@ class LivePage:
             seconds: how long to wait.
 
         Returns:
-            Its version and text; None where none has come.
+            Its version, and its text without plotly's script, which whoever asks has already; None where none has come.
         """
         with self._changed:
-            return (self.version, self._text) if self._changed.wait_for(lambda: self.version > version, seconds) else None
+            if not self._changed.wait_for(lambda: self.version > version, seconds):
+                return None
+            version, text = self.version, self._text
+        return version, text.replace(plotly_js(), "")
 
 
 def _state(run: Path) -> tuple[int, int]:
