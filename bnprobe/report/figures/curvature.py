@@ -18,7 +18,7 @@ from bnprobe.analyse.tolerance import settled_limits
 from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, STEPS, moments, new_figure, step_range
 from bnprobe.report.figures.scales import shown_value, value_axis
 from bnprobe.store.reader import Run
 
@@ -86,7 +86,7 @@ def curvature(analysed: AnalysedRun, probes: Probes, limits: Limits | None = Non
     limits = limits or curvature_limits([probes])
     layout = {
         "margin": {"t": 50},
-        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
+        "xaxis": {**STEPS, "range": step_range(analysed), "anchor": "y2"},
         "yaxis": {**AXIS, "title_text": "sharpness", "domain": [0.44, 1], **value_axis(*limits.sharpness, most=5)},
         "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.34], **value_axis(*limits.rate, most=3)},
         "legend": {"y": 0.445, "yanchor": "top", "x": 1, "xanchor": "right"},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import DIVERGING
-from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
+from bnprobe.report.figures.frame import AXIS, NAMES, STEPS, new_figure
 from bnprobe.report.figures.heatmap import BOTTOM, MOST_CELLS, TOP
 from bnprobe.report.figures.scales import BAR, power_of_ten
 from bnprobe.report.layer_keys import layer_keys
@@ -50,7 +50,7 @@ def difference_map(runs: tuple[AnalysedRun, AnalysedRun], fields: tuple[Field, F
     ticks, words = tick_names(names, most=(height - TOP - BOTTOM) // 14)
     rows_axis = {"tickvals": ticks, "ticktext": words, "tickfont_size": 10, "range": [len(names) - 0.5, -0.5]}
     layout = {
-        "xaxis": {**AXIS, "title_text": "step", "range": [steps[0] - 0.5, steps[-1] + 0.5], "showgrid": False},
+        "xaxis": {**STEPS, "range": [steps[0] - 0.5, steps[-1] + 0.5], "showgrid": False},
         "yaxis": {**AXIS, **NAMES, **rows_axis, "showgrid": False},
         "margin": {"t": TOP, "b": BOTTOM, "r": 96},
     }

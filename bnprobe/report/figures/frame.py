@@ -30,7 +30,11 @@ AXIS: dict[str, Any] = {
     "tickcolor": GRID,
     "title_standoff": 8,
     "title_font_size": 12,
+    # Margins leave room for labels at an end; plotly would measure every one of them to hide those that stand out of the figure.
+    "ticklabeloverflow": "allow",
 }
+#: The axis of steps, whose numbers leave each other room by themselves; plotly would measure them to see whether to turn them.
+STEPS: dict[str, Any] = {**AXIS, "title_text": "step", "tickangle": 0}
 
 
 def new_figure(height: int, layout: dict[str, Any]) -> go.Figure:

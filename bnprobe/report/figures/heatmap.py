@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import SEQUENTIAL
-from bnprobe.report.figures.frame import AXIS, NAMES, moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, NAMES, STEPS, moments, new_figure, step_range
 from bnprobe.report.figures.hatching import draw_nonfinite, fill_cells
 from bnprobe.report.figures.scales import BAR, decades, power_of_ten
 from bnprobe.report.names import tick_names
@@ -56,7 +56,7 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
     ticks, names = tick_names([run.layers[layer].name for layer in layers], most=(height - TOP - BOTTOM) // 14)
     rows_axis = {"tickvals": ticks, "ticktext": names, "tickfont_size": 10, "range": [len(layers) - 0.5, -0.5]}
     layout = {
-        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "showgrid": False},
+        "xaxis": {**STEPS, "range": step_range(analysed), "showgrid": False},
         "yaxis": {**AXIS, **NAMES, **rows_axis, "showgrid": False},
         "margin": {"t": TOP, "b": BOTTOM, "r": 96},
         "showlegend": bool(broken.any()),

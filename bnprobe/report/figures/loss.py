@@ -14,7 +14,7 @@ from bnprobe.analyse.restarts import without_joins
 from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, STEPS, moments, new_figure, step_range
 from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
@@ -51,7 +51,7 @@ def loss(analysed: AnalysedRun, limits: Limits | None = None) -> go.Figure:
         )
     layout = {
         "margin": {"t": 12 + 15 * limits.lines},
-        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed), "anchor": "y2"},
+        "xaxis": {**STEPS, "range": step_range(analysed), "anchor": "y2"},
         "yaxis": {**AXIS, "title_text": "loss", "domain": [0.38, 1], **value_axis(*limits.loss, most=5)},
         "yaxis2": {**AXIS, "title_text": "learning rate", "domain": [0, 0.28], **value_axis(*limits.rate, most=3)},
         # Between the two, where it takes no room from the figure, so that neighbours stay level.

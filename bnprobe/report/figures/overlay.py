@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, RUNS
-from bnprobe.report.figures.frame import AXIS, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, STEPS, new_figure, step_range
 from bnprobe.report.figures.loss import Limits, loss_line
 from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.names import figure_text
@@ -28,7 +28,7 @@ def loss_overlay(runs: Sequence[tuple[int, AnalysedRun]], limits: Limits) -> go.
     """
     ranges = [step_range(analysed) for _, analysed in runs]
     layout = {
-        "xaxis": {**AXIS, "title_text": "step", "range": [min(low for low, _ in ranges), max(high for _, high in ranges)]},
+        "xaxis": {**STEPS, "range": [min(low for low, _ in ranges), max(high for _, high in ranges)]},
         "yaxis": {**AXIS, "title_text": "loss", **value_axis(*limits.loss, most=5)},
         "margin": {"t": 30},
         "hovermode": "x unified",

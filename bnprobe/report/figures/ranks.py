@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, STEPS, new_figure, step_range
 from bnprobe.report.figures.loss import Limits, limits_of
 from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.names import figure_text
@@ -28,7 +28,7 @@ def loss_of_ranks(analysed: AnalysedRun) -> go.Figure:
     figure = new_figure(
         240,
         {
-            "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed)},
+            "xaxis": {**STEPS, "range": step_range(analysed)},
             "yaxis": {**AXIS, "title_text": "loss", **value_axis(*limits.loss, most=5)},
             "hovermode": "x unified",
             "showlegend": False,

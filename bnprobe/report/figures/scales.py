@@ -9,7 +9,7 @@ import numpy as np
 from bnprobe.numerals import is_ordinary, mantissa, significant
 
 #: A colour bar beside its figure.
-BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y": 0.5, "xpad": 6, "ticks": ""}
+BAR = {"thickness": 10, "outlinewidth": 0, "tickfont_size": 10, "len": 1.0, "y": 0.5, "xpad": 6, "ticks": "", "ticklabeloverflow": "allow"}
 #: An axis is logarithmic from this ratio of its largest to its smallest value on.
 LOGARITHMIC_FROM = 20.0
 #: Plotly draws powers a quarter larger than other numbers.

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from bnprobe.analyse.tolerance import TAKEN, Tolerance
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, TEXT, moments, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, STEPS, TEXT, moments, new_figure, step_range
 from bnprobe.report.figures.scales import shown_value
 from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
@@ -39,7 +39,7 @@ def tolerance(analysed: AnalysedRun, limits: tuple[float, float] | None = None) 
     low, high = limits or rate_limits([analysed])
     layout = {
         "margin": {"t": 98},
-        "xaxis": {**AXIS, "title_text": "step", "range": step_range(analysed)},
+        "xaxis": {**STEPS, "range": step_range(analysed)},
         "yaxis": {**AXIS, "title_text": "learning rate", **_decades(low, high)},
         "legend": {"y": 1.1, "font_size": 11},
         **moments(analysed, words=True),

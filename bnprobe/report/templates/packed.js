@@ -1,7 +1,12 @@
 "use strict";
 /* The inverse of packing.py, and heat maps as plotly draws them fast. */
 const packed = (() => {
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  function bytes(text) {
+    const letters = atob(text);
+    const found = new Uint8Array(letters.length);
+    for (let place = 0; place < letters.length; place += 1) found[place] = letters.charCodeAt(place);
+    return found;
+  }
   const kinds = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array };
   const numbers = (type, text) => new kinds[type](bytes(text).buffer); /* all that run a browser are little-endian */
   /* An array as plotly's own library for Python writes it, or as it stands. */
