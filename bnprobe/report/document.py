@@ -25,7 +25,7 @@ from bnprobe.errors import UsageError
 from bnprobe.report.glossary import TERMS, explained
 from bnprobe.report.packing import to_json
 from bnprobe.report.plotly_bundle import plotly_js
-from bnprobe.report.wording import elide, number
+from bnprobe.report.wording import elide, number, remedy_name
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -42,7 +42,7 @@ def render_document(
 
     Args:
         template: its file name.
-        filters: what its text is passed through, beside ``prose``, ``minus``, ``elide`` and ``explained``.
+        filters: what its text is passed through, beside ``prose``, ``minus``, ``elide``, ``explained`` and ``remedy_name``.
         figures: packed figures by the id of their place on the page.
         live: the version of a page that asks its server for the next one; 0 for one that stands by itself.
         details: what the panel of one layer shows beside its curves, one entry a run.
@@ -65,7 +65,7 @@ def render_document(
         lstrip_blocks=True,
         bytecode_cache=_COMPILED,
     )
-    environment.filters |= {"prose": prose, "minus": minus, "elide": elide, "explained": explained, **filters}
+    environment.filters |= {"prose": prose, "minus": minus, "elide": elide, "explained": explained, "remedy_name": remedy_name, **filters}
     return environment.get_template(template).render(
         values,
         version=__version__,

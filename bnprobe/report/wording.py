@@ -9,6 +9,7 @@ import re
 import sys
 
 from bnprobe.numerals import is_ordinary, mantissa, significant
+from bnprobe.store.limits_file import NO_REMEDY
 from bnprobe.store.reader import Run
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -31,6 +32,15 @@ def number(value: float | None) -> str:
         return text.replace("-", "−")
     digits, exponent = mantissa(value, 2)
     return f"{digits}×10{str(exponent).translate(_SUPERSCRIPT)}".replace("-", "−")
+
+
+def remedy_name(remedy: str) -> str:
+    """Return what a page calls the remedy of a trial: a command is told NONE for a trial without one.
+
+    >>> remedy_name("NONE"), remedy_name("msr")
+    ('no remedy', 'msr')
+    """
+    return "no remedy" if remedy == NO_REMEDY else remedy
 
 
 def elide(text: str, longest: int = 100) -> str:

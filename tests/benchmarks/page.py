@@ -87,7 +87,9 @@ def look(page_file: Path) -> tuple[float, float, int, float]:
 
 
 def moves(page: Any) -> list[float]:
-    """Move the step and return the milliseconds of the page's own thread until it has drawn each."""
+    """Move the step, its figures in view, and return the milliseconds of the page's own thread until it has drawn each."""
+    page.evaluate("document.querySelector('.slider').scrollIntoView()")
+    page.wait_for_timeout(1000)
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
 

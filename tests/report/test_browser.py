@@ -135,6 +135,8 @@ def test_a_slider_moves_the_profiles(run_file: Callable[[str], Path], document: 
         return dom[dom.index('id="profile-activation-0"') :].split('class="js-line"', 1)[1].split(">", 1)[0]
 
     to_start = 'sliders[0].input.value = 0; sliders[0].input.dispatchEvent(new Event("input"));'
+    # A figure out of view is drawn when it comes into view, as drawAll draws it.
+    to_start += "await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))); await drawAll();"
     moved = document(afterwards(page, to_start))
     assert line(document(page, whole=True)) != line(moved)
     assert "<output>0</output>" in moved

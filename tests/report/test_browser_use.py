@@ -208,6 +208,7 @@ def test_a_figure_is_drawn_when_it_comes_into_view_with_the_zoom_and_the_step_of
     profiles = "document.getElementById('profile-activation-0').data.map(({ y }) => Array.from(y))"
     assert page.evaluate(profiles) != drawn_at_3
     page.evaluate("const input = document.querySelector('.slider input'); input.value = 3; input.dispatchEvent(new Event('input'))")
+    page.query_selector("#profile-activation-0").scroll_into_view_if_needed()
     page.wait_for_function(f"(at) => JSON.stringify({profiles}) === JSON.stringify(at)", arg=drawn_at_3)
     page.close()
 
@@ -235,6 +236,30 @@ def test_the_axis_of_a_loss_follows_a_zoom_and_comes_back(opened: Callable[..., 
     assert page.evaluate("document.querySelectorAll('#loss-0 .ytick text').length") > 1
     page.evaluate("Plotly.relayout('map-dead-share-2', { 'xaxis.range[0]': -0.5, 'xaxis.range[1]': 17.5 })")
     page.wait_for_function(f"(whole) => {heights}.every((range, place) => range === whole[place])", arg=whole)
+
+
+def test_whoever_points_at_a_cell_reads_quantity_value_and_unit(opened: Callable[..., Any]) -> None:
+    page = opened("run")
+    field = page.query_selector("#map-activation-rms-0 .nsewdrag")
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
+    for share in (0.2, 0.25):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+    said = "Array.from(document.querySelectorAll('#map-activation-rms-0 .hovertext .line'), (one) => one.textContent)"
+    page.wait_for_function(f"{said}.length === 3")
+    layer, step, value = page.evaluate(said)
+    shown = page.evaluate(
+        """([layer, step]) => {
+            const { z, customdata, text } = document.getElementById("map-activation-rms-0").data[0];
+            const row = customdata.findIndex((names) => names[0] === layer);
+            return 10 ** z[row][Array.from(text[row]).indexOf(step)];
+        }""",
+        [layer, int(step.removeprefix("step "))],
+    )
+    assert value.startswith("Size of activations: ") and value.endswith(" (rms, as the signal)")
+    assert float(value.split(": ")[1].split(" ")[0]) == pytest.approx(shown, rel=6e-3)
+    written = page.evaluate("[24.7482, -5.5, 2, 4.99999999].map(packed.power)")
+    assert written == ["5.6×10<sup>24</sup>", "3.2×10<sup>−6</sup>", "100", "100000"]
 
 
 def test_a_double_click_brings_back_both_axes_of_a_box(opened: Callable[..., Any]) -> None:

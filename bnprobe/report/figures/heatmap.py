@@ -128,5 +128,6 @@ def colour_bar(quantity: Quantity, low: float, high: float, values: NDArray[Any]
 
 
 def _hover(quantity: Quantity) -> str:
+    """Layer, step, and the value with what it is of; on a page its script writes a power of ten as the number that it is."""
     value = "10^%{z:.2f}" if quantity.logarithmic else "%{z:.3f}"
-    return f"%{{customdata}}<br>step %{{text}}<br>{value}<extra></extra>"
+    return f"%{{customdata}}<br>step %{{text}}<br>{quantity.title}: {value} ({quantity.symbol})<extra></extra>"

@@ -15,6 +15,7 @@ from bnprobe.report.colours import ALARM, MARK
 from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.names import figure_text
+from bnprobe.report.wording import remedy_name
 from bnprobe.store.limits_file import Limits, Trial
 
 #: Colour and dash of the remedies, in the order in which they were tried: none, then others.
@@ -36,7 +37,7 @@ def survival(limits: Limits, found: Sequence[Search]) -> go.Figure:
     """Every trial at its rate, a row for each remedy and seed, and the interval in which each limit lies."""
     own = limits.own_rate
     rows = {(one.remedy, one.seed): place for place, one in enumerate(found)}
-    names = [figure_text(f"{one.remedy}, seed {one.seed}", 40) for one in found]
+    names = [figure_text(f"{remedy_name(one.remedy)}, seed {one.seed}", 40) for one in found]
     axes = {
         "xaxis": _rate_axis(limits),
         "yaxis": {
@@ -117,7 +118,7 @@ def share(limits: Limits, found: Sequence[Search]) -> go.Figure:
             y=sure,
             line={"color": colour, "width": 2, "dash": dash, "shape": "vh"},
             fill="tonexty",
-            name=figure_text(remedy, 40),
+            name=figure_text(remedy_name(remedy), 40),
             **shared,
         )
     return figure
@@ -143,7 +144,7 @@ def final_loss(limits: Limits, found: Sequence[Search]) -> go.Figure:
         places = sorted({trial.grid_index for trial in mine if trial.outcome != "diverges"})
         middle = [float(np.median([t.final_loss for t in mine if t.grid_index == place and t.outcome != "diverges"])) for place in places]
         rates = [next(t.factor for t in mine if t.grid_index == place) * own for place in places]
-        name = figure_text(remedy, 40)
+        name = figure_text(remedy_name(remedy), 40)
         figure.add_scatter(
             x=rates,
             y=middle,
@@ -268,7 +269,9 @@ def _shade(place: float) -> str:
 
 
 def _told(trial: Trial, own: float) -> str:
-    return figure_text(f"{trial.remedy}, seed {trial.seed}, rate {trial.factor * own:.3g}: {trial.outcome}; {trial.reason}", 200)
+    return figure_text(
+        f"{remedy_name(trial.remedy)}, seed {trial.seed}, rate {trial.factor * own:.3g}: {trial.outcome}; {trial.reason}", 200
+    )
 
 
 def _between(low: float, high: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,16 @@ def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[s
 
 
 def log_ticks(low: float, high: float, most: int = 5) -> dict[str, Any]:
-    """Return the ticks of a logarithmic axis between two powers of ten: whole decades where there are some, else 1, 2, 5 of each.
+    """Return the ticks of a logarithmic axis between two powers of ten: whole decades where there are some, else 1, 2, 5 of each in full.
 
-    Below a decade plotly finds ticks itself, where 1, 2, 5 may all lie outside.
+    Below a decade plotly finds ticks itself, where 1, 2, 5 may all lie outside. Of 0.5 it writes the digit alone.
     """
     if high - low > 2:
         return {"dtick": max(1, round((high - low) / most)), **POWERS}
-    return {"dtick": "D2", **POWERS} if high - low > 0.8 else {"nticks": most + 1}
+    if high - low <= 0.8:
+        return {"nticks": most + 1}
+    places = [digit * 10.0**power for power in range(math.floor(low) - 1, math.ceil(high) + 1) for digit in (1, 2, 5)]
+    return {"tickmode": "array", "tickvals": places, "ticktext": [shown_value(place) for place in places]}
 
 
 def value_axis(low: float, high: float, most: int) -> dict[str, Any]:

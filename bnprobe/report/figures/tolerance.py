@@ -16,7 +16,7 @@ from bnprobe.analyse.tolerance import TAKEN, Tolerance
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, LINE, SECOND_LINE
 from bnprobe.report.figures.frame import AXIS, STEPS, TEXT, moments, new_figure, step_range
-from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.names import figure_text
 from bnprobe.report.thinning import envelope
 
@@ -199,6 +199,4 @@ def _add_missing(figure: go.Figure, missing: Sequence[Tolerance], low: float) ->
 
 def _decades(low: float, high: float) -> dict[str, Any]:
     """A logarithmic axis with 1, 2, 5 of each decade where there are few of them."""
-    wide = high - low > 2.5
-    ticks = {"dtick": max(1, round((high - low) / 6)), "exponentformat": "power", "tickfont_size": 10} if wide else {"dtick": "D2"}
-    return {"type": "log", "range": [low, high], **ticks}
+    return {"type": "log", "range": [low, high], **log_ticks(low, high, most=6)}

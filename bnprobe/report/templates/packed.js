@@ -42,7 +42,18 @@ const packed = (() => {
   }
   function unpack(trace) {
     if (trace.type !== "heatmap") return trace;
-    return { ...trace, z: unpackLevels(trace.z), customdata: unpackGrid(trace.customdata), text: unpackGrid(trace.text) };
+    const unpacked = { ...trace, z: unpackLevels(trace.z), customdata: unpackGrid(trace.customdata), text: unpackGrid(trace.text) };
+    if (!trace.hovertemplate?.includes(POWER)) return unpacked;
+    return { ...unpacked, hovertemplate: trace.hovertemplate.replace(POWER, "%{hovertext}"), hovertext: powers(unpacked.z) };
+  }
+  /* Whoever points at a cell reads its value and not its logarithm. It is written when it is asked for: most cells never are. */
+  const POWER = "10^%{z:.2f}";
+  const powers = (z) => z.map((line) => new Proxy([], { get: (row, column) => (typeof column === "string" && column in line ? power(line[column]) : row[column]) }));
+  function power(exponent) {
+    if (exponent > -4 && exponent < 5) return String(Number((10 ** exponent).toPrecision(3)));
+    const whole = Math.floor(exponent);
+    const digits = (10 ** (exponent - whole)).toFixed(1);
+    return `${digits === "10.0" ? "9.9" : digits}×10<sup>${String(whole).replace("-", "−")}</sup>`;
   }
 
   function isEven(edges) {
@@ -82,7 +93,7 @@ const packed = (() => {
       if (text) text.push(words);
     });
     const customdata = trace.customdata?.map((line) => new Array(pixels).fill(line[0]));
-    return { x: Array.from({ length: pixels + 1 }, (_, pixel) => from + pixel * width), z, text, customdata };
+    return { x: Array.from({ length: pixels + 1 }, (_, pixel) => from + pixel * width), z, text, customdata, hovertext: trace.hovertext && powers(z) };
   }
-  return { unpack, unpackHeights, onScreen, valuesOf };
+  return { unpack, unpackHeights, onScreen, valuesOf, power };
 })();

@@ -18,8 +18,8 @@
   function makeRoom(layout) {
     const { margin, font } = layout;
     for (const [name, axis] of Object.entries(layout).filter(([key, one]) => /^[xy]axis/.test(key) && one.automargin && one.ticktext)) {
-      pen.font = `${axis.tickfont.size}px ${font.family}`;
-      const widest = Math.max(0, ...axis.ticktext.map((text) => pen.measureText(plain(text)).width));
+      pen.font = `${axis.tickfont?.size ?? font.size}px ${font.family}`;
+      const widest = Math.max(0, ...axis.ticktext.map((text) => pen.measureText(plain(String(text))).width));
       /* Beside the names: ticks, gaps and, below, the axis' title. */
       if (name.startsWith("y") && !axis.title?.text) margin.l = Math.max(margin.l, Math.ceil(widest) + 19);
       else if (name.startsWith("x") && axis.title?.text && axis.tickangle) margin.b = Math.max(margin.b, Math.ceil(widest * Math.abs(Math.sin((axis.tickangle * Math.PI) / 180))) + 44);
@@ -55,7 +55,7 @@
   function columnsOf(id, range) {
     const found = isMap(id) ? figures[id].data.map((trace) => packed.onScreen(trace, range, Math.max(50, place(id).clientWidth - 180))) : [];
     const changed = found.flatMap((columns, trace) => (columns ? [trace] : []));
-    const keys = ["x", "z", "text", "customdata"];
+    const keys = ["x", "z", "text", "customdata", "hovertext"];
     return [Object.fromEntries(keys.map((key) => [key, changed.map((trace) => found[trace][key])])), changed];
   }
   const drawn = new Set(); /* those that plotly knows; `isShown` is a figure that it shows as it is now */
@@ -67,7 +67,7 @@
       if (hasOwnScale(id)) Object.entries(ownScale.of(figure, zoomed)).forEach(([axis, scale]) => Object.assign(figure.layout[axis], scale));
     }
     const slider = sliders.find(({ ids }) => ids.includes(id));
-    if (slider && slider.input.value !== slider.input.defaultValue) heightsAt(figure, slider).forEach(({ y }, trace) => { figure.data[trace].y = y; });
+    if (slider && (drawn.has(id) || slider.input.value !== slider.input.defaultValue)) heightsAt(figure, slider).forEach(({ y }, trace) => { figure.data[trace].y = y; });
     return Plotly.react(place(id), tracesOf(id), figure.layout, config).then(() => {
       /* A double-click goes back to all steps that there are now. */
       const { xaxis } = place(id)._fullLayout;
@@ -217,6 +217,10 @@
   function move(slider) {
     for (const id of slider.ids) {
       if (!figures[id].isShown || !drawn.has(id)) continue;
+      if (!near.has(id)) { /* drawn as it then is when it comes into view */
+        figures[id].isShown = false;
+        continue;
+      }
       const data = heightsAt(figures[id], slider);
       Plotly.animate(place(id), { data, traces: data.map((_, trace) => trace) }, atOnce);
     }
