@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bnprobe.divergence import DIVERGENCE_RATIO
+from bnprobe.observe.options import FIGURES
 from bnprobe.store.reader import Run
 from tests.observe.conftest import PROGRAMS, Comparison
 from tests.observe.programs import CASES, Case
@@ -69,6 +70,18 @@ def test_training_is_untouched_by_its_tape(compare: Compare, program: str) -> No
     assert own_words(ran.recorded.stderr) == own_words(ran.plain.stderr)
     assert ran.recorded.status == ran.plain.status
     assert ran.run.attributes["what_if_refused"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"line_probe": 1, "line_probe_channels": True}, {"audit": 1}, {"figures": FIGURES, "figures_at": tuple(range(8))}, {"curvature": 1}],
+    ids=lambda options: next(iter(options)),
+)
+@pytest.mark.slow
+def test_no_operation_of_a_probe_is_seen_by_the_script(compare: Compare, options: dict[str, Any]) -> None:
+    ran = compare("watched_for_a_step", **options)
+    assert "'aten.addmm.default'" in ran.plain.stdout
+    assert ran.recorded.stdout == ran.plain.stdout
 
 
 @pytest.mark.parametrize("case", _cases("true_but"))

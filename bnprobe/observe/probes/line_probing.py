@@ -171,7 +171,8 @@ class LineProbing:
 
     def _begin_tape(self, tape: Tape, args: Any) -> None:
         if self._audited and self._audit is not None:
-            self._audit.begin(tape, args)
+            with user_modes_disabled():
+                self._audit.begin(tape, args)
 
     def _give_up_on_fault(self, error: Exception) -> None:
         self._probed = False

@@ -156,10 +156,6 @@ class PaperFigures:
 
     def deliver(self, axes: Axes, step: int) -> None:
         """Write what was found at a step that has been closed."""
-        with user_modes_disabled():
-            self._write(axes, step)
-
-    def _write(self, axes: Axes, step: int) -> None:
         self._deliver_weights(axes, step)
         for what, sample, values in self._singular:
             columns = {"singular_step": step, "singular_of": what, "singular_sample": sample}

@@ -21,6 +21,7 @@ from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.probes.paper_figures import PaperFigures
 from bnprobe.observe.schedule.schedule import Schedule
 from bnprobe.store.writer import RunWriter
+from bnprobe.torch_private import user_modes_disabled
 
 #: Steps whose loss along the update is drawn: mini-batches 1, 4 and 7 of Bjorck et al. 2018 (1806.02375), Fig 3.
 PAPER_BATCHES = (0, 3, 6)
@@ -202,6 +203,7 @@ class Probes:
     def deliver(self, axes: Axes, step: int) -> Any:
         """Write what was found at the step that has been closed: its layers have their places now."""
         if self.is_wanted:
-            self.line.deliver(axes)
-            if self._figures is not None:
-                self._figures.deliver(axes, step)
+            with user_modes_disabled():  # the forward of the next step may have begun under some
+                self.line.deliver(axes)
+                if self._figures is not None:
+                    self._figures.deliver(axes, step)
