@@ -6,6 +6,7 @@ in a process of its own.
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import contextlib
 import functools
@@ -25,7 +26,6 @@ from tests.benchmarks.what_if_processes import ROOT, Listener, in_child, made
 
 TRAINING = ROOT / "tests" / "benchmarks" / "what_if_training.py"
 STEPS = 60
-ROUNDS = 3
 #: Network, optimizer, rate, batch.
 TRAININGS = {
     "plain": ("plain", "momentum", 0.05, 64),
@@ -42,14 +42,18 @@ Found = dict[str, Any]
 def cost(arguments: list[str]) -> None:
     """Measure a taped step against a plain and a recorded one, and the answer without and with msr against the bare stretch.
 
-    Each is measured ``ROUNDS`` times, the plain training before and after the taped one; what is told is the median of the rounds, and of
+    Each is measured in several rounds, the plain training before and after the taped one; what is told is the median of the rounds, and of
     the answer the range, too.
     """
+    parser = argparse.ArgumentParser(prog="what_if.py cost")
+    parser.add_argument("trainings", nargs="*", metavar="TRAINING")
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args(arguments)
     print("| training | plain step | recorded | taped | taped to recorded | answer, without and with msr | steps again | more memory |")
     print("|---|---|---|---|---|---|---|---|")
-    for name in arguments or list(TRAININGS):
+    for name in chosen.trainings or list(TRAININGS):
         with _runs(name) as run:
-            rounds = [_round(run) for _ in range(ROUNDS)]
+            rounds = [_round(run) for _ in range(chosen.rounds)]
         middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         answers = sorted(one["answer"] / (STEPS * one["step"]) for one in rounds)
         print(
