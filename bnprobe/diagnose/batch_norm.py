@@ -82,7 +82,7 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
     layers = measured_norms(run)
     layers = layers[[run.recorded.layer_repeat[layer] <= 0 for layer in layers]] if layers.size else layers
     gap = late_gap(run.recorded.batch_norm_gap[:, layers])
-    if not layers.size or len(gap) < thresholds.GAP_STEPS:
+    if not layers.size or len(gap) < thresholds.GAP_STEPS or (run.goes_on and run.steps_spanned < thresholds.GAP_SETTLES):
         return None
     level = robust.median(gap, axis=0)
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))

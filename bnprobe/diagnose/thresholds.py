@@ -296,8 +296,8 @@ TARGET_TIMES = 50.0
 WIDE_OUTPUT = 4.0
 #: Squared error over that of a constant prediction, from which the output is no better than a constant. Convention.
 CONSTANT_SHARE = 0.97
-#: Steps within which a training that goes on may stand at that level: networks learn the mean first, and the rest after it. Practice;
-#: measured: autoencoders that learn stood there from their 18th step to their 36th.
+#: Steps within which a training that goes on may stand at that level, or at chance: networks learn the mean first, and the rest after it.
+#: Practice; measured: an autoencoder that learns stood there from its 18th step to its 36th, a classifier at chance for its first 20.
 MEAN_FIRST_STEPS = 100
 
 #: Largest finite value of a float16 signal over 65504 from which what is not finite beside it overflowed. Practice: the rest of a signal of
@@ -380,6 +380,9 @@ GAP_STEPS = 3
 #: A gap that falls to less than this share with every step still closes. The usual momentum of 0.1 leaves 0.9 a step of what was there at
 #: first, and weights that learn meanwhile keep some of it open; one of 0.01, which is a fault, leaves 0.99.
 GAP_CLOSES = 0.965
+#: Steps after which the running statistics of a training that goes on are judged. Arithmetic: of where they began, a momentum of 0.1 leaves
+#: 4 per cent by then.
+GAP_SETTLES = 30
 #: Samples of an evaluation's batch, below which it says little of its data. Practice.
 EVALUATED_SAMPLES = 16
 #: Distance of a signal's means at different calls of one batch norm, in deviations, below which they are of one kind. Practice:

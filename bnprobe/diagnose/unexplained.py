@@ -142,7 +142,9 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     course = run.course
     if course is None or (run.is_at_chance and course.noise > thresholds.NOISY_SHARE * course.late):
         return None
-    if run.goes_on and found.word == "learns-poorly" and (course.is_falling or course.steps < thresholds.MEAN_FIRST_STEPS):
+    if run.recorded.status == "running" and found.word != "collapsed-output" and course.steps < thresholds.MEAN_FIRST_STEPS:
+        return None  # so young a training may stand where it began
+    if run.goes_on and found.word == "learns-poorly" and course.is_falling:
         return None  # it may well come below what a constant scores
     limit = float(np.log(run.classes)) if run.is_at_chance else (1 - thresholds.VISIBLE_FALL) * course.start
     compared = (

@@ -157,8 +157,9 @@ def sample(count: int) -> list[Take]:
     takes = library(PROGRAMS)
     faulty = [take for take in takes if not take.fixed and take.program.cause in GROWING]
     healthy = [take for take in takes if take.expected == HEALTHY]
-    draw = random.Random(0)
-    return [*draw.sample(faulty, min(count, len(faulty))), *draw.sample(healthy, min(count, len(healthy)))]
+    for one in (faulty, healthy):
+        random.Random(0).shuffle(one)  # a smaller sample is the beginning of a larger one
+    return faulty[:count] + healthy[:count]
 
 
 def main() -> int:

@@ -33,12 +33,12 @@ def test_trainings(findings: Findings, kind: str, layer: str, seed: int, every: 
     assert first.layers[0] == layer
 
 
-def with_gap(gap: float, values: float = 128.0, samples: float = 128.0) -> Recording:
-    made = residual_recording(steps=60, norm=True)
+def with_gap(gap: float, values: float = 128.0, samples: float = 128.0, steps: int = 60) -> Recording:
+    made = residual_recording(steps=steps, norm=True)
     norms = np.array([layer["layer_kind"] == "normalisation" for layer in made.layers])
-    made.by_step["batch_norm_gap"] = np.where(norms, gap, np.nan) * np.ones((60, 1))
-    made.by_step["batch_norm_values"] = np.where(norms, values, np.nan) * np.ones((60, 1))
-    made.by_step["batch_size"] = np.full(60, samples)
+    made.by_step["batch_norm_gap"] = np.where(norms, gap, np.nan) * np.ones((steps, 1))
+    made.by_step["batch_norm_values"] = np.where(norms, values, np.nan) * np.ones((steps, 1))
+    made.by_step["batch_size"] = np.full(steps, samples)
     for layer in made.layers:
         layer["layer_repeat"] = 0
     return made
@@ -89,6 +89,13 @@ def test_a_gap_that_stays_is_told_while_the_training_goes_on(kept: float) -> Non
     steps = len(made.by_step["batch_norm_gap"])
     made.by_step["batch_norm_gap"] *= kept ** (np.arange(steps) - steps)[:, None]
     assert batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None
+
+
+@pytest.mark.parametrize(("status", "is_told"), [("running", False), ("stopped", True)])
+def test_statistics_that_had_no_time_to_settle_are_not_judged_while_the_training_goes_on(status: str, is_told: bool) -> None:
+    made = with_gap(0.9, steps=20)
+    made.status = status
+    assert (batch_norm_train_eval_gap(RunAnalysis(made.run())) is not None) == is_told
 
 
 def test_the_norm_that_is_named_is_one_whose_gap_stays() -> None:

@@ -58,6 +58,14 @@ def test_a_network_may_learn_the_mean_first_while_the_training_goes_on(steps: in
     assert (stuck(RunAnalysis(made.run())) is not None) == is_told
 
 
+@pytest.mark.parametrize(("steps", "status", "is_told"), [(60, "running", False), (60, "stopped", True), (150, "running", True)])
+def test_a_training_that_goes_on_may_stand_at_chance_at_first(steps: int, status: str, is_told: bool) -> None:
+    made = residual_recording(steps=steps)
+    made.status = status
+    made.loss = np.log(10) + 0.002 * np.sin(np.arange(steps))
+    assert (stuck(RunAnalysis(made.run())) is not None) == is_told
+
+
 def test_targets_of_thousands() -> None:
     assert unscaled_targets(RunAnalysis(regression(1e6, 1e6).run())) is not None
     assert unscaled_targets(RunAnalysis(regression(1e3, 1e6).run())) is None  # learned all the same
