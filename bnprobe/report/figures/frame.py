@@ -86,7 +86,9 @@ def moments(analysed: AnalysedRun, *, words: bool = False) -> dict[str, Any]:
     for tier, (step, text, dash) in enumerate(found):
         if dash:
             shapes += _line(step, dash)
-        anchor = "right" if step > (low + high) / 2 else "left"
+        # Where a narrow figure has room for it: about as wide as a figure beside two others, words stand over a step in the middle.
+        share = (step - low) / (high - low)
+        anchor = "left" if share < 1 / 3 else "right" if share > 0.63 else "center"
         # Each on a line of its own, so that close moments do not overlap.
         above = {"x": step, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": 15 * tier}
         annotations.append({**above, "text": f"{text}, step {step}", "showarrow": False, "font_size": 11})
