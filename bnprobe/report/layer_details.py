@@ -29,6 +29,7 @@ def layer_details(run: RunView) -> dict[str, Any]:
 
     Returns:
         steps: of the snapshots whose histograms are here, (N,).
+        count: of layers, as a person counts them.
         layers: one entry a layer. ``histograms``: for each of those steps None, where its channels were not stored, or the ends of the
         bars as the signal, how many channels have their mean and their standard deviation in each, and how many have a moment that is not
         finite. ``kernels``: for each kernel larger than 1x1 its parameter, steps, worst slice mean over the rms, and rejection ratio
@@ -56,7 +57,7 @@ def layer_details(run: RunView) -> dict[str, Any]:
                 "unmeasuredKernel": any(_is_kernel(run, place) and place not in kernels for place in parameters),
             }
         )
-    return {"steps": run.snapshot[rows].tolist(), "layers": layers}
+    return {"steps": run.snapshot[rows].tolist(), "count": len(run.modules), "layers": layers}
 
 
 def _rows(run: RunView) -> NDArray[np.int64]:

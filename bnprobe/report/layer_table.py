@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.layer_keys import layer_numbers
 from bnprobe.report.wording import number
 
 
@@ -18,7 +19,8 @@ class LayerLine:
     Attributes:
         name: dotted name, as the file has it.
         kind: kind of layer.
-        depth: its place along depth, counted from 1.
+        depth: its row, counted from 1.
+        number: how a person counts it.
         left: step at which it deviated from its baseline.
         nonfinite: first step at which its activation or activation gradient was not finite.
         kappa: common-mode fraction at the first and the last step.
@@ -32,6 +34,7 @@ class LayerLine:
     name: str
     kind: str
     depth: int
+    number: int
     left: str
     nonfinite: str
     kappa: str
@@ -59,7 +62,7 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
         change = np.nan_to_num(np.where(before == after, 0.0, np.abs(after - before)), nan=-1.0)
     # Of those that stayed at their baseline, the one whose size changed most comes first.
     order = np.lexsort((-change, first_nonfinite, place))
-    lines = []
+    lines, numbers = [], layer_numbers(run)
     for i in order:
         first, last = {key: end[0][i] for key, end in ends.items()}, {key: end[1][i] for key, end in ends.items()}
         update = fields["update-ratio"].values[:, i]
@@ -68,6 +71,7 @@ def layer_lines(analysed: AnalysedRun) -> list[LayerLine]:
                 name=run.layers[i].name,
                 kind=run.layers[i].kind,
                 depth=int(i) + 1,
+                number=numbers[i],
                 left=_step(analysed, left[i]),
                 nonfinite=_step(analysed, first_nonfinite[i]),
                 kappa=_course(first["common-mode"], last["common-mode"], "{:.2f}"),

@@ -19,6 +19,7 @@ from bnprobe.report.confirm_text import rows_of
 from bnprobe.report.differences import overall, what_differs
 from bnprobe.report.document import minus, render_document, write_document
 from bnprobe.report.layer_details import layer_details
+from bnprobe.report.layer_keys import layer_numbers
 from bnprobe.report.layer_table import layer_lines
 from bnprobe.report.limits_section import limits_sections
 from bnprobe.report.panels import panels_of
@@ -130,8 +131,8 @@ def _layer_button(name: str, place: int, run: int) -> Markup:
 
 def _layer_links(sentence: str, analysed: AnalysedRun, run: int) -> Markup:
     """A sentence in which layers that stand with their place open themselves."""
-    for place, layer in enumerate(analysed.run.layers):
-        before, piece, after = sentence.partition(f"{layer.name} (layer {place + 1} of ")
+    for place, (layer, number) in enumerate(zip(analysed.run.layers, layer_numbers(analysed.run), strict=True)):
+        before, piece, after = sentence.partition(f"{layer.name} (layer {number} of ")
         if piece and layer.name:
             return (
                 _layer_links(before, analysed, run)

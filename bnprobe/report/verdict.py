@@ -13,6 +13,7 @@ from bnprobe.diagnose import Evidence, Finding
 from bnprobe.diagnose.wording import with_unit
 from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
+from bnprobe.report.layer_keys import layer_numbers
 from bnprobe.report.wording import ending, kept_detail, number, plural
 
 Tone = Literal["error", "warning", "info"]
@@ -143,7 +144,8 @@ def _when(analysed: AnalysedRun, finding: Finding) -> str:
 
 def _where(analysed: AnalysedRun, finding: Finding) -> str:
     """The layers that the finding names, and the one that deviated from its baseline first, which may be another one."""
-    depth = {layer.name: f"{layer.name} (layer {i} of {len(analysed.run.layers)})" for i, layer in enumerate(analysed.run.layers, 1)}
+    count, numbered = len(analysed.run.modules), zip(analysed.run.layers, layer_numbers(analysed.run), strict=True)
+    depth = {layer.name: f"{layer.name} (layer {number} of {count})" for layer, number in numbered}
     named = ", ".join(depth.get(name, name) for name in finding.layers[:MOST_NAMED])
     more = f" and {len(finding.layers) - MOST_NAMED} more" if len(finding.layers) > MOST_NAMED else ""
     first = analysed.first_deviation

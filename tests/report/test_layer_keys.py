@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bnprobe.report.layer_keys import layer_keys
+from bnprobe.report.layer_keys import layer_keys, layer_numbers
 from tests.synthetic_runs import residual_recording
 
 
@@ -16,3 +16,11 @@ def test_a_layer_is_known_by_its_name_and_where_that_is_twice_by_its_channels_an
     assert [first[place] for place in (0, 2, 4)] == [("twice", 8, 0), ("twice", 16, 0), ("twice", 16, 1)]
     assert second[0] == first[2]
     assert len(set(first)) == len(first)
+
+
+def test_what_a_module_was_given_is_counted_with_it() -> None:
+    made = residual_recording(steps=2, blocks=1)
+    made.layers[1] |= {"layer": f"{made.layers[2]['layer']}:input", "layer_role": "input"}
+    run = made.run()
+    assert len(run.modules) == len(run.layers) - 1
+    assert layer_numbers(run) == [1, 2, *range(2, len(run.layers))]

@@ -293,7 +293,7 @@
     const named = Array.from(document.querySelectorAll(`article.finding[data-run="${run}"]`))
       .filter((article) => JSON.parse(article.dataset.layers).includes(raw)).map((article) => article.querySelector(".title").textContent);
     panel.querySelector("h2").textContent = raw;
-    panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${layersOf(run).length}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : []),
+    panel.querySelector(".facts").textContent = [`layer ${cells[0]} of ${details[run].count}, ${cells[1]}`, ...(named.length ? [`named by: ${named.join(", ")}`] : []),
       ...layerDetails.lacking(layers[index])].join(" · ");
     if (labels.length > 1) panel.querySelector(".keys").replaceChildren(...labels.map((label, number) => {
       const key = document.createElement("span");
