@@ -6,6 +6,7 @@ A gradient scaler multiplies the loss first. What the rerun is compared with is 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -127,7 +128,7 @@ def at_hand(value: torch.Tensor, tape: StretchTape) -> Slot | Constant:
 
 def custom_functions(outputs: Sequence[torch.Tensor]) -> tuple[str, ...]:
     """Return the names of the autograd functions written in python in the graph of some signals."""
-    own = (node for node in nodes(outputs) if isinstance(node, torch.autograd.function.BackwardCFunction))
+    own = (node for node in nodes(outputs, math.inf) if isinstance(node, torch.autograd.function.BackwardCFunction))
     return tuple(sorted({type(node).__name__.removesuffix("Backward") for node in own}))
 
 

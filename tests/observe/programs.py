@@ -342,6 +342,7 @@ CASES = [
         5,
         ("0:input", "0", "1.first:input", "1.first", "1.second:input", "1.second", "2:input", "2"),
     ),
+    Case("long_graph", 2),
     Case("watched_for_a_step", 8, evaluations=1),
     Case("watched_surroundings", 5, ("0:input", "0", "1", "2", "3")),
     Case("own_dispatch", 6, ("0:input", "0", "1"), batch_size=None, without_gradient=("0", "1"), gaps=("loss", "2.weight")),

@@ -84,6 +84,13 @@ def test_no_operation_of_a_probe_is_seen_by_the_script(compare: Compare, options
     assert ran.recorded.stdout == ran.plain.stdout
 
 
+@pytest.mark.slow
+def test_a_graph_that_is_too_long_to_be_walked_is_let_go_of_as_ever(compare: Compare) -> None:
+    ran = compare("long_graph", curvature=1, figures=("jacobian",))
+    assert (ran.recorded.status, ran.recorded.stdout) == (0, ran.plain.stdout)
+    assert "curvature" in {gap.subject for gap in ran.run.gaps if "the graph of the loss has more than" in gap.reason}
+
+
 @pytest.mark.parametrize("case", _cases("true_but"))
 def test_recording_is_true(compare: Compare, case: Case) -> None:
     _check(compare(case.program), case)

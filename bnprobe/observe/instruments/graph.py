@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bnprobe.measure.graph import roots
+from bnprobe.measure.graph import MOST_NODES, roots
 
 #: Nodes between the loss and the last layer that are looked at: sums and means of a few terms.
 NODE_LIMIT = 64
-#: Nodes of the whole graph that are looked at for their type: more than any network of some hundred layers has.
-GRAPH_LIMIT = 20_000
+#: Nodes of the whole graph that are looked at for their type.
+GRAPH_LIMIT = MOST_NODES
 #: Operations that leave the numbers as they are, or choose among them.
 PASSING = (
     "View",

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from bnprobe.measure.graph import nodes
+from bnprobe.measure.graph import MOST_NODES, nodes
 from bnprobe.torch_private import scripts_function
 
 #: What lets a probe run code of the script once more.
 RERUNS = "`--curvature-reruns` allows that"
 _KERNELS = "`--curvature-kernels math` uses kernels that have one, at the steps of a probe"
+#: Operations behind a loss whose gradient is looked at, too: its graph is about twice as long.
+MOST_OPERATIONS = MOST_NODES // 2
 #: Beginnings of the names of backward nodes that autograd cannot differentiate again, and what to say of them. Others are found by trying;
 #: these are known, and nothing of theirs has to run first.
 _WITHOUT_SECOND_DERIVATIVE = {
@@ -36,7 +38,9 @@ def leaves_and_obstacle(losses: Sequence[torch.Tensor], may_rerun: bool) -> tupl
         The leaves that gradients would be accumulated into, and why there can be no second derivative, or "".
     """
     leaves: dict[int, torch.Tensor] = {}
-    for node in nodes(losses):
+    for count, node in enumerate(nodes(losses)):
+        if count == MOST_OPERATIONS:
+            return [], f"the graph of the loss has more than {MOST_OPERATIONS} operations"
         leaf = getattr(node, "variable", None)
         if isinstance(leaf, torch.Tensor):
             leaves[id(leaf)] = leaf

@@ -20,7 +20,7 @@ from torch import nn
 
 from bnprobe.identity import OwnReference
 from bnprobe.measure.gradient_noise import Contributions, contributions
-from bnprobe.measure.graph import nodes
+from bnprobe.measure.graph import MOST_NODES, nodes
 from bnprobe.measure.sign_coherence import Coherence, sign_coherence
 from bnprobe.measure.singular_values import MOST_ROWS, jacobian_of_sample, product, singular_values
 from bnprobe.measure.tails import BINS, Tail, tail
@@ -283,9 +283,12 @@ class PaperFigures:
             return "a single convolution or linear layer was called"
         if last.dim() != 2 or last.shape[1] > MOST_ROWS or first.shape[0] != last.shape[0]:
             return f"the last layer gives {tuple(last.shape)}: a row a sample and up to {MOST_ROWS} outputs are needed"
-        if any(node.name().startswith("CheckpointFunctionBackward") for node in nodes([last])):
+        behind = list(nodes([last], MOST_NODES + 1))
+        if len(behind) > MOST_NODES:
+            return f"the graph of the outputs has more than {MOST_NODES} operations"
+        if any(node.name().startswith("CheckpointFunctionBackward") for node in behind):
             return "a checkpoint with use_reentrant=True gives no gradient by what it took in"
-        if self._hooks.has_checkpointed or any(map(scripts_function, nodes([last]))):
+        if self._hooks.has_checkpointed or any(map(scripts_function, behind)):
             return "the backward runs code of the script (an autograd function, a checkpoint), which would see that it runs again"
         return "the script packs what its backward needs, and may unpack it once only" if self._hooks.has_packed else ""
 
