@@ -39,6 +39,15 @@ def module_of(layer: str) -> str:
     return _SUFFIX.sub("", layer)
 
 
+def counted(run: Run) -> list[Layer]:
+    """The layers as one counts them: one for a module that was called, however often, and whose input may have a row of its own."""
+    first: dict[tuple[int, str], Layer] = {}
+    for layer in run.layers:
+        if layer.role != "input":
+            first.setdefault((layer.model, module_of(layer.name)), layer)
+    return list(first.values())
+
+
 def signals_before(run: Run, layer: int) -> list[int]:
     """The recorded signals of a layer's model that come before it, in order of depth."""
     here = run.layers[layer]

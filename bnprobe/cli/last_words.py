@@ -24,6 +24,7 @@ def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
     Returns:
         Lines for the terminal, without our name in front.
     """
+    from bnprobe.analyse.layers import counted
     from bnprobe.analyse.what_if import what_if_of
     from bnprobe.diagnose import diagnose
     from bnprobe.diagnose.verdict import verdict_line
@@ -41,7 +42,7 @@ def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
     is_one_of_many = file.stem.endswith(".rank0") and str(run.attributes.get("world_size", "1")) != "1"
     followed = f"{_shown(file.with_name(file.stem.removesuffix('.rank0')))}.rank*.h5" if is_one_of_many else _shown(file)
     return [
-        f"recorded {run.trained_steps} steps of {len(run.modules)} layers to {_shown(file)}",
+        f"recorded {run.trained_steps} steps of {len(counted(run))} layers to {_shown(file)}",
         f"verdict{' of rank 0' if is_one_of_many else ''}: {verdict_line(diagnosis)}",
         *(f"what if: {line}" for line in (lines(answers, diagnosis.outcome.word) if answers is not None else ())),
         f"next: bnprobe report {followed}",
@@ -50,6 +51,7 @@ def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
 
 def _closing_lines_of_several(files: list[Path]) -> list[str]:
     """Say what the processes of a script have trained, each training in two lines."""
+    from bnprobe.analyse.layers import counted
     from bnprobe.diagnose import diagnose
     from bnprobe.diagnose.ranks import standing
     from bnprobe.diagnose.verdict import verdict_line
@@ -59,7 +61,7 @@ def _closing_lines_of_several(files: list[Path]) -> list[str]:
     for run in read_trainings(files)[:_MOST_NAMED]:
         where = ", ".join(_shown(one.path) for one in (run.ranks or [run])[:_MOST_NAMED])
         several = f" ({told})" if (told := standing(run)) else ""
-        found.append(f"recorded {run.trained_steps} steps of {len(run.modules)} layers to {where}{several}")
+        found.append(f"recorded {run.trained_steps} steps of {len(counted(run))} layers to {where}{several}")
         found.append(f"verdict: {verdict_line(diagnose(run))}")
     if len(files) <= _MOST_NAMED:
         return [*found, f"next: bnprobe report {' '.join(map(_shown, files))}"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.analyse.layers import counted
 from bnprobe.analyse.views import RunView, Signal
 from bnprobe.diagnose import Diagnosis, Finding
 from bnprobe.diagnose.outcome import Outcome
@@ -53,7 +54,7 @@ class OpenedRun:
         verdict = self.diagnosis.verdict
         place = f", in {verdict.layers[0]}" if verdict.layers else ""
         step = f", from step {verdict.step}" if verdict.step is not None else ""
-        return f"<run {self.view.name}: {self.view.trained_steps} steps, {len(self.view.modules)} layers; {verdict.id}{place}{step}>"
+        return f"<run {self.view.name}: {self.view.trained_steps} steps, {len(counted(self.view))} layers; {verdict.id}{place}{step}>"
 
     def _repr_html_(self) -> str:
         """The outcome and the verdict with its evidence, as a notebook shows them; ``run.figures.loss()`` shows the loss."""
@@ -63,7 +64,7 @@ class OpenedRun:
         lines = "".join(f"<li>{write(' '.join(filter(None, astuple(line))))}</li>" for line in evidence_lines(verdict))
         return (
             f"<b>{write(self.view.name)}: {write(verdict.id)}</b> ({verdict.severity}, confidence {verdict.confidence:.2f}; "
-            f"{self.view.trained_steps} steps, {len(self.view.modules)} layers)"
+            f"{self.view.trained_steps} steps, {len(counted(self.view))} layers)"
             f"<p>{write(verdict.cause)}</p><ul>{lines}</ul><p>{write(verdict.fix)}</p>"
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bnprobe.analyse.layers import counted
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.analyse.stability import Deviation, Divergence
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
@@ -80,6 +81,11 @@ class AnalysedRun:
         None for a run that the diagnosis calls healthy: training moves layers, and not every move is worth a mark.
         """
         return None if self.diagnosis.verdict.severity == "info" else self.diagnosis.analysis.first_deviation
+
+    @property
+    def layer_count(self) -> int:
+        """Layers as one counts them."""
+        return len(counted(self.run))
 
     @cached_property
     def hover_names(self) -> Labels:

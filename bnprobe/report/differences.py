@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bnprobe.analyse.layers import counted
 from bnprobe.diagnose.outcome import HEADLINES
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.wording import number
@@ -29,7 +30,7 @@ MADE_BY = {
 def what_differs(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
     """Return what is not the same of all runs: rows of (what, one cell a run)."""
     rows = [(words, [_attribute(analysed, name) for analysed in runs]) for name, words in MADE_BY.items()]
-    rows.append(("Layers", [f"{len(analysed.run.modules):,}" for analysed in runs]))
+    rows.append(("Layers", [f"{len(counted(analysed.run)):,}" for analysed in runs]))
     rows.append(("Trained weights", [f"{sum(one.size for one in analysed.run.parameters):,}" for analysed in runs]))
     return [(what, cells) for what, cells in rows if len(set(cells)) > 1]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnprobe.analyse.layers import counted
 from bnprobe.analyse.views import RunView
 from bnprobe.report.thinning import envelope
 
@@ -57,7 +58,7 @@ def layer_details(run: RunView) -> dict[str, Any]:
                 "unmeasuredKernel": any(_is_kernel(run, place) and place not in kernels for place in parameters),
             }
         )
-    return {"steps": run.snapshot[rows].tolist(), "count": len(run.modules), "layers": layers}
+    return {"steps": run.snapshot[rows].tolist(), "count": len(counted(run)), "layers": layers}
 
 
 def _rows(run: RunView) -> NDArray[np.int64]:

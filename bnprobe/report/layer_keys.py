@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.layers import counted, module_of
 from bnprobe.store.reader import Run
 
 #: Name, number of channels or 0 where it does not matter, and how many layers before it in its run are alike in both.
@@ -34,8 +34,8 @@ def _keys(run: Run, twice: set[str]) -> list[LayerKey]:
 def layer_numbers(run: Run) -> list[int]:
     """Return by which number a person counts each layer, (L,), from 1: a later call by that of its module, as what a module was given."""
     first: dict[tuple[int, str], int] = {}
-    for number, layer in enumerate(run.modules, 1):
-        first.setdefault((layer.model, module_of(layer.name)), number)
+    for number, layer in enumerate(counted(run), 1):
+        first[layer.model, module_of(layer.name)] = number
     numbers, last = [], 1
     for layer in run.layers:
         last = first.get((layer.model, module_of(layer.name)), last)

@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from bnprobe.analyse.layers import counted
 from bnprobe.analyse.stability import loss_course
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.analyse.views import RunView
@@ -132,9 +133,9 @@ def _curvature(run: Run) -> str:
 def _layers(run: Run) -> str:
     if not run.layers:
         return "none were seen"
-    kinds = ", ".join(f"{count} {kind or 'unnamed'}" for kind, count in Counter(layer.kind for layer in run.modules).most_common())
+    kinds = ", ".join(f"{count} {kind or 'unnamed'}" for kind, count in Counter(layer.kind for layer in counted(run)).most_common())
     models = len({layer.model for layer in run.layers})
-    return f"{len(run.modules)}: {kinds}" + (f"; {models} models" if models > 1 else "")
+    return f"{len(counted(run))}: {kinds}" + (f"; {models} models" if models > 1 else "")
 
 
 def _parameters(run: Run) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from bnprobe.analyse.layers import counted
 from bnprobe.analyse.remedies import remedies_of
 from bnprobe.diagnose import Evidence, Finding
 from bnprobe.diagnose.wording import with_unit
@@ -144,7 +145,7 @@ def _when(analysed: AnalysedRun, finding: Finding) -> str:
 
 def _where(analysed: AnalysedRun, finding: Finding) -> str:
     """The layers that the finding names, and the one that deviated from its baseline first, which may be another one."""
-    count, numbered = len(analysed.run.modules), zip(analysed.run.layers, layer_numbers(analysed.run), strict=True)
+    count, numbered = len(counted(analysed.run)), zip(analysed.run.layers, layer_numbers(analysed.run), strict=True)
     depth = {layer.name: f"{layer.name} (layer {number} of {count})" for layer, number in numbered}
     named = ", ".join(depth.get(name, name) for name in finding.layers[:MOST_NAMED])
     more = f" and {len(finding.layers) - MOST_NAMED} more" if len(finding.layers) > MOST_NAMED else ""

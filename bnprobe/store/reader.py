@@ -166,15 +166,6 @@ class Run:
         return steps[order], losses[order]
 
     @property
-    def modules(self) -> list[Layer]:
-        """The layers as one counts them: of a module its first call, and no row that holds what a layer was given."""
-        first: dict[tuple[int, str], Layer] = {}
-        for layer in self.layers:
-            if layer.role != "input":
-                first.setdefault((layer.model, layer.name), layer)
-        return list(first.values())
-
-    @property
     def resumptions(self) -> list[Resumption]:
         """The starts that went on in this file and of which something counts, in order."""
         names = ("step", "before", "known_by", "created", "seconds", "ended")

@@ -74,7 +74,7 @@ class Activations:
             return
         step, layer, layout = place
         signal = state.values[item.outputs[0]]
-        if signal.dim() < 2 or not signal.is_floating_point():
+        if signal.dim() < 2 or not signal.numel() or not signal.is_floating_point():
             return
         common, energy = energies(signal, layout)
         self.rms[step, layer] = np.sqrt(energy)

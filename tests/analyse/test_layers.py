@@ -25,6 +25,12 @@ def test_module_of(name: str, module: str) -> None:
     assert layers.module_of(name) == module
 
 
+def test_layers_are_counted_as_a_person_counts_them() -> None:
+    names = (("a:input", "input", 0), ("a", "output", 0), ("b", "output", 0), ("a:2", "output", 1), ("c:2", "output", 1))
+    run = run_of_layers(*(layer(name, "linear", depth, role, call) for depth, (name, role, call) in enumerate(names)))
+    assert [one.name for one in layers.counted(run)] == ["a", "b", "c:2"]
+
+
 def test_a_profile_holds_first_calls_of_the_most_frequent_weighted_kind_in_depth_order() -> None:
     run = run_of_layers(
         layer("deep", "linear", 9),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bnprobe.analyse.layers import counted
 from bnprobe.report.layer_keys import layer_keys, layer_numbers
 from tests.synthetic_runs import residual_recording
 
@@ -22,5 +23,5 @@ def test_what_a_module_was_given_is_counted_with_it() -> None:
     made = residual_recording(steps=2, blocks=1)
     made.layers[1] |= {"layer": f"{made.layers[2]['layer']}:input", "layer_role": "input"}
     run = made.run()
-    assert len(run.modules) == len(run.layers) - 1
+    assert len(counted(run)) == len(run.layers) - 1
     assert layer_numbers(run) == [1, 2, *range(2, len(run.layers))]

@@ -16,7 +16,6 @@ from bnprobe.errors import RunFileError
 from bnprobe.store import reader
 from bnprobe.store.reader import read_run
 from bnprobe.store.schema import DIMENSIONS, TEXT, VARIABLES
-from bnprobe.store.writer import RunWriter
 from tests.store.numbered_runs import NumberedRun
 from tests.suites import shortened
 
@@ -446,14 +445,3 @@ def test_a_name_that_is_no_text(path, tmp_path):
 
 def test_every_axis_is_covered(path):
     assert set(read_run(path).lengths) == set(DIMENSIONS)
-
-
-def test_layers_are_counted_as_a_person_counts_them(tmp_path):
-    writer = RunWriter(tmp_path / "run.h5", {})
-    for name, role, call in (("0:input", "input", 0), ("0", "output", 0), ("1", "output", 0), ("0", "output", 1)):
-        writer.add_layer(channels=2, layer=name, layer_type="Linear", layer_kind="linear", layer_role=role, layer_call=call, layer_model=0)
-    writer.append_step({"step": 0, "loss": 1.0})
-    writer.close(status="finished")
-    run = read_run(tmp_path / "run.h5")
-    assert len(run.layers) == 4
-    assert [layer.name for layer in run.modules] == ["0", "1"]
