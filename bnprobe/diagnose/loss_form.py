@@ -75,23 +75,25 @@ def rectified_logits(run: RunAnalysis) -> Finding | None:
 def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
     """A loss that takes log-probabilities is given probabilities, or the outputs of a layer.
 
-    Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax, or of a layer itself. Such a
-    loss is no distance: it is bounded by what the probabilities are, may be negative, and rewards certainty in a linear way. Looks like
+    Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax; or for a negative
+    log-likelihood, and nothing else, of a layer's outputs. Of probabilities such a loss rewards certainty in a linear way; of outputs it has
+    no lower bound, and is named where it went below zero, which a likelihood of classes never does, or the run fails to learn. Looks like
     slow learning.
     """
     rows = _always(run.recorded.loss_of_probabilities)
     if rows is None:
         return None
-    what, given = (
-        "probabilities",
-        "probabilities, the result of a softmax: it is no longer a likelihood or a divergence, and rewards another",
-    )
-    given += " thing"
+    is_negative = run.course is not None and run.course.late < 0
     if (run.recorded.loss_of_probabilities[rows] > 1).all():
+        if not is_negative and not run.underperforms:
+            return None
         what, given = "outputs", "the outputs of a layer, of either sign: it has no lower bound, and falls as these grow"
+    else:
+        what = "probabilities"
+        given = "probabilities, the result of a softmax: it is no longer a likelihood or a divergence, and rewards another thing"
     return Finding(
         id="probabilities-for-logarithms",
-        severity="error" if run.underperforms or (run.course is not None and run.course.late < 0) else "warning",
+        severity="error" if run.underperforms or is_negative else "warning",
         confidence=0.9,
         layers=(run.name(run.last_layer),) if run.last_layer is not None else (),
         step=run.step(int(rows[0])),

@@ -22,10 +22,12 @@ QUESTIONS: dict[str, Callable[[RunAnalysis], Finding | None]] = {
 }
 
 
-def asked(variable: str, answers: list[int]) -> RunAnalysis:
+def asked(variable: str, answers: list[int], loss: np.ndarray | None = None) -> RunAnalysis:
     made = residual_recording(steps=20)
     made.by_step["batch_size"] = np.full(20, 32.0)
     made.by_step[variable] = np.array(answers + [-1] * (20 - len(answers)))
+    if loss is not None:
+        made.loss[:] = loss
     return RunAnalysis(made.run())
 
 
@@ -36,10 +38,21 @@ def test_it_is_named_where_it_was_so_at_every_look(variable: str) -> None:
     assert found.step == 0
 
 
-def test_outputs_for_logarithms_are_told_from_probabilities() -> None:
-    causes = [QUESTIONS["loss_of_probabilities"](asked("loss_of_probabilities", [answer] * 3)) for answer in (1, 2)]
-    assert "the result of a softmax" in causes[0].cause
-    assert "no lower bound" in causes[1].cause
+LEARNS, BELOW_ZERO, STUCK = np.geomspace(2.0, 0.1, 20), np.linspace(2.0, -50.0, 20), np.full(20, 2.0)
+
+
+@pytest.mark.parametrize(("loss", "severity"), [(LEARNS, None), (BELOW_ZERO, "error"), (STUCK, "error")], ids=["learns", "below 0", "stuck"])
+def test_outputs_for_logarithms_are_named_where_the_loss_shows_it(loss: np.ndarray, severity: str | None) -> None:
+    run = asked("loss_of_probabilities", [2, 2, 2], loss + 1e-3 * np.random.default_rng(0).standard_normal(20))
+    found = QUESTIONS["loss_of_probabilities"](run)
+    assert (found and found.severity) == severity
+    assert found is None or "no lower bound" in found.cause
+
+
+def test_probabilities_for_logarithms_are_told_from_outputs() -> None:
+    found = QUESTIONS["loss_of_probabilities"](asked("loss_of_probabilities", [1, 1, 1]))
+    assert found is not None
+    assert "the result of a softmax" in found.cause
 
 
 @pytest.mark.parametrize("variable", QUESTIONS)

@@ -2,25 +2,29 @@
 
 - Output and target broadcast against each other: (N, 1) against (N,) makes (N, N), and every output is compared with every target.
 - ReLU on logits: a class whose logit is negative gets no gradient.
-- Probabilities, or plain outputs, where their logarithms are taken: the loss has no floor at zero and rewards another thing.
+- Probabilities where their logarithms are taken, or a layer's outputs, and nothing else in the loss: it has no floor at zero.
 - Softmax over an axis of size one, which gives one whatever it is given; and over the axis of the batch, so that samples compete.
 - A loss that is cut off: a number that was made a tensor again, from which no gradient leads to any weight.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from bnprobe.measure.graph import nodes
+from bnprobe.measure.graph import nodes, roots
 from bnprobe.observe.instruments.graph import GRAPH_LIMIT, NODE_LIMIT, PASSING, kind, loss_nodes, shape, softmax_axis, sources
 
 #: Losses that take logits.
 _OF_LOGITS = ("LogSoftmaxBackward", "BinaryCrossEntropyWithLogitsBackward")
 _PROBABILITIES = ("SoftmaxBackward", "SigmoidBackward")
 _OUTPUTS = ("AddmmBackward", "MmBackward", "BmmBackward", "BaddbmmBackward", "LinearBackward", "ConvolutionBackward")
+#: What a likelihood may go through on its way to the loss, and its outputs before it, without another bound.
+_SCALING = ("Mean", "Sum", "Mul", "Div", *PASSING)
+_REARRANGING = tuple(name for name in PASSING if name != "Clamp")
 _RECTIFIERS = ("ReluBackward", "ThresholdBackward")
 
 
@@ -68,18 +72,15 @@ def takes_probabilities_for_logarithms(losses: Any) -> int:
         losses: what a backward starts from: a tensor, or several.
 
     Returns:
-        1 where it is probabilities; 2 where it is what a layer gives out, of either sign and without bound, which no logarithm has seen;
-        0 else.
+        1 where it is probabilities; 2 where it is what a layer gives out, which no logarithm has seen, and nothing else is in the loss; 0
+        else.
     """
     for node in loss_nodes(losses):
-        if kind(node).startswith("NllLoss"):
-            if _came_through(node, _PROBABILITIES):
-                return 1
-            if _came_through(node, _OUTPUTS):
-                return 2
-        elif kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
+        if kind(node).startswith("NllLoss") and _came_through(node, _PROBABILITIES):
             return 1
-    return 0
+        if kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
+            return 1
+    return 2 if (node := _only_likelihood(losses)) is not None and _is_of_a_layer(node) and not _has_logarithm(losses) else 0
 
 
 def compares_one_class(losses: Any) -> bool | None:
@@ -122,6 +123,42 @@ def softmaxes_over_samples(losses: Any) -> int | None:
         and _numel(axis.shape) > samples
         for axis in axes
     )
+
+
+def _only_likelihood(losses: Any) -> Any | None:
+    """The negative log-likelihood that is the whole loss, but for means, sums and factors; None where the loss has another term.
+
+    Another term may be what makes likelihoods of the outputs: the logarithm of their normaliser.
+    """
+    starts = roots(losses)
+    for _ in range(NODE_LIMIT):
+        if len(starts) != 1 or kind(starts[0]).startswith("NllLoss"):
+            return starts[0] if len(starts) == 1 else None
+        starts = sources(starts[0]) if kind(starts[0]).startswith(_SCALING) else []
+    return None
+
+
+def _is_of_a_layer(likelihood: Any) -> bool:
+    """Whether what a likelihood is given is a layer's product with its weights, laid out otherwise at most."""
+    way = itertools.takewhile(lambda node: kind(node).startswith(_REARRANGING), _way(likelihood))
+    made = next(iter(sources([likelihood, *way][-1])), None)
+    return kind(made).startswith(_OUTPUTS) and any(map(_is_weight, sources(made)))
+
+
+def _has_logarithm(losses: Any) -> bool:
+    """Whether a graph holds a logarithm, or may hold one: it is too long, or has autograd functions of the script's own.
+
+    A product of log-probabilities, as of the nodes of a tree or of the members of an ensemble, is a log-probability.
+    """
+    found = list(nodes(losses, GRAPH_LIMIT + 1))
+    may_be = (kind(node).startswith("Log") or isinstance(node, torch.autograd.function.BackwardCFunction) for node in found)
+    return len(found) > GRAPH_LIMIT or any(may_be)
+
+
+def _is_weight(node: Any) -> bool:
+    """Whether an operand is a parameter, whichever way it is laid out."""
+    end = next((one for one in (node, *_way(node)) if not kind(one).startswith(_REARRANGING)), None)
+    return isinstance(getattr(end, "variable", None), torch.nn.Parameter)
 
 
 def _is_divergence_of_probabilities(node: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,20 @@ W = torch.ones(3, 1, requires_grad=True)
 X = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
 Y = X.sum(1)
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+
+SQUARE = torch.nn.Parameter(torch.eye(3) - 0.5)
+
+
+class Opaque(torch.autograd.Function):
+    """Hands its input on; the graph does not say so."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient
 
 
 def out() -> torch.Tensor:
@@ -108,8 +123,19 @@ def test_a_softmax_over_the_batch() -> None:
         (lambda: F.kl_div(torch.log_softmax(logits(), 1), torch.softmax(X, 1), reduction="batchmean"), 0),
         (lambda: 1 - (torch.softmax(logits(), 1) * torch.softmax(X, 1)).sum(1).mean(), 0),  # an overlap, to be large
         (lambda: F.mse_loss(torch.softmax(logits(), 1), torch.softmax(X, 1)), 0),
-        (lambda: F.nll_loss(F.linear(X, logits()[:3], Y[:3]), LABELS), 2),
-        (lambda: F.nll_loss((X @ logits()[:3].T)[None].transpose(1, 2), LABELS[None]), 2),
+        (lambda: F.nll_loss(F.linear(X, SQUARE, Y[:3]), LABELS), 2),
+        (lambda: F.nll_loss(X @ SQUARE, LABELS, reduction="none").sum() / 8, 2),
+        (lambda: F.nll_loss((X @ SQUARE.T)[None].transpose(1, 2), LABELS[None]), 2),
+        (lambda: F.nll_loss(F.conv2d(X[..., None, None], SQUARE[..., None, None]), LABELS[:, None, None]), 2),
+        (lambda: F.nll_loss(torch.relu(logits()) @ SQUARE, LABELS), 2),
+        (lambda: F.nll_loss((X @ SQUARE).clamp(max=-0.1), LABELS), 0),  # bounded
+        (lambda: F.nll_loss(logits() @ torch.eye(3), LABELS), 0),  # no layer: what is multiplied may be of any sign
+        (lambda: (torch.logsumexp(X @ SQUARE, 1) + F.nll_loss(X @ SQUARE, LABELS, reduction="none")).mean(), 0),  # a cross-entropy
+        (lambda: F.nll_loss(X @ SQUARE, LABELS) + (X @ SQUARE).square().mean(), 0),  # its own floor
+        (lambda: F.nll_loss(F.logsigmoid(X @ SQUARE) @ torch.ones(3, 3), LABELS), 0),  # nodes on the path to a class
+        (lambda: F.nll_loss(F.log_softmax(logits(), 1) @ SQUARE, LABELS), 0),
+        (lambda: F.nll_loss(torch.einsum("e,enc->nc", SQUARE[0], F.log_softmax(logits(), 1).expand(3, 8, 3)), LABELS), 0),
+        (lambda: F.nll_loss(Opaque.apply(logits()) @ SQUARE, LABELS), 0),  # which may be a logarithm of the script's own
         (lambda: F.nll_loss(F.logsigmoid(logits()), LABELS), 0),
         (lambda: F.cross_entropy(logits(), LABELS), 0),
     ],
