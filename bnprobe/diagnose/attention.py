@@ -23,10 +23,10 @@ def saturated_attention(run: RunAnalysis) -> Finding | None:
     """The logits of an attention are so large that its softmax is one-hot and has no slope.
 
     Looks at what deviation the logits have where directions of queries and keys are independent of each other, as they are before the first
-    update: far above one there in every attention, or grown to that from well below in a training that failed. Looks like a rate that is
-    too high; under that the logits grow too, after the updates. Looks like saturated units; those are of activations. Where one attention
-    is sharp at first and another weighs its keys, as behind an embedding that is larger than what a normalisation leaves, the training has
-    a way, and what holds it up is another thing. A trained network may attend sharply on purpose, so nothing is said of one whose loss has
+    update: far above one there, or grown to that from well below in a training that failed. Looks like a rate that is too high; under that
+    the logits grow too, after the updates. Looks like saturated units; those are of activations. Where another attention has a deviation
+    well below one at first, as behind an embedding that is larger than what a normalisation leaves, the training has a way, and what holds
+    it up is another thing; one with a single key, or with keys that are all the same, is no such way. A trained network may attend sharply on purpose, so nothing is said of one whose loss has
     come far down, nor of logits that were large at first where the first loss shows that it had learned. Fine-tuning begins with such
     attention, at chance where the head is new: a loss that came down in part counts only where the weights are as torch draws them.
     """

@@ -13,24 +13,30 @@ from bnprobe.diagnose.run_analysis import RunAnalysis
 def extinguishing_layer(run: RunAnalysis, row: int | None) -> int | None:
     """The layer whose output is the same for every input, although its input was not: a place, where a mean shift is a course along depth.
 
-    So does a normalisation over a single value, whose result is zero, or a product with zero. Dead units show as dead.
+    A signal that is zero is the same for every input. What passes around a layer, as around the branch of a residual sum, differs behind it.
 
     Args:
         run: an analysed run.
         row: a measured row.
 
     Returns:
-        The index of the layer, or None where the difference between inputs fades by less than that in any one layer, or to the end.
+        The index of the layer, or None where the share of the energy that differs between inputs fades by less in any one layer, or is back
+        behind it.
     """
     if row is None or run.last_layer is None:
         return None
     layers, signal = run.recorded.layers, run.recorded.activation
-    model = layers[run.last_layer].model
-    on_the_way = [i for i, layer in enumerate(layers) if layer.model == model and layer.depth < layers[run.last_layer].depth]
-    in_depth = sorted(on_the_way, key=lambda i: layers[i].depth)
-    energy = (signal.between_energy + signal.within_energy)[row, in_depth]
-    known = np.flatnonzero(np.isfinite(energy))
+    last = layers[run.last_layer]
+    in_depth = sorted(
+        (i for i, layer in enumerate(layers) if layer.model == last.model and layer.depth <= last.depth), key=lambda i: layers[i].depth
+    )
+    differing = (signal.between_energy + signal.within_energy)[row, in_depth]
+    whole = differing + signal.common_energy[row, in_depth]
+    share = np.divide(differing, whole, out=np.zeros_like(whole), where=whole != 0)
+    known = np.flatnonzero(np.isfinite(share))
     for before, after in pairwise(known):
-        if energy[before] > 0 and energy[known[known >= after]].max() < thresholds.EXTINGUISHED_ENERGY * energy[before]:
+        if in_depth[after] == run.last_layer:
+            break  # its own bias, or its weights of zero, may leave no difference
+        if share[before] > 0 and share[known[known >= after]].max() <= thresholds.EXTINGUISHED_SHARE * share[before]:
             return in_depth[after]
     return None

@@ -274,12 +274,16 @@ def _less_certain(finding: Finding, relaxation: float) -> Finding:
 
 
 def _link(found: list[Finding], run: RunAnalysis) -> list[Finding]:
-    """Say of each finding from which earlier one it follows: in the order in which they showed, each explains what it can bring about."""
+    """Say of each finding from which earlier one it follows: in the order in which they showed, each explains what it can bring about.
+
+    What is told for information, and may be meant, explains no fault.
+    """
     first = run.step(run.first_row)
     course = sorted(found, key=lambda one: (one.step if one.step is not None else -1, _place(one, first)))
     linked: list[Finding] = []
     for finding in course:
-        origin = next((root for root in linked if not root.follows_from and finding.id in CONSEQUENCES.get(root.id, ())), None)
+        roots = (root for root in linked if not root.follows_from and (root.severity != "info" or finding.severity == "info"))
+        origin = next((root for root in roots if finding.id in CONSEQUENCES.get(root.id, ())), None)
         linked.append(replace(finding, follows_from=(origin.id,)) if origin is not None else finding)
     return linked
 

@@ -124,6 +124,26 @@ class TestMeanShift:
         run = case(made)
         assert extinguishing_layer(run, run.late_row) == (None if is_shift else place)
 
+    def test_a_change_of_scale_ends_no_difference(self) -> None:
+        made = self.shifted()
+        made.activation.rms[:, : len(made.layers) // 2] *= 1e6  # a normalisation behind a large signal
+        assert extinguishing_layer(case(made), 39) is None
+
+    def test_the_branch_of_a_residual_sum_may_give_nothing(self) -> None:
+        made = self.shifted()
+        branch, end = len(made.layers) // 2, len(made.layers) - 2
+        made.activation.rms[:, branch] = 0.0  # a last module that starts at zero: the signal passes around it
+        assert extinguishing_layer(case(made), 39) is None
+        made.activation.rms[:, end] = 0.0  # before the last layer, whose output still differs
+        assert extinguishing_layer(case(made), 39) is None
+        made.activation.rms[:, branch:] = 0.0
+        assert extinguishing_layer(case(made), 39) == branch
+
+    def test_weights_of_zero_in_the_last_layer_are_its_start(self) -> None:
+        made = self.shifted()
+        made.activation.rms[:, -1] = 0.0
+        assert extinguishing_layer(case(made), 39) is None
+
     def test_where_both_parts_grow_alike_nothing_shifts(self) -> None:
         assert mean_shift(case(self.shifted(dependent_growth=0.06))) is None
 

@@ -41,7 +41,9 @@ def test_it_is_named_where_it_was_so_at_every_look(variable: str) -> None:
 LEARNS, BELOW_ZERO, STUCK = np.geomspace(2.0, 0.1, 20), np.linspace(2.0, -50.0, 20), np.full(20, 2.0)
 
 
-@pytest.mark.parametrize(("loss", "severity"), [(LEARNS, None), (BELOW_ZERO, "error"), (STUCK, "error")], ids=["learns", "below 0", "stuck"])
+@pytest.mark.parametrize(
+    ("loss", "severity"), [(LEARNS, None), (BELOW_ZERO, "error"), (STUCK, "error")], ids=["learns", "below 0", "stuck"]
+)
 def test_outputs_for_logarithms_are_named_where_the_loss_shows_it(loss: np.ndarray, severity: str | None) -> None:
     run = asked("loss_of_probabilities", [2, 2, 2], loss + 1e-3 * np.random.default_rng(0).standard_normal(20))
     found = QUESTIONS["loss_of_probabilities"](run)

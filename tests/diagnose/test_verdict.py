@@ -68,6 +68,19 @@ def test_what_follows_in_a_run_that_learns_is_no_warning_of_its_own(monkeypatch:
     assert {one.id: one.severity for one in diagnose(made.run())}["dead-units"] == "warning"
 
 
+@pytest.mark.parametrize(("kept", "told"), [("info", ()), ("warning", ("frozen-parameters",))])
+def test_what_is_told_for_information_explains_no_fault(monkeypatch: pytest.MonkeyPatch, kept: str, told: tuple[str, ...]) -> None:
+    def found(name: str, severity: str) -> Finding:
+        return Finding(name, severity, 0.6, (), 0, (), "A cause.", "A fix.", "a source")
+
+    monkeypatch.setitem(CAUSES, "frozen-parameters", lambda run: found("frozen-parameters", kept))
+    monkeypatch.setitem(CAUSES, "learning-rate-too-high", lambda run: found("learning-rate-too-high", "warning"))
+    findings = {one.id: one for one in diagnose(residual_recording(steps=50).run())}
+    rate = findings["learning-rate-too-high"]
+    assert (rate.severity, rate.follows_from) == ("info" if told else "warning", told)
+    assert "healthy" not in findings
+
+
 def test_the_same_ruin_without_growth_at_the_start_is_the_learning_rate() -> None:
     made = exploding_recording()
     depth = np.arange(len(made.layers))

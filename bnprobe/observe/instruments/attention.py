@@ -21,6 +21,8 @@ from bnprobe.observe.steps.open_step import OpenStep
 _BETWEEN = ("MaskedFill", "Add", "Sub", "Where", *PASSING)
 #: Operations between the two that are looked through.
 _MOST_BETWEEN = 12
+#: Size of what keys do not share, against their own, that rounding alone makes.
+_SAME_KEYS = 1e-6
 
 
 class Attention(Instrument):
@@ -40,16 +42,17 @@ class Attention(Instrument):
             self._found += [logit_sizes(pair) for pair in attentions(backward.losses)]
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
-        """Return the largest bound, and the largest and the smallest deviation."""
+        """Return the largest bound, the largest deviation, and the smallest of attentions with keys to choose among."""
         found, self._found = self._found, []
         if not found:
             return []
         sizes = torch.stack([one.to(found[0].device) for one in found])
-        bound, deviation = sizes.amax(0)
+        bound, deviation = sizes[:, :2].amax(0)
+        least = sizes[:, 2].nan_to_num(torch.inf).amin()
         return [
             ("attention_logit_bound", Reading(bound.reshape(1))),
             ("attention_logit_deviation", Reading(deviation.reshape(1))),
-            ("attention_logit_deviation_least", Reading(sizes[:, 1].amin().reshape(1))),
+            ("attention_logit_deviation_least", Reading(least.where(least.isfinite(), torch.nan).reshape(1))),
         ]
 
 
@@ -87,7 +90,7 @@ def attentions(losses: Any) -> Iterator[Pair]:
 
 @torch.no_grad()
 def logit_sizes(pair: Pair) -> torch.Tensor:
-    """Return (bound, deviation) of an attention's logits: (2,).
+    """Return (bound, deviation, deviation or NaN) of an attention's logits: (3,). NaN where all its keys are one, or a single one is there.
 
     The bound is that of Cauchy and Schwarz, max_t |q_t| max_s |k_s| times the scale, the largest over heads and samples. The deviation is
     what logits of queries and keys have whose directions are independent of each other: rms(q) rms(k - mean_s k) sqrt(d) times the scale;
@@ -100,7 +103,8 @@ def logit_sizes(pair: Pair) -> torch.Tensor:
     bound = (longest_query * longest_key).amax()
     apart = key - key.mean(-2, keepdim=True)
     deviation = query.square().mean().sqrt() * apart.square().mean().sqrt() * query.shape[-1] ** 0.5
-    return torch.stack([bound, deviation]) * abs(pair.scale)
+    differs = apart.square().mean().sqrt() > _SAME_KEYS * key.square().mean().sqrt()
+    return torch.stack([bound, deviation, deviation.where(differs, torch.nan)]) * abs(pair.scale)
 
 
 def _behind(softmax: Any) -> Pair | None:

@@ -166,7 +166,7 @@ STEP = [
         "deviation of such logits where queries and keys have independent directions, the largest over attentions",
         "rms(q) rms(k - mean_s k) sqrt(d) / sqrt(d), or the scale that was given",
     ),
-    Variable("attention_logit_deviation_least", ("step",), "f4", "1", "the same, the smallest over attentions"),
+    Variable("attention_logit_deviation_least", ("step",), "f4", "1", "the same, the smallest over attentions with keys that differ"),
     Variable(
         "flat_second_derivatives",
         ("step",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -45,7 +46,7 @@ def heads() -> torch.Tensor:
 )
 def test_the_bound_holds_and_the_deviation_is_that_of_the_logits(made: Callable[[], torch.Tensor], scale: float) -> None:
     [pair] = attentions(made().sum())
-    bound, deviation = logit_sizes(pair).tolist()
+    bound, deviation, _ = logit_sizes(pair).tolist()
     with torch.no_grad():
         logits = Q @ K.transpose(-1, -2) * scale
         longest = Q.norm(dim=-1).amax(-1) * K.norm(dim=-1).amax(-1) * scale
@@ -54,12 +55,32 @@ def test_the_bound_holds_and_the_deviation_is_that_of_the_logits(made: Callable[
     assert deviation == pytest.approx(float(logits.std()), rel=0.1)
 
 
-def test_of_several_the_sharpest_and_the_softest_are_told() -> None:
+def told_of(loss: torch.Tensor) -> dict[str, float]:
     instrument = Attention(SimpleNamespace(schedule=SimpleNamespace(is_snapshot=lambda step: True)))
     step = SimpleNamespace(number=0, micro_steps=1)
-    loss = sum(F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=scale).sum() for scale in (0.25, 4.0, 0.5))
     instrument.before_backward(step, SimpleNamespace(losses=[loss]))
-    told = {name: float(reading.values[0]) for name, reading in instrument.close(step, [])}
+    return {name: float(reading.values[0]) for name, reading in instrument.close(step, [])}
+
+
+ONE_KEY, SAME_KEYS = K[:, :, :1], K[:, :, :1].repeat(1, 1, 40, 1)
+
+
+@pytest.mark.parametrize("keys", [ONE_KEY, SAME_KEYS], ids=["one key", "the same keys"])
+def test_an_attention_without_a_choice_is_not_the_softest(keys: torch.Tensor) -> None:
+    trivial = F.scaled_dot_product_attention(Q * 1, keys * 1, V[:, :, : keys.shape[2]]).sum()
+    sharp = F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=4.0).sum()
+    told = told_of(trivial + sharp)
+    assert told["attention_logit_deviation_least"] == pytest.approx(told["attention_logit_deviation"])
+    assert told["attention_logit_deviation"] > 10
+    assert math.isnan(told_of(trivial)["attention_logit_deviation_least"])
+
+
+def test_queries_of_zero_weigh_all_keys() -> None:
+    assert told_of(F.scaled_dot_product_attention(Q * 0, K * 1, V).sum())["attention_logit_deviation_least"] == 0
+
+
+def test_of_several_the_sharpest_and_the_softest_are_told() -> None:
+    told = told_of(sum(F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=scale).sum() for scale in (0.25, 4.0, 0.5)))
     [pair] = attentions(F.scaled_dot_product_attention(Q * 1, K * 1, V, scale=1.0).sum())
     deviation = float(logit_sizes(pair)[1])
     assert told["attention_logit_deviation"] == pytest.approx(4.0 * deviation)
