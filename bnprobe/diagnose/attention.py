@@ -26,9 +26,10 @@ def saturated_attention(run: RunAnalysis) -> Finding | None:
     update: far above one there, or grown to that from well below in a training that failed. Looks like a rate that is too high; under that
     the logits grow too, after the updates. Looks like saturated units; those are of activations. Where another attention has a deviation
     well below one at first, as behind an embedding that is larger than what a normalisation leaves, the training has a way, and what holds
-    it up is another thing; one with a single key, or with keys that are all the same, is no such way. A trained network may attend sharply on purpose, so nothing is said of one whose loss has
-    come far down, nor of logits that were large at first where the first loss shows that it had learned. Fine-tuning begins with such
-    attention, at chance where the head is new: a loss that came down in part counts only where the weights are as torch draws them.
+    it up is another thing; one with a single key, or with keys that are all the same, is no such way. A trained network may attend sharply
+    on purpose, so nothing is said of one whose loss has come far down, nor of logits that were large at first where the first loss shows
+    that it had learned. Fine-tuning begins with such attention, at chance where the head is new: a loss that came down in part counts only
+    where the weights are as torch draws them.
     """
     deviation = run.recorded.attention_logit_deviation.astype(float)
     rows = np.flatnonzero(np.isfinite(deviation))

@@ -13,7 +13,7 @@ from bnprobe.diagnose.run_analysis import RunAnalysis
 def extinguishing_layer(run: RunAnalysis, row: int | None) -> int | None:
     """The layer whose output is the same for every input, although its input was not: a place, where a mean shift is a course along depth.
 
-    A signal that is zero is the same for every input. What passes around a layer, as around the branch of a residual sum, differs behind it.
+    A signal of zeros is the same for every input. What passes around a layer, as around the branch of a residual sum, differs behind it.
 
     Args:
         run: an analysed run.

@@ -185,11 +185,12 @@ def gradients_cleared(run: RunAnalysis) -> Finding | None:
 def frozen_parameters(run: RunAnalysis) -> Finding | None:
     """Layers that work in every forward are trained by nobody.
 
-    Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient
-    ever reached (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be
-    meant, as when a backbone is kept: it is told for information while the rest learns, unless trained layers lie before it;
-    so are normalisations among what is kept. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter:
-    only layers that were measured count.
+    Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient ever reached
+    (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be meant, as when a
+    backbone is kept: it is told for information while the rest learns, unless all that is kept lies behind trained layers and the loss
+    stands above half of its start; so are normalisations among what is kept. Of a network without trained parameters, such as a teacher,
+    nothing is said. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were
+    measured count.
     """
     if run.gradients_were_cleared:  # nothing is cut off: the loop takes the gradients away
         return None
@@ -283,18 +284,19 @@ def _in_no_grad(run: RunAnalysis) -> Finding | None:
 
 
 def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> Finding | None:
+    layers = _of_trained_models(run, layers)
     if not layers.size:
         return None
-    count = float(np.nansum(frozen))
-    is_between = _is_behind_trained(run, layers)
+    count = float(np.nansum(frozen[layers]))
+    is_behind = _is_behind_trained(run, layers)
     return Finding(
         id="frozen-parameters",
-        severity="warning" if run.underperforms or is_between else "info",
-        confidence=0.7 if is_between else 0.6,
+        severity="warning" if run.underperforms or (is_behind and not run.has_come_down) else "info",
+        confidence=0.7 if is_behind else 0.6,
         layers=tuple(run.name(layer) for layer in layers[:3]),
         step=run.step(run.first_row),
         evidence=(Evidence("parameters that require no gradient", count, 0.0),),
-        cause=f"A part of the network is frozen{', although layers before it train' if is_between else ''}: the {number(count)} "
+        cause=f"A part of the network is frozen{', although layers before it train' if is_behind else ''}: the {number(count)} "
         f"parameters of {_names(run, layers)} require no gradient; "
         f"{loss_summary(run)}.",
         fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
@@ -302,23 +304,48 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
     )
 
 
-def _is_behind_trained(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
-    """Whether a layer that is kept receives what trained ones make.
+def _of_trained_models(run: RunAnalysis, layers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of some layers whose model has a parameter that an optimizer has: a teacher, or a network that only compares, has none."""
+    trained = _trained(run)
+    inside = tuple(f"{name}." for name in trained)
+    models = {layer.model for layer in run.recorded.layers if module_of(layer.name) in trained or layer.name.startswith(inside)}
+    return layers[[run.recorded.layers[layer].model in models for layer in layers]]
 
-    A backbone comes first. Adapters are known by their names, or by what they do: they hold the kept layer inside and train beside it.
+
+def _is_behind_trained(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
+    """Whether in some model all that is kept receives what trained layers of that model make.
+
+    A backbone comes first, and so does the first layer that adapters are put beside: a gradient goes to the output of a kept layer only
+    where its input depends on trained weights. Adapters are known by their names, too, or by the kept layer that they hold inside.
     """
-    recorded = run.recorded
-    trained = {parameter.layer for parameter in recorded.parameters if parameter.group >= 0}
-    trained -= {run.name(layer) for layer in layers}
+    recorded, trained = run.recorded, _trained(run)
     if any(word in name.lower() for name in trained for word in _ADAPTERS):
         return False
-    before = [layer.depth for layer in recorded.layers if module_of(layer.name) in trained]
-    around = tuple(f"{name}." for name in trained if name)
-    free = [recorded.layers[layer] for layer in layers if not run.name(layer).startswith(around)]
-    kept = [layer.depth for layer in free if layer.kind in TRANSFORMING]
-    return bool(before and kept) and min(before) < max(kept)
+    gradient = recorded.activation_gradient.rms
+    for model in {recorded.layers[layer].model for layer in layers}:
+        here = [layer for layer, one in enumerate(recorded.layers) if one.model == model]
+        before = [recorded.layers[layer].depth for layer in here if module_of(recorded.layers[layer].name) in trained]
+        modules = {module_of(run.name(layer)) for layer in layers}
+        kept = [layer for layer in here if recorded.layers[layer].role != "input" and module_of(run.name(layer)) in modules]
+        if not before or min(before) > min(recorded.layers[layer].depth for layer in kept) or np.isnan(gradient[:, kept]).all(axis=0).any():
+            continue
+        if any(recorded.layers[layer].kind in TRANSFORMING and not _is_held(run, layer, trained) for layer in kept):
+            return True
+    return False
+
+
+def _is_held(run: RunAnalysis, layer: int, trained: set[str]) -> bool:
+    """Whether a layer is the only one with weights directly inside a module that trains weights of its own, as an adapter's base is."""
+    around = module_of(run.name(layer)).rpartition(".")[0]
+    inside = {module_of(one.name) for one in run.recorded.layers if one.kind in TRANSFORMING and one.name.startswith(f"{around}.")}
+    return around in trained and len(inside) == 1
+
+
+def _trained(run: RunAnalysis) -> set[str]:
+    """Modules with a parameter that an optimizer has; "" where it is a model's own."""
+    return {parameter.layer for parameter in run.recorded.parameters if parameter.group >= 0}
 
 
 def _names(run: RunAnalysis, layers: NDArray[np.int64]) -> str:
-    shown = " and ".join(run.place(layer) for layer in layers[:2])
-    return f"{shown} and {layers.size - 2} more layers" if layers.size > 2 else shown
+    shown, more = [run.place(layer) for layer in layers[:2]], layers.size - 2
+    return f"{', '.join(shown)} and {more} more layer{'s' * (more > 1)}" if more > 0 else " and ".join(shown)

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ from bnprobe.errors import RunFileError
 from bnprobe.report.live_view import told
 from bnprobe.store.reader import read_run
 from tests.benchmarks.reported import HERE as REPORTED
-from tests.benchmarks.reported import record
+from tests.benchmarks.reported import TIMEOUT_SECONDS
 from tests.faults.manifest import PROGRAMS
 from tests.faults.program import HEALTHY
 from tests.faults.recording import KEPT
@@ -110,6 +112,15 @@ def version_of(python: Path, tool: str) -> str | None:
 def answer(task: Task, tool: str, folder: Path) -> Path:
     """The file with what a tool said, or with what bnprobe recorded."""
     return folder / tool / f"{task.name}.{'h5' if tool == 'bnprobe' else 'json'}"
+
+
+def record(task: Task, folder: Path) -> None:
+    """Record a script with bnprobe's defaults, unless that is kept."""
+    target = answer(task, "bnprobe", folder)
+    if not target.exists():
+        command = [sys.executable, "-m", "bnprobe", "record", "-q", "-o", str(target), str(task.script), *["--fixed"] * task.fixed]
+        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run(command, cwd=REPORTED, env=alone, timeout=TIMEOUT_SECONDS, capture_output=True, check=False)
 
 
 def run_tool(python: Path, tool: str, wanted: Sequence[Task], folder: Path) -> None:
@@ -234,7 +245,7 @@ def main() -> None:
         elif not options.as_run:
             (options.recordings / tool).mkdir(parents=True, exist_ok=True)
             for task in wanted:
-                record(str(task.script), task.fixed, options.recordings / tool)
+                record(task, options.recordings)
         rows.append(line(name, count(wanted, tool, options.recordings)))
     faults = sum(not task.fixed for task in wanted)
     print("\n".join([f"{faults} programs with their fault, {len(wanted) - faults} without; 95 % intervals in brackets", *rows]))

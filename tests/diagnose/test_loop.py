@@ -146,18 +146,58 @@ class TestFrozenParameters:
         assert found is not None
         assert found.severity == "warning"
 
-    @pytest.mark.parametrize(("around", "severity"), [("stage1", "info"), ("stage2", "warning")])
-    def test_what_trains_around_a_kept_layer_is_an_adapter(self, around: str, severity: str) -> None:
+    def behind_trained(self, *kept: str) -> Recording:
+        """The first convolution trains, some others are frozen; the loss comes down in part."""
         made = residual_recording(steps=40)
-        names = [layer["layer"] for layer in made.layers]
-        kept = next(i for i, name in enumerate(names) if name.startswith("stage1.") and made.layers[i]["layer_kind"] == "convolution")
+        made.loss[:] = np.linspace(2.3, 1.4, 40)
         for parameter in made.parameters:
-            parameter["parameter_group"] = 0 if parameter["parameter_layer"] == "conv1" else -1
-        made.parameters[1] |= {"parameter": f"{around}.a", "parameter_layer": around, "parameter_group": 0}
-        made.by_snapshot["frozen_elements"] = np.eye(len(names))[kept] * 432
+            parameter["parameter_group"] = 0 if parameter["parameter_layer"] in ("conv1", "classifier") else -1
+        made.by_snapshot["frozen_elements"] = np.array([432.0 * (layer["layer"] in kept) for layer in made.layers])
+        return made
+
+    def severity(self, made: Recording) -> str | None:
+        found = frozen_parameters(case(made))
+        return found and found.severity
+
+    def test_what_receives_what_trained_layers_make_is_a_warning_while_the_run_could_do_better(self) -> None:
+        made = self.behind_trained("stage1.block1.conv1", "stage1.block1.conv2", "stage2.block1.conv1")
         found = frozen_parameters(case(made))
         assert found is not None
-        assert found.severity == severity
+        assert found.severity == "warning"
+        assert "although layers before it train" in found.cause
+        assert "stage1.block1.conv1, stage1.block1.conv2 and 1 more layer require" in found.cause
+        made.loss[:] = np.linspace(2.3, 0.6, 40)
+        assert self.severity(made) == "info"
+
+    def test_beside_a_kept_layer_that_receives_the_data_itself_are_adapters(self) -> None:
+        made = self.behind_trained("stage1.block1.conv1", "stage1.block1.conv2")
+        made.gradient.rms[:, [layer["layer"] == "stage1.block1.conv1" for layer in made.layers]] = np.nan
+        assert self.severity(made) == "info"
+
+    @pytest.mark.parametrize(
+        ("around", "kept", "severity"),
+        [
+            ("stage1.block1.conv1", "stage1.block1.conv1.base", "info"),
+            ("stage1.block1", "stage1.block1.conv1", "warning"),  # which holds more than that layer
+            ("stage1", "stage1.block1.conv1", "warning"),  # an embedding of positions
+        ],
+    )
+    def test_what_trains_around_a_kept_layer_alone_is_an_adapter(self, around: str, kept: str, severity: str) -> None:
+        made = self.behind_trained()
+        place = next(i for i, layer in enumerate(made.layers) if layer["layer"] == "stage1.block1.conv1")
+        made.layers[place]["layer"] = kept
+        made.parameters[1] |= {"parameter": f"{around}.a", "parameter_layer": around, "parameter_group": 0}
+        made.by_snapshot["frozen_elements"] = np.eye(len(made.layers))[place] * 432
+        assert self.severity(made) == severity
+
+    def test_a_network_that_only_compares_is_none_of_what_is_trained(self) -> None:
+        made = self.behind_trained("stage3.block3.conv1", "stage3.block3.conv2")
+        assert self.severity(made) == "warning"
+        for layer in made.layers:
+            layer["layer_model"] = int(layer["layer"].startswith("stage3.block3"))
+        assert self.severity(made) is None
+        made.loss[:] = np.log(10)
+        assert self.severity(made) is None
 
     def test_norms_of_a_kept_backbone_may_ask_for_gradients_in_vain(self) -> None:
         made = residual_recording(steps=40, norm=True)
