@@ -20,8 +20,8 @@ def extinguishing_layer(run: RunAnalysis, row: int | None) -> int | None:
         row: a measured row.
 
     Returns:
-        The index of the layer, or None where the share of the energy that differs between inputs fades by less in any one layer, or is back
-        behind it.
+        The index of the layer, or None where the energy that differs between inputs, or its share of the whole, fades by less in any one
+        layer, or is back behind it.
     """
     if row is None or run.last_layer is None:
         return None
@@ -37,6 +37,8 @@ def extinguishing_layer(run: RunAnalysis, row: int | None) -> int | None:
     for before, after in pairwise(known):
         if in_depth[after] == run.last_layer:
             break  # its own bias, or its weights of zero, may leave no difference
-        if share[before] > 0 and share[known[known >= after]].max() <= thresholds.EXTINGUISHED_SHARE * share[before]:
+        behind = known[known >= after]
+        is_lost = share[before] > 0 and share[behind].max() <= thresholds.EXTINGUISHED_SHARE * share[before]
+        if is_lost and differing[behind].max() <= thresholds.EXTINGUISHED_ENERGY * differing[before]:
             return in_depth[after]
     return None

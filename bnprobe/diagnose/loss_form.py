@@ -77,8 +77,8 @@ def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
 
     Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax; or for a negative
     log-likelihood, and nothing else, of a layer's outputs. Of probabilities such a loss rewards certainty in a linear way. Of outputs it
-    has no lower bound: it is named where it went below zero, which a likelihood of classes never does, or the run fails to learn. Looks like
-    slow learning.
+    has no lower bound: it is named where it went below zero, which a likelihood of classes never does, or the run fails to learn. Looks
+    like slow learning.
     """
     rows = _always(run.recorded.loss_of_probabilities)
     if rows is None:

@@ -232,9 +232,11 @@ UNSCALED_RMS = Threshold(20.0, 3.0)
 #: Largest magnitude in an input that is far too small for a network as it is usually initialised, whose biases are about 0.1. Practice: a
 #: one-hot input has values of one, pixels of 0 to 1 too; pixels that were divided by 255 twice have 0.004.
 SMALL_INPUT = Threshold(0.05, 0.1)
-#: What one layer leaves of the share of its input's energy that differs between inputs, where it gives the same for all. Practice: rounding
-#: leaves 1e-14 in float32; a constant that drowns the rest grows layer by layer, or is 10^4 times as large where one layer adds it.
-EXTINGUISHED_SHARE = 1e-8
+#: What one layer leaves of the energy that differs between inputs, and of its share of the whole, where it gives the same for all. Both, as a
+#: normalisation behind a large signal takes away energy alone, and a large bias takes away share alone. Practice: where a group norm saw single
+#: pixels, rounding left 1e-9 of the energy and 1e-6 of the share.
+EXTINGUISHED_ENERGY = 1e-8
+EXTINGUISHED_SHARE = 1e-4
 #: A signal put together from others and this many times larger than each of them holds data of its own. Convention.
 JOINED_TIMES = 10.0
 #: Size of one batch against those before it, and of late batches against the first, decades. Practice: batches of the same data differ by

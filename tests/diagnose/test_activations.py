@@ -129,6 +129,19 @@ class TestMeanShift:
         made.activation.rms[:, : len(made.layers) // 2] *= 1e6  # a normalisation behind a large signal
         assert extinguishing_layer(case(made), 39) is None
 
+    def test_a_constant_that_one_layer_adds_ends_no_difference(self) -> None:
+        made = self.shifted()
+        made.activation.rms[:, len(made.layers) // 2 :] *= 1e3
+        made.activation.kappa[:, len(made.layers) // 2 :] = 1 - 1e-6
+        assert extinguishing_layer(case(made), 39) is None
+
+    def test_rounding_may_be_left(self) -> None:
+        made = self.shifted()
+        place = len(made.layers) // 2
+        made.activation.rms[:, place:] = 2e-2  # a bias, as of a normalisation of single pixels
+        made.activation.kappa[:, place:] = 1 - 1e-7
+        assert extinguishing_layer(case(made), 39) == place
+
     def test_the_branch_of_a_residual_sum_may_give_nothing(self) -> None:
         made = self.shifted()
         branch, end = len(made.layers) // 2, len(made.layers) - 2
