@@ -232,8 +232,8 @@ UNSCALED_RMS = Threshold(20.0, 3.0)
 #: Largest magnitude in an input that is far too small for a network as it is usually initialised, whose biases are about 0.1. Practice: a
 #: one-hot input has values of one, pixels of 0 to 1 too; pixels that were divided by 255 twice have 0.004.
 SMALL_INPUT = Threshold(0.05, 0.1)
-#: What one layer leaves of the energy that differs between inputs, and of its share of the whole, where it gives the same for all. Both, as a
-#: normalisation behind a large signal takes away energy alone, and a large bias takes away share alone. Practice: where a group norm saw single
+#: What one layer leaves of the energy that differs between inputs, and of its share of the whole, where it gives the same for all. Both:
+#: a normalisation behind a large signal takes away energy alone, and a large bias share alone. Practice: where a group norm saw single
 #: pixels, rounding left 1e-9 of the energy and 1e-6 of the share.
 EXTINGUISHED_ENERGY = 1e-8
 EXTINGUISHED_SHARE = 1e-4
