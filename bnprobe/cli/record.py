@@ -15,6 +15,7 @@ from bnprobe.cli import script
 
 if TYPE_CHECKING:
     from bnprobe.cli.voice import Voice
+    from bnprobe.errors import UsageError
     from bnprobe.launch.children import Plan
     from bnprobe.processes import Rank
 
@@ -210,8 +211,9 @@ def record(
         raise UsageError(f"--resume goes on in {resume}, and {'-f' if force else '-o'} asks for a new file", "leave one of them out")
     if resume_at is not None and resume is None:
         raise UsageError("--resume-at says where --resume goes on", "add --resume RUN")
-    if resume is not None and children:
-        raise UsageError("--resume goes on in one file, and --children records a file each", "leave out one of them")
+    without_children = _why_no_children(rank, resume, max_steps, what_if)
+    if children and without_children is not None:
+        raise without_children
     if resume is not None and stretch is not None:
         raise UsageError("--what-if trains again from the first step on, and this training goes on", "leave one of them out")
     again = 0 if resume is not None else restarts(os.environ)
@@ -239,12 +241,6 @@ def record(
     ]
     if stretch is not None and taping:
         raise UsageError(f"--what-if has its steps on a tape, and {taping[0]} needs a tape of its own", "record twice, once with each")
-    if children and rank.world_size > 1:
-        raise UsageError(f"--children, and this is one of {rank.world_size} ranks, each of which is recorded", "leave out --children")
-    if children and max_steps is not None:
-        raise UsageError("--max-steps would end one process and leave the others waiting for it", "leave out --children or --max-steps")
-    if children and stretch is not None:
-        raise UsageError("--what-if trains one process again, and --children records several", "leave out one of them")
     if curvature_kernels not in ("script", "math"):
         raise UsageError(f"--curvature-kernels {curvature_kernels} is unknown", "say script or math")
     if file is None:
@@ -280,7 +276,7 @@ def record(
         if resume is None:
             check_output(file, force)
         plan = plan_of(file, options, provenance, overwrite=force) if children else None
-        voice = _introduce(file, quiet, rank, plan, options.resume)
+        voice = _introduce(file, quiet, rank, plan, options.resume, may_follow=without_children is None)
         if (outer := step_aside()) is not None and not quiet:
             say(f"this process was started by a script that is recorded to {outer}: what it trains is in {file} alone")
         if live and not rank.number:
@@ -358,7 +354,22 @@ def _steps(value: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool) -> Voice:
+def _why_no_children(rank: Rank, resume: Path | None, max_steps: int | None, what_if: str | None) -> UsageError | None:
+    """Return why processes that the script starts cannot be recorded, too; None where they can."""
+    from bnprobe.errors import UsageError
+
+    if resume is not None:
+        return UsageError("--resume goes on in one file, and --children records a file each", "leave out one of them")
+    if rank.world_size > 1:
+        return UsageError(f"--children, and this is one of {rank.world_size} ranks, each of which is recorded", "leave out --children")
+    if max_steps is not None:
+        return UsageError("--max-steps would end one process and leave the others waiting for it", "leave out --children or --max-steps")
+    if what_if is not None:
+        return UsageError("--what-if trains one process again, and --children records several", "leave out one of them")
+    return None
+
+
+def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool, may_follow: bool) -> Voice:
     """Announce the recording, and return the voice that accompanies it; of several ranks the first speaks, the others of faults alone."""
     from bnprobe.cli.last_words import closing_lines
     from bnprobe.cli.status_line import on_stderr
@@ -370,4 +381,5 @@ def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: 
     every = f"; each of {rank.world_size} ranks to a file of its own" if rank.world_size > 1 and file.stem.endswith(".rank0") else ""
     every = "; trainings in processes that the script starts to files beside it" if plan is not None else every
     say(f"{'going on in' if goes_on else 'recording to'} {file}{every}")
-    return Voice(file, quiet, on_stderr(), closing_lines if plan is None else functools.partial(closing_lines, plan=plan), beside)
+    last_words = closing_lines if plan is None else functools.partial(closing_lines, plan=plan)
+    return Voice(file, quiet, on_stderr(), last_words, beside, may_follow)

@@ -36,6 +36,7 @@ class Voice:
         status_line: Where the live status goes; None without one.
         closing_lines: Reads the finished file and says what it shows and what to type next.
         beside: Finds the files of processes that the script has started; None where they are not recorded.
+        may_follow: Whether processes could have been recorded, too, had that been asked for.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Voice:
         status_line: StatusLine | None,
         closing_lines: Callable[[Path], list[str]],
         beside: Callable[[], list[Path]] | None = None,
+        may_follow: bool = True,
     ) -> None:
         self._output = output
         self._file = output.absolute()  # the script may change its folder
@@ -52,6 +54,7 @@ class Voice:
         self._status_line = status_line
         self._closing_lines = closing_lines
         self._beside = beside
+        self._may_follow = may_follow
         self._has_failed = False
         self._seconds_before = seconds_of_children()
 
@@ -103,16 +106,25 @@ class Voice:
                 say(f"hint: {swallowed.hint}")
         say(f"no step was added to {self._output}")
 
-    def replaced(self, ending: Ending, recorded: bool) -> None:
+    def replaced(self, call: str, recorded: bool) -> None:
         """Say that the recording is over, for all that is known, and how the other program can be recorded."""
         if self._status_line is not None:
             self._status_line.clear()
-        before = f"what was recorded before is in {self._output}" if recorded else "nothing was recorded before"
-        say(f"another program takes the script's place ({ending.detail}); {before}")
+        if self._quiet:
+            return
+        before = f"what was recorded before is in {self._output}" if recorded else "no step was recorded before"
+        if not recorded and self._beside is not None and self._beside():
+            before = "what its processes trained before is in files beside"
+        say(f"another program takes the script's place ({call}); {before}")
         if self._beside is not None:
-            say("where that program is python, what it trains is recorded to a file beside")
-        else:
-            say("hint: --children records that program, too, where it is python")
+            say("where that program is python with this environment, what it trains is recorded to a file beside")
+        elif self._may_follow:
+            say("hint: --children records that program, too, where it is python with this environment")
+
+    def not_replaced(self) -> None:
+        """Take back what ``replaced`` said."""
+        if not self._quiet:
+            say("it could not be started; the recording goes on")
 
     def _last_words(self, ending: Ending, hurried: bool) -> list[str]:
         brief = [f"recorded to {self._output}", f"next: bnprobe report {self._output}"]

@@ -172,8 +172,11 @@ class Child:
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         """Nothing is said: the script's own process names the files at its end."""
 
-    def replaced(self, ending: Ending, recorded: bool) -> None:
+    def replaced(self, call: str, recorded: bool) -> None:
         """Nothing is said: the other program, where it is python, is recorded as this one was."""
+
+    def not_replaced(self) -> None:
+        """Nothing is said either."""
 
     def release(self) -> None:
         """The file is closed."""

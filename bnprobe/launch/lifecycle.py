@@ -35,6 +35,8 @@ from bnprobe.launch.quiet_signals import QuietSignals
 from bnprobe.originals import Original
 from bnprobe.own_imports import ours
 
+#: The right to start a program is the effective user's, which not every system can be asked for.
+_ASKS_AS_EXEC = os.access in os.supports_effective_ids
 _FATAL_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -61,6 +63,10 @@ class Recording(Protocol):
         """Whether the file holds something of this process."""
 
     @property
+    def has_rows(self) -> bool:
+        """Whether a step of this process has been taken down."""
+
+    @property
     def refusal(self) -> Exception | None:
         """Why the file holds nothing of this process, where it was asked to stop the script."""
 
@@ -77,8 +83,11 @@ class Listener(Protocol):
     def left_alone(self, swallowed: Exception | None) -> None:
         """The file is as it was: no step was taken, or the recording did not begin; ``swallowed`` is what the script caught of that."""
 
-    def replaced(self, ending: Ending, recorded: bool) -> None:
-        """Another program is about to take this one's place. ``recorded`` is False if torch never came."""
+    def replaced(self, call: str, recorded: bool) -> None:
+        """Another program is about to take this one's place, by ``call``. ``recorded`` is False if no step was."""
+
+    def not_replaced(self) -> None:
+        """That program could not be started: the script goes on."""
 
 
 class ForkRecording(Recording, Protocol):
@@ -240,25 +249,35 @@ class Lifecycle:
         return _exit
 
     def _replacing(self, name: str, original: Callable[..., Any]) -> Any:
-        """A script that is replaced by another program keeps what was recorded until then; its user learns that it was no more."""
+        """A script that is replaced by another program keeps what was recorded until then; its user learns of either."""
 
         @functools.wraps(original)
         def execute(path: Any, *arguments: Any, **options: Any) -> Any:
             if Original.getpid() != self._pid or self._is_over or not _can_be_started(path):
                 return original(path, *arguments, **options)
-            ending = endings.from_replacement(name)
             with self._failing_open(), ours():
                 if self._recording is not None:
-                    self._recording.leave_off(ending)
-                self._listener.replaced(ending, self._recording is not None)
+                    self._recording.leave_off(self._ending_before(name))
+                self._listener.replaced(name, self._recording is not None and self._recording.has_rows)
             try:
                 return original(path, *arguments, **options)
             finally:  # it was not: the script goes on
-                with self._failing_open():
+                with self._failing_open(), ours():
                     if self._recording is not None:
                         self._recording.leave_off(None)
+                    self._listener.not_replaced()
 
         return execute
+
+    def _ending_before(self, call: str) -> Ending:
+        """Say how a script ends that is replaced by another program: where that is done as python ends, by what ended it before."""
+        known = self._ending
+        if known is None and self._how_it_ended is not None:
+            known = self._how_it_ended()
+            if known.status not in ("crashed", "interrupted"):
+                known = None  # it is not at its end, as far as anybody can tell
+        replaced = endings.from_replacement(call)
+        return replace(known, exit_status=replaced.exit_status) if known is not None else replaced
 
     def _in_forked_child(self) -> None:
         """Leave the parent's file alone, and die of a signal as a child without us would."""
@@ -304,7 +323,7 @@ class Lifecycle:
 def _can_be_started(path: Any) -> bool:
     """Whether a path is a program: who looks for one in many folders asks the system for each."""
     try:
-        return isinstance(path, int) or (os.path.isfile(path) and os.access(path, os.X_OK))
+        return isinstance(path, int) or (os.path.isfile(path) and os.access(path, os.X_OK, effective_ids=_ASKS_AS_EXEC))
     except (TypeError, ValueError):
         return False
 

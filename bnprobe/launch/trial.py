@@ -86,8 +86,11 @@ class _Faults:
     def left_alone(self, swallowed: Exception | None) -> None:
         pass
 
-    def replaced(self, ending: Ending, recorded: bool) -> None:
-        print(f"bnprobe: another program takes the script's place ({ending.detail}), in which nothing is observed", file=sys.stderr)
+    def replaced(self, call: str, recorded: bool) -> None:
+        print(f"bnprobe: another program takes the script's place ({call}), in which nothing is observed", file=sys.stderr)
+
+    def not_replaced(self) -> None:
+        print("bnprobe: it could not be started; the trial goes on", file=sys.stderr)
 
     def ended(self, ending: Ending, recorded: bool, hurried: bool) -> None:
         if not recorded:

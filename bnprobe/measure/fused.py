@@ -80,7 +80,9 @@ def available() -> bool:
 
 @lru_cache(maxsize=4096)
 def plan(shape: tuple[int, ...], strides: tuple[int, ...], layout: Layout) -> Plan | None:
-    """Return how to read a float32 signal of this shape, or None where its memory has gaps that the compiled code cannot walk over."""
+    """Return how to read a float32 signal of this shape; None where it is empty, or has gaps that the compiled code cannot walk over."""
+    if 0 in shape:
+        return None
     if len(shape) == 1:
         return Plan(True, 1, 1, shape[0], 0, strides[0], between_only=True)
     if len(shape) == 2:

@@ -105,6 +105,9 @@ def moments(x: torch.Tensor, layout: Layout) -> Moments:
 
     Returns:
         The moments. On an accelerator nothing is waited for.
+
+    Raises:
+        ValueError: the signal has no element.
     """
     x = x.resolve_neg()  # a lazily negated view has the other sign in memory
     if layout.is_single:
@@ -146,6 +149,8 @@ def energies(x: torch.Tensor, layout: Layout) -> tuple[float, float]:
 
 def _moments_by_torch(x: torch.Tensor, layout: Layout) -> Moments:
     """The same with torch alone: for accelerators, other dtypes, memory with gaps, non-finite values, and without a compiler."""
+    if not x.numel():
+        raise ValueError(f"a signal without elements has no moments: its shape is {tuple(x.shape)}")
     view, channels_last = by_samples(x, layout)
     samples, positions = view.shape[0], view.shape[1 if channels_last else 2]
     if not x.is_cpu:

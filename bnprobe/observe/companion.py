@@ -39,6 +39,9 @@ class Companion:
     def step_closed(self, step: int) -> None:
         """A step's measurements are whole."""
 
+    def leave_off(self) -> None:
+        """Another program is about to take the script's place: if it does, nothing else follows."""
+
     def finish(self, steps: int, ending: Any) -> None:
         """The recording is over, its rows are written, and nothing is attached any more.
 
@@ -102,6 +105,11 @@ class Companions(Companion):
         """Tell each of them."""
         for one in self._all:
             one.step_closed(step)
+
+    def leave_off(self) -> None:
+        """Tell each of them."""
+        for one in self._all:
+            one.leave_off()
 
     def finish(self, steps: int, ending: Any) -> None:
         """Tell each of them."""

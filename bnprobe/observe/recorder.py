@@ -54,6 +54,7 @@ class Recorder:
         self._events = TrainingEvents(options, self._output)
         self._attached = self._events.attached
         notes = self._output.notes
+        self._known_gaps: dict[tuple[str, str], int] = {}
         self._injector = RemedyInjector(options.remedies, notes.remedies, notes.untreated) if options.remedies else None
 
     def expect(self, model: torch.nn.Module, optimizers: Sequence[Optimizer]) -> None:
@@ -91,20 +92,27 @@ class Recorder:
             self._output.delivery.flush()
 
     def leave_off(self, ending: Any | None) -> None:
-        """Put on disk what is complete, as if the process ended now, for it may; None: it did not.
+        """Write all that ``finish`` would, as if the process ended now, for it may; None: it did not, and the recording goes on.
 
         Args:
             ending: how it would have ended.
         """
+        if self._gate.is_shut:
+            return
         with self._gate.thread.lock:
             writer = self._output.writer
             if ending is None:
-                writer.set_attribute("status", "running")
-                writer.set_attribute("ending", "")
+                self._events.keeper.reopen()
+                writer.take_back_coverage(self._known_gaps)  # what is unseen now may be seen later
+                closing: dict[str, str | int] = {"status": "running", "ending": "", "exit_status": -1}
             else:
                 self.settle()
-                writer.set_attribute("status", ending.status)
-                writer.set_attribute("ending", ending.detail)
+                self._known_gaps = writer.coverage
+                self._write_rest(ending)
+                self._events.companions.leave_off()
+                closing = _closing(ending)
+            for name, value in closing.items():
+                writer.set_attribute(name, value)
             self._output.delivery.flush()
 
     def finish(self, ending: Any) -> None:
@@ -121,14 +129,19 @@ class Recorder:
             if self._injector is not None:
                 self._injector.detach()
             self._gate.is_shut = True
-            with self._output.faults.guard("the last, unfinished step"):
-                self._events.keeper.close_unfinished()
-            self._write_end(ending)
+            self._write_rest(ending)
+            self._events.companions.finish(self._events.number, ending)
+            self._output.writer.close(**_closing(ending))
 
     def abandon(self) -> None:
         """Forget everything without touching the file: this is a forked child."""
         self._gate.shut_in_child()
         self._detach()
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a step of this process has been taken down."""
+        return self._output.delivery.last_step is not None
 
     @property
     def steps(self) -> int:
@@ -160,14 +173,19 @@ class Recorder:
     def _detach(self) -> None:
         self._attached.detach(self._events.companions)
 
-    def _write_end(self, ending: Any) -> None:
-        output, attached, steps = self._output, self._attached, self._events.number
-        output.unseen.write(steps, attached.forward, attached.compiled, attached.optimizers, output.axes)
+    def _write_rest(self, ending: Any) -> None:
+        """Write what is known only as the training ends."""
+        output, attached = self._output, self._attached
+        with output.faults.guard("the last, unfinished step"):
+            self._events.keeper.close_unfinished()
+        output.unseen.write(self._events.number, attached.forward, attached.compiled, attached.optimizers, output.axes)
         output.writer.set_attribute("backwards_without_update", self._events.clock.backwards_without_update)
         output.delivery.finish(whole=ending.status in ("finished", "stopped"))
-        self._events.companions.finish(steps, ending)
-        exit_status = ending.exit_status if ending.exit_status is not None else -1
-        output.writer.close(status=ending.status, ending=ending.detail, exit_status=exit_status)
+
+
+def _closing(ending: Any) -> dict[str, str | int]:
+    """Return the attributes that say how a run ended."""
+    return {"status": ending.status, "ending": ending.detail, "exit_status": -1 if ending.exit_status is None else ending.exit_status}
 
 
 def _environment() -> dict[str, str]:

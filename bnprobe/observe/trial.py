@@ -93,15 +93,16 @@ class Trial:
 
     def leave_off(self, ending: Any | None) -> None:
         """Write as if the process ended now; None: it did not."""
+        if ending is not None:
+            self._note_changes()
         self._recorder.leave_off(ending)
 
     def finish(self, ending: Any) -> None:
         """Close the file."""
         self._patches.undo()
-        self._recorder.note_seeding(list(self._seeding))
         if self._interventions is not None:
             self._interventions.detach()
-            self._recorder.note_interventions(self._interventions.record())
+        self._note_changes()
         self._recorder.finish(ending)
 
     def abandon(self) -> None:
@@ -117,6 +118,16 @@ class Trial:
     def refusal(self) -> Exception | None:
         """Why the file holds nothing of this process, where the script was told."""
         return self._recorder.refusal
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether a step of this process has been taken down."""
+        return self._recorder.has_rows
+
+    def _note_changes(self) -> None:
+        self._recorder.note_seeding(list(self._seeding))
+        if self._interventions is not None:
+            self._recorder.note_interventions(self._interventions.record())
 
     # -- learning rates -----------------------------------------------------------------------------------------------
 

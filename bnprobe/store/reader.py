@@ -374,7 +374,8 @@ def _assemble(run: Run) -> Run:
     run.parameters.extend(_rows(run, Parameter, "parameter", "parameter_layer", "parameter_shape", "parameter_size", "parameter_group"))
     run.groups.extend(run["group"].tolist())
     run.events.extend(_rows(run, Event, "event_step", "event_kind", "event_text"))
-    run.gaps.extend(_rows(run, Gap, "coverage_subject", "coverage_reason", "coverage_count"))
+    gaps = _rows(run, Gap, "coverage_subject", "coverage_reason", "coverage_count")
+    run.gaps.extend(gap for gap in gaps if gap.times)  # what was taken back happened no time
     return run
 
 

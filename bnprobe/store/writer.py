@@ -138,15 +138,23 @@ class RunWriter:
         self.set_attribute("ending", "")
         self.set_attribute("exit_status", -1)
         self.set_attribute("pid", self._attributes.get("pid", self._owner))
+        seconds = earlier.seconds_since(self._attributes.get("created", ""))
+        self._add_resumption(step, earlier.last_step, known_by, seconds, str(earlier.attributes.get("status", "unknown")), earlier.lengths)
+
+    def begin_again(self, step: int) -> None:
+        """Take back what was written of a step, the last one, as if the script ended in it: the script goes on there."""
+        self._add_resumption(step, step, "given", 0.0, "exited", self._lengths())
+
+    def _add_resumption(self, step: int, before: int, known_by: str, seconds: float, ended: str, lengths: Mapping[str, int]) -> None:
         columns = {
             "resumption_step": step,
-            "resumption_before": earlier.last_step,
+            "resumption_before": before,
             "resumption_known_by": known_by,
             "resumption_created": self._attributes.get("created", ""),
-            "resumption_seconds": earlier.seconds_since(self._attributes.get("created", "")),
+            "resumption_seconds": seconds,
             "resumption_command": self._attributes.get("command", ""),
-            "resumption_ended": str(earlier.attributes.get("status", "unknown")),
-            **{f"resumption_rows_{axis}": earlier.lengths[axis] for axis in STEP_OF},
+            "resumption_ended": ended,
+            **{f"resumption_rows_{axis}": lengths[axis] for axis in STEP_OF},
         }
         self.add_rows("resumption", 1, columns)
 
@@ -174,6 +182,15 @@ class RunWriter:
         """Count something that could not be observed."""
         key = (subject, reason)
         self._coverage[key] = self._coverage.get(key, 0) + count
+
+    @property
+    def coverage(self) -> dict[tuple[str, str], int]:
+        """How often what could not be observed, by subject and reason."""
+        return dict(self._coverage)
+
+    def take_back_coverage(self, before: Mapping[tuple[str, str], int]) -> None:
+        """Count as it was ``before``; what was counted since keeps its place in the file, and happened no time."""
+        self._coverage = {key: before.get(key, 0) for key in self._coverage}
 
     def append_step(self, row: Row) -> None:
         """Append one step: scalars and one-dimensional arrays by variable name. What is absent is missing."""

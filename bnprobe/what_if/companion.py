@@ -114,6 +114,10 @@ class WhatIf(Companion):
         """A step of the stretch is whole."""
         self.stretch.end_step(step)
 
+    def leave_off(self) -> None:
+        """Say why there is no answer; where the training goes on, the answer takes the place of that."""
+        self._store(Answers(refused=[("all", "another program was to take the script's place before it was answered")]))
+
     def finish(self, steps: int, ending: Any) -> None:
         """Train the stretch again, and store the answers."""
         with self._faults.guard("what if"):

@@ -68,6 +68,9 @@ class Listener:
     def replaced(self, *anything: Any) -> None:
         pass
 
+    def not_replaced(self) -> None:
+        pass
+
     def left_alone(self, *anything: Any) -> None:
         pass
 

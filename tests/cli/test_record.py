@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from bnprobe.cli import app
-from bnprobe.errors import BnprobeError
+from bnprobe.errors import BnprobeError, UsageError
 from bnprobe.store.reader import read_run
 
 TRAINING = """
@@ -327,3 +327,26 @@ def test_one_rank_of_several_serves_the_page_and_tells_the_tracker(tmp_path, mon
         begun = typer.main.get_command(app).main(["record", "--follow", "--track", "wandb", "train.py"], standalone_mode=False)
         begun.keywords["claim"].release()
     assert asked == ["page", "wandb"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "excludes"),
+    [((), 1, False), (("--resume", "run.h5"), 1, True), (("--max-steps", "9"), 1, True), (("--what-if", "9"), 1, True), ((), 2, True)],
+)
+def test_children_are_hinted_at_where_they_can_be_asked_for(tmp_path, monkeypatch, capsys, options, ranks, excludes):
+    def run(*more):
+        begun = typer.main.get_command(app).main(["record", *options, *more, "train.py"], standalone_mode=False)
+        begun.keywords["claim"].release()
+        begun.args[4].replaced("os.execv", recorded=True)
+        return capsys.readouterr().err
+
+    (tmp_path / "train.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"RANK": 0, "WORLD_SIZE": ranks}.items():
+        monkeypatch.setenv(name, str(value))
+    assert ("hint: --children" in run()) != excludes
+    if excludes:
+        with pytest.raises(UsageError):
+            run("--children")
+    else:
+        assert "recorded to a file beside" in run("--children")

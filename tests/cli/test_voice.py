@@ -12,7 +12,7 @@ import pytest
 
 from bnprobe.cli.voice import Voice, say, status_text
 from bnprobe.errors import ResumeError, RunFileError
-from bnprobe.launch.ending import Ending, from_replacement
+from bnprobe.launch.ending import Ending
 from bnprobe.observe.options import Progress
 
 DONE = Ending("finished", "", 0)
@@ -84,13 +84,37 @@ def test_nothing_recorded_is_said_even_when_quiet(capsys):
     assert capsys.readouterr().err == "bnprobe: the script never imported torch; nothing was recorded\n"
 
 
-@pytest.mark.parametrize("follows", [False, True])
-def test_another_program_in_the_scripts_place_is_said_even_when_quiet(capsys, follows):
-    voice = Voice(Path("run.h5"), quiet=True, status_line=None, closing_lines=closing, beside=list if follows else None)
-    voice.replaced(from_replacement("os.execv"), recorded=False)
+@pytest.mark.parametrize(
+    ("recorded", "files", "before"),
+    [
+        (True, None, "what was recorded before is in run.h5"),
+        (False, None, "no step was recorded before"),
+        (False, [], "no step was recorded before"),
+        (False, [Path("run.child1.h5")], "what its processes trained before is in files beside"),
+    ],
+)
+def test_another_program_in_the_scripts_place(capsys, recorded, files, before):
+    beside = None if files is None else lambda: files
+    voice = Voice(Path("run.h5"), quiet=False, status_line=None, closing_lines=closing, beside=beside)
+    voice.replaced("os.execv", recorded=recorded)
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "bnprobe: another program takes the script's place (os.execv); nothing was recorded before"
-    assert ("recorded to a file beside" if follows else "hint: --children") in second
+    assert first == f"bnprobe: another program takes the script's place (os.execv); {before}"
+    assert ("hint: --children" if files is None else "recorded to a file beside") in second
+    assert "with this environment" in second
+    voice.not_replaced()
+    assert capsys.readouterr().err == "bnprobe: it could not be started; the recording goes on\n"
+
+
+def test_another_program_where_processes_cannot_be_recorded(capsys):
+    Voice(Path("run.h5"), quiet=False, status_line=None, closing_lines=closing, may_follow=False).replaced("os.execv", recorded=True)
+    assert "--children" not in capsys.readouterr().err
+
+
+def test_another_program_is_no_error_of_which_a_quiet_voice_speaks(capsys):
+    voice = Voice(Path("run.h5"), quiet=True, status_line=None, closing_lines=closing)
+    voice.replaced("os.execv", recorded=True)
+    voice.not_replaced()
+    assert capsys.readouterr().err == ""
 
 
 def test_quiet_says_nothing_else(capsys):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 
 import pytest
 
+from bnprobe.launch.ending import Ending, from_replacement
+from bnprobe.launch.lifecycle import Lifecycle, _can_be_started
 from tests.suites import shortened_to
 
 TORCH = "import os, signal, sys, threading, time\nimport torch\ntorch.step()\n"
@@ -217,7 +221,7 @@ def test_child_forked_before_torch_is_not_recorded(bench):
 
 def test_program_that_replaces_itself_keeps_what_was_recorded(bench):
     script = bench.write("train.py", TORCH + "os.execl(sys.executable, sys.executable, '-c', 'print(1)')")
-    result = bench.record(script.name)
+    result = bench.record(script.name, options=())
     assert (result.status, result.stdout) == (0, "1\n")
     assert [event["event"] for event in result.events] == ["install", "leave_off"]
     assert result.events[-1]["ending"] == {"status": "exited", "detail": "os.execv", "exit_status": None}
@@ -238,11 +242,44 @@ for program in ("./broken", "missing"):
         print(type(error).__name__)
 """,
     )
-    result = bench.record(script.name)
+    result = bench.record(script.name, options=())
     assert (result.status, result.stdout) == (0, "OSError\nFileNotFoundError\n")
+    said = [line.split("; ")[-1] for line in result.stderr.splitlines() if "; " in line]
+    assert said == [f"what was recorded before is in {bench.output}", "the recording goes on"]
     assert [event["event"] for event in result.events] == ["install", "leave_off", "leave_off", "finish"]
     assert result.events[2]["ending"] is None
     assert result.ending == ("finished", "", 0)
+
+
+@pytest.mark.parametrize(("last", "ending"), [("raise ValueError('no data')", ("crashed", "ValueError: no data")), ("", ("finished", ""))])
+def test_what_ended_a_script_ended_it_though_another_program_follows(bench, last, ending):
+    restart = "import atexit; atexit.register(os.execl, sys.executable, sys.executable, '-c', 'print(1)')"
+    result = bench.record(bench.write("train.py", f"{TORCH}\n{restart}\n{last}\n").name)
+    assert (result.status, result.stdout) == (0, "1\n")
+    assert [event["event"] for event in result.events] == ["install", "leave_off"]
+    found = result.events[-1]["ending"]
+    assert (found["status"], found["detail"], found["exit_status"]) == (*ending, None)
+
+
+@pytest.mark.parametrize(("how", "known"), [("crashed", True), ("finished", False), ("exited", False)])
+def test_a_process_of_a_script_that_may_be_at_its_end(how, known):
+    """It learns of an uncaught exception alone: what ``sys.exit`` was given the script may have caught."""
+    lifecycle = Lifecycle(lambda: None, None, how_it_ended=lambda: Ending(how, "before", 1))
+    assert lifecycle._ending_before("os.execv") == (Ending(how, "before", None) if known else from_replacement("os.execv"))
+
+
+def test_a_program_can_be_started_by_the_effective_user(monkeypatch):
+    is_asked = os.access in os.supports_effective_ids
+    monkeypatch.setattr(os, "access", lambda path, mode, *, effective_ids=False: effective_ids)
+    assert _can_be_started(sys.executable) == is_asked
+
+
+@pytest.mark.parametrize("option", ["-q", "--max-steps=9", "--what-if=12"])
+def test_the_hint_on_another_program_can_be_followed(bench, option):
+    script = bench.write("train.py", TORCH + "os.execl(sys.executable, sys.executable, '-c', 'print(1)')")
+    said = bench.record(script.name, options=(option,)).stderr
+    assert "--children" not in said
+    assert ("another program" in said) == (option != "-q")
 
 
 def test_repeated_signals_do_not_wait_for_a_slow_disk(bench):

@@ -167,6 +167,15 @@ def test_what_requires_a_gradient_is_measured_without_one(path):
     assert not isinstance(moments(x * 2, CHANNELS_FIRST).packed, torch.Tensor) or not moments(x * 2, CHANNELS_FIRST).packed.requires_grad
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (0, 3, 4), (4, 0, 3), (4, 3, 0)])
+@pytest.mark.parametrize("layout", [CHANNELS_FIRST, CHANNELS_LAST])
+def test_a_signal_without_elements_is_refused(path, shape, layout):
+    x = torch.zeros(shape)
+    assert fused.plan(tuple(x.shape), x.stride(), layout) is None
+    with pytest.raises(ValueError, match="without elements"):
+        moments(x, layout)
+
+
 def test_a_signal_that_is_constant_in_space_has_no_energy_within(path):
     values = signal((16, 8), 3.0)
     found = agree(values[:, :, None, None].expand(-1, -1, 6, 6).contiguous(), CHANNELS_FIRST)

@@ -164,7 +164,10 @@ class _Listener:
         if not recorded:
             print("nothing was recorded", file=sys.stderr)
 
-    def replaced(self, ending: Any, recorded: bool) -> None:
+    def replaced(self, call: str, recorded: bool) -> None:
+        pass
+
+    def not_replaced(self) -> None:
         pass
 
 

@@ -19,6 +19,7 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "after_update": (),
     "step_ended": (True,),
     "step_closed": (3,),
+    "leave_off": (),
     "finish": (4, "ending"),
 }
 

@@ -27,6 +27,9 @@ class _Listener:
     def replaced(self, *anything: Any) -> None:
         pass
 
+    def not_replaced(self) -> None:
+        pass
+
     def left_alone(self, *anything: Any) -> None:
         pass
 

@@ -109,10 +109,18 @@ class StepKeeper:
         """A script that checks its loss and leaves has run the forward that went wrong: it is kept as a row without an update."""
         panel, delivery = self._attached.panel, self._output.delivery
         self._attached.probes.end_step(frozenset())
-        taps = self._attached.forward.take_unfinished()
-        if any(bool(tap.moments.summary.nonfinite > 0) for tap in taps):
+        taps = self._attached.forward.unfinished()
+        if any(bool(tap.moments.summary.nonfinite > 0) for tap in taps) and not self.step.has_row:
+            self.step.has_row = True
             delivery.take(self.step, taps, panel.close(self.step, taps), panel.instruments)
             delivery.note_divergence(self.step.number, "a signal is not finite, and the script made no update of it")
+
+    def reopen(self) -> None:
+        """The training goes on: what ``close_unfinished`` kept of the open step is void, which has its row at its end."""
+        if self.step.has_row:
+            self.step.has_row = False
+            self._output.writer.begin_again(self.step.number)
+            self._output.delivery.forget_divergence()
 
     # -- its update ---------------------------------------------------------------------------------------------------
 

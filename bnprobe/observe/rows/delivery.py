@@ -218,6 +218,10 @@ class Delivery:
             self._is_kept = False
             self._keep_flight()
 
+    def forget_divergence(self) -> None:
+        """What was noted is void: the training goes on."""
+        self._is_kept = self._is_noted = False
+
     def _keep_flight(self) -> None:
         """Write the last steps channel by channel, now: whoever kills the script then finds what led here."""
         if not self._is_kept:

@@ -168,9 +168,9 @@ class ForwardTaps:
         """Return the present modes of what ran at the last measured step, which are those of a step that is not measured."""
         return self._ledger.modes_now()
 
-    def take_unfinished(self) -> list[Tap]:
+    def unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
-        return self._ledger.take_unfinished()
+        return self._ledger.unfinished()
 
     def _end_forwards(self, passes: Iterable[Pass]) -> None:
         """A model whose parts are called one by one, as by a Lightning trainer, is never complete: a backward ends its forward."""

@@ -152,11 +152,9 @@ class Ledger:
         training = sum(modes)
         return Modes(training, len(modes) - training, int(all(model.training for model in models)))
 
-    def take_unfinished(self) -> list[Tap]:
+    def unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
-        taps = self._complete + renumbered(self._open)
-        self._complete, self._open = [], []
-        return taps
+        return self._complete + renumbered(self._open)
 
     def _give_up_waiting(self) -> int:
         """Give up forwards whose gradient did not come within two steps; return how many of them were evaluations."""

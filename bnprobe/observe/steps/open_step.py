@@ -39,6 +39,7 @@ class OpenStep:
         fused_scale: the factor that an optimizer takes out of its gradients itself.
         skipped: true where a scaler refused the step.
         is_heard: whether the schedule has been told its loss.
+        has_row: whether it was taken for the last one, and written before its end.
         micro_steps: backward calls.
         groups: place of a parameter group -> its settings. Steps at which they are the same share it: it is replaced, never changed.
         updates: norms around the updates, for instruments that ask which parameters have moved.
@@ -62,6 +63,7 @@ class OpenStep:
     fused_scale: Number | None = None
     skipped: Number | bool = False
     is_heard: bool = False
+    has_row: bool = False
     micro_steps: int = 0
     groups: Mapping[int, GroupSettings] = MappingProxyType({})
     updates: tuple[UpdateMeasurement, ...] = ()

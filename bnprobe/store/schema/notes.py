@@ -30,5 +30,5 @@ NOTES = [
     Variable("coverage", ("coverage",), "i4", "1", "index of the entry"),
     Variable("coverage_subject", ("coverage",), TEXT, "", "what could not be observed"),
     Variable("coverage_reason", ("coverage",), TEXT, "", "why, and what would help"),
-    Variable("coverage_count", ("coverage",), "i8", "1", "how often it happened"),
+    Variable("coverage_count", ("coverage",), "i8", "1", "how often it happened; 0 where that was taken back"),
 ]

@@ -29,6 +29,10 @@ class Recorder:
 
     has_recorded = True
 
+    @property
+    def has_rows(self):
+        return self.steps > 0
+
     def flush(self):
         self._write("flush")
 
