@@ -9,7 +9,7 @@ from typing import Any
 from bnprobe.analyse.comparison import BELOW, FIRST_RATES, Row, Spread, loss_of, rows_of, terms_of
 from bnprobe.numerals import number
 from bnprobe.report.limits_story import interval_text
-from bnprobe.report.wording import plural
+from bnprobe.report.wording import plural, remedy_name
 from bnprobe.store.comparison_file import NO_TECHNIQUE, WHOLE, Comparison, Trial
 
 HEADINGS = ("technique", "best rate", "limit", "trained", "training loss", "held-out loss", "held-out accuracy", "time", "memory")
@@ -60,10 +60,10 @@ def cells(row: Row, comparison: Comparison) -> tuple[str, ...]:
     """A technique in the columns of ``headings``; of one that was refused its name alone."""
     own = comparison.own_rate
     if row.refusal:
-        return (row.technique, *[NOTHING] * (len(headings(comparison)) - 1))
+        return (remedy_name(row.technique), *[NOTHING] * (len(headings(comparison)) - 1))
     seeds = terms_of(comparison.attributes).seeds
     return (
-        row.technique,
+        remedy_name(row.technique),
         number(row.factor * own) if math.isfinite(row.factor) else NOTHING,
         interval_text(row.limit.scaled(own)) if row.limit is not None else NOTHING,
         f"{row.trained} of {seeds}",
@@ -113,12 +113,12 @@ def _best(rows: Sequence[Row], order: Sequence[float], what: str, name: str) -> 
     width = first.deviation
     alike = [row for row in ranked[1:] if abs(getattr(row, name).mean - first.mean) <= _noise(width, getattr(row, name).deviation)]
     text = percent_text(first) if name == "held_out_accuracy" else spread_text(first)
-    best = f"Best {what}: {ranked[0].technique}, {text}"
+    best = f"Best {what}: {remedy_name(ranked[0].technique)}, {text}"
     if math.isnan(width):
         return f"{best}; with one seed nobody can tell how much of that is chance"
     if not alike:
         return best
-    return f"{best}; within the spread over seeds: {', '.join(row.technique for row in alike)}"
+    return f"{best}; within the spread over seeds: {', '.join(remedy_name(row.technique) for row in alike)}"
 
 
 def _noise(one: float, other: float) -> float:
@@ -181,8 +181,8 @@ def _costs(comparison: Comparison) -> list[str]:
     executor = str(comparison.attributes.get("executor", "local"))
     elsewhere = f"Trainings may have run on several machines ({executor}): where those differ in speed, so does the time of a step."
     return [
-        "Time is processor time of a step, over that of NONE at the same seed: mean and range over seeds. Memory is the largest resident "
-        "size of the process beyond that with torch imported, or what torch allocated on an accelerator.",
+        "Time is processor time of a step, over that with no remedy at the same seed: mean and range over seeds. Memory is the largest "
+        "resident size of the process beyond that with torch imported, or what torch allocated on an accelerator.",
         *([elsewhere] if executor != "local" else []),
     ]
 

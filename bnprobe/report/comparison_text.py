@@ -9,13 +9,14 @@ from bnprobe.analyse.comparison import rows_of
 from bnprobe.numerals import number
 from bnprobe.report.comparison_story import NOTHING, caveats, cells, headings, headline, why_not
 from bnprobe.report.limits_text import WIDTH, aligned, duration
+from bnprobe.report.wording import remedy_name
 from bnprobe.store.comparison_file import WHOLE, Comparison, Trial
 
 
 def trial_line(trial: Trial) -> str:
     """One trial in one line."""
     at = f"rate {number(trial.peak_rate)}" if math.isfinite(trial.peak_rate) else f"{number(trial.factor)} x the rate"
-    name = f"{trial.remedy}, seed {trial.seed}, {at}" + (f", {trial.length} steps" if trial.length != WHOLE else "")
+    name = f"{remedy_name(trial.remedy)}, seed {trial.seed}, {at}" + (f", {trial.length} steps" if trial.length != WHOLE else "")
     if trial.outcome == "refused":
         return f"{name}: not possible here: {trial.reason}"
     parts = [f"{trial.outcome}" if trial.outcome != "failed" else f"no outcome: {trial.reason}"]
@@ -33,7 +34,7 @@ def table(comparison: Comparison) -> str:
     lines = aligned([tuple(row[i] for i in known) for row in columns])
     for row in rows:
         if why := why_not(row):
-            lines += textwrap.wrap(f"{row.technique}: {why}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+            lines += textwrap.wrap(f"{remedy_name(row.technique)}: {why}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     lines += ["", *textwrap.wrap(f"{headline(comparison)}.", WIDTH, break_on_hyphens=False), ""]
     for sentence in caveats(comparison):
         lines += textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)

@@ -11,7 +11,7 @@ import numpy as np
 from bnprobe.analyse.limits import TOGETHER, Estimate, Interval, Search, gains, hull, searches
 from bnprobe.analyse.stopping_rate import WORTH
 from bnprobe.numerals import number
-from bnprobe.report.wording import plural
+from bnprobe.report.wording import plural, remedy_name
 from bnprobe.store.limits_file import NO_REMEDY, Limits, Trial
 
 #: A rate that rises by this factor over the last tenth of a trial is still in its warm-up.
@@ -117,7 +117,7 @@ def _against_own(limit: Interval | None, trials: Sequence[Trial]) -> str:
 
 def estimate_text(one: Estimate) -> str:
     """One way of predicting, in one sentence, beside what the trials found."""
-    text = f"{one.remedy}, {one.name}: {interval_text(one.lowest)} at step {one.step}"
+    text = f"{remedy_name(one.remedy)}, {one.name}: {interval_text(one.lowest)} at step {one.step}"
     text += f", the strictest of {plural(one.steps, 'step')}" if one.steps > 1 else ""
     text += f" (their median is {interval_text(one.middle)})" if one.steps > 1 else ""
     return text + (f"; {interval_text(one.ratio)} times the limit that trials found" if one.ratio is not None else "")
@@ -191,7 +191,7 @@ def _odd_ones(limits: Limits) -> list[str]:
 def _open_ends(limits: Limits) -> list[str]:
     lines = []
     for one in searches(limits.trials):
-        where = f"{one.remedy}, seed {one.seed}"
+        where = f"{remedy_name(one.remedy)}, seed {one.seed}"
         if one.interval is None:
             lines.append(f"{where}: no outcome, {one.failure}.")
         elif not one.interval.trains_at:

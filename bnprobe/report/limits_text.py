@@ -7,6 +7,7 @@ import textwrap
 
 from bnprobe.analyse.limits import Search, estimates, searches
 from bnprobe.report.limits_story import caveats, estimate_text, rate, stories
+from bnprobe.report.wording import remedy_name
 from bnprobe.store.limits_file import Limits, Trial
 
 WIDTH = 100
@@ -26,18 +27,21 @@ def duration(seconds: float) -> str:
 def trial_line(trial: Trial) -> str:
     """One trial in one line."""
     at = f"rate {rate(trial.peak_rate)}" if math.isfinite(trial.peak_rate) else "rate unknown"
-    return f"{trial.remedy}, seed {trial.seed}, {at} ({rate(trial.factor)} x): {trial.outcome}; {trial.reason} [{duration(trial.seconds)}]"
+    name = f"{remedy_name(trial.remedy)}, seed {trial.seed}"
+    return f"{name}, {at} ({rate(trial.factor)} x): {trial.outcome}; {trial.reason} [{duration(trial.seconds)}]"
 
 
 def table(limits: Limits) -> str:
     """Lay out the limits by remedy and seed, over all seeds with what each remedy buys, and what to know about them."""
     own = limits.own_rate
     rows: list[tuple[str, ...]] = [("remedy", "seed", "trains at", "fails at", "by", "trials")]
-    rows += [(one.remedy, str(one.seed), *_ends(one, own), one.fails_by or "-", str(one.trials)) for one in searches(limits.trials)]
+    rows += [
+        (remedy_name(one.remedy), str(one.seed), *_ends(one, own), one.fails_by or "-", str(one.trials)) for one in searches(limits.trials)
+    ]
     lines = [*aligned(rows), ""]
     for story in stories(limits):
-        text = f"{story.remedy}: the limit lies {story.limit}"
-        text += f", that is {story.factor} times that of NONE" if story.factor else ""
+        text = f"{remedy_name(story.remedy)}: the limit lies {story.limit}"
+        text += f", that is {story.factor} times that with no remedy" if story.factor else ""
         text += f"; {story.own}" if story.own else f"; {story.failure}"
         text += f". First to deviate from its baseline: {story.first_layer}" if story.first_layer else ""
         lines += textwrap.wrap(f"{text}.", WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bnprobe.analyse.what_if import NONE, TAPES, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
+from bnprobe.report.wording import remedy_name
 
 #: What became of a recorded training that is no success, in words.
 _LOST = {"diverged": "diverged", "no-progress": "ended without progress", "collapsed-output": "ended with a collapsed output"}
@@ -19,8 +20,8 @@ def lines(found: WhatIf, outcome: str = "") -> list[str]:
         outcome: what became of the whole recorded training, a word of ``diagnose.outcome``; empty where that is not known.
     """
     said = _proof(found)
-    width = max((len(_name(name)) for name in found.remedies), default=0)
-    said += [f"{_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
+    width = max((len(remedy_name(name)) for name in found.remedies), default=0)
+    said += [f"{remedy_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
     said += beyond(found, outcome)
     said += from_here(found.from_here)
     return said + _refusals(found)
@@ -34,7 +35,7 @@ def asked_lines(found: WhatIf) -> list[str]:
         where = ""
         if any(one is later for later in found.from_here):
             where, outcome = f" from step {one.start} on", "does not diverge" if one.trains else "diverges"
-        said.append(f"{_name(one.remedy)} at {number(one.rate)}{where}: {outcome}; {one.reason}")
+        said.append(f"{remedy_name(one.remedy)} at {number(one.rate)}{where}: {outcome}; {one.reason}")
     return said + _refusals(found)
 
 
@@ -68,7 +69,7 @@ def _proof(found: WhatIf) -> list[str]:
 
 def _refusals(found: WhatIf) -> list[str]:
     said = [
-        f"the tapes are not kept: {one.why}" if one.what == TAPES else f"no answer for {_name(one.what)}: {one.why}"
+        f"the tapes are not kept: {one.why}" if one.what == TAPES else f"no answer for {remedy_name(one.what)}: {one.why}"
         for one in found.refused
     ]
     return said if found.proved else [*said, "bnprobe lr-limit finds the limit by trials of the script itself"]
@@ -91,7 +92,7 @@ def from_here(trials: Sequence[Retrained]) -> list[str]:
     for remedy in dict.fromkeys(one.remedy for one in trials):
         own = [one for one in trials if one.remedy == remedy]
         kept = next((one for one in own if one.trains), None)
-        where = f"from step {own[0].start} on, {_name(remedy)}"
+        where = f"from step {own[0].start} on, {remedy_name(remedy)}"
         if kept is None:
             said.append(f"{where}: diverges at every rate tried, down to {number(min(one.factor for one in own))} times the script's own")
         else:
@@ -125,7 +126,3 @@ def _window(low: float, high: float) -> str:
 
 def _fails(outcome: str) -> str:
     return "is still stuck" if outcome == "stuck" else outcome
-
-
-def _name(remedy: str) -> str:
-    return "no remedy" if remedy == NONE else remedy

@@ -35,12 +35,12 @@ def number(value: float | None) -> str:
 
 
 def remedy_name(remedy: str) -> str:
-    """Return what a page calls the remedy of a trial: a command is told NONE for a trial without one.
+    """Return what a person reads of a trial's remedy: a command is told NONE for a trial without one, a kept tape none.
 
-    >>> remedy_name("NONE"), remedy_name("msr")
-    ('no remedy', 'msr')
+    >>> remedy_name("NONE"), remedy_name("none"), remedy_name("msr")
+    ('no remedy', 'no remedy', 'msr')
     """
-    return "no remedy" if remedy == NO_REMEDY else remedy
+    return "no remedy" if remedy.upper() == NO_REMEDY else remedy
 
 
 def elide(text: str, longest: int = 100) -> str:

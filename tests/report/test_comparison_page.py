@@ -26,6 +26,17 @@ def test_the_terminal_and_the_page_say_the_same() -> None:
     assert headline(comparison()) in page and "Best held-out accuracy: msr" in text
 
 
+def test_no_remedy_is_called_so_wherever_a_person_reads() -> None:
+    failed = trial(0, "failed", reason="ends", output="Traceback", seed=2)
+    best = comparison([*(one for one in trials() if one.remedy != "msr"), failed])
+    page = render_comparison(best)
+    shown, figures = page.split("<main>")[1].split('<section id="origin"')[0], page.split('id="figures"')[1].split("</script>")[0]
+    assert "no remedy" in headline(best)
+    for text in (table(best), trial_line(failed), " ".join(caveats(best)), shown, figures):
+        assert "no remedy" in text and "NONE" not in text
+    assert document(best)["techniques"][0]["technique"] == "NONE", "what one types as an option"
+
+
 def changed(**values: object) -> list[Trial]:
     """The trials that trained, with other values."""
     return [dataclasses.replace(one, **values) if one.outcome == "trains" else one for one in trials()]

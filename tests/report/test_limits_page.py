@@ -14,7 +14,7 @@ from bnprobe.analyse.stopping_rate import WORTH
 from bnprobe.cli.app import app
 from bnprobe.report.limits_page import render_limits
 from bnprobe.report.limits_story import caveats, stories
-from bnprobe.report.limits_text import table
+from bnprobe.report.limits_text import table, trial_line
 from bnprobe.store.limits_file import Limits, Prediction, Trial, write_limits
 from tests.limit_trials import trial, trials
 
@@ -54,10 +54,19 @@ def test_the_terminal_and_the_page_say_the_same() -> None:
         assert words in " ".join(page.split())
 
 
+def test_no_remedy_is_called_so_wherever_a_person_reads() -> None:
+    failed = trial(0, "failed", reason="ends", output="Traceback", seed=2)
+    found = dataclasses.replace(limits([*trials(), failed]), predictions=[Prediction("NONE", TOGETHER, 50, 0.08, 0.5)])
+    shown = render_limits(found).split("<main>")[1].split('<section id="origin"')[0]
+    for text in (table(found), *map(trial_line, found.trials[:1]), shown):
+        assert "no remedy" in text and "NONE" not in text
+    assert "times that with no remedy" in " ".join(table(found).split())
+
+
 def test_one_number_of_all_line_probes_is_told_with_its_worth() -> None:
     found = dataclasses.replace(limits(), predictions=[Prediction("NONE", TOGETHER, 50, 0.08, 0.5)])
     text, page = " ".join(table(found).split()), " ".join(render_limits(found).split())
-    assert f"NONE, {TOGETHER}: between 0.08 and 0.5 at step 50; between" in text
+    assert f"no remedy, {TOGETHER}: between 0.08 and 0.5 at step 50; between" in text
     for words in (TOGETHER, WORTH):
         assert words in text and words in page
     assert WORTH not in table(limits())
@@ -97,7 +106,7 @@ def test_predictions_stand_beside_what_was_found_if_anything_was(found: list[Tri
     ]
     shown = dataclasses.replace(limits(found), predictions=predictions)
     assert "between 0.11 and 0.12" in render_limits(shown)
-    assert "NONE, curvature: between 0.11 and 0.12 at step 0" in " ".join(table(shown).split())
+    assert "no remedy, curvature: between 0.11 and 0.12 at step 0" in " ".join(table(shown).split())
     assert "with agc" not in table(shown)
 
 

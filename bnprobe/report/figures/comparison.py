@@ -15,6 +15,7 @@ from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.figures.limits import LINES, MARKS, ROW_HEIGHT, logarithmic
 from bnprobe.report.figures.scales import shown_value
 from bnprobe.report.names import figure_text
+from bnprobe.report.wording import remedy_name
 from bnprobe.store.comparison_file import Comparison, Trial
 
 #: Losses of a course are drawn at so many places at most, each the median around it.
@@ -36,7 +37,7 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
             **AXIS,
             **NAMES,
             "tickvals": list(range(len(shown))),
-            "ticktext": [figure_text(row.technique, 30) for row, _ in shown],
+            "ticktext": [figure_text(remedy_name(row.technique), 30) for row, _ in shown],
             "range": [len(shown) - 0.4, -0.6],
             "gridcolor": "rgba(0,0,0,0)",
         },
@@ -47,7 +48,7 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
     for place, (row, values) in enumerate(shown):
         mean = float(np.mean(values))
         width = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        text = figure_text(f"{row.technique}: mean {shown_value(mean)}, standard deviation {shown_value(width)}", 120)
+        text = figure_text(f"{remedy_name(row.technique)}: mean {shown_value(mean)}, standard deviation {shown_value(width)}", 120)
         bar = {"color": MARK, "width": 6}
         figure.add_scatter(
             x=[mean - width, mean + width], y=[place, place], mode="lines", line=bar, opacity=0.45, hovertemplate=f"{text}<extra></extra>"
@@ -58,7 +59,7 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
             y=[place] * len(values),
             mode="markers",
             marker={"size": 8, "color": colour, "line": {"width": 1.5, "color": colour}},
-            hovertemplate=figure_text(row.technique, 60) + ": %{x:.4g}<extra></extra>",
+            hovertemplate=figure_text(remedy_name(row.technique), 60) + ": %{x:.4g}<extra></extra>",
         )
     return figure
 
@@ -93,9 +94,9 @@ def by_rate(comparison: Comparison, rows: Sequence[Row]) -> go.Figure | None:
                 "color": colour,
                 "line": {"width": 1.5, "color": colour},
             },
-            name=figure_text(row.technique, 40),
+            name=figure_text(remedy_name(row.technique), 40),
             customdata=[figure_text(f"{one.outcome}; {one.reason}", 120) for one in ends],
-            hovertemplate=figure_text(row.technique, 40) + ", rate %{x:.3g}: %{y:.4g}<br>%{customdata}<extra></extra>",
+            hovertemplate=figure_text(remedy_name(row.technique), 40) + ", rate %{x:.3g}: %{y:.4g}<br>%{customdata}<extra></extra>",
         )
     return figure
 
@@ -116,7 +117,7 @@ def courses(rows: Sequence[Row]) -> go.Figure | None:
         colour, dash = _line(rows, row)
         steps, values = _smoothed(one)
         line: dict[str, Any] = {"color": colour, "width": 1.6, "dash": dash}
-        name = figure_text(row.technique, 40)
+        name = figure_text(remedy_name(row.technique), 40)
         told = f"{name}, step %{{x}}: %{{y:.4g}}<extra></extra>"
         figure.add_scatter(x=steps, y=values, mode="lines", line=line, name=name, hovertemplate=told)
     return figure

@@ -18,6 +18,7 @@ from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import value_axis
+from bnprobe.report.wording import remedy_name
 
 #: Remedies that have a field, in order.
 SHOWN = (NONE, "msr")
@@ -77,7 +78,9 @@ def what_if_figure(found: WhatIf) -> go.Figure:
             }
             where = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "y": 1.0}
             if not row.title:
-                annotations.append({"text": "no remedy" if answer.remedy == NONE else f"with {answer.remedy}", "x": 0.5, **where})
+                annotations.append(
+                    {"text": remedy_name(answer.remedy) if answer.remedy == NONE else f"with {answer.remedy}", "x": 0.5, **where}
+                )
             elif not place:  # once a row: a long name needs the width of both fields
                 annotations.append({"text": row.title, "x": 0.0, "xanchor": "left", **where})
         top = bottom - _GAP

@@ -27,4 +27,4 @@ def test_the_limit_of_a_quadratic_lies_in_the_interval(lr_limit: Run, tmp_path: 
     assert real.fails_at / real.trains_at <= 1.5
     assert found.trials <= 10
     assert limits.own_rate == pytest.approx(0.03)
-    assert "NONE" in result.stdout
+    assert "no remedy" in result.stdout
