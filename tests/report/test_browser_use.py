@@ -36,9 +36,21 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         "run": render([one]),
         "comparison": render([one, other, healthy]),
+        "wide": render([wide_names(folder / f"wide{number}.h5") for number in range(4)]),
         "trials": render_limits(limits()),
         "techniques": render_comparison(comparison()),
     }
+
+
+def wide_names(path: Path) -> Path:
+    """A run whose layers have names as wide as names on an axis may be."""
+    made = exploding_recording(blocks=1, steps=6)
+    wide = {layer["layer"]: f"{number:02}" + "Ｗ" * 22 for number, layer in enumerate(made.layers)}
+    for layer in made.layers:
+        layer["layer"] = wide[layer["layer"]]
+    for parameter in made.parameters:
+        parameter["parameter_layer"] = wide[parameter["parameter_layer"]]
+    return made.write(path)
 
 
 @pytest.fixture(scope="module")
@@ -258,8 +270,25 @@ def test_whoever_points_at_a_cell_reads_quantity_value_and_unit(opened: Callable
     )
     assert value.startswith("Size of activations: ") and value.endswith(" (rms, as the signal)")
     assert float(value.split(": ")[1].split(" ")[0]) == pytest.approx(shown, rel=6e-3)
-    written = page.evaluate("[24.7482, -5.5, 2, 4.99999999].map(packed.power)")
-    assert written == ["5.6×10<sup>24</sup>", "3.2×10<sup>−6</sup>", "100", "100000"]
+    written = page.evaluate("[24.7482, 24.9995, -5.5, -6.0001, 2, 4.99999999].map(packed.power)")
+    assert written == ["5.6×10<sup>24</sup>", "1.0×10<sup>25</sup>", "3.2×10<sup>−6</sup>", "1.0×10<sup>−6</sup>", "100", "100000"]
+    words = "document.getElementById('map-activation-rms-0').data[0].hovertext[0]"
+    assert page.evaluate(
+        f"[typeof {words}.slice, typeof {words}.at, {words}.length === document.getElementById('map-activation-rms-0').data[0].z[0].length]"
+    ) == ["function", "function", True]
+
+
+@pytest.mark.parametrize("width", [1280, 380])
+def test_wide_names_leave_half_of_a_map(opened: Callable[..., Any], width: int) -> None:
+    page = opened("wide", width=width)
+    shares = """Array.from(document.querySelectorAll('.plot[id^=map-]'), ({ _fullLayout: { _size, width, margin } }) =>
+        [_size.w, (width - margin.r) / 2 - 1])"""
+    for window in (width, 520):
+        page.set_viewport_size({"width": window, "height": 1000})
+        page.wait_for_function(f"{shares}.every(([left, least]) => left >= Math.min(least, 64))")
+        page.wait_for_function(f"{shares}.slice(0, 4).every(([left, least]) => left >= least)")
+    names = page.evaluate("Array.from(document.querySelectorAll('#map-activation-rms-0 .ytick text'), (one) => one.textContent)")
+    assert names and all("…" in name and name[:2].isdecimal() and name.endswith("Ｗ") for name in names)
 
 
 def test_a_double_click_brings_back_both_axes_of_a_box(opened: Callable[..., Any]) -> None:
@@ -287,6 +316,21 @@ def test_behind_a_divergence_the_axis_of_a_loss_is_upright(opened: Callable[...,
     assert low < 9 and 12 < high
     low, high = page.evaluate(f"ownScale.of({axis}, [1, 3]).yaxis.range")
     assert low < 0 and high == 3
+
+
+def test_a_logarithmic_axis_has_its_numbers_in_full_wherever_it_is_zoomed_or_moved(opened: Callable[..., Any]) -> None:
+    page = opened("comparison")
+    fitted = "ownScale.of({ data: [{ x: [0, 1], y: [0.2, 4] }], scales: { yaxis: { type: 'log', range: [-3, 3] } } }, [0, 1]).yaxis"
+    assert page.evaluate(f"{fitted}.ticktext") == ["0.2", "0.5", "1", "2"]
+    whole = page.evaluate("document.getElementById('loss-0').layout.yaxis.range.map(Number)")
+    words = "Array.from(document.querySelectorAll('#loss-0 .ytick text'), (one) => one.textContent.replaceAll('\\u200b', ''))"
+    before = page.evaluate(words)
+    for low, high, shown in ((-0.9, 0.6, ["0.2", "0.5", "1", "2"]), (-9.0, -7.9, ["10−9", "2×10−9", "5×10−9", "10−8"])):
+        page.evaluate(f"Plotly.relayout('loss-0', {{ 'yaxis.range[0]': {low}, 'yaxis.range[1]': {high} }})")
+        page.wait_for_function(f"(shown) => String({words}) === String(shown)", arg=shown)
+    page.evaluate(f"Plotly.relayout('loss-0', {{ 'yaxis.range[0]': {whole[0]}, 'yaxis.range[1]': {whole[1]} }})")
+    page.wait_for_function(f"(before) => String({words}) === String(before)", arg=before)
+    assert page.said == []
 
 
 def test_a_zoom_in_the_panel_of_a_layer_is_its_own(opened: Callable[..., Any]) -> None:

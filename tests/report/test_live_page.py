@@ -17,6 +17,7 @@ from bnprobe.errors import RunFileError
 from bnprobe.report import live_page
 from bnprobe.report.live_page import LivePage
 from bnprobe.report.live_server import LiveServer
+from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.store.limits_file import write_limits
 from tests.limit_trials import trials
 from tests.synthetic_runs import exploding_recording
@@ -90,6 +91,18 @@ def test_a_file_that_is_gone_for_a_moment_does_not_end_it(page: LivePage) -> Non
     written(page.runs[0], 8, status="finished")
     page.follow(threading.Event())
     assert page.now() == (2, "2: 8 steps")
+
+
+def test_plotly_is_sent_once(tmp_path: Path) -> None:
+    """Whoever asks for the next page has its script already."""
+    page = LivePage([written(tmp_path / "run.h5", 4)])
+    assert page.look()
+    version, text = page.now()
+    assert text.count(plotly_js()) == 1
+    told = page.after(version - 1, 0.0)
+    assert told is not None and told[0] == version
+    assert plotly_js() not in told[1] and len(told[1]) < len(text) - 0.99 * len(plotly_js())
+    assert 'id="figures"' in told[1]
 
 
 def test_whoever_waits_is_told(page: LivePage) -> None:

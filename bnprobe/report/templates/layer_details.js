@@ -63,20 +63,10 @@ const layerDetails = (() => {
     const middle = gaps.reduce((best, one) => (Math.abs(one - title.length / 2) < Math.abs(best - title.length / 2) ? one : best), 0);
     return `${title.slice(0, middle)}<br>${title.slice(middle + 1)}`;
   }
-  /* A few ticks of a logarithmic axis, each written in full: whole decades, 1-2-5 where there are few, else what plotly finds. */
-  function logTicks(values) {
+  /* A few ticks of a logarithmic axis over some values, each written in full. */
+  function ticksOf(values) {
     const known = values.filter((value) => value > 0 && Number.isFinite(value)).map(Math.log10);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    if (!(high - low > 0.7)) return {};
-    if (high - low > 2) return { dtick: Math.max(1, Math.round((high - low) / 4)) };
-    const tickvals = [];
-    for (let power = Math.floor(low); power <= high; power += 1) for (const digit of [1, 2, 5]) tickvals.push(digit * 10 ** power);
-    const words = (value) => {
-      if (value > 9e-4 && value < 1e5) return String(Number(value.toPrecision(1)));
-      const [digit, power] = value.toExponential(0).split("e");
-      return `${digit === "1" ? "" : `${digit}×`}10<sup>${String(Number(power)).replace("-", "−")}</sup>`;
-    };
-    return { tickvals, ticktext: tickvals.map(words) };
+    return known.length ? logTicks.of(Math.min(...known), Math.max(...known), 4) : {};
   }
   /* Fields of at least FIELD pixels in as many rows as they need. */
   const [FIELD, ROW] = [165, 200];
@@ -93,7 +83,7 @@ const layerDetails = (() => {
       const from = column / columns + (column ? 58 / width : 0);
       const top = 1 - (row * ROW) / inner;
       layout[`xaxis${axis}`] = { ...look, domain: [from, (column + 1) / columns], anchor: `y${axis}`, ...field.x, range: field.x.range.slice() };
-      const ticks = field.y.type === "log" ? logTicks(field.traces.flatMap(({ y }) => Array.from(y))) : {};
+      const ticks = field.y.type === "log" ? ticksOf(field.traces.flatMap(({ y }) => Array.from(y))) : {};
       layout[`yaxis${axis}`] = { ...look, domain: [Math.max(0, top - (ROW - 66) / inner), top], anchor: `x${axis}`, ...field.y, ...ticks };
       layout.annotations.push({ text: field.title, align: "left", x: from, xanchor: "left", xref: "paper", y: top, yanchor: "bottom", yref: "paper", showarrow: false });
       return field.traces.map((trace) => ({ ...trace, xaxis: `x${axis}`, yaxis: `y${axis}` }));

@@ -7,15 +7,13 @@ const ownScale = (() => {
       const values = range ? data.flatMap((trace) => (`y${axis.slice(5)}` === (trace.yaxis ?? "y") ? within(trace, range) : [])) : [];
       const isLog = whole.type === "log";
       const [low, high] = [Math.min(...values), Math.max(...values)].map((end) => (isLog ? Math.log10(end) : end));
-      const keep = { range: whole.range?.slice(), dtick: whole.dtick ?? null, tickmode: whole.tickmode ?? (whole.dtick ? "linear" : "auto") };
+      const keep = { range: whole.range?.slice(), ...logTicks.given(whole) };
       if (!Number.isFinite(high - low)) return [axis, keep];
       const room = 0.06 * (high - low || (isLog ? 0.5 : Math.abs(high) || 1));
       const fitted = [low - room, high + room];
       const cut = [Math.max(fitted[0], whole.range[0]), Math.min(fitted[1], whole.range[1])];
       const chosen = cut[0] < cut[1] ? cut : fitted;
-      const span = chosen[1] - chosen[0];
-      const ticks = isLog && span > 2 ? { dtick: Math.max(1, Math.round(span / 5)), tickmode: "linear" } : { dtick: null, tickmode: "auto" };
-      return [axis, { range: chosen, ...ticks }];
+      return [axis, { range: chosen, ...(isLog ? logTicks.of(...chosen) : logTicks.given({})) }];
     }));
   }
   /* The values of a curve in a range of steps, and the last before it where the curve comes in as a step. */

@@ -48,12 +48,15 @@ const packed = (() => {
   }
   /* Whoever points at a cell reads its value and not its logarithm. It is written when it is asked for: most cells never are. */
   const POWER = "10^%{z:.2f}";
-  const powers = (z) => z.map((line) => new Proxy([], { get: (row, column) => (typeof column === "string" && column in line ? power(line[column]) : row[column]) }));
+  const powers = (z) => z.map((line) => new Proxy(new Array(line.length), {
+    get: (row, column) => (typeof column === "string" && Object.hasOwn(line, column) ? power(line[column]) : row[column]),
+  }));
   function power(exponent) {
     if (exponent > -4 && exponent < 5) return String(Number((10 ** exponent).toPrecision(3)));
-    const whole = Math.floor(exponent);
-    const digits = (10 ** (exponent - whole)).toFixed(1);
-    return `${digits === "10.0" ? "9.9" : digits}×10<sup>${String(whole).replace("-", "−")}</sup>`;
+    let whole = Math.floor(exponent);
+    let digits = (10 ** (exponent - whole)).toFixed(1);
+    if (digits === "10.0") [digits, whole] = ["1.0", whole + 1];
+    return `${digits}×10<sup>${String(whole).replace("-", "−")}</sup>`;
   }
 
   function isEven(edges) {

@@ -20,7 +20,7 @@
     figure.isReady = true;
     figure.data = figure.data.map(packed.unpack);
     figure.heights = figure.course?.heights.map(packed.unpackHeights);
-    makeRoom(figure.layout);
+    figure.logAxes = logTicks.kept(figure.layout);
     figure.whole = figure.layout.xaxis?.range?.slice();
     /* Ranges are copied wherever they are kept or handed on: plotly writes into those that it is given. */
     const scaleOf = ({ range, ...rest }) => ({ ...rest, range: range?.slice() });
@@ -51,18 +51,29 @@
     }
     const slider = sliders.find(({ ids }) => ids.includes(id));
     if (slider && (drawn.has(id) || slider.input.value !== slider.input.defaultValue)) heightsAt(figure, slider).forEach(({ y }, trace) => { figure.data[trace].y = y; });
+    figure.width = makeRoom(figure.layout, place(id).clientWidth);
     return Plotly.react(place(id), tracesOf(id), figure.layout, config).then(() => {
       /* A double-click goes back to all steps that there are now. */
       const { xaxis } = place(id)._fullLayout;
       if (figure.whole && xaxis) [xaxis._rangeInitial0, xaxis._rangeInitial1] = figure.whole;
+      logTicks.renew(place(id), figure.logAxes);
       if (drawn.has(id)) return;
       drawn.add(id);
+      place(id).on("plotly_relayout", () => logTicks.renew(place(id), figures[id].logAxes));
       if (!isOverSteps(id)) return;
       follow(id);
       placeCursor(id);
       place(id).on("plotly_afterplot", () => placeCursor(id));
     });
   }
+
+  /* Names take their share of the width that there is now. */
+  const isOtherWidth = (id) => figures[id].width && figures[id].width !== place(id).clientWidth;
+  let resized = null;
+  window.addEventListener("resize", () => {
+    clearTimeout(resized);
+    resized = setTimeout(() => { Array.from(drawn).filter(isOtherWidth).forEach((id) => { figures[id].isShown = false; }); drawNear(); }, 200);
+  });
 
   /* Drawn is what is in the window or close to it; what is in a hidden group never is. */
   const near = new Set();
@@ -310,7 +321,10 @@
     };
     chart.setAttribute("aria-label", `${raw}: ${fields.map(({ words }) => words).join(", ")}`);
     keepInLink();
+    opened.logAxes = logTicks.kept(layout);
+    const isFirst = !chart._fullLayout;
     return Plotly.react(chart, traces, layout, { ...config, displayModeBar: false }).then(() => {
+      if (isFirst) chart.on("plotly_relayout", () => opened && logTicks.renew(chart, opened.logAxes));
       document.body.style.setProperty("--panel", `${panel.offsetHeight}px`);
       stepInPanel();
     });
@@ -396,7 +410,9 @@
       if (printing) drawAll();
       for (const id of drawn) {
         /* Unlike Plotly.Plots.resize, this has drawn when it returns; the printer does not wait. */
-        if (figures[id].isShown) Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
+        if (!figures[id].isShown) continue;
+        figures[id].width = makeRoom(figures[id].layout, place(id).clientWidth);
+        Plotly.relayout(place(id), printing ? { width: place(id).clientWidth } : { width: null, autosize: true });
       }
     });
   }
