@@ -54,7 +54,9 @@ def render_document(
     plotly, style, script = (
         plotly_js(),
         asset("page.css"),
-        "".join(map(asset, ("packed.js", "renewed.js", "log_ticks.js", "own_scale.js", "room.js", "layer_details.js", "page.js", "table.js"))),
+        "".join(
+            map(asset, ("packed.js", "renewed.js", "log_ticks.js", "own_scale.js", "room.js", "layer_details.js", "page.js", "table.js"))
+        ),
     )
     follower = asset("live.js") if live else ""
     environment = jinja2.Environment(

@@ -201,6 +201,8 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     same = {number: [numbers.setdefault(key, len(numbers)) for key in own] for (number, _), own in zip(runs, keys, strict=True)}
     for quantity in QUANTITIES:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
+        if quantity.of_space and not any(found.known_rows.size for found in fields.values()):
+            continue  # no network of these has an image or a sequence
         limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
         for number, analysed in runs:
             hold = columns_hold(fields[number])

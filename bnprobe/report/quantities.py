@@ -38,6 +38,7 @@ class Quantity:
         values: the function that computes it, (S, L).
         nonfinite: the function that says where it was observed but not finite, (S, L).
         of_weights: whether only layers with weights have it.
+        of_space: whether only layers over an image or a sequence have it; the others are left hatched.
         is_compared: whether the page draws how far it differs between runs.
     """
 
@@ -50,6 +51,7 @@ class Quantity:
     values: Callable[[RunView], Array]
     nonfinite: Callable[[RunView], Mask]
     of_weights: bool = False
+    of_space: bool = False
     is_compared: bool = True
 
 
@@ -116,6 +118,12 @@ def _are_inputs(run: Run) -> Mask:
     return np.array([layer.role == "input" for layer in run.layers], dtype=bool)
 
 
+def _without_space(run: RunView) -> Mask:
+    """Layers whose activation never varied within a sample, to the last bit, (L,): a classifier, a table of positions."""
+    within = run.signal("activation").within_energy
+    return np.asarray((within == 0).any(axis=0) & ~(within > 0).any(axis=0))
+
+
 #: In the order of the page: what a newcomer looks for first.
 QUANTITIES = (
     Quantity(
@@ -173,12 +181,13 @@ QUANTITIES = (
     Quantity(
         "spatial-common-mode",
         "Spatial common-mode fraction of activations",
-        "1: what this layer puts out has no detail over an image or a sequence.",
+        "1: what this layer puts out has no detail over an image or a sequence. Hatched: it has neither.",
         "κₛ = (A + B) / (A + B + W)",
         False,
         (0.0, 1.0),
-        lambda run: spatial_common_mode_fraction(run, "activation"),
-        lambda run: signal_nonfinite(run, "activation"),
+        lambda run: np.where(_without_space(run), np.nan, spatial_common_mode_fraction(run, "activation")),
+        lambda run: signal_nonfinite(run, "activation") & ~_without_space(run),
+        of_space=True,
         is_compared=False,
     ),
 )

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bnprobe.report.analysed import analyse_runs
+from bnprobe.report.figures.heatmap import has_gaps
+from bnprobe.report.panels import panels_of
 from bnprobe.report.quantities import QUANTITIES, field_of, shared_limits, signal_nonfinite
 from bnprobe.store.reader import read_run
 from tests.synthetic_runs import exploding, residual_recording
@@ -66,6 +69,22 @@ def test_a_file_without_layer_variables_has_fields_without_values(tmp_path: Path
         assert np.isnan(field.values).all()
         assert not field.nonfinite.any()
     assert not signal_nonfinite(run, "activation").any()
+
+
+def test_a_layer_without_space_has_no_share_that_is_constant_in_it(tmp_path: Path) -> None:
+    run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
+    flat = [layer.kind in ("pooling", "linear") for layer in run.layers]
+    field = field_of(run, BY_KEY["spatial-common-mode"])
+    assert sum(flat) == 2 and np.array_equal(np.isnan(field.values), np.broadcast_to(flat, field.values.shape))
+    assert np.nanmax(field.values) < 1.0
+    assert not has_gaps(field), "there is nothing to observe"
+
+
+def test_a_network_without_space_has_no_map_of_it(tmp_path: Path) -> None:
+    made = residual_recording(steps=4)
+    made.activation.within_share[:] = 0.0
+    shown = {panel.id for panel in panels_of(analyse_runs([read_run(made.write(tmp_path / "run.h5"))])).maps}
+    assert "map-common-mode-0" in shown and "map-spatial-common-mode-0" not in shown
 
 
 def test_limits_are_shared_and_not_moved_by_one_runaway(tmp_path: Path) -> None:

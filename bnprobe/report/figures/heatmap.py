@@ -86,7 +86,8 @@ def heat_map(analysed: AnalysedRun, field: Field, limits: tuple[float, float] | 
 def has_gaps(field: Field) -> bool:
     """Whether the map has a cell that is neither a value nor one that was not finite, so that the ground shows."""
     values, nonfinite = field.known
-    missing = np.flatnonzero((np.isnan(values) & ~nonfinite).any(axis=0))
+    gaps = np.isnan(values) & ~nonfinite
+    missing = np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0) if field.quantity.of_space else gaps.any(axis=0))
     return bool(np.isin(missing, shown_layers(field)).any())
 
 

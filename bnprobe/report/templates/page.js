@@ -59,7 +59,7 @@
       logTicks.renew(place(id), figure.logAxes);
       if (drawn.has(id)) return;
       drawn.add(id);
-      place(id).on("plotly_relayout", () => logTicks.renew(place(id), figures[id].logAxes));
+      place(id).on("plotly_relayout", () => logTicks.renew(place(id), ready(id).logAxes));
       if (!isOverSteps(id)) return;
       follow(id);
       placeCursor(id);
