@@ -6,13 +6,12 @@ A gradient scaler multiplies the loss first. What the rerun is compared with is 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from bnprobe.measure.graph import nodes
+from bnprobe.measure.graph import MOST_NODES, nodes
 from bnprobe.observe.attaching.autograd_patch import trained_leaves
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.probes.tape import UNSEEN, Constant, Hole, Slot
@@ -34,7 +33,7 @@ class Backwards:
         self._tape, self._guarded, self._refuse = tape, guarded, refuse
         self._unscaled: dict[Slot, tuple[Slot, torch.Tensor]] = {}
         self._scale: torch.Tensor | None = None
-        self._customs: tuple[str, ...] = ()
+        self._hidden: str | None = None
 
     def attach(self, patches: Patches) -> None:
         """Watch gradient scalers."""
@@ -47,12 +46,12 @@ class Backwards:
 
     def begin_anew(self) -> None:
         """Another stretch begins."""
-        self._customs = ()
+        self._hidden = None
 
     @property
-    def customs(self) -> tuple[str, ...]:
-        """Names of autograd functions of the script's own that its first loss went through: their backwards are not on the tape."""
-        return tuple(filter(None, self._customs))
+    def hidden(self) -> str:
+        """Why backwards of its first loss may not be on the tape: autograd functions of the script's own; "" where all are."""
+        return self._hidden or ""
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], tape: StretchTape) -> Backward | None:
         """A backward is about to run; return it, or None where the stretch has been given up."""
@@ -64,8 +63,8 @@ class Backwards:
             if any(isinstance(one, torch.Tensor) and functorch_wraps(one) for one in (*call.outputs, *call.gradients)):
                 self._refuse("a gradient is batched or transformed (torch.func)")
                 return None
-            if not self._customs and call.outputs:
-                self._customs = custom_functions(call.outputs) or ("",)
+            if self._hidden is None and call.outputs:
+                self._hidden = hidden_backwards(call.outputs)
             tape.note_gradients()
             outputs = [tape.given(output) for output in call.outputs]
             gradients = [None if gradient is None else tape.given(gradient) for gradient in call.gradients]
@@ -126,10 +125,13 @@ def at_hand(value: torch.Tensor, tape: StretchTape) -> Slot | Constant:
     return Constant(copy, version(copy))
 
 
-def custom_functions(outputs: Sequence[torch.Tensor]) -> tuple[str, ...]:
-    """Return the names of the autograd functions written in python in the graph of some signals."""
-    own = (node for node in nodes(outputs, math.inf) if isinstance(node, torch.autograd.function.BackwardCFunction))
-    return tuple(sorted({type(node).__name__.removesuffix("Backward") for node in own}))
+def hidden_backwards(outputs: Sequence[torch.Tensor]) -> str:
+    """Say which backwards behind some signals may not be on the tape: of autograd functions written in python; "" where there are none."""
+    found = list(nodes(outputs, MOST_NODES + 1))
+    if len(found) > MOST_NODES:
+        return f"the graph of the loss has more than {MOST_NODES} operations, too many to be searched for autograd functions of the script"
+    own = {type(node).__name__.removesuffix("Backward") for node in found if isinstance(node, torch.autograd.function.BackwardCFunction)}
+    return f"the loss goes through autograd functions whose backward is not on the tape: {', '.join(sorted(own))}" if own else ""
 
 
 def _sequence(tensors: Any) -> Sequence[Any]:

@@ -158,9 +158,8 @@ class WhatIf(Companion):
         layers = Layers(asked, built)
         judge = Judge(run, program.first_step, program.steps, asked.steps if asked is not program else 0)
         found = answer(program, asked, judge, RemedyEdits(built, asked), layers, self._remedies, self._say, self._room)
-        if not found.proved and self.stretch.customs:
-            names = ", ".join(self.stretch.customs)
-            found.refused.append(("proof", f"the loss goes through autograd functions whose backward is not on the tape: {names}"))
+        if not found.proved and self.stretch.hidden_backwards:
+            found.refused.append(("proof", self.stretch.hidden_backwards))
         if late is not None and not found.ended_by:
             self._say(f"what if: {late[0].steps} steps from step {late[0].first_step} on are trained again")
             kept = answer_from_here(late[0], judge, RemedyEdits(late[1], late[0]), self._remedies)

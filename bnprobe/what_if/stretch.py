@@ -101,9 +101,9 @@ class Stretch:
         return self._constructions.built
 
     @property
-    def customs(self) -> tuple[str, ...]:
-        """Names of autograd functions of the script's own that its first loss went through: their backwards are not on the tape."""
-        return self._backwards.customs
+    def hidden_backwards(self) -> str:
+        """Why backwards of its first loss may not be on the tape: autograd functions of the script's own; "" where all are."""
+        return self._backwards.hidden
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

@@ -4,16 +4,18 @@
 
 A script is run as a user runs it, in an empty folder of its own: twice plainly, then recorded, ``--repeat`` times; what follows ``--`` are
 options of ``bnprobe record``. Compared are the exit status and every line of stdout and stderr, but for lines of stderr that begin with
-``bnprobe``. A line whose numbers are not the same in the two plain runs, a time or a memory address, is compared without its numbers;
-so is one that names a unit of time or memory. The table shows peak memory and processor time of the whole process, imports included; its
-first row is a training of a single step, which is what starting costs. Where a script that is recorded differs, the exit status is 1,
-and what differed is printed below the table.
+``bnprobe``. Numbers that are not the same in the two plain runs, as memory addresses, are left out where they stand in a line; of a line
+that the two do not print equally often, all are. A number before a unit of time or memory is left out, too: it may be the same twice by
+chance. The table shows peak memory and processor time of the whole process, imports included; its first row is a training of a single
+step, which is what starting costs. Where a script that is recorded differs, the exit status is 1, and what differed is printed below the
+table.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import os
 import re
 import subprocess
@@ -35,7 +37,7 @@ model(torch.ones(2, 4)).mean().backward()
 optimizer.step()
 """
 _NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
-_OF_A_CLOCK = re.compile(r"\b(?:seconds?|secs?|ms|[GM]i?B)\b|\d s\b")
+_MEASURED = re.compile(rf"(?:{_NUMBER.pattern})(?=\s?(?:seconds?|secs?|m?s|[GM]i?B)\b)")
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ def differences(plain: list[Ran], recorded: Ran) -> list[str]:
         found.append(f"status {plain[0].status}, recorded {recorded.status}")
     for stream in ("stdout", "stderr"):
         ones, others, ours = (_said(getattr(one, stream)) for one in (*plain, recorded))
-        varying = {_bare(line) for line in {*ones} ^ {*others}}
-        expected, got = ([_bare(line) if _varies(line, varying) else line for line in lines] for lines in (ones, ours))
+        varying = _varying(ones, others)
+        expected, got = ([_without(line, varying.get(_bare(line), set())) for line in lines] for lines in (ones, ours))
         if expected != got:
             lines = difflib.unified_diff(expected, got, lineterm="", n=0)
             found += [f"{stream}: {line}" for line in lines if line[:3] not in ("---", "+++")]
@@ -134,15 +136,33 @@ def differences(plain: list[Ran], recorded: Ran) -> list[str]:
 
 
 def _said(lines: list[str]) -> list[str]:
-    return [line for line in lines if not line.startswith("bnprobe")]
+    return [_MEASURED.sub("#", line) for line in lines if not line.startswith("bnprobe")]
 
 
 def _bare(line: str) -> str:
     return _NUMBER.sub("#", line)
 
 
-def _varies(line: str, varying: set[str]) -> bool:
-    return _bare(line) in varying or _OF_A_CLOCK.search(line) is not None
+def _varying(ones: list[str], others: list[str]) -> dict[str, set[int]]:
+    """By line without its numbers, the places of the numbers that two plain runs do not print alike."""
+    alike: dict[str, tuple[list[list[str]], list[list[str]]]] = {}
+    for run_number, lines in enumerate((ones, others)):
+        for line in lines:
+            alike.setdefault(_bare(line), ([], []))[run_number].append(_NUMBER.findall(line))
+    found = {}
+    for bare, (first, second) in alike.items():
+        if len(first) != len(second):
+            found[bare] = set(range(len(first[0] if first else second[0])))
+        else:
+            pairs = zip(first, second, strict=True)
+            found[bare] = {place for one, other in pairs for place, number in enumerate(one) if number != other[place]}
+    return found
+
+
+def _without(line: str, places: set[int]) -> str:
+    """A line without the numbers at some places, counted from 0."""
+    place = itertools.count()
+    return _NUMBER.sub(lambda number: "#" if next(place) in places else number[0], line)
 
 
 def _read(file: Path, outcome: Outcome) -> None:
