@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 from bnprobe.analyse.layers import counted
+from bnprobe.analyse.views import RunView
+from bnprobe.report.analysed import analyse_runs
+from bnprobe.report.layer_details import layer_details
 from bnprobe.report.layer_keys import layer_keys, layer_numbers
+from bnprobe.report.terminal import summary
 from tests.synthetic_runs import residual_recording
 
 
@@ -25,3 +29,8 @@ def test_what_a_module_was_given_is_counted_with_it() -> None:
     run = made.run()
     assert len(counted(run)) == len(run.layers) - 1
     assert layer_numbers(run) == [1, 2, *range(2, len(run.layers))]
+    count = layer_details(RunView.of(run))["count"]
+    assert count == max(layer_numbers(run)) == analyse_runs([run])[0].layer_count == len(run.layers) - 1, (
+        "the panel of a layer, and the page"
+    )
+    assert f"{count}: " in summary(run), "the terminal"
