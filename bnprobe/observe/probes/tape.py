@@ -31,7 +31,7 @@ StorageWeakRef: Any = reductions.StorageWeakRef
 MOST_OPERATIONS = 500_000
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 #: Why a loss is not replayed that depends on what no operation of the tape has made.
-UNSEEN = "a part of the loss was computed where no operation is seen: compiled code, a custom function, another step"
+UNSEEN = "a part of the loss was computed where no operation is seen: before the forward, in compiled code, a custom function, another step"
 #: Operations that write to weights as a part of their forward. Any other write puts new weights in the place of the old ones.
 _WEIGHT_WRITERS = {"embedding_renorm_"}
 

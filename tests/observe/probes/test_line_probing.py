@@ -38,6 +38,8 @@ WITHOUT = {
     "optimizer_in_backward": "inside backward",
     "checkpointed_model": "no forward with gradient was seen",
     "watched_operations": "dispatch mode",
+    "watched_for_a_step": "dispatch mode",
+    "long_graph": "before the forward",
     "vector_loss": "not one number",
     "profiled": "the script profiles",
     "zero_first_loss": "no ratio",
