@@ -1,6 +1,6 @@
 /* Moments of a float32 signal, and norms of many float32 tensors, in one read of their memory.
  *
- * Every figure of measure/moments.py (mean, two-pass variance, extremes, zeros; per sample and channel) is formed while a block of the
+ * Every figure of measure/moments.py (mean, variance, extremes, zeros; per sample and channel) is formed while a block of the
  * signal is in the first-level cache: reading the memory is what a recorder on a CPU pays for, and it is paid once. Lanes are written
  * out, or named in a pragma where a sum ends in one number, so that the compiler vectorises without being allowed to ignore NaN.
  *
@@ -12,10 +12,11 @@
 #include <string.h>
 
 #define LANES 32
-#define BLOCK 2048 /* floats: 8 KiB, read three times, twice of them from the first-level cache */
+#define BLOCK 2048 /* floats: 8 KiB, read once, or by short rows again from the first-level cache */
 #define FIRST 16   /* positions whose mean is the shift */
 #define STRETCH 16 /* positions summed in single precision; fewer where they lie far apart, to stay in the first-level cache */
 #define TILE 32    /* channels whose accumulators stay in registers; as many as there are lanes */
+#define SHORT 256  /* positions up to which rows are worked on together */
 #define STRIP 1024 /* channels whose shifts stay in the first-level cache */
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
@@ -31,6 +32,12 @@
 
 #define WIDTH 16
 typedef float Vector __attribute__((vector_size(WIDTH * sizeof(float)))); /* GCC and Clang split it where registers are shorter */
+
+#if defined(__x86_64__) && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FOLDS_HALVES
+#endif
+#endif
 
 typedef float Half __attribute__((vector_size(WIDTH * sizeof(float) / 2)));
 typedef float Quarter __attribute__((vector_size(WIDTH * sizeof(float) / 4)));
@@ -86,6 +93,30 @@ INLINE float sum_lanes(Vector v) {
     return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
+#define GROUP 8 /* short rows whose sums are folded together */
+
+/* The sums of GROUP vectors' lanes, in half as many operations as one after another. */
+INLINE void sum_lanes_of_all(const Vector *vectors, float *sums) {
+#ifdef FOLDS_HALVES
+    Half part[GROUP];
+    for (int k = 0; k < GROUP; k++) {
+        Half halves[2];
+        memcpy(halves, vectors + k, sizeof halves);
+        part[k] = halves[0] + halves[1];
+    }
+    for (int k = 0; k < GROUP; k += 2) /* shuffles that are single instructions */
+        part[k] = __builtin_shufflevector(part[k], part[k + 1], 0, 8, 1, 9, 4, 12, 5, 13) +
+                  __builtin_shufflevector(part[k], part[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    for (int k = 0; k < GROUP; k += 4)
+        part[k] = __builtin_shufflevector(part[k], part[k + 2], 0, 1, 8, 9, 4, 5, 12, 13) +
+                  __builtin_shufflevector(part[k], part[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    part[0] = __builtin_shufflevector(part[0], part[4], 0, 1, 2, 3, 8, 9, 10, 11) + __builtin_shufflevector(part[0], part[4], 4, 5, 6, 7, 12, 13, 14, 15);
+    memcpy(sums, part, sizeof *part);
+#else
+    for (int k = 0; k < GROUP; k++) sums[k] = sum_lanes(vectors[k]);
+#endif
+}
+
 /* Takes in extremes and zeros of LANES values that lie together. */
 INLINE void take_lanes(const float *restrict x, float *restrict low, float *restrict high, int32_t *restrict zeros) {
     for (int j = 0; j < LANES; j++) {
@@ -110,19 +141,42 @@ INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *re
     memcpy(low, scalars->low, sizeof low);
     memcpy(high, scalars->high, sizeof high);
     memcpy(zeros, scalars->zeros, sizeof zeros);
-    for (i = 0; i + LANES <= length; i += LANES) take_lanes(x + i, low, high, zeros);
+    for (i = 0; i + LANES <= length; i += LANES) {
+        __builtin_prefetch(x + i + BLOCK);
+        __builtin_prefetch(x + i + BLOCK + LANES / 2);
+        take_lanes(x + i, low, high, zeros);
+    }
     memcpy(scalars->low, low, sizeof low);
     memcpy(scalars->high, high, sizeof high);
     memcpy(scalars->zeros, zeros, sizeof zeros);
     for (; i < length; i++) take_one(x[i], scalars);
 }
 
-/* The mean of values that lie together and the sum of their squared deviations from it, by the corrected two-pass algorithm: deviations from
- * an approximate mean give the mean itself and the spread about it. Extremes and zeros are taken in on the way, unless `scalars` is NULL. */
+#define SAMPLE (4 * WIDTH) /* values whose mean is the shift: some from each quarter of what is read */
+
+/* What deviations are taken from. Its distance from the mean, squared, is at most `length` / SAMPLE times the variance; what it adds to the
+ * squares, and is taken out again, costs a digit and a half at worst, and usually nothing. */
+INLINE float shift_of(const float *restrict x, ptrdiff_t length) {
+    const ptrdiff_t quarter = length / 4;
+    if (length >= SAMPLE) return sum_lanes((load(x) + load(x + quarter)) + (load(x + 2 * quarter) + load(x + 3 * quarter))) / SAMPLE;
+    float total = 0.0f;
+    for (ptrdiff_t i = 0; i < length; i++) total += x[i];
+    return total / (float)length;
+}
+
+/* From the sum of deviations and of their squares to a mean and a sum of squares about it. */
+INLINE void take_shift_out(float shift, float sum, float square, double inverse, double *mean, double *m2) {
+    double spread = (double)square - (double)sum * (double)sum * inverse;
+    *mean = (double)shift + (double)sum * inverse;
+    *m2 = spread < 0.0 ? 0.0 : spread; /* not `spread > 0`: that would hide a NaN */
+}
+
+/* The mean of values that lie together and the sum of their squared deviations from it. Extremes and zeros are taken in on the way, unless
+ * `scalars` is NULL. */
 INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2, Scalars *restrict scalars) {
     const Vector none = {0};
     Vector sums[4] = {none, none, none, none}, squares[4] = {none, none, none, none};
-    float low[LANES], high[LANES];
+    float low[LANES], high[LANES], shift = shift_of(x, length);
     int32_t zeros[LANES];
     if (scalars) {
         memcpy(low, scalars->low, sizeof low);
@@ -133,7 +187,9 @@ INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inve
     for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH) {
         for (int k = 0; k < 4; k++) {
             __builtin_prefetch(x + i + k * WIDTH + BLOCK); /* what comes later arrives while this is worked on */
-            sums[k] += load(x + i + k * WIDTH);
+            Vector deviation = load(x + i + k * WIDTH) - shift;
+            sums[k] += deviation;
+            squares[k] += deviation * deviation;
         }
         if (scalars)
             for (int k = 0; k < 4 * WIDTH; k += LANES) take_lanes(x + i + k, low, high, zeros);
@@ -144,33 +200,53 @@ INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inve
         memcpy(scalars->zeros, zeros, sizeof zeros);
         take_extremes(x + i, length - i, scalars);
     }
-    for (; i + WIDTH <= length; i += WIDTH) sums[0] += load(x + i);
-    float total = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    for (; i < length; i++) total += x[i];
-    float centre = (float)((double)total * inverse);
-
-    for (int k = 0; k < 4; k++) sums[k] = none;
-    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH)
-        for (int k = 0; k < 4; k++) {
-            Vector deviation = load(x + i + k * WIDTH) - centre;
-            sums[k] += deviation;
-            squares[k] += deviation * deviation;
-        }
     for (; i + WIDTH <= length; i += WIDTH) {
-        Vector deviation = load(x + i) - centre;
+        Vector deviation = load(x + i) - shift;
         sums[0] += deviation;
         squares[0] += deviation * deviation;
     }
-    float offset = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    float spread = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
+    float sum = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    float square = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
     for (; i < length; i++) {
-        float deviation = x[i] - centre;
-        offset += deviation;
-        spread += deviation * deviation;
+        float deviation = x[i] - shift;
+        sum += deviation;
+        square += deviation * deviation;
     }
-    double m2_here = (double)spread - (double)offset * (double)offset * inverse;
-    *mean = (double)centre + (double)offset * inverse;
-    *m2 = m2_here < 0.0 ? 0.0 : m2_here; /* not `m2_here > 0`: that would hide a NaN */
+    take_shift_out(shift, sum, square, inverse, mean, m2);
+}
+
+/* The same of GROUP short rows that lie one after another, without extremes: most of what a short row costs is the sum over lanes. */
+INLINE void group_moments(const float *restrict x, const ptrdiff_t length, double inverse, double *restrict mean, double *restrict m2) {
+    const Vector none = {0};
+    Vector sums[GROUP], squares[GROUP];
+    float shift[GROUP], sum[GROUP], square[GROUP];
+    const ptrdiff_t whole = length - length % WIDTH, sample = whole < SAMPLE ? whole : SAMPLE, apart = whole < SAMPLE ? WIDTH : length / 4;
+    for (int k = 0; k < GROUP; k++) {
+        Vector some = none;
+        for (ptrdiff_t i = 0; i < sample / WIDTH; i++) some += load(x + k * length + i * apart);
+        sums[k] = some;
+    }
+    sum_lanes_of_all(sums, shift);
+    for (int k = 0; k < GROUP; k++) shift[k] = sample ? shift[k] / (float)sample : shift_of(x + k * length, length);
+    for (int k = 0; k < GROUP; k++) {
+        Vector of_row = none, squared = none;
+        for (ptrdiff_t i = 0; i < whole; i += WIDTH) {
+            Vector deviation = load(x + k * length + i) - shift[k];
+            of_row += deviation;
+            squared += deviation * deviation;
+        }
+        sums[k] = of_row;
+        squares[k] = squared;
+    }
+    sum_lanes_of_all(sums, sum);
+    sum_lanes_of_all(squares, square);
+    for (int k = 0; k < GROUP; k++)
+        for (ptrdiff_t i = k * length + whole; i < (k + 1) * length; i++) {
+            float deviation = x[i] - shift[k];
+            sum[k] += deviation;
+            square[k] += deviation * deviation;
+        }
+    for (int k = 0; k < GROUP; k++) take_shift_out(shift[k], sum[k], square[k], inverse, mean + k, m2 + k);
 }
 
 /* A row longer than a block, block after block. */
@@ -206,11 +282,17 @@ void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cha
             double *mean_here = mean + n * channels + c, *m2_here = m2 + n * channels + c;
             if (positions > BLOCK) {
                 long_row(row, positions, mean_here, m2_here, &scalars);
-            } else if (positions > 2 * LANES || together == 1) {
+            } else if (positions > SHORT || together == 1) {
                 for (ptrdiff_t i = c; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, &scalars);
             } else { /* the extremes of many short rows at once */
                 take_extremes(row, (end - c) * positions, &scalars);
-                for (ptrdiff_t i = c; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, NULL);
+                ptrdiff_t i = c;
+                for (; i + GROUP <= end; i += GROUP, row += GROUP * positions, mean_here += GROUP, m2_here += GROUP)
+                    if (positions == 64) /* a length that the compiler knows */
+                        group_moments(row, 64, inverse, mean_here, m2_here);
+                    else
+                        group_moments(row, positions, inverse, mean_here, m2_here);
+                for (; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, NULL);
             }
         }
         empty_zeros(&scalars); /* before a 32-bit lane could overflow */

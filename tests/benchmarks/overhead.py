@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from workloads import WORKLOADS, Step, Workload
@@ -99,19 +100,18 @@ def recorded(recorder: Recorder, step: Step) -> float:
 
 def floor(recorder: Recorder, step: Step) -> float:
     """Return the seconds it takes to read every measured byte once."""
-    from bnprobe.observe.signals import forward_hook as forward
-
+    delivery = recorder._output.delivery
     measured = 0
-    original = forward.moments
 
-    def counting(x: torch.Tensor, layout: object) -> object:
+    def counting(*args: Any) -> None:
         nonlocal measured
-        measured += x.numel() * x.element_size()
-        return original(x, layout)
+        measured += sum(tap.moments.size * tap.dtype.itemsize for tap in args[1])
+        take(*args)
 
-    forward.moments = counting
+    take, delivery.take = delivery.take, counting
     recorded(recorder, step)
-    forward.moments = original
+    delivery.take = take
+    assert measured, "no signal was counted"
     block = torch.randn(16 * 2**20)
     block.sum()
     seconds = min(timed(lambda: block.sum()) for _ in range(5))

@@ -226,6 +226,23 @@ def test_energies_alone_are_those_of_all_moments(shape, layout, scale, dtype):
     assert energies(x, layout) == pytest.approx((right["common"], right["square"]), rel=1e-5, abs=0.0)
 
 
+@pytest.mark.skipif(not fused.available(), reason="built without a C compiler")
+@pytest.mark.parametrize("channels", [1, 7, 8, 9, 19], ids="{} channels".format)
+@pytest.mark.parametrize("positions", [1, 3, 15, 16, 17, 49, 63, 64, 65, 196, 255, 256, 257, 1024, 2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("leap", [0.0, 1e2, 1e4])
+def test_rows_of_any_length_whose_shift_is_far_from_their_mean(channels, positions, leap):
+    """Deviations are taken from the mean of some values of each quarter; what that costs grows with its distance from the mean."""
+    x = signal((3, channels, positions), 1.0)
+    for quarter in range(4):
+        begin = quarter * (min(positions, 2048) // 4)
+        x[:, :, begin : begin + 16 if positions >= 128 else begin + 1] += leap
+    found, right = measured(x, CHANNELS_FIRST), expected(x, CHANNELS_FIRST)
+    amplification = 1.0 + min(positions, 2048) / 64.0
+    assert np.abs(found["mean"] - right["mean"]).max() <= MEAN_ROUNDINGS * EPS * max(-right["low"], right["high"])
+    assert found["variance"] == pytest.approx(right["variance"], rel=8 * amplification * EPS)
+    assert (found["low"], found["high"], found["zeros"]) == (right["low"], right["high"], 0.0)
+
+
 def test_energies_of_one_sample_without_a_batch_axis():
     x = signal((5, 7, 9), 1.0)
     assert energies(x, Layout(channel=1, is_single=True)) == energies(x[None], CHANNELS_FIRST)
