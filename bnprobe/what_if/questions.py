@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from bnprobe.analyse.limits import Verdict, bracket
@@ -59,6 +60,7 @@ class Questions:
         self._rerun, self._judge, self._edits, self._layers = rerun, judge, edits, layers
         self._names = edits.parameter_names
         self._own: tuple[Course, Activations, Movement] | None = None
+        self._slowest_drawn: int | None = None
 
     def movement(self) -> Movement:
         """Return what looks at how far the weights move in one rerun."""
@@ -103,7 +105,10 @@ class Questions:
         while (place := _next(tried, strides)) is not None:
             make(place)
         if is_drawn:
-            _each(make, CURVE_PLACES, tried)
+            _each(make, CURVE_PLACES[1:], tried)
+            if self._slowest_drawn is None:  # the first that is drawn says it for all, so that they stand side by side at the same rates
+                self._slowest_drawn = CURVE_PLACES[1] if learns_faster(tried[0], tried[CURVE_PLACES[1]]) else CURVE_PLACES[0]
+            _each(make, [place for place in CURVE_PLACES if place >= self._slowest_drawn], tried)
         if remedy == NONE:
             self.limit_of_none = max((place for place, trial in tried.items() if trial.outcome == "trains"), default=None)
 
@@ -174,6 +179,16 @@ def _each(make: Callable[[int], None], places: Sequence[int], tried: Mapping[int
     for place in places:
         if place not in tried:
             make(place)
+
+
+def learns_faster(one: Trial, slower: Trial) -> bool:
+    """Whether a training learns more in the stretch than another at a smaller rate: rates below that one would learn less still."""
+    return one.outcome == slower.outcome == "trains" and _end(one) < _end(slower)
+
+
+def _end(trial: Trial) -> float:
+    """Return the median loss of the last tenth of a stretch."""
+    return statistics.median(trial.losses[-max(1, len(trial.losses) // 10) :])
 
 
 def _next(tried: Mapping[int, Trial], strides: tuple[int, ...]) -> int | None:

@@ -6,6 +6,7 @@ A column for the training as it is and one for a remedy, on the same scales.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bnprobe.analyse.what_if import NONE, RemedyAnswer, Retrained, WhatIf
+from bnprobe.analyse.what_if import CURVE_PLACES, NONE, RemedyAnswer, Retrained, WhatIf
 from bnprobe.numerals import number
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.wording import remedy_name
+from bnprobe.store.limits_file import factor_of
 
 #: Remedies that have a field, in order.
 SHOWN = (NONE, "msr")
@@ -87,9 +89,10 @@ def what_if_figure(found: WhatIf) -> go.Figure:
     layout["annotations"] = [{**one, "yanchor": "bottom", "showarrow": False, "font_size": 12} for one in annotations]
     layout["legend"] = {"y": -54 / height, "yanchor": "top"}
     figure = new_figure(height + 100, layout)
+    named: set[str] = set()
     for number_of_row, row in enumerate(rows):
         for place, answer in enumerate(fields):
-            _draw(figure, row, chosen[answer.remedy], number_of_row * len(fields) + place)
+            _draw(figure, row, chosen[answer.remedy], number_of_row * len(fields) + place, named)
     return figure
 
 
@@ -131,9 +134,11 @@ def curves(answer: RemedyAnswer) -> list[Retrained]:
     return [one for one in answer.trials if one.is_drawn][: len(STYLES)]
 
 
-def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int) -> None:
+def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int, named: set[str]) -> None:
+    """Draw a field. ``named`` holds the rates that the legend has: a rate is named once, by the first field that draws it."""
     suffix = _suffix(place)
-    offset = 0 if any(one.factor < 1.0 for one in trials) else 2
+    slowest = min((one.factor for one in trials), default=1.0)
+    offset = sum(factor_of(drawn) < slowest and not math.isclose(factor_of(drawn), slowest) for drawn in CURVE_PLACES)
     for (colour, dash), one in zip(STYLES[offset:], trials, strict=False):
         words = f"rate {number(one.rate)}" + (" (the script's own)" if one.factor == 1.0 else "")
         values = row.values(one)
@@ -144,8 +149,9 @@ def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int) -> 
             line={"color": colour, "width": 1.5, "dash": dash},
             name=words,
             legendgroup=words,
-            showlegend=place == 0,
+            showlegend=words not in named,
             hovertemplate=f"{one.outcome} %{{y:.4g}}",
             xaxis=f"x{suffix}",
             yaxis=f"y{suffix}",
         )
+        named.add(words)
