@@ -227,10 +227,12 @@ class LossCourse:
         trough: lowest running median of as many losses as make `early`, and three at least.
         peak_after: highest running median after that.
         early: median of the first tenth of the finite losses, at least one and at most ten.
+        highest: highest running median of all.
         middle: median of all.
         third: median of the quarter before the last.
         late: median of the last quarter.
         late_trough: lowest running median within the last quarter.
+        late_low: what a tenth of the losses of the last quarter lie below.
         noise: deviation of the losses of the last quarter.
         uncertainty: standard error of the difference between the medians of the first and the last quarter, from that noise.
         early_steps: losses that make `early`.
@@ -245,10 +247,12 @@ class LossCourse:
     early: float
     trough: float
     peak_after: float
+    highest: float
     middle: float
     third: float
     late: float
     late_trough: float
+    late_low: float
     noise: float
     uncertainty: float
     early_steps: int
@@ -285,10 +289,12 @@ def loss_course(run: Run) -> LossCourse | None:
         early=float(robust.median(early)),
         trough=float(smooth.min()),
         peak_after=float(smooth[int(smooth.argmin()) :].max()),
+        highest=float(smooth.max()),
         middle=float(robust.median(loss)),
         third=float(robust.median(third if third.size else late)),
         late=float(robust.median(late)),
         late_trough=float(smooth[-max(1, min(quarter, smooth.size)) :].min()),
+        late_low=float(np.quantile(late, 0.1)),
         noise=float(robust.spread(late)),
         uncertainty=float(MEDIAN_ERROR * np.hypot(robust.spread(loss[:quarter]), robust.spread(late)) / np.sqrt(quarter)),
         early_steps=len(early),

@@ -93,7 +93,7 @@ class RunAnalysis:
     def has_come_down(self) -> bool:
         """Whether the loss has come so far down, from its start and from chance level, that no test for a trend is needed."""
         course = self._full_course
-        if course is None or self.has_relapsed or not course.late < thresholds.FALLEN_SHARE * course.start:
+        if course is None or self.has_relapsed or self.stays_above_its_first or not course.late < thresholds.FALLEN_SHARE * course.start:
             return False
         return self.classes < 2 or not self.is_at_chance
 
@@ -168,6 +168,8 @@ class RunAnalysis:
         course = self._full_course
         if course is None or not course.start > 0:
             return False
+        if self.stays_above_its_first:
+            return True
         return course.late - course.start > max(stability.MOVED_SHARE * course.start, thresholds.BEYOND_NOISE * course.uncertainty)
 
     @property
@@ -332,6 +334,14 @@ class RunAnalysis:
         is_noisy = course is not None and course.noise > thresholds.UNEQUAL_BATCHES * course.late
         began = max(loss[0], course.start) if course is not None and is_noisy else loss[0]
         return bool(smooth[: loss.size // 2].max() > thresholds.RISEN_TIMES * began)
+
+    @property
+    def stays_above_its_first(self) -> bool:
+        """Whether the loss leapt in its first steps, and has fallen since, yet its last quarter still lies above the first loss of all."""
+        course = self._full_course
+        if course is None or self.loss_may_stand or not self.rose_early or not course.late < thresholds.FALLEN_SHARE * course.start:
+            return False
+        return course.late_low > (1 + stability.MOVED_SHARE) * course.first
 
     @property
     def made_no_progress(self) -> bool:

@@ -85,8 +85,9 @@ def _risen(run: RunAnalysis) -> Finding | None:
     course = run.course
     if course is None:
         return None
-    below = course.trough if run.has_relapsed else course.start
-    limit = thresholds.RELAPSED_TIMES * course.trough if run.has_relapsed else course.start
+    began = course.first if run.stays_above_its_first else course.start
+    below = course.trough if run.has_relapsed else began
+    limit = thresholds.RELAPSED_TIMES * course.trough if run.has_relapsed else began
     return Finding(
         id="rising-loss",
         severity="error",

@@ -37,6 +37,9 @@ STEPS = np.arange(60)
         (2.303 + 7 * np.exp(-STEPS / 3.0) + NOISE, "stuck", "level"),
         # Up, and down again to where it began.
         (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.05 * np.exp(-STEPS / 30), "stuck", None),
+        # It leaps at once and falls ever since, and guessing would still be better.
+        (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE, "stuck", "risen"),
+        (np.where(STEPS < 1, 2.35, 0.5 + 500 * np.exp(-STEPS / 6)) + NOISE, "trains", ""),
         (2.0 + 0.1 * STEPS, "stuck", "risen"),
         (2.0 * 1.5**STEPS, "diverges", ""),
         (np.where(STEPS < 30, 2.0, np.inf), "diverges", ""),
@@ -56,6 +59,15 @@ def test_a_loss_that_leapt_far_down_is_not_said_to_stand() -> None:
     assert "has not moved" not in loss_summary(analysis)
     run.variables["loss"] = 3.4 + NOISE
     assert "has not moved" in loss_summary(RunAnalysis(run))
+
+
+def test_a_loss_that_leapt_and_fell_but_not_to_its_first_is_no_progress() -> None:
+    run = residual_recording(steps=60, norm=True).run()
+    run.variables["loss"] = np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE
+    found = outcome(RunAnalysis(run))
+    assert found.word == "no-progress"
+    assert found.reason.startswith("the loss leapt from 2.35 to ")
+    assert found.reason.endswith(", above where it began")
 
 
 def test_a_short_run_has_no_outcome() -> None:

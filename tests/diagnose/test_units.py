@@ -7,7 +7,7 @@ import pytest
 
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.units import dead_units, saturated_units
+from bnprobe.diagnose.units import dead_units, dropout_too_strong, saturated_units
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -72,6 +72,16 @@ def test_an_input_that_was_silent_from_the_start_is_a_mask() -> None:
     assert dead_units(case(made)) is None
     made.dead[:5] = 0.0  # but one that fell silent later is the output of a functional ReLU
     assert dead_units(case(made)) is not None
+
+
+@pytest.mark.parametrize(("first", "is_dropped"), [pytest.param(0.97, True, id="dropped"), pytest.param(0.5, False, id="died")])
+def test_zeros_behind_units_that_were_not_seen_are_not_taken_for_dropped_ones(first: float, is_dropped: bool) -> None:
+    made = residual_recording(steps=40)
+    layer = made.index("stage2.block1.relu1")
+    made.layers[layer] |= {"layer_kind": "dropout", "layer_type": "Dropout"}
+    made.activation.zeros[:, layer] = 0.97
+    made.activation.zeros[:3, layer] = first
+    assert (dropout_too_strong(case(made)) is not None) is is_dropped
 
 
 def test_units_killed_by_large_updates_follow_from_the_rate() -> None:
