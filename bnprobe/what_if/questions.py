@@ -60,7 +60,6 @@ class Questions:
         self._rerun, self._judge, self._edits, self._layers = rerun, judge, edits, layers
         self._names = edits.parameter_names
         self._own: tuple[Course, Activations, Movement] | None = None
-        self._slowest_drawn: int | None = None
 
     def movement(self) -> Movement:
         """Return what looks at how far the weights move in one rerun."""
@@ -106,9 +105,8 @@ class Questions:
             make(place)
         if is_drawn:
             _each(make, CURVE_PLACES[1:], tried)
-            if self._slowest_drawn is None:  # the first that is drawn says it for all, so that they stand side by side at the same rates
-                self._slowest_drawn = CURVE_PLACES[1] if learns_faster(tried[0], tried[CURVE_PLACES[1]]) else CURVE_PLACES[0]
-            _each(make, [place for place in CURVE_PLACES if place >= self._slowest_drawn], tried)
+            if not learns_faster(tried[0], tried[CURVE_PLACES[1]]):
+                _each(make, CURVE_PLACES[:1], tried)
         if remedy == NONE:
             self.limit_of_none = max((place for place, trial in tried.items() if trial.outcome == "trains"), default=None)
 
@@ -183,7 +181,7 @@ def _each(make: Callable[[int], None], places: Sequence[int], tried: Mapping[int
 
 def learns_faster(one: Trial, slower: Trial) -> bool:
     """Whether a training learns more in the stretch than another at a smaller rate: rates below that one would learn less still."""
-    return one.outcome == slower.outcome == "trains" and _end(one) < _end(slower)
+    return one.outcome == "trains" and slower.outcome != "diverges" and _end(one) < _end(slower)
 
 
 def _end(trial: Trial) -> float:

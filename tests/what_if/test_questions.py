@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from bnprobe.what_if.judging import Trial
-from bnprobe.what_if.questions import CURVE_STRIDES, _next
+from bnprobe.what_if.questions import CURVE_STRIDES, _next, learns_faster
 
 Becomes = Callable[[int], tuple[Literal["trains", "stuck", "diverges"], str]]
 
@@ -84,3 +84,21 @@ def test_a_narrow_window_is_found_between_rates_that_are_stuck() -> None:
 
     found = searched(becomes, (-6, -3, 0, 3, 6))
     assert found[5] == "trains"
+
+
+@pytest.mark.parametrize(
+    ("own", "third", "is_faster"),
+    [
+        pytest.param(("trains", 0.2), ("trains", 0.5), True, id="a smaller rate learns less"),
+        pytest.param(("trains", 0.2), ("stuck", 2.3), True, id="a smaller rate does not learn"),
+        pytest.param(("trains", 0.5), ("trains", 0.2), False, id="a smaller rate learns more"),
+        pytest.param(("diverges", 900.0), ("trains", 0.2), False, id="the own rate diverges"),
+        pytest.param(("stuck", 2.2), ("stuck", 2.3), False, id="neither learns"),
+        pytest.param(("trains", 0.2), ("diverges", 900.0), False, id="a smaller rate diverges"),
+    ],
+)
+def test_a_tenth_of_the_rate_is_of_use_unless_a_third_learns_less(
+    own: tuple[Literal["trains", "stuck", "diverges"], float], third: tuple[Literal["trains", "stuck", "diverges"], float], is_faster: bool
+) -> None:
+    one, slower = (Trial("none", 1.0, outcome, "", "", (2.3, *[end] * 20)) for outcome, end in (own, third))
+    assert learns_faster(one, slower) is is_faster
