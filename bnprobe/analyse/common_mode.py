@@ -40,6 +40,17 @@ def spatial_common_mode_fraction(run: Run, signal: Signal = "activation", rows: 
     return _ratio(common + between, common + between + within)
 
 
+def has_space(run: Run, signal: Signal = "activation") -> NDArray[np.bool_]:
+    """Which layers have an image or a sequence to be constant over, (L,): all but those that never varied within a sample, to the last bit.
+
+    Such are a classifier's outputs and a table of positions. What overflowed tells nothing. A signal that was never seen is taken to have
+    space.
+    """
+    within = RunView.of(run).signal(signal).within_energy
+    never: NDArray[np.bool_] = (within == 0).any(axis=0) & ~((within > 0) & np.isfinite(within)).any(axis=0)
+    return ~never
+
+
 def mean_shift_in_sigmas(run: Run, signal: Signal = "activation") -> Array:
     """Shift s = sqrt(mean_c m_c^2 / mean_c v_c) = sqrt(A / (B + W)), (S, L): channel means in units of deviations.
 

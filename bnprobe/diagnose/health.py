@@ -51,7 +51,7 @@ def no_cause(run: RunAnalysis, found: Outcome) -> Finding:
         fix="Nothing needs to be done. Wrong labels and scrambled inputs do not show in a training loss: validation tells."
         if is_healthy
         else _next_step(run, found),
-        source="no cause of this list was found",
+        source="none of the known causes was found",
     )
 
 
@@ -59,7 +59,7 @@ def _judgement(run: RunAnalysis, found: Outcome) -> str:
     steps = f"{run.recorded.trained_steps} step{'s' if run.recorded.trained_steps != 1 else ''}"
     if found.word == "learns":
         return f"It learns, as far as the training loss tells: {found.reason} in {steps}"
-    excluded = "none of the causes of the list shows" if run.measured_rows.size else "nothing can be excluded"
+    excluded = "none of the known causes shows" if run.measured_rows.size else "nothing can be excluded"
     if found.word == "learns-poorly":
         return f"It learns little so far, and {excluded}: {found.reason}, after {steps}"
     return f"Whether it learns cannot be told, and {excluded}: {found.reason}"
@@ -77,7 +77,8 @@ def _quantities(run: RunAnalysis) -> list[str]:
     parts = []
     span, ratio = run.span(run.late_row), run.update_ratio[np.isfinite(run.update_ratio)]
     if span is not None:
-        parts.append(f"the activations grow {decades(round(span.slope, 3) + 0.0)} a layer along depth")
+        slope = round(span.slope, 3)
+        parts.append(f"the activations {'shrink' if slope < 0 else 'grow'} by {decades(abs(slope))} a layer along depth")
     if ratio.size:
         parts.append(f"a step moves a layer by {number(100 * float(np.median(ratio)))} % of its weights")
     return parts

@@ -61,13 +61,13 @@ def measured(value: float, units: str) -> str:
 
 
 def with_unit(text: str, units: str) -> str:
-    """Put the unit behind a number that is written already, in the singular where it is one.
+    """Put the unit behind a number that is written already, in the singular where it is one; "as the signal" has no name.
 
     >>> with_unit("1", "decades per layer"), with_unit("1", "as the signal")
-    ('1 decade per layer', '1 as the signal')
+    ('1 decade per layer', '1')
     """
-    unit, *rest = units.split(" ")
-    singular = unit.removesuffix("s") if text == "1" and unit != "as" else unit
+    unit, *rest = ("" if units.startswith("as the ") else units).split(" ")
+    singular = unit.removesuffix("s") if text == "1" else unit
     return " ".join(part for part in (text, singular, *rest) if part)
 
 

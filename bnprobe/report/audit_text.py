@@ -27,6 +27,7 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bnprobe.analyse.normalisation import norms
 from bnprobe.analyse.views import RunView
@@ -124,6 +125,16 @@ def limit_of(row: AuditRow) -> str:
 def by_verdict(rows: Sequence[AuditRow]) -> list[AuditRow]:
     """The rows in the order in which they are told: what costs first."""
     return sorted(rows, key=lambda row: ORDER.index(row.verdict))
+
+
+def alike(rows: Sequence[AuditRow]) -> list[AuditRow]:
+    """The rows, those of which the same is said joined: what was not measured is one row of several titles."""
+    joined: dict[tuple[str, str, str] | str, AuditRow] = {}
+    for row in rows:
+        key = row.id if row.layers else (row.verdict, row.says, row.advice)
+        same = joined.get(key)
+        joined[key] = replace(row, title=f"{same.title}; {row.title}") if same else row
+    return list(joined.values())
 
 
 def _paragraph(text: str) -> list[str]:

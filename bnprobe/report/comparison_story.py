@@ -153,7 +153,8 @@ def _evaluation(comparison: Comparison) -> list[str]:
     told = dict.fromkeys(one.held_out_source for one in whole if one.held_out_source)
     sentences = [f"Held-out numbers: {one}." for one in told]
     if whole and not any(one.held_out_samples for one in whole):
-        sentences.append("There is no held-out number: training losses alone say nothing of what was learned for other data.")
+        sentences += [] if told else ["There is no held-out number."]
+        sentences.append("What training losses alone say is nothing about other data.")
     steps = {(one.steps - one.held_out_step) for one in whole if one.held_out_samples}
     if any(steps):
         sentences.append(f"The last evaluation was made up to {plural(max(steps), 'step')} before the end.")

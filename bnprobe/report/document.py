@@ -28,6 +28,19 @@ from bnprobe.report.plotly_bundle import plotly_js
 from bnprobe.report.wording import elide, number, remedy_name
 
 TEMPLATES = Path(__file__).with_name("templates")
+#: The scripts of a page, each after those that it uses.
+SCRIPTS = (
+    "packed.js",
+    "renewed.js",
+    "log_ticks.js",
+    "own_scale.js",
+    "room.js",
+    "step_cursor.js",
+    "page_link.js",
+    "layer_details.js",
+    "page.js",
+    "table.js",
+)
 
 
 def render_document(
@@ -51,13 +64,7 @@ def render_document(
     Returns:
         The page, with plotly, its style sheet, its scripts and the figures inside.
     """
-    plotly, style, script = (
-        plotly_js(),
-        asset("page.css"),
-        "".join(
-            map(asset, ("packed.js", "renewed.js", "log_ticks.js", "own_scale.js", "room.js", "layer_details.js", "page.js", "table.js"))
-        ),
-    )
+    plotly, style, script = plotly_js(), asset("page.css"), "".join(map(asset, SCRIPTS))
     follower = asset("live.js") if live else ""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -13,7 +13,7 @@ from bnprobe.analyse.remedies import remedies_of
 from bnprobe.errors import UsageError
 from bnprobe.ranks import read_trainings, trainings
 from bnprobe.report.analysed import AnalysedRun, analyse_runs
-from bnprobe.report.audit_text import by_verdict, layer_value, limit_of, value_of
+from bnprobe.report.audit_text import alike, by_verdict, layer_value, limit_of, value_of
 from bnprobe.report.colours import RUNS
 from bnprobe.report.confirm_text import rows_of
 from bnprobe.report.differences import overall, what_differs
@@ -72,6 +72,7 @@ def render(recorded: Sequence[Run | Path], live: int = 0, limits: Sequence[Limit
     sections = limits_sections(limits, panels)
     filters: dict[str, Callable[..., Any]] = {
         "title": title,
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}.",
         "evidence": evidence_lines,
         "dotted": _dotted,
         "layer_link": _layer_link,
@@ -82,6 +83,7 @@ def render(recorded: Sequence[Run | Path], live: int = 0, limits: Sequence[Limit
         "story": story,
         "what_if": lambda one: what_if_lines(one.what_if, one.diagnosis.outcome.word),
         "by_verdict": by_verdict,
+        "alike": alike,
         "powers": _powers,
         "worst_value": value_of,
         "limit": limit_of,

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
+from bnprobe.analyse.common_mode import common_mode_fraction, has_space, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10, log10_rms
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.units import dead_share
@@ -118,12 +118,6 @@ def _are_inputs(run: Run) -> Mask:
     return np.array([layer.role == "input" for layer in run.layers], dtype=bool)
 
 
-def _without_space(run: RunView) -> Mask:
-    """Layers whose activation never varied within a sample, to the last bit, (L,): a classifier, a table of positions."""
-    within = run.signal("activation").within_energy
-    return np.asarray((within == 0).any(axis=0) & ~(within > 0).any(axis=0))
-
-
 #: In the order of the page: what a newcomer looks for first.
 QUANTITIES = (
     Quantity(
@@ -185,8 +179,8 @@ QUANTITIES = (
         "κₛ = (A + B) / (A + B + W)",
         False,
         (0.0, 1.0),
-        lambda run: np.where(_without_space(run), np.nan, spatial_common_mode_fraction(run, "activation")),
-        lambda run: signal_nonfinite(run, "activation") & ~_without_space(run),
+        lambda run: np.where(has_space(run), spatial_common_mode_fraction(run, "activation"), np.nan),
+        lambda run: signal_nonfinite(run, "activation") & has_space(run),
         of_space=True,
         is_compared=False,
     ),

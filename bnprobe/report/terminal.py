@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from bnprobe.analyse.layers import counted
-from bnprobe.analyse.stability import loss_course
+from bnprobe.analyse.stability import divergence, loss_course
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.analyse.views import RunView
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -101,6 +101,11 @@ def _loss(run: Run) -> str:
         return ""
     if course is None:
         return "no finite loss was seen"
+    lost = view.once(divergence)
+    if lost is not None:
+        after = f", not finite at {plural(missing, 'step')}" if missing else ""
+        ends = number(lost.loss) if np.isfinite(lost.loss) else "not finite"
+        return f"{number(course.early)} → {ends} at step {lost.step:,}, where the training diverged{after}"
     medians = f"medians of the first {course.early_steps} and the last {course.late_steps} that were finite"
     broken = f"; missing or not finite at {plural(missing, 'step')}" if missing else ""
     return f"{number(course.early)} → {number(course.late)} ({medians}){broken}"

@@ -38,8 +38,11 @@ class Verdict:
 
     Attributes:
         tone: how grave it is.
+        is_unclear: whether no fault was found and it cannot be told whether the run learns, either.
         headline: what happened, in a few words.
-        cause: the finding's title, and its sentence.
+        title: the finding's name in words.
+        confidence: how sure it is, in per cent.
+        cause: the finding's sentence.
         when: at which step it diverged, and when that began.
         where: which layer deviated from its baseline first.
         evidence: the finding's numbers.
@@ -49,8 +52,10 @@ class Verdict:
     """
 
     tone: Tone
+    is_unclear: bool
     headline: str
     title: str
+    confidence: str
     cause: str
     when: str
     where: str
@@ -65,8 +70,10 @@ def verdict(analysed: AnalysedRun) -> Verdict:
     finding = analysed.findings[0]
     return Verdict(
         tone=finding.severity,
+        is_unclear=finding.id == "inconclusive",
         headline=_headline(analysed, finding),
         title=title(finding),
+        confidence=f"{100 * finding.confidence:.0f} %",
         cause=finding.cause,
         when=_when(analysed, finding),
         where=_where(analysed, finding),
@@ -97,13 +104,11 @@ def comparison(runs: Sequence[AnalysedRun]) -> list[tuple[str, list[str]]]:
     remedies = [", ".join(remedy.specification for remedy in remedies_of(analysed.run)) or "–" for analysed in runs]
     return [
         ("Verdict", [one.headline for one in verdicts]),
-        ("Cause", [one.title for one in verdicts]),
         ("Remedies", remedies),
         ("First to deviate", [_first_layer(analysed) or "–" for analysed in runs]),
         ("Loss, first → last, medians", [_loss_course(analysed) for analysed in runs]),
         ("Learning rate", [_rates(analysed) for analysed in runs]),
         ("Steps", [f"{analysed.run.trained_steps:,}" for analysed in runs]),
-        ("What to try", [one.fix for one in verdicts]),
     ]
 
 
@@ -126,7 +131,7 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
     became = analysed.diagnosis.outcome
     over = f"over {plural(analysed.run.trained_steps, 'step')}"
     if finding.severity == "info":
-        return f"Healthy {over}: it learns, as far as the training loss tells" if became.word == "learns" else f"{became.headline} {over}"
+        return f"Healthy {over}" if became.word == "learns" else f"{became.headline} {over}"
     return f"{became.headline}{', with a fault' if became.word == 'learns' else ''}: {title(finding).lower()}"
 
 

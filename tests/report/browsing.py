@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -38,6 +39,14 @@ def wait_until_drawn(page: Any) -> int:
     """Wait for a report to have drawn the figures in and near the window; return how many."""
     page.wait_for_selector("html[data-drawn]", state="attached", timeout=120_000)
     return int(page.evaluate("document.documentElement.dataset.drawn"))
+
+
+def wait_for(page: Any, expression: str, arg: Any = None, seconds: float = 30.0) -> None:
+    """Wait until an expression is true on a page. Playwright's own waiting evaluates text in the page, which a report's policy forbids."""
+    last = time.monotonic() + seconds
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < last, f"not within {seconds} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 def draw_all(page: Any) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from bnprobe.analyse.views import RunView
 from bnprobe.diagnose.audit import audit
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.report.audit_text import NO_NORM, to_json, to_text
+from bnprobe.report.audit_text import NO_NORM, alike, to_json, to_text
 from bnprobe.report.page import render
 from tests.synthetic_runs import Recording, residual_recording
 
@@ -57,3 +58,17 @@ def test_a_run_without_a_norm_has_nothing_to_audit() -> None:
 def test_the_page_has_the_audit_where_a_layer_normalises() -> None:
     assert '<section id="audit">' in render([few_values().run()])
     assert '<section id="audit">' not in render([residual_recording(steps=12).run()])
+
+
+def test_what_was_not_measured_is_one_row_of_the_page_and_what_cannot_be_there_is_folded() -> None:
+    made = few_values()
+    rows = audit(RunAnalysis(made.run()))
+    joined = alike([row for row in rows if row.verdict != "absent"])
+    unmeasured = [row for row in rows if (row.verdict, row.says) == ("cannot tell", "It was not measured.")]
+    assert len(unmeasured) > 1 and len({row.title for row in joined if row.says == "It was not measured."}) == 1
+    assert all(any(row.title in one.title for one in joined) for row in unmeasured)
+    page = html.unescape(render([made.run()]))
+    shown, folded = page.split('<section id="audit">')[1].split('<details class="absent">')
+    for row in rows:
+        assert (row.title in shown) == (row.verdict != "absent")
+        assert row.title in (folded if row.verdict == "absent" else shown)

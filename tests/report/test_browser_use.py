@@ -12,7 +12,7 @@ from bnprobe.report.comparison_page import render_comparison
 from bnprobe.report.limits_page import render_limits
 from bnprobe.report.page import render
 from tests.comparison_trials import comparison
-from tests.report.browsing import LACKING, SKIPS, chromium, draw_all, wait_until_drawn
+from tests.report.browsing import LACKING, SKIPS, chromium, draw_all, wait_for, wait_until_drawn
 from tests.report.test_limits_page import limits
 from tests.synthetic_runs import exploding_recording, residual_recording
 
@@ -120,10 +120,33 @@ def test_keys_move_one_step_that_all_figures_share(opened: Callable[..., Any]) -
     assert set(cursors(page)) == {7} and len(cursors(page)) > 6
     page.focus(".slider input")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("new URLSearchParams(location.hash.slice(1)).get('step') === '8'")
+    wait_for(page, "new URLSearchParams(location.hash.slice(1)).get('step') === '8'")
     page.wait_for_timeout(100)
     assert set(cursors(page)) == {8}
     assert [one.text_content() for one in page.query_selector_all(".slider output")] == ["8", "8", "8"]
+
+
+def test_the_step_is_marked_over_what_has_an_axis_of_steps_and_no_further(opened: Callable[..., Any]) -> None:
+    page = opened("run", "#step=7")
+    page.evaluate("""() => {
+        const plot = document.createElement("div");
+        document.body.append(plot);
+        const below = { xaxis2: { anchor: "y2" }, yaxis2: { domain: [0, 0.4] } };
+        const both = { height: 400, xaxis: { anchor: "y" }, yaxis: { domain: [0.6, 1] }, ...below };
+        return Plotly.newPlot(plot, [{ y: [1, 2, 3] }, { y: [1, 2, 3], xaxis: "x2", yaxis: "y2" }], both).then(() => {
+            stepCursor.place(plot, [""], 1);
+            const { yaxis } = plot._fullLayout;
+            const { style } = plot.querySelector(".cursor");
+            const off = [parseFloat(style.top) - yaxis._offset, parseFloat(style.height) - yaxis._length];
+            document.body.dataset.marked = off.every((pixels) => Math.abs(pixels) < 1);
+        });
+    }""")
+    assert page.evaluate("document.body.dataset.marked") == "true"
+    loss = page.evaluate("""() => {
+        const plot = document.getElementById("loss-0");
+        return [parseFloat(plot.querySelector(".cursor").style.height), plot._fullLayout.yaxis._length + plot._fullLayout.yaxis2._length];
+    }""")
+    assert loss[0] > loss[1], "the loss and the rate share their steps"
 
 
 def test_a_layer_opens_by_keyboard_and_by_its_name_in_the_verdict_and_closes(opened: Callable[..., Any]) -> None:
@@ -145,7 +168,7 @@ def test_a_link_holds_step_layer_and_zoom(opened: Callable[..., Any]) -> None:
     page = opened("run")
     page.query_selector("#verdict button.layer").click()
     page.evaluate("Plotly.relayout('map-common-mode-0', { 'xaxis.range[0]': 3, 'xaxis.range[1]': 9 })")
-    page.wait_for_function("location.hash.includes('zoom')")
+    wait_for(page, "location.hash.includes('zoom')")
     link = page.evaluate("location.hash")
     assert "zoom=3%2C9" in link and "layer=" in link and "step=" in link
     again = opened("run", link)
@@ -153,7 +176,7 @@ def test_a_link_holds_step_layer_and_zoom(opened: Callable[..., Any]) -> None:
         assert again.evaluate(f"document.getElementById('{figure}').layout.xaxis.range") == [3, 9]
     assert again.evaluate("location.hash") == link
     again.evaluate("Plotly.relayout('loss-0', { 'xaxis.range[0]': -0.5, 'xaxis.range[1]': 17.5 })")
-    again.wait_for_function("!location.hash.includes('zoom')")
+    wait_for(again, "!location.hash.includes('zoom')")
 
 
 def test_several_runs_share_an_axis_and_a_first_screen(opened: Callable[..., Any]) -> None:
@@ -164,7 +187,7 @@ def test_several_runs_share_an_axis_and_a_first_screen(opened: Callable[..., Any
     assert box["y"] + box["height"] < 1000
     assert page.evaluate("document.querySelectorAll('[id^=difference-]').length") == 8
     page.evaluate("Plotly.relayout('loss-all', { 'xaxis.range[0]': 2, 'xaxis.range[1]': 8 })")
-    page.wait_for_function("document.getElementById('map-dead-share-2').layout.xaxis.range[1] === 8")
+    wait_for(page, "document.getElementById('map-dead-share-2').layout.xaxis.range[1] === 8")
 
 
 def test_a_cell_names_the_step_of_its_value(opened: Callable[..., Any], browser: Any, tmp_path: Path) -> None:
@@ -221,7 +244,7 @@ def test_a_figure_is_drawn_when_it_comes_into_view_with_the_zoom_and_the_step_of
     assert page.evaluate(profiles) != drawn_at_3
     page.evaluate("const input = document.querySelector('.slider input'); input.value = 3; input.dispatchEvent(new Event('input'))")
     page.query_selector("#profile-activation-0").scroll_into_view_if_needed()
-    page.wait_for_function(f"(at) => JSON.stringify({profiles}) === JSON.stringify(at)", arg=drawn_at_3)
+    wait_for(page, f"(at) => JSON.stringify({profiles}) === JSON.stringify(at)", arg=drawn_at_3)
     page.close()
 
 
@@ -241,13 +264,13 @@ def test_the_axis_of_a_loss_follows_a_zoom_and_comes_back(opened: Callable[..., 
     heights = "['loss-0', 'loss-all'].map((id) => document.getElementById(id)._fullLayout.yaxis.range.map((end) => end.toFixed(3)).join())"
     whole = page.evaluate(heights)
     page.evaluate("Plotly.relayout('map-dead-share-2', { 'xaxis.range[0]': 0, 'xaxis.range[1]': 5 })")
-    page.wait_for_function(f"(whole) => {heights}.every((range, place) => range !== whole[place])", arg=whole)
+    wait_for(page, f"(whole) => {heights}.every((range, place) => range !== whole[place])", arg=whole)
     losses = page.evaluate("document.getElementById('loss-0').calcdata[0].filter(({ x }) => x <= 5).map(({ y }) => y)")
     low, high = page.evaluate("document.getElementById('loss-0')._fullLayout.yaxis.range.map((end) => 10 ** end)")
     assert low <= min(losses) and max(losses) <= high < 10 * max(losses)
     assert page.evaluate("document.querySelectorAll('#loss-0 .ytick text').length") > 1
     page.evaluate("Plotly.relayout('map-dead-share-2', { 'xaxis.range[0]': -0.5, 'xaxis.range[1]': 17.5 })")
-    page.wait_for_function(f"(whole) => {heights}.every((range, place) => range === whole[place])", arg=whole)
+    wait_for(page, f"(whole) => {heights}.every((range, place) => range === whole[place])", arg=whole)
 
 
 def test_whoever_points_at_a_cell_reads_quantity_value_and_unit(opened: Callable[..., Any]) -> None:
@@ -258,7 +281,7 @@ def test_whoever_points_at_a_cell_reads_quantity_value_and_unit(opened: Callable
     for share in (0.2, 0.25):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
     said = "Array.from(document.querySelectorAll('#map-activation-rms-0 .hovertext .line'), (one) => one.textContent)"
-    page.wait_for_function(f"{said}.length === 3")
+    wait_for(page, f"{said}.length === 3")
     layer, step, value = page.evaluate(said)
     shown = page.evaluate(
         """([layer, step]) => {
@@ -285,8 +308,8 @@ def test_wide_names_leave_half_of_a_map(opened: Callable[..., Any], width: int) 
         [_size.w, (width - margin.r) / 2 - 1])"""
     for window in (width, 520):
         page.set_viewport_size({"width": window, "height": 1000})
-        page.wait_for_function(f"{shares}.every(([left, least]) => left >= Math.min(least, 64))")
-        page.wait_for_function(f"{shares}.slice(0, 4).every(([left, least]) => left >= least)")
+        wait_for(page, f"{shares}.every(([left, least]) => left >= Math.min(least, 64))")
+        wait_for(page, f"{shares}.slice(0, 4).every(([left, least]) => left >= least)")
     names = page.evaluate("Array.from(document.querySelectorAll('#map-activation-rms-0 .ytick text'), (one) => one.textContent)")
     assert names and all("…" in name and name[:2].isdecimal() and name.endswith("Ｗ") for name in names)
 
@@ -302,10 +325,10 @@ def test_a_double_click_brings_back_both_axes_of_a_box(opened: Callable[..., Any
     for share, act in ((0.3, page.mouse.down), (0.6, page.mouse.up)):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"], steps=8)
         act()
-    page.wait_for_function(f"(whole) => {ends}.every((range, place) => range !== whole[place])", arg=whole)
+    wait_for(page, f"(whole) => {ends}.every((range, place) => range !== whole[place])", arg=whole)
     page.wait_for_timeout(500)  # or the next click is the second one of a double-click
     page.mouse.dblclick(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.wait_for_function(f"(whole) => {ends}.every((range, place) => range === whole[place])", arg=whole)
+    wait_for(page, f"(whole) => {ends}.every((range, place) => range === whole[place])", arg=whole)
 
 
 def test_behind_a_divergence_the_axis_of_a_loss_is_upright(opened: Callable[..., Any]) -> None:
@@ -327,9 +350,9 @@ def test_a_logarithmic_axis_has_its_numbers_in_full_wherever_it_is_zoomed_or_mov
     before = page.evaluate(words)
     for low, high, shown in ((-0.9, 0.6, ["0.2", "0.5", "1", "2"]), (-9.0, -7.9, ["10−9", "2×10−9", "5×10−9", "10−8"])):
         page.evaluate(f"Plotly.relayout('loss-0', {{ 'yaxis.range[0]': {low}, 'yaxis.range[1]': {high} }})")
-        page.wait_for_function(f"(shown) => String({words}) === String(shown)", arg=shown)
+        wait_for(page, f"(shown) => String({words}) === String(shown)", arg=shown)
     page.evaluate(f"Plotly.relayout('loss-0', {{ 'yaxis.range[0]': {whole[0]}, 'yaxis.range[1]': {whole[1]} }})")
-    page.wait_for_function(f"(before) => String({words}) === String(before)", arg=before)
+    wait_for(page, f"(before) => String({words}) === String(before)", arg=before)
     assert page.said == []
 
 
@@ -337,7 +360,7 @@ def test_a_zoom_in_the_panel_of_a_layer_is_its_own(opened: Callable[..., Any]) -
     page = opened("run")
     page.query_selector("#verdict button.layer").click()
     chart = "document.querySelector('#layer-panel .chart')"
-    page.wait_for_function(f"{chart}.data?.length > 0")
+    wait_for(page, f"{chart}.data?.length > 0")
     ends = """() => {
         const fields = Object.entries(document.querySelector("#layer-panel .chart").layout).filter(([name]) => /^xaxis[0-9]/.test(name));
         const maps = Array.from(document.querySelectorAll(".plot[id^=map-]"), ({ layout }) => layout.xaxis.range);
@@ -362,7 +385,7 @@ def test_a_browser_that_does_not_say_what_is_in_view_draws_all(browser: Any, tmp
         choice.selectedIndex = 1;
         choice.dispatchEvent(new Event("change"));
     }""")
-    page.wait_for_function(f"{visible}.every((one) => one.querySelector('.plot-container'))")
+    wait_for(page, f"{visible}.every((one) => one.querySelector('.plot-container'))")
     page.close()
 
 
@@ -371,7 +394,7 @@ def test_the_panel_of_a_layer_holds_the_histogram_of_its_channels_at_the_step(op
     convolution = next(i for i, layer in enumerate(exploding_recording(blocks=1).layers) if layer["layer_kind"] == "convolution")
     page.evaluate(f"""document.querySelector("tr[data-layer='{convolution}'] button.layer").click()""")
     chart = "document.querySelector('#layer-panel .chart')"
-    page.wait_for_function(f"{chart}.data?.some(({{ type }}) => type === 'bar')")
+    wait_for(page, f"{chart}.data?.some(({{ type }}) => type === 'bar')")
     bars = f"{chart}.data.filter(({{ type }}) => type === 'bar').map(({{ y }}) => y.reduce((sum, one) => sum + one, 0))"
     titles = f"{chart}.layout.annotations.map(({{ text }}) => text).find((text) => text.startsWith('Channels'))"
     first, total = page.evaluate(titles), page.evaluate(bars)
@@ -381,7 +404,7 @@ def test_the_panel_of_a_layer_holds_the_histogram_of_its_channels_at_the_step(op
     assert len(before) == 6  # the fields over steps
     page.focus(".slider input")
     page.keyboard.press("End")
-    page.wait_for_function(f"{titles} !== {first!r}")
-    page.wait_for_function(f"(before) => {lines}.every((left, place) => left > before[place])", arg=before)
+    wait_for(page, f"{titles} !== {first!r}")
+    wait_for(page, f"(before) => {lines}.every((left, place) => left > before[place])", arg=before)
     facts = page.query_selector("#layer-panel .facts").text_content()
     assert "record --figures tails" in facts and "its kernel was not measured" in facts

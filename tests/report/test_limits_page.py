@@ -6,13 +6,15 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bnprobe.analyse.limits import TOGETHER
 from bnprobe.analyse.stopping_rate import WORTH
 from bnprobe.cli.app import app
-from bnprobe.report.limits_page import render_limits
+from bnprobe.report.figures.limits import courses
+from bnprobe.report.limits_page import limits_figures, render_limits
 from bnprobe.report.limits_story import caveats, stories
 from bnprobe.report.limits_text import table, trial_line
 from bnprobe.store.limits_file import Limits, Prediction, Trial, write_limits
@@ -130,3 +132,17 @@ def test_the_report_command_makes_it(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["report", str(tmp_path / "limits.h5")])
     assert result.exit_code == 0, result.output
     assert "trains up to a learning rate somewhere between 0.1 and 0.15" in (tmp_path / "limits.html").read_text()
+
+
+def test_a_loss_that_runs_away_leaves_room_for_those_of_the_other_trials() -> None:
+    away = trial(5, "diverges")
+    away = dataclasses.replace(away, loss=np.append(away.loss[:-3], [1e10, 1e20, 1e30]))
+    axis = courses(limits([trial(0, "trains"), away]), "NONE").layout.yaxis
+    low, high = axis.range
+    assert axis.type == "log" and high < 5 and low < np.log10(trial(0, "trains").loss.min())
+
+
+def test_a_prediction_of_one_step_stands_whole_on_an_axis_of_steps() -> None:
+    found = dataclasses.replace(limits(), predictions=[Prediction("NONE", TOGETHER, 0, 0.08, 0.5)])
+    axis = limits_figures(found)["predicted-0"].layout.xaxis
+    assert axis.range[0] < 0 < axis.range[1] and axis.dtick == 1

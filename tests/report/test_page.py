@@ -143,6 +143,17 @@ def test_every_finding_stands_with_its_numbers_cause_fix_and_source(outline: Cal
             assert one.what in text
 
 
+def test_the_verdict_is_said_once(outline: Callable[..., Outline], analysed: Callable) -> None:
+    first, second = (analysed(name).findings[0] for name in ("exploding", "healthy"))
+    for text, findings in ((outline("exploding").text, [first]), (outline("exploding", "healthy").text, [first, second])):
+        for finding in findings:
+            words = re.sub(r"`[^`]*`", "", finding.fix).split(";")[0]  # up to what is set as code
+            assert text.count(words) == 1, words
+            opening = finding.cause.split(":")[0].replace("-", "−")
+            assert text.replace("-", "−").count(opening) == 1, opening
+    assert outline("exploding", "healthy").text.count("Diverged at step") == 1
+
+
 def test_several_runs_stand_side_by_side_under_their_comparison(outline: Callable[..., Outline]) -> None:
     page = outline("exploding", "healthy")
     assert page.text.find("First to deviate") < page.text.find("What happened")

@@ -80,6 +80,12 @@ def test_a_layer_without_space_has_no_share_that_is_constant_in_it(tmp_path: Pat
     assert not has_gaps(field), "there is nothing to observe"
 
 
+def test_a_layer_without_space_has_none_once_its_signal_overflows(tmp_path: Path) -> None:
+    run = read_run(residual_recording(steps=4).write(tmp_path / "run.h5"))
+    run.variables["activation_within_energy"][2:] = np.inf
+    assert np.isnan(field_of(run, BY_KEY["spatial-common-mode"]).values[:, -1]).all()
+
+
 def test_a_network_without_space_has_no_map_of_it(tmp_path: Path) -> None:
     made = residual_recording(steps=4)
     made.activation.within_share[:] = 0.0

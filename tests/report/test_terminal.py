@@ -63,6 +63,12 @@ def test_a_killed_run_and_one_without_steps_say_so(run_file: RunFile) -> None:
     assert "none: the script took no optimizer step" in summary(read_run(run_file("zero_steps")))
 
 
+def test_a_diverged_run_ends_where_it_diverged_and_not_at_the_last_finite_loss(run_file: RunFile) -> None:
+    (line,) = (line for line in summary(read_run(run_file("exploding"))).splitlines() if line.startswith("loss "))
+    assert "at step 15, where the training diverged" in line
+    assert "last" not in line
+
+
 def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
     path = residual_recording(steps=2).write(tmp_path / "my run's file.h5")
     command = summary(read_run(path)).splitlines()[-1]

@@ -26,7 +26,8 @@ def test_a_diverged_run_says_what_when_where_and_what_to_try(analysed: Analysed)
 def test_a_healthy_run_is_called_healthy_and_has_no_first_layer(analysed: Analysed) -> None:
     run = analysed("healthy")
     words = verdict(run)
-    assert (words.tone, words.headline) == ("info", "Healthy over 40 steps: it learns, as far as the training loss tells")
+    assert (words.tone, words.headline) == ("info", "Healthy over 40 steps")
+    assert words.cause.startswith("It learns, as far as the training loss tells: ") and not words.is_unclear
     assert run.first_deviation is None
     assert words.where == ""
 
@@ -42,7 +43,8 @@ def test_a_killed_run_says_so(analysed: Analysed) -> None:
 def test_numbers_of_the_evidence_carry_their_units_and_thresholds(analysed: Analysed) -> None:
     run = analysed("exploding")
     for line, one in zip(verdict(run).evidence, run.findings[0].evidence, strict=True):
-        assert line.value.endswith(one.units)
+        assert line.value.endswith("" if one.units.startswith("as the ") else one.units)
+        assert "as the" not in line.value, "a unit that is the signal's own has no name"
         assert (line.threshold == "") == (one.threshold is None)
 
 
@@ -56,3 +58,9 @@ def test_a_comparison_has_one_cell_a_run(analysed: Analysed) -> None:
     rows = comparison([analysed("exploding"), analysed("healthy"), analysed("zero_steps")])
     assert all(len(cells) == 3 for _, cells in rows)
     assert dict(rows)["Loss, first → last, medians"][0].endswith("→ not finite")
+
+
+def test_a_run_of_which_nothing_can_be_told_is_not_marked_as_healthy(analysed: Analysed) -> None:
+    run = analysed("healthy")
+    unclear = replace(run.findings[0], id="inconclusive")
+    assert verdict(replace(run, diagnosis=replace(run.diagnosis, findings=(unclear,)))).is_unclear

@@ -226,5 +226,7 @@ class StepKeeper:
         probe, quiet = step.probe_seconds, self._quiet.share()
         seconds, own = (step.seconds - probe) * quiet, (step.observer_seconds - probe) * quiet
         if self._schedule.account(seconds, own, step.observed, self._closing_seconds * quiet):
-            text = f"layers are measured about every {self._schedule.stride} steps to stay within the budget"
+            stride = self._schedule.stride
+            often = f"about every {stride} steps to stay within" if stride > 1 else "at every step again, within"
+            text = f"layers are measured {often} the budget"
             self._output.writer.add_event(step.number + 1, "schedule", text)

@@ -14,12 +14,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bnprobe.analyse.common_mode import common_mode_fraction, spatial_common_mode_fraction
+from bnprobe.analyse.common_mode import common_mode_fraction, has_space, spatial_common_mode_fraction
 from bnprobe.analyse.depth_profile import log10
 from bnprobe.analyse.views import RunView, Signal
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import ALARM, KINDS
-from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
+from bnprobe.report.figures.frame import AXIS, NAMES, TITLED_IN_TWO, new_figure
 from bnprobe.report.figures.scales import log_ticks
 from bnprobe.report.names import tick_names
 from bnprobe.report.packing import pack_levels
@@ -56,19 +56,20 @@ def depth_profile(analysed: AnalysedRun, signal: Signal, limits: Limits | None =
     depth = {"range": [-0.7, len(run.layers) - 0.3], "tickvals": ticks, "ticktext": names, "tickangle": -60, "tickfont_size": 10}
     word = WORDS[signal]
     first, second = (" ●", " ○") if len(run.layers) <= MOST_MARKED else ("", " (pale)")
+    fractions = f"κ{first}, κₛ{second}" if has_space(run).any() else "κ"
     layout = {
         "xaxis": {**AXIS, **NAMES, **depth, "anchor": "y3", "title_text": "layer, in order of depth"},
         "yaxis": {**AXIS, "domain": [0.7, 1], "title_text": f"{word}<br>rms", **_decade_axis(limits["rms"])},
         "yaxis2": {
             **AXIS,
             "domain": [0.37, 0.63],
-            "title_text": f"common-mode<br>fraction κ{first}, κₛ{second}",
+            "title_text": f"common-mode<br>fraction {fractions}",
             "range": [-0.05, 1.05],
             "nticks": 5,
         },
         "yaxis3": {**AXIS, "domain": [0, 0.3], "title_text": f"squared mean{first}<br>variance{second}", **_decade_axis(limits["energy"])},
         "legend": {"y": 1.02},
-        "margin": {"t": 50},
+        "margin": {"t": 50, "l": TITLED_IN_TWO},
     }
     figure = new_figure(640, layout)
     for line in _lines(run):
@@ -129,15 +130,20 @@ def shown_place(analysed: AnalysedRun) -> int:
 def profile_limits(runs: Sequence[AnalysedRun], signal: Signal) -> Limits:
     """Return the ends of the logarithmic axes over all offered steps of all runs: 1st to 99th percentile and some room.
 
-    Steps after a run has diverged do not count: their sizes would press those of all others flat.
+    Steps after a run has diverged do not count: their sizes would press those of all others flat. The step that a page opens at is there
+    whole.
     """
     limits: Limits = {}
     shown = [_curves(run.run, signal, _rows_until_lost(run)) for run in runs]
+    opened = [_curves(run.run, signal, profile_rows(run)[[shown_place(run)]]) for run in runs if profile_rows(run).size]
     for axis, keys in (("rms", ("rms",)), ("energy", ("squared mean", "variance"))):
         parts = {key: log10(np.concatenate([curves[key].ravel() for curves in shown])) for key in keys}
         values = np.concatenate(list(parts.values()))
         values = values[np.isfinite(values)]
         low, high = (float(end) for end in np.percentile(values, [1, 99])) if values.size else (0.0, 1.0)
+        first = log10(np.concatenate([np.zeros(0), *(curves[key].ravel() for curves in opened for key in keys)]))
+        first = first[np.isfinite(first)]
+        low, high = float(first.min(initial=low)), float(first.max(initial=high))
         if axis == "energy":  # a squared mean far below every variance is rounding, as behind batch norm, and need not be seen
             variances = parts["variance"][np.isfinite(parts["variance"])]
             low = max(low, float(variances.min(initial=high)) - DEEPEST)
@@ -158,7 +164,7 @@ def _curves(run: RunView, signal: Signal, rows: NDArray[np.int64]) -> dict[str, 
     return {
         "rms": recorded.rms[rows].astype(float),
         "κ": common_mode_fraction(run, signal, rows),
-        "κₛ": spatial_common_mode_fraction(run, signal, rows),
+        "κₛ": np.where(has_space(run), spatial_common_mode_fraction(run, signal, rows), np.nan),
         "squared mean": recorded.common_energy[rows],
         "variance": recorded.between_energy[rows] + recorded.within_energy[rows],
     }
@@ -177,8 +183,11 @@ class _Line:
 def _lines(run: Run) -> list[_Line]:
     kinds = np.array([_kind(layer) for layer in run.layers], dtype=object)
     rows = (("rms", "y"), ("κ", "y2"), ("κₛ", "y2"), ("squared mean", "y3"), ("variance", "y3"))
-    present = [kind for kind in KINDS if (kinds == kind).any()]
-    return [_Line(kind, key, axis, np.flatnonzero(kinds == kind)) for kind in present for key, axis in rows]
+    spatial = has_space(run)
+    of_kind = {kind: np.flatnonzero(kinds == kind) for kind in KINDS if (kinds == kind).any()}
+    return [
+        _Line(kind, key, axis, layers) for kind, layers in of_kind.items() for key, axis in rows if key != "κₛ" or spatial[layers].any()
+    ]
 
 
 def _kind(layer: Layer) -> str:

@@ -21,6 +21,9 @@ NAMES: dict[str, Any] = {"automargin": True}
 #: Starts that went on from a checkpoint: so many are drawn, and if there are no more than so many, they are named.
 MOST_RESTARTS, MOST_NAMED_RESTARTS = 50, 3
 
+#: Margin beside an axis whose title has two lines.
+TITLED_IN_TWO = 86
+
 AXIS: dict[str, Any] = {
     "gridcolor": GRID,
     "linecolor": GRID,

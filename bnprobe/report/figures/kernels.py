@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse.views import RunView
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, SECOND_LINE
-from bnprobe.report.figures.frame import AXIS, NAMES, STEPS, TEXT, new_figure, step_range
+from bnprobe.report.figures.frame import AXIS, NAMES, STEPS, TEXT, TITLED_IN_TWO, new_figure, step_range
 from bnprobe.report.figures.scales import log_ticks, shown_value
 from bnprobe.report.names import figure_text, tick_names
 from bnprobe.store.reader import Run
@@ -71,7 +71,7 @@ def kernel_view(analysed: AnalysedRun, kernels: Kernels, limits: Limits | None =
     rounding = {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "yref": "y", "y0": ROUNDING, "y1": ROUNDING}
     words = {"xref": "x domain", "x": 1, "xanchor": "right", "yref": "y", "y": float(np.log10(ROUNDING)), "yanchor": "bottom"}
     layout = {
-        "margin": {"t": 28},
+        "margin": {"t": 28, "l": TITLED_IN_TWO},
         "xaxis": {**STEPS, "range": step_range(analysed), "anchor": "y"},
         "xaxis2": {**AXIS, **NAMES, **depth, "anchor": "y2", "title_text": f"kernel, at step {kernels.steps[-1]}"},
         "yaxis": {**AXIS, "domain": [0.58, 1], "title_text": "worst slice mean,<br>over the rms", **_decade_axis(limits["slice mean"])},

@@ -11,9 +11,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bnprobe.analyse.limits import PROJECTED, Search
+from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.colours import ALARM, MARK
 from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
-from bnprobe.report.figures.scales import log_ticks, shown_value
+from bnprobe.report.figures.loss import limits_of
+from bnprobe.report.figures.scales import log_ticks, shown_value, value_axis
 from bnprobe.report.names import figure_text
 from bnprobe.report.wording import remedy_name
 from bnprobe.store.limits_file import Limits, Trial
@@ -179,7 +181,7 @@ def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure
     ends = [limit.trains_at, limit.fails_at] if limit is not None and limit.is_closed else []
     values = [value for one in mine for value in (one.low, one.high) if 0 < value < math.inf] + ends
     axes = {
-        "xaxis": {**AXIS, "title": {"text": "step of the prediction"}, "rangemode": "tozero"},
+        "xaxis": {**AXIS, "title": {"text": "step of the prediction"}, **_whole_steps([one.step for one in mine])},
         "yaxis": {**AXIS, "title": {"text": "learning rate"}, **logarithmic(values or [1.0])},
     }
     place = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "fillcolor": MARK, "opacity": 0.25, "line_width": 0}
@@ -206,6 +208,13 @@ def predicted(limits: Limits, found: Sequence[Search], remedy: str) -> go.Figure
     return figure
 
 
+def _whole_steps(steps: Sequence[int]) -> dict[str, Any]:
+    """An axis on which marks at its ends are whole, and steps have no fractions."""
+    first, last = min(steps, default=0), max(steps, default=0)
+    room = max(0.5, 0.04 * (last - first))
+    return {"range": [first - room, last + room], **({"dtick": 1} if last - first < 6 else {})}
+
+
 def _middle(low: float, high: float) -> float:
     """A point within an interval, for a logarithmic axis; its known end where the other is open."""
     if not math.isfinite(high):
@@ -218,12 +227,8 @@ def courses(limits: Limits, remedy: str) -> go.Figure:
     own = limits.own_rate
     mine = sorted((trial for trial in limits.trials if trial.remedy == remedy and len(trial.loss)), key=lambda one: one.grid_index)
     grid_indices = sorted({trial.grid_index for trial in mine})
-    losses = np.concatenate([trial.loss[np.isfinite(trial.loss)] for trial in mine]) if mine else np.zeros(0)
-    is_log = bool(losses.size) and bool((losses > 0).all())
-    axes = {
-        "xaxis": {**AXIS, "title": {"text": "step"}},
-        "yaxis": {**AXIS, "title": {"text": "loss"}, **(logarithmic(losses) if is_log else {})},
-    }
+    low, high = limits_of(np.concatenate([np.zeros(0), *(_until_lost(trial) for trial in mine)]), np.zeros(0)).loss
+    axes = {"xaxis": {**AXIS, "title": {"text": "step"}}, "yaxis": {**AXIS, "title": {"text": "loss"}, **value_axis(low, high, most=5)}}
     figure = new_figure(300, {**axes, "hovermode": "closest"})
     seen: set[int] = set()
     for trial in mine:
@@ -241,6 +246,14 @@ def courses(limits: Limits, remedy: str) -> go.Figure:
         )
         seen.add(trial.grid_index)
     return figure
+
+
+def _until_lost(trial: Trial) -> NDArray[np.float64]:
+    """The losses of a trial that its figure has room for: what follows a divergence leaves it, so that the others are told apart."""
+    finite = trial.loss[np.isfinite(trial.loss)]
+    if trial.outcome != "diverges" or not finite.size:
+        return np.asarray(finite, dtype=float)
+    return np.asarray(finite[np.abs(finite) <= DIVERGENCE_RATIO * abs(finite[0])], dtype=float)
 
 
 def _rate_axis(limits: Limits) -> dict[str, Any]:

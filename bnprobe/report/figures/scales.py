@@ -46,13 +46,19 @@ def shown_value(value: float) -> str:
 
 
 def decades(low: float, high: float, most: int = 6) -> tuple[list[float], list[str]]:
-    """Return places and labels of whole powers of ten within the limits; of halves of a decade where there would be fewer than two."""
+    """Return places and labels within the limits: of whole powers of ten; of 1, 2, 5 of each, or of the ends, where there would be one.
+
+    >>> decades(-3.0, 0.0)[1], decades(-3.6, -2.8)[1], decades(0.05, 0.25)[1]
+    (['10<sup>−3</sup>', '10<sup>−2</sup>', '10<sup>−1</sup>', '1'], ['5×10<sup>−4</sup>', '0.001'], ['1.12', '1.78'])
+    """
     first, last = int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9))
-    if last - first < 1:
-        places = [float(place) for place in np.arange(np.ceil(2 * low), np.floor(2 * high) + 1) / 2]
-    else:
+    if last > first:
         places = [float(place) for place in range(first, last + 1, max(1, -(-(last - first) // (most - 1))))]
-    return places, [power_of_ten(place) for place in places]
+        return places, [power_of_ten(place) for place in places]
+    finer = [power + math.log10(digit) for power in range(first - 1, last + 1) for digit in (1, 2, 5)]
+    within = [place for place in finer if low - 1e-9 <= place <= high + 1e-9]
+    places = within if len(within) > 1 else [low, high]
+    return places, [shown_value(10**place) for place in places]
 
 
 def log_ticks(low: float, high: float, most: int = 5) -> dict[str, Any]:

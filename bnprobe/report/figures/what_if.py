@@ -32,6 +32,8 @@ HIGHEST = 10.0
 LARGEST = 100.0
 #: Heights in pixels: of the field of the losses, of a layer's, and between two.
 _HIGH, _LOW, _GAP = 240, 84, 26
+#: Room for the names of the columns, and for the steps and the legend.
+_ABOVE, _BELOW = 22, 66
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def what_if_figure(found: WhatIf) -> go.Figure:
     chosen = {answer.remedy: curves(answer) for answer in fields}
     rows = _rows(found, [one for trials in chosen.values() for one in trials])
     height = sum(row.height + _GAP for row in rows)
-    layout: dict[str, Any] = {"margin": {"t": 46}, "hovermode": "x unified", "hoversubplots": "axis"}
+    layout: dict[str, Any] = {"margin": {"t": _ABOVE, "b": _BELOW}, "hovermode": "x unified", "hoversubplots": "axis"}
     annotations = []
     width = 1.0 / max(len(fields), 1)
     top = height
@@ -63,7 +65,7 @@ def what_if_figure(found: WhatIf) -> go.Figure:
             is_last = number_of_row + 1 == len(rows)
             layout[f"xaxis{suffix}"] = {
                 **AXIS,
-                "title_text": "step of the stretch" if is_last else "",
+                "title_text": "step" if is_last else "",
                 "showticklabels": is_last,
                 "range": [-0.5, found.steps - 0.5],
                 "domain": ends,
@@ -87,8 +89,8 @@ def what_if_figure(found: WhatIf) -> go.Figure:
                 annotations.append({"text": row.title, "x": 0.0, "xanchor": "left", **where})
         top = bottom - _GAP
     layout["annotations"] = [{**one, "yanchor": "bottom", "showarrow": False, "font_size": 12} for one in annotations]
-    layout["legend"] = {"y": -54 / height, "yanchor": "top"}
-    figure = new_figure(height + 100, layout)
+    layout["legend"] = {"yref": "container", "y": 0, "yanchor": "bottom"}
+    figure = new_figure(height + _ABOVE + _BELOW, layout)
     named: set[str] = set()
     for number_of_row, row in enumerate(rows):
         for place, answer in enumerate(fields):

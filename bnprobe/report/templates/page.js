@@ -194,17 +194,7 @@
   const placeCursors = () => drawn.forEach(placeCursor);
   function placeCursor(id) {
     const slider = sliders.find((one) => one.run === figures[id].run) ?? sliders[0];
-    if (!isOverSteps(id) || !slider) return;
-    const { xaxis, _size: size } = place(id)._fullLayout;
-    let line = place(id).querySelector(":scope > .cursor");
-    if (!line) {
-      line = document.createElement("div");
-      line.className = "cursor";
-      place(id).append(line);
-    }
-    const at = xaxis.l2p(stepOf(slider));
-    line.hidden = !(at >= 0 && at <= xaxis._length);
-    Object.assign(line.style, { left: `${xaxis._offset + at}px`, top: `${size.t}px`, height: `${size.h}px` });
+    if (isOverSteps(id) && slider) stepCursor.place(place(id), [""], stepOf(slider));
   }
   const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
   const heightsAt = (figure, slider) => figure.heights.map((steps) => ({ y: steps[Number(slider.input.value)] }));
@@ -268,16 +258,7 @@
       openLayer(opened.run, opened.index);
       return;
     }
-    chart.querySelectorAll(":scope > .cursor").forEach((line) => line.remove());
-    for (const axis of opened.overSteps) {
-      const { [`xaxis${axis === 1 ? "" : axis}`]: x, [`yaxis${axis === 1 ? "" : axis}`]: y } = chart._fullLayout;
-      const at = x.l2p(stepOf(slider));
-      if (!(at >= 0 && at <= x._length)) continue;
-      const line = document.createElement("div");
-      line.className = "cursor";
-      Object.assign(line.style, { left: `${x._offset + at}px`, top: `${y._offset}px`, height: `${y._length}px` });
-      chart.append(line);
-    }
+    stepCursor.place(chart, opened.overSteps.map((axis) => (axis === 1 ? "" : String(axis))), stepOf(slider));
   }
   function openLayer(run, index) {
     if (!maps.length || index < 0 || index >= layersOf(run).length) return;
@@ -347,35 +328,19 @@
     if (named) openLayer(Number(named.dataset.run), Number(named.dataset.layer));
   });
 
-  /* What is being looked at stands in the link: `#run=0&step=14&layer=conv1`. A link to a section is left as it is. */
+  /* What is being looked at stands in the link, once the page has followed the one that it was opened with. */
   let isOpening = true;
   function keepInLink() {
     if (isOpening) return;
-    const state = new URLSearchParams();
     const run = opened ? opened.run : 0;
     const slider = sliders.find((one) => one.run === run);
-    if (run) state.set("run", run);
-    if (slider) state.set("step", stepOf(slider));
-    if (opened) {
-      const names = layersOf(run);
-      const name = names[opened.index];
-      state.set("layer", name);
-      if (names.indexOf(name) !== opened.index) state.set("place", opened.index + 1);
-    }
-    if (zoomed) state.set("zoom", zoomed.map((end) => Number(end.toPrecision(6))).join(","));
-    history.replaceState(null, "", `#${state}`);
-  }
-  function namedBy(state, names) {
-    const place = Number(state.get("place")) - 1;
-    return names[place] === state.get("layer") ? place : names.indexOf(state.get("layer"));
+    pageLink.keep({ run, step: slider && stepOf(slider), names: opened && layersOf(run), index: opened?.index, zoom: zoomed });
   }
   function followLink() {
-    const state = new URLSearchParams(location.hash.slice(1));
-    const run = Number(state.get("run") ?? 0);
-    const zoom = (state.get("zoom") ?? "").split(",").map(Number);
-    if (zoom.length === 2 && zoom[0] < zoom[1]) zoomed = zoom;
-    if (state.has("step")) goTo(run, Number(state.get("step")));
-    if (state.has("layer") && maps.length && maps.some((id) => figures[id].run === run)) openLayer(run, namedBy(state, layersOf(run)));
+    const { run, step, zoom, indexIn } = pageLink.read();
+    if (zoom) zoomed = zoom;
+    if (step !== null) goTo(run, step);
+    if (indexIn && maps.some((id) => figures[id].run === run)) openLayer(run, indexIn(layersOf(run)));
   }
 
   choice?.addEventListener("change", () => {

@@ -84,3 +84,17 @@ def test_runs_side_by_side_share_their_axes(analysed: Analysed) -> None:
     one, other = (depth_profile(run, "activation", limits) for run in runs)
     assert one.layout.yaxis.range == other.layout.yaxis.range
     assert one.layout.yaxis3.range == other.layout.yaxis3.range
+
+
+def test_layers_without_space_have_no_share_that_is_constant_in_it(analysed: Analysed) -> None:
+    run = analysed("exploding")
+    shown = {(trace.name, trace.hovertemplate.split("<br>")[1].split()[0]) for trace in depth_profile(run, "activation").data[:-1]}
+    assert {("convolution", "κₛ"), ("linear", "κ")} <= shown and ("linear", "κₛ") not in shown
+
+
+def test_the_step_that_is_shown_first_lies_within_the_axes(analysed: Analysed) -> None:
+    run = analysed("exploding")
+    row = profile_rows(run)[shown_place(run)]
+    low, high = profile_limits([run], "activation")["rms"]
+    sizes = np.log10(run.run["activation_rms"][row])
+    assert low < sizes[np.isfinite(sizes)].min() and sizes[np.isfinite(sizes)].max() < high
