@@ -116,7 +116,14 @@ def record(
             "tails, line, update, logits, coherence, noise, jacobian.",
         ),
     ] = None,
-    figures_at: Annotated[str, typer.Option("--figures-at", metavar="STEP,...", help="The steps at which they are measured.")] = "0",
+    figures_at: Annotated[
+        str,
+        typer.Option(
+            "--figures-at",
+            metavar="STEP|trouble,...",
+            help="The steps at which they are measured; trouble: those after a number has leapt.",
+        ),
+    ] = "0",
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -337,11 +344,11 @@ def _figures(value: str | None) -> tuple[str, ...]:
     return tuple(name for name in FIGURES if name in names or "ubn" in names)
 
 
-def _steps(value: str) -> tuple[int, ...]:
+def _steps(value: str) -> tuple[int | Literal["trouble"], ...]:
     """Read a list of steps.
 
     Returns:
-        The steps.
+        The steps, and "trouble" where it is one of them.
 
     Raises:
         UsageError: it is none.
@@ -349,9 +356,9 @@ def _steps(value: str) -> tuple[int, ...]:
     from bnprobe.errors import UsageError
 
     parts = [part.strip() for part in value.split(",")]
-    if not all(part.isascii() and part.isdecimal() for part in parts):
-        raise UsageError(f"--figures-at {value}: expected steps, counted from 0, with commas between them")
-    return tuple(int(part) for part in parts)
+    if not all(part == "trouble" or (part.isascii() and part.isdecimal()) for part in parts):
+        raise UsageError(f"--figures-at {value}: expected steps, counted from 0, or trouble, with commas between them")
+    return tuple("trouble" if part == "trouble" else int(part) for part in parts)
 
 
 def _why_no_children(rank: Rank, resume: Path | None, max_steps: int | None, what_if: str | None) -> UsageError | None:

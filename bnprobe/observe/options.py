@@ -38,7 +38,8 @@ class RecordOptions:
         line_probe_channels: Measure every channel at every point of a line probe.
         audit: At every n-th step compute the forward again as evaluation would, and with one sample exchanged; "auto" chooses the steps.
         figures: Which figures of "Understanding Batch Normalization" to measure for.
-        figures_at: The steps at which they are measured; the line along an update also at mini-batches 1, 4 and 7.
+        figures_at: The steps at which they are measured, and "trouble" for those at which it shows; the line along an update also at
+            mini-batches 1, 4 and 7, and when trouble shows.
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
         what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
@@ -64,7 +65,7 @@ class RecordOptions:
     line_probe_channels: bool = False
     audit: int | Literal["auto"] | None = None
     figures: tuple[str, ...] = ()
-    figures_at: tuple[int, ...] = (0,)
+    figures_at: tuple[int | Literal["trouble"], ...] = (0,)
     what_if: int | None = None
     what_if_from_here: bool = False
     what_if_remedies: tuple[str, ...] = ()

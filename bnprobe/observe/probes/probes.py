@@ -135,7 +135,7 @@ class Probes:
         return is_drawn or self._schedule.is_probed(step, self._stride)
 
     def _is_drawn(self, step: int) -> bool:
-        return step in self._figures_at
+        return step in self._figures_at or ("trouble" in self._figures_at and self._schedule.follows_trouble(step))
 
     def _is_audited(self, step: int) -> bool:
         if self._audits == "auto":

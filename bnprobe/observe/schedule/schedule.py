@@ -128,7 +128,11 @@ class Schedule:
         if line_probe is None:
             return False
         regular = self.is_snapshot(step) if isinstance(line_probe, str) else step % line_probe == 0
-        return regular or step - self.first <= self._probes_until
+        return regular or self.follows_trouble(step)
+
+    def follows_trouble(self, step: int) -> bool:
+        """Whether a step is one of the few after trouble has begun, or has got worse, that are looked at further."""
+        return step - self.first <= self._probes_until
 
     def watches_gradients(self) -> bool:
         """Whether the gradient norm of the unmeasured step that is going on is looked at: it rises a step before the loss does."""

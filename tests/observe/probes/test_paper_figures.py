@@ -82,3 +82,9 @@ def test_weights_that_are_not_finite_have_no_figures_and_are_no_fault(compare: C
     assert [gap.reason for gap in run.gaps if gap.reason.startswith("a fault of bnprobe")] == []
     assert "singular values of a figure" in [gap.subject for gap in run.gaps]
     assert np.unique(run["singular_step"]).tolist() == [0]
+
+
+def test_figures_are_measured_when_trouble_shows(compare: Compare) -> None:
+    ran = compare("rising_loss", figures=("tails", "coherence"), figures_at=("trouble",))
+    assert ran.recorded.stdout == ran.plain.stdout
+    assert ran.run["figure"].tolist() == [2901, 2902, 2903]
