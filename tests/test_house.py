@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ ALLOWED = {
 }
 #: Files that every folder may import.
 GROUND = set("errors processes divergence identity module_parts numerals originals own_imports start torch_private __version__".split())
-TORCH_FOLDERS = {"observe", "measure", "remedies", "interventions", "what_if"}
+TORCH_FOLDERS = {"observe", "measure", "remedies", "interventions", "what_if", "torch_private"}
 
 
 def imports(path: Path) -> set[str]:
@@ -121,7 +122,11 @@ def private_names(path: Path) -> set[str]:
     return found
 
 
-def test_private_names_of_torch_stand_in_one_file() -> None:
-    found = {str(path.relative_to(PACKAGE)): names for path in sorted(PACKAGE.rglob("*.py")) if (names := private_names(path))}
-    assert found.pop("torch_private.py")
-    assert found == {}
+def test_private_names_of_torch_stand_in_one_folder_and_each_in_one_file_of_it() -> None:
+    found = {path.relative_to(PACKAGE): names for path in sorted(PACKAGE.rglob("*.py")) if (names := private_names(path))}
+    inside = {path: names for path, names in found.items() if path.parts[0] == "torch_private"}
+    assert inside
+    assert found == inside
+    # what leads to a name (``torch._C`` to ``torch._C._nn``) is none of its own
+    whole = [name for names in inside.values() for name in names if not any(other.startswith(f"{name}.") for other in names)]
+    assert not [name for name, times in Counter(whole).items() if times > 1]

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from bnprobe import torch_private
 from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments import update_meter as observed
 from bnprobe.observe.instruments.update_meter import UpdateMeter
-from bnprobe.torch_private import is_same_part
+from bnprobe.torch_private import is_same_part, shards
 
 
 def weights(*sizes: int) -> list[nn.Parameter]:
@@ -156,7 +155,7 @@ def test_in_half_precision_it_counts_what_an_update_left_as_it_was() -> None:
 
 def test_gradients_on_another_part_are_known_and_plain_ones_are_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.Tensor] = []
-    monkeypatch.setattr(torch_private, "shard_of", lambda one: asked.append(one) or str(getattr(one, "placements", "")))
+    monkeypatch.setattr(shards, "shard_of", lambda one: asked.append(one) or str(getattr(one, "placements", "")))
     mesh = object()
 
     class Part(torch.Tensor):
