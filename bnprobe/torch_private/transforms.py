@@ -21,9 +21,12 @@ def is_batched(thing: object) -> bool:
 
 def is_imaginary(tensor: torch.Tensor) -> bool:
     """Whether a tensor is shape only (meta, fake), stands for many, or is traced: what is done with it trains nothing."""
+    kind = type(tensor)
+    is_plain = kind is torch.Tensor or kind is torch.nn.Parameter
+    if is_plain and not function_mode_depth():  # nobody sees what is asked
+        return tensor.is_meta or functorch_wraps(tensor)
     with TorchFunctionDisabled():
-        kind = type(tensor)
-        if kind is torch.Tensor or kind is torch.nn.Parameter:
+        if is_plain:
             return tensor.is_meta or functorch_wraps(tensor)
         return kind.__module__.startswith("torch._subclasses") or tensor.is_meta
 

@@ -112,19 +112,21 @@ class BackwardTaps:
         call = backward_call(args, kwargs)
         with user_modes_disabled():
             leaves = trained_leaves(call)
+            if leaves is not None:
+                self._aside(self._on_backward, self._loss(call.outputs), self._scale, call.outputs)
         if leaves is None:
             if self._on_inner is not None and call.keeps_graph and not call.accumulates:
                 self._aside(self._on_inner, _tensors(call.outputs), _tensors(call.inputs))
             self._mute(1)
             return lambda result: self._mute(-1), lambda: self._mute(-1)
-        with user_modes_disabled():
-            self._aside(self._on_backward, self._loss(call.outputs), self._scale, call.outputs)
         if self._before_backward is not None:
             self._aside(self._before_backward, _tensors(call.outputs), functools.partial(_is_plain, call), self._scale)
 
         def ended(result: Any) -> None:
-            with user_modes_disabled():
-                gradients = None if call.accumulates else _returned(leaves, result)
+            gradients = None
+            if not call.accumulates:
+                with user_modes_disabled():
+                    gradients = _returned(leaves, result)
             self._aside(self._after_backward, gradients)
 
         return ended, functools.partial(self._aside, self._on_failed)

@@ -46,6 +46,9 @@ class OptimizerTaps:
         self._on_skipped = on_skipped
         #: The optimizers that are in a step.
         self.stepping: list[Optimizer] = []
+        # By id of an optimizer whose step has begun: whether another step of its own has begun inside. Where one has, and where a step was left
+        # by an exception, the calls that are going on are looked at, which takes as long as all the rest of this.
+        self._begun: dict[int, bool] = {}
         self._steps = 0
         #: Steps that moved no number.
         self.steps_of_shapes = 0
@@ -69,8 +72,11 @@ class OptimizerTaps:
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         if trains_nothing(optimizer):
             return None
-        if is_inner_step(optimizer):
+        key = id(optimizer)
+        if key in self._begun and is_inner_step(optimizer):
+            self._begun[key] = True
             return None
+        self._begun[key] = False
         self._leave(optimizer)  # its last step may have ended by an exception
         self.stepping.append(optimizer)
         if self._latest() is not optimizer:
@@ -109,13 +115,15 @@ class OptimizerTaps:
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if trains_nothing(optimizer):
             self.steps_of_shapes += 1
-        elif not is_inner_step(optimizer):
+        elif not self._begun.get(id(optimizer), True) or not is_inner_step(optimizer):
+            self._begun.pop(id(optimizer), None)
             self._leave(optimizer)
             self._steps += 1
             self._on_after(optimizer)
 
     def _leave(self, optimizer: Optimizer) -> None:
-        self.stepping = [other for other in self.stepping if other is not optimizer]
+        if self.stepping:
+            self.stepping = [other for other in self.stepping if other is not optimizer]
 
     def _seeing_construction(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

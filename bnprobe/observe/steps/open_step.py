@@ -101,7 +101,10 @@ class OpenStep:
     @property
     def loss_at_hand(self) -> float | None:
         """The loss, if it is known without waiting for an accelerator."""
-        if not self.losses or any(type(loss) is not float for loss in self.losses):
+        losses = self.losses
+        if len(losses) == 1:  # as most steps have it
+            return losses[0] if type(losses[0]) is float else None
+        if not losses or any(type(loss) is not float for loss in losses):
             return None
         return float(sum(self.losses))  # type: ignore[arg-type]
 
