@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse import robust, stability
+from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.half_precision import half_precision_overflow
@@ -24,7 +25,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
     if end is None or end.reason != "non-finite loss":
         return None
     row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(run.recorded))[:1]]))
-    if not _is_calm(run, row) or half_precision_overflow(run) is not None:
+    if not _is_calm(run, row) or half_precision_overflow(run) is not None or _weights_left_within(run, row):
         return None
     origin = origin_of(run, row)
     step = run.step(row) if origin.traced_step is None else origin.traced_step
@@ -47,6 +48,25 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
         fix=origin.advice,
         source="the first non-finite count in order of depth",
     )
+
+
+def _weights_left_within(run: RunAnalysis, row: int) -> bool:
+    """Whether weights that were finite before a step were not in a forward of that step, as where an optimizer takes several looks.
+
+    What a layer with weights makes of a finite signal is finite as long as they are: its first output that is not was made with others. The
+    optimizer then moved them too far (LBFGS asks for the loss again after each of the moves of one step).
+    """
+    recorded = run.recorded
+    faulty = np.flatnonzero(recorded.activation.nonfinite[row] > 0)
+    if not faulty.size or not recorded.micro_steps[row] > 1:
+        return False
+    first = int(min(faulty, key=lambda layer: recorded.layers[layer].depth))
+    own = [i for i, parameter in enumerate(recorded.parameters) if parameter.layer == module_of(run.name(first))]
+    given = [i for i, layer in enumerate(recorded.layers) if layer.role == "input" and module_of(layer.name) == module_of(run.name(first))]
+    is_given_finite = bool(given) and np.isfinite(recorded.activation.rms[row, given]).all()
+    is_linear = recorded.layers[first].kind in ("linear", "convolution") and recorded.layers[first].role == "output"
+    was_finite = bool(own) and np.isfinite(recorded.weight_norm[row, own]).all()
+    return bool(is_linear and is_given_finite and was_finite and not np.isfinite(recorded.update_norm[row, own]).all())
 
 
 def _is_calm(run: RunAnalysis, row: int) -> bool:

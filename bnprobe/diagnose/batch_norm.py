@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bnprobe.analyse import robust
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.normalisation import received
+from bnprobe.analyse.training import untrained_elements
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -129,6 +130,7 @@ def _other_data(run: RunAnalysis) -> Finding | None:
         return None
     first, worst = int(layers[wide[0]]), int(layers[wide[int(np.argmax(found[wide]))]])
     most, usual = float(found[wide].max()), float(robust.median(trained[:, wide[int(np.argmax(found[wide]))]]))
+    why, fix = _why_other(run, layers[wide])
     return Finding(
         id="batch-norm-train-eval-gap",
         severity="warning",
@@ -141,11 +143,26 @@ def _other_data(run: RunAnalysis) -> Finding | None:
             Evidence("samples of the evaluation's batch", samples, float(thresholds.EVALUATED_SAMPLES), "samples", run.step(row)),
         ),
         cause=f"In the evaluation after step {run.step(row)}, {run.place(worst)} met a signal that is {number(most)} standard deviations "
-        f"off its running statistics, where batches of the training are {number(usual)} off: the evaluation's data differ from the "
-        f"training's, or are prepared otherwise; {loss_summary(run)}.",
-        fix="Prepare the data of the evaluation as those of the training: the same scaling, and no augmentation that shifts mean or "
-        "contrast in one of them alone.",
+        f"off its running statistics, where batches of the training are {number(usual)} off: {why}; {loss_summary(run)}.",
+        fix=fix,
         source=_GAP,
+    )
+
+
+def _why_other(run: RunAnalysis, layers: NDArray[np.int64]) -> tuple[str, str]:
+    """Why an evaluation met another signal than the training, and what to do: batch norms of what is kept go on to follow new data."""
+    _, frozen = untrained_elements(run.recorded)
+    if (frozen[layers] > 0).all():
+        return (
+            "its weights are kept, but its running statistics went on to follow the data of this training, so that what was kept is no "
+            "longer what it was",
+            "Call `eval()` on the part that is kept after every `train()` of the whole: asking for no gradient does not stop running "
+            "statistics.",
+        )
+    return (
+        "the evaluation's data differ from the training's, or are prepared otherwise",
+        "Prepare the data of the evaluation as those of the training: the same scaling, and no augmentation that shifts mean or contrast "
+        "in one of them alone.",
     )
 
 

@@ -62,9 +62,15 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
             *_over_limit(run),
         ),
         cause=cause,
-        fix=with_rate_search(run, f"{lower_rate(run)}, or warm it up over the first few hundred steps"),
+        fix=with_rate_search(run, f"{lower_rate(run)}, or {_other_remedy(run)}"),
         source=_STEP_SIZE,
     )
+
+
+def _other_remedy(run: RunAnalysis) -> str:
+    if any(group.startswith("LBFGS") for group in run.recorded.groups):
+        return 'have it search along its line for a step that is not too long: `line_search_fn="strong_wolfe"`'
+    return "warm it up over the first few hundred steps"
 
 
 def _largest_of_steps(recorded: RunView) -> Array:

@@ -75,15 +75,15 @@ def rectified_logits(run: RunAnalysis) -> Finding | None:
 def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
     """A loss that takes log-probabilities is given probabilities, or the outputs of a layer.
 
-    Looks in the graph of the loss for a negative log-likelihood, or a divergence, of the result of a softmax; or for a negative
-    log-likelihood, and nothing else, of a layer's outputs. Of probabilities such a loss rewards certainty in a linear way. Of outputs it
-    has no lower bound: it is named where it went below zero, which a likelihood of classes never does, or the run fails to learn. Looks
-    like slow learning.
+    Looks in the graph of the loss for a negative log-likelihood, of single classes or of a sequence (CTC), or a divergence, of the result
+    of a softmax; or for a negative log-likelihood, and nothing else, of a layer's outputs. Of probabilities such a loss rewards certainty
+    in a linear way. Of outputs it has no lower bound: it is named where it went below zero, which a likelihood of classes never does, or
+    the run fails to learn. Looks like slow learning.
     """
     rows = _always(run.recorded.loss_of_probabilities)
     if rows is None:
         return None
-    is_negative = run.course is not None and run.course.late < 0
+    is_negative = bool((run.recorded.loss < 0).any())
     if (run.recorded.loss_of_probabilities[rows] > 1).all():
         if not is_negative and not run.underperforms:
             return None
@@ -99,8 +99,8 @@ def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
         step=run.step(int(rows[0])),
         evidence=(Evidence(f"steps whose loss was given {what} for logarithms", float(rows.size), 0.0, "steps"),),
         cause=f"The loss takes log-probabilities and is given {given}; {loss_summary(run)}.",
-        fix="Give `nll_loss` and `kl_div` the result of `log_softmax`, or use `cross_entropy` on the logits.",
-        source="torch.nn.functional.nll_loss and kl_div take log-probabilities",
+        fix="Give `nll_loss`, `ctc_loss` and `kl_div` the result of `log_softmax`, or use `cross_entropy` on the logits.",
+        source="torch.nn.functional.nll_loss, ctc_loss and kl_div take log-probabilities",
     )
 
 

@@ -228,8 +228,20 @@ class RunAnalysis(Quantities):
         course, classes = self._full_course, self.classes
         if course is None or classes < 2 or len({group.partition("[")[0] for group in self.recorded.groups}) > 1:
             return False
+        if self._compares_numbers and classes > 2:
+            return False
         chance = stability.chance_level(classes)
         return 1 - thresholds.BELOW_CHANCE < course.late / chance < 1 + thresholds.ABOVE_CHANCE and not course.is_falling
+
+    @property
+    def _compares_numbers(self) -> bool:
+        """Whether the loss was seen to compare outputs one by one, with numbers or with yes and no, and never with the label of a class.
+
+        Guessing among the outputs is then nothing that the loss could be compared with.
+        """
+        recorded = self.recorded
+        numbers = np.isfinite(recorded.target_smallest) | np.isfinite(recorded.target_variance)
+        return bool(numbers.any() and not np.isfinite(recorded.target_classes).any())
 
     @cached_property
     def constant_share(self) -> float | None:

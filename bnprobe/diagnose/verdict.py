@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from bnprobe.analyse.successive import trainings
 from bnprobe.diagnose import (
     activations,
     arithmetic,
@@ -211,11 +212,26 @@ def diagnose(run: Run) -> Diagnosis:
         run: a recording, complete or not.
 
     Returns:
-        The analysed run with at least one finding; the first of a healthy run is ``healthy``, others of it are for information.
+        The analysed run with at least one finding; the first of a healthy run is ``healthy``, others of it are for information. Of
+        trainings that follow each other in one recording, what was found in the one with the gravest verdict, or in the last of those.
     """
+    parts = trainings(run)
+    if len(parts) == 1:
+        return _of_one(parts[0])
+    each = [_of_one(part, f"in training {place} of {len(parts)}, {_span(part)}, ") for place, part in enumerate(parts, 1)]
+    gravest = min(reversed(each), key=lambda one: _SEVERITY[one.verdict.severity])
+    return replace(gravest, analysis=RunAnalysis(run))
+
+
+def _of_one(run: Run, where: str = "") -> Diagnosis:
     analysis = RunAnalysis(run)
     became = outcome(analysis)
+    became = replace(became, reason=f"{where}{became.reason}")
     return Diagnosis(analysis, became, tuple(map(calibrated, _findings(analysis, became))))
+
+
+def _span(part: Run) -> str:
+    return f"steps {int(part['step'][0])} to {int(part['step'][-1])}"
 
 
 def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:

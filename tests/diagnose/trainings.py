@@ -126,3 +126,15 @@ for step in range(STEPS):
             model(batch()[0])
         if kind == "train-and-eval":
             model.train()
+if kind.startswith("student"):
+    # Another network behind it, with an optimizer of its own.
+    student = network()
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.05)
+    for _ in range(STEPS):
+        x, _y = batch()
+        with torch.no_grad():
+            taught = model(x).softmax(1)
+        answer = student(x).softmax(1) if kind == "student-of-probabilities" else student(x).log_softmax(1)
+        optimizer.zero_grad()
+        F.kl_div(answer, taught, reduction="batchmean").backward()
+        optimizer.step()

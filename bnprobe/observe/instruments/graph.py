@@ -48,6 +48,8 @@ _ELEMENTWISE = (
     "Rsub",
     "Exp",
     "Log",
+    "CtcLoss",
+    "CudnnCtcLoss",
     "Where",
     "Huber",
     "SmoothL1Loss",

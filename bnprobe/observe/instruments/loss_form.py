@@ -24,6 +24,8 @@ _PROBABILITIES = ("SoftmaxBackward", "SigmoidBackward")
 _OUTPUTS = ("AddmmBackward", "MmBackward", "BmmBackward", "BaddbmmBackward", "LinearBackward", "ConvolutionBackward")
 #: What a likelihood may go through on its way to the loss, and its outputs before it, without another bound.
 _SCALING = ("Mean", "Sum", "Mul", "Div", *PASSING)
+#: What takes log-probabilities of classes, of one place or along a sequence.
+_LIKELIHOODS = ("NllLoss", "CtcLoss", "CudnnCtcLoss")
 _REARRANGING = tuple(name for name in PASSING if name != "Clamp")
 _RECTIFIERS = ("ReluBackward", "ThresholdBackward")
 
@@ -76,7 +78,7 @@ def takes_probabilities_for_logarithms(losses: Any) -> int:
         else.
     """
     for node in loss_nodes(losses):
-        if kind(node).startswith("NllLoss") and _came_through(node, _PROBABILITIES):
+        if kind(node).startswith(_LIKELIHOODS) and _came_through(node, _PROBABILITIES):
             return 1
         if kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
             return 1
@@ -132,7 +134,7 @@ def _only_likelihood(losses: Any) -> Any | None:
     """
     starts = roots(losses)
     for _ in range(NODE_LIMIT):
-        if len(starts) != 1 or kind(starts[0]).startswith("NllLoss"):
+        if len(starts) != 1 or kind(starts[0]).startswith(_LIKELIHOODS):
             return starts[0] if len(starts) == 1 else None
         starts = sources(starts[0]) if kind(starts[0]).startswith(_SCALING) else []
     return None

@@ -74,6 +74,8 @@ class Schedule:
     def __init__(self, every: int, budget: float, free_seconds: float = 0.0, *, agrees: bool = False) -> None:
         #: The step with which this process began: what is said of first steps below is said of those from it on.
         self.first = 0
+        # Steps since that one from which snapshots are counted: its own, and those behind which another training began.
+        self._begun = [0]
         self._agrees = agrees
         self.stride = every
         self._every = self._told = every
@@ -111,12 +113,9 @@ class Schedule:
         return self._answer
 
     def is_snapshot(self, step: int) -> bool:
-        """Whether every channel is stored at a step: 0, 1, 2, 5, 10, 20, 50, ... and every thousandth."""
+        """Whether every channel is stored at a step: 0, 1, 2, 5, 10, 20, 50, ... and every thousandth, and so in a training behind it."""
         step -= self.first
-        if step < 3 or step % 1000 == 0:
-            return True
-        leading = step / 10 ** int(math.log10(step))
-        return leading in (1.0, 2.0, 5.0)
+        return step % 1000 == 0 or any(_is_early(step - begun) for begun in self._begun)
 
     def keeps_channels(self, step: int, channels: int) -> bool:
         """Whether every channel of a measured step is stored, of so many: at snapshots, and where ranks are to be merged at more steps."""
@@ -249,8 +248,12 @@ class Schedule:
 
     def note_optimizers(self, step: int, optimizers: tuple[int, ...]) -> None:
         """Take note of which optimizers have moved weights in a step so far."""
-        if self._turns.note(step - self.first, optimizers):
+        step -= self.first
+        if self._turns.note(step, optimizers):
             self._pay_for(CHANGE_STEPS)
+            # Each such training is at least as far as all before it: a script that makes an optimizer in every step has few of them.
+            if step >= max(BASELINE_STEPS, 2 * self._begun[-1]):
+                self._begun.append(step + 1)
 
     def _be_in_trouble(self, level: Level) -> None:
         self._probes_until = self._asked + PROBES_IN_TROUBLE
@@ -300,3 +303,10 @@ def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
     needed = cost / max(allowed, 1e-12)
     stride = next((unit * k for k in STRIDES if k >= needed * 0.9), unit * STRIDES[-1])
     return stride if stride > present or unit * needed * CLEAR < stride < present else present
+
+
+def _is_early(step: int) -> bool:
+    """Whether the steps of a training have one of their snapshots there."""
+    if step < 3:
+        return step >= 0
+    return step / 10 ** int(math.log10(step)) in (1.0, 2.0, 5.0)

@@ -48,6 +48,11 @@ def logits() -> torch.Tensor:
     return X * W.T
 
 
+def ctc(scores: torch.Tensor) -> torch.Tensor:
+    """Of a sequence of eight places, that says two of two classes."""
+    return F.ctc_loss(scores[:, None], torch.tensor([[1, 2]]), torch.tensor([8]), torch.tensor([2]))
+
+
 def broadcast(loss: Callable[..., torch.Tensor], *args: torch.Tensor) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -128,6 +133,9 @@ def test_a_softmax_over_the_batch() -> None:
         (lambda: F.nll_loss((X @ SQUARE.T)[None].transpose(1, 2), LABELS[None]), 2),
         (lambda: F.nll_loss(F.conv2d(X[..., None, None], SQUARE[..., None, None]), LABELS[:, None, None]), 2),
         (lambda: F.nll_loss(torch.relu(logits()) @ SQUARE, LABELS), 2),
+        (lambda: ctc(F.linear(X, SQUARE)), 2),
+        (lambda: ctc(torch.softmax(F.linear(X, SQUARE), 1)), 1),
+        (lambda: ctc(torch.log_softmax(F.linear(X, SQUARE), 1)), 0),
         (lambda: F.nll_loss((X @ SQUARE).clamp(max=-0.1), LABELS), 0),  # bounded
         (lambda: F.nll_loss(logits() @ torch.eye(3), LABELS), 0),  # no layer: what is multiplied may be of any sign
         (lambda: (torch.logsumexp(X @ SQUARE, 1) + F.nll_loss(X @ SQUARE, LABELS, reduction="none")).mean(), 0),  # a cross-entropy

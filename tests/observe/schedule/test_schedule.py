@@ -132,6 +132,24 @@ def test_snapshots_are_dense_first_and_then_rare() -> None:
     assert schedule.is_snapshot(10**15)
 
 
+def test_a_training_behind_another_has_snapshots_of_its_own() -> None:
+    schedule = Schedule(every=1, budget=0.05)
+    taken = []
+    for step in range(600):
+        taken += [step] * schedule.is_snapshot(step)
+        schedule.note_optimizers(step, (1 if step < 300 else 2,))
+    assert taken == [0, 1, 2, 5, 10, 20, 50, 100, 200, 301, 302, 303, 306, 311, 321, 351, 401, 500, 501]
+
+
+def test_an_optimizer_made_in_every_step_adds_few_snapshots() -> None:
+    schedule = Schedule(every=1, budget=0.05)
+    taken = 0
+    for step in range(2000):
+        taken += schedule.is_snapshot(step)
+        schedule.note_optimizers(step, (step,))
+    assert taken < 100
+
+
 def follow(schedule: Schedule, losses: Iterable[float], start: int, bare: float = 0.1, cost: float = 0.1) -> list[int]:
     """Let steps with these losses pass; return those observed."""
     observed = []
