@@ -84,6 +84,7 @@ class Panels:
         curvature: one a run whose curvature was probed.
         maps: the heat maps, one quantity after the other, within it one a run.
         marks: what stands in some of them beside values: "missing", "left" (a baseline), "lost" (training).
+        has_space: whether a layer of them has an image or a sequence.
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
         kernels: one a run whose convolutions' kernels were measured.
@@ -105,6 +106,7 @@ class Panels:
     curvature: list[Panel] = field(default_factory=list)
     maps: list[Panel] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
+    has_space: bool = False
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
     kernels: list[Panel] = field(default_factory=list)
@@ -201,8 +203,10 @@ def _add_maps(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     same = {number: [numbers.setdefault(key, len(numbers)) for key in own] for (number, _), own in zip(runs, keys, strict=True)}
     for quantity in QUANTITIES:
         fields = {number: analysed.fields[quantity.key] for number, analysed in runs}
-        if quantity.of_space and not any(found.known_rows.size for found in fields.values()):
-            continue  # no network of these has an image or a sequence
+        if quantity.of_space:
+            panels.has_space = any(found.known_rows.size for found in fields.values())
+            if not panels.has_space:
+                continue
         limits = shared_limits(list(fields.values())) if fields else (0.0, 1.0)
         for number, analysed in runs:
             hold = columns_hold(fields[number])

@@ -108,8 +108,8 @@ def step_of(page: Any) -> str:
 def cursors(page: Any) -> list[float]:
     """Where the line stands in each figure over steps, as a step."""
     return list(
-        page.evaluate("""() => Array.from(document.querySelectorAll(".plot > .cursor:not([hidden])"), (line) => {
-            const { xaxis } = line.parentElement._fullLayout;
+        page.evaluate("""() => Array.from(document.querySelectorAll(".plot .cursor:not([hidden])"), (line) => {
+            const { xaxis } = line.closest(".plot")._fullLayout;
             return Math.round(xaxis.p2l(parseFloat(line.style.left) - xaxis._offset));
         })""")
     )
@@ -147,6 +147,9 @@ def test_the_step_is_marked_over_what_has_an_axis_of_steps_and_no_further(opened
         return [parseFloat(plot.querySelector(".cursor").style.height), plot._fullLayout.yaxis._length + plot._fullLayout.yaxis2._length];
     }""")
     assert loss[0] > loss[1], "the loss and the rate share their steps"
+    after = "document.querySelector('#loss-0 .cursor').nextElementSibling"
+    layers = "Array.from(document.querySelectorAll('#loss-0 .main-svg'))"
+    assert page.evaluate(f"{after} === {layers}.at(-1)"), "what plotly says under the pointer is not struck through"
 
 
 def test_a_layer_opens_by_keyboard_and_by_its_name_in_the_verdict_and_closes(opened: Callable[..., Any]) -> None:

@@ -110,7 +110,7 @@ PARTS = [
     "Activations along depth",
     "Activation gradients along depth",
     "Channels around the moment",
-    "Layers, worst first",
+    "Those that deviated from their baseline stand first",
     "Findings",
     "What could not be observed",
     "dropout masks drawn inside a fused kernel 3",

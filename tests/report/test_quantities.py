@@ -89,7 +89,9 @@ def test_a_layer_without_space_has_none_once_its_signal_overflows(tmp_path: Path
 def test_a_network_without_space_has_no_map_of_it(tmp_path: Path) -> None:
     made = residual_recording(steps=4)
     made.activation.within_share[:] = 0.0
-    shown = {panel.id for panel in panels_of(analyse_runs([read_run(made.write(tmp_path / "run.h5"))])).maps}
+    panels = panels_of(analyse_runs([read_run(made.write(tmp_path / "run.h5"))]))
+    shown = {panel.id for panel in panels.maps}
+    assert not panels.has_space
     assert "map-common-mode-0" in shown and "map-spatial-common-mode-0" not in shown
 
 

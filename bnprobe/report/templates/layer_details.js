@@ -84,7 +84,8 @@ const layerDetails = (() => {
       const top = 1 - (row * ROW) / inner;
       layout[`xaxis${axis}`] = { ...look, domain: [from, (column + 1) / columns], anchor: `y${axis}`, ...field.x, range: field.x.range.slice() };
       const ticks = field.y.type === "log" ? ticksOf(field.traces.flatMap(({ y }) => Array.from(y))) : {};
-      layout[`yaxis${axis}`] = { ...look, domain: [Math.max(0, top - (ROW - 66) / inner), top], anchor: `x${axis}`, ...field.y, ...ticks };
+      const tickfont = { size: ticks.tickmode === "linear" ? 8 : 9.5 }; /* plotly draws powers a quarter larger */
+      layout[`yaxis${axis}`] = { ...look, domain: [Math.max(0, top - (ROW - 66) / inner), top], anchor: `x${axis}`, tickfont, ...field.y, ...ticks };
       layout.annotations.push({ text: field.title, align: "left", x: from, xanchor: "left", xref: "paper", y: top, yanchor: "bottom", yref: "paper", showarrow: false });
       return field.traces.map((trace) => ({ ...trace, xaxis: `x${axis}`, yaxis: `y${axis}` }));
     });

@@ -1,13 +1,15 @@
 "use strict";
-/* A line at the step that is looked at, over the fields of a figure whose axis is that of steps. It stands above the drawing: plotly would
-   draw the figure anew to move one of its own. */
+/* A line at the step that is looked at, over the fields of a figure whose axis is that of steps. It stands above the drawing and below what
+   plotly says of the place under the pointer; plotly would draw the figure anew to move one of its own. */
 const stepCursor = (() => {
   /* `axes` are the numbers of the axes of steps, as plotly has them: "" is the first. */
   function place(plot, axes, step) {
-    const lines = Array.from(plot.querySelectorAll(":scope > .cursor"));
+    const lines = Array.from(plot.querySelectorAll(".cursor"));
     const layout = plot._fullLayout;
+    const hovering = Array.from(plot.querySelectorAll(".main-svg")).at(-1);
     axes.forEach((number, nth) => {
-      const line = lines[nth] ?? plot.appendChild(Object.assign(document.createElement("div"), { className: "cursor" }));
+      const line = lines[nth] ?? Object.assign(document.createElement("div"), { className: "cursor" });
+      if (!lines[nth]) hovering.before(line);
       const x = layout[`xaxis${number}`];
       const fields = layout._subplots.cartesian.map((name) => name.split("y")).filter(([ofX]) => ofX === `x${number}`).map(([, y]) => layout[`yaxis${y}`]);
       const top = Math.min(...fields.map(({ _offset: edge }) => edge));
