@@ -46,8 +46,8 @@ class OptimizerTaps:
         self._on_skipped = on_skipped
         #: The optimizers that are in a step.
         self.stepping: list[Optimizer] = []
-        # By id of an optimizer whose step has begun: whether another step of its own has begun inside. Where one has, and where a step was left
-        # by an exception, the calls that are going on are looked at, which takes as long as all the rest of this.
+        # By id of an optimizer whose step has begun: whether another step of its own has begun inside. Where one has, and where a step was
+        # left by an exception, the calls that are going on are looked at, which takes as long as all the rest of this.
         self._begun: dict[int, bool] = {}
         self._steps = 0
         #: Steps that moved no number.

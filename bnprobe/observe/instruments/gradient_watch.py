@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from bnprobe.measure.norms import total_norm
 from bnprobe.numerals import number
@@ -44,8 +44,8 @@ class GradientWatch(Instrument):
     def after_update(self, step: OpenStep, update: Update) -> None:
         """Take the norm from what was measured, at a step that was. A gradient of NaN cannot be told from none there."""
         if step.observed and update.optimizer is not None and step.updates and step.updates[-1].gradient.is_cpu:
-            norms = step.updates[-1].gradient.numpy()
-            self._hear(step, float(np.sqrt(np.nansum(np.square(norms, dtype=np.float64)))))
+            norms = step.updates[-1].gradient.tolist()
+            self._hear(step, math.sqrt(sum(norm * norm for norm in norms if not math.isnan(norm))))
 
     def _hear(self, step: OpenStep, norm: float) -> float | None:
         """Tell the schedule a norm; return it without the factor that the optimizer itself takes out, None where that is not at hand."""

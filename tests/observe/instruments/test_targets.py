@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from bnprobe.measure.graph import nodes
+from bnprobe.observe.instruments import targets
 from bnprobe.observe.instruments.graph import saved
 from bnprobe.observe.instruments.targets import classes, compared
 from bnprobe.torch_private import TELLS_OF_SAVED_HOOKS
@@ -37,6 +38,18 @@ def test_labels_are_counted_without_those_to_be_ignored() -> None:
     assert found["target_class"] == 3
     assert found["target_entropy"] == pytest.approx(-0.6 * math.log(0.6) - 0.4 * math.log(0.4))
     assert float(classes(torch.full((4,), -100), -100)["target_labels"]) == 0
+
+
+@pytest.mark.parametrize("ignored", [-100, 2**64 - 100, 3, None])
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32, torch.uint8, torch.bool], ids=str)
+def test_labels_on_the_host_and_elsewhere_are_counted_alike(kind, ignored, monkeypatch) -> None:
+    labels = torch.randint(0, 7, (40, 3), generator=torch.Generator().manual_seed(1)).to(kind)
+    here = classes(labels, ignored)
+    monkeypatch.setattr(targets, "_classes_at_hand", lambda *_: {})
+    elsewhere = classes(labels, ignored)
+    assert here.keys() == elsewhere.keys()
+    for name, value in elsewhere.items():
+        assert float(here[name]) == pytest.approx(float(value), rel=1e-12), name
 
 
 @pytest.mark.skipif(not TELLS_OF_SAVED_HOOKS, reason="this torch does not give what a graph keeps")
