@@ -10,7 +10,7 @@ import contextlib
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ import numpy as np
 
 from bnprobe.errors import RunFileError
 from bnprobe.originals import Original
-from bnprobe.store.axis import Axis, Row, Rows
-from bnprobe.store.hdf5_session import Attribute, Block, Hdf5Session, create_run_file, stack
-from bnprobe.store.schema import CONVENTIONS, DIMENSIONS, STEP_OF, VARIABLES
+from bnprobe.store.axis import Row
+from bnprobe.store.hdf5_session import Attribute, Hdf5Session, create_run_file
+from bnprobe.store.in_memory import InMemory
+from bnprobe.store.schema import CONVENTIONS, STEP_OF
 from bnprobe.store.thinning import thin
 from bnprobe.store.uninterrupted import uninterrupted
 from bnprobe.store.unlogged import unlogged
@@ -36,10 +37,6 @@ BURST_SOONEST = 0.5
 BURST_SHARE = 0.004
 #: A burst is in memory several times while it is made: wide rows are written before they take more than this, whatever the time.
 BURST_BYTES = 8 * 2**20
-#: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
-PENDING_LIMIT_BYTES = 64 * 2**20
-#: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
-_LONG_AXES = ("step", "snapshot", "curvature", "probe_point", "what_if_point")
 _RECOVERED_NAMES = 100
 
 
@@ -68,18 +65,9 @@ class RunWriter:
     ) -> None:
         self.path = Path()
         self.closed = False
-        self._attributes: dict[str, Attribute] = {"Conventions": CONVENTIONS, **attributes, "status": "running"}
-        self._changed_attributes: set[str] = set()
-        self._axes = {name: Axis(name) for name in DIMENSIONS if name not in ("channel", "coverage")}
-        self._channels: list[int] = []  # by layer
-        self._channels_written = 0
-        self._coverage: dict[tuple[str, str], int] = {}
-        self._coverage_written = 0
-        self._pending_bytes = 0
+        self._memory = InMemory({"Conventions": CONVENTIONS, **attributes, "status": "running"})
         self._last_burst = Original.monotonic()
         self._burst_seconds = 0.0
-        #: Bytes of one row of the step axis, over all its variables, in the last burst.
-        self._row_bytes = 0.0
         self._told = False
         self._owner = Original.getpid()
         self._lock = threading.RLock()
@@ -90,7 +78,8 @@ class RunWriter:
         self._rows_to_thin = 2 * keep if keep is not None else None
         self._earlier, self._is_waiting = earlier, earlier is not None
         if earlier is not None:
-            self._go_on_with(earlier)
+            self.path, self._end = earlier.path, earlier.path.stat().st_size
+            self._memory.go_on_with(earlier)
         elif path is not None:
             self.place(path, overwrite=overwrite)
 
@@ -102,24 +91,23 @@ class RunWriter:
         """
         self.path = Path(path)
         with uninterrupted(), unlogged():
-            self._end = create_run_file(self.path, self._attributes, overwrite=overwrite)
+            self._end = create_run_file(self.path, self._memory.attributes, overwrite=overwrite)
 
     # -- what is recorded ---------------------------------------------------------------------------------------------
 
     @property
     def layer_count(self) -> int:
         """Number of layers defined so far."""
-        return self._axes["layer"].length
+        return self._memory.length("layer")
 
     @property
     def parameter_count(self) -> int:
         """Number of parameters defined so far."""
-        return self._axes["parameter"].length
+        return self._memory.length("parameter")
 
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a root attribute, written with the next burst."""
-        self._attributes[name] = value
-        self._changed_attributes.add(name)
+        self._memory.set_attribute(name, value)
 
     def begin_resumption(self, step: int, known_by: str) -> None:
         """Say at which step the training goes on with what stands in the file; from now on it is written to.
@@ -137,22 +125,22 @@ class RunWriter:
         self.set_attribute("status", "running")
         self.set_attribute("ending", "")
         self.set_attribute("exit_status", -1)
-        self.set_attribute("pid", self._attributes.get("pid", self._owner))
-        seconds = earlier.seconds_since(self._attributes.get("created", ""))
+        self.set_attribute("pid", self._memory.attributes.get("pid", self._owner))
+        seconds = earlier.seconds_since(self._memory.attributes.get("created", ""))
         self._add_resumption(step, earlier.last_step, known_by, seconds, str(earlier.attributes.get("status", "unknown")), earlier.lengths)
 
     def begin_again(self, step: int) -> None:
         """Take back what was written of a step, the last one, as if the script ended in it: the script goes on there."""
-        self._add_resumption(step, step, "given", 0.0, "exited", self._lengths())
+        self._add_resumption(step, step, "given", 0.0, "exited", self._memory.lengths())
 
     def _add_resumption(self, step: int, before: int, known_by: str, seconds: float, ended: str, lengths: Mapping[str, int]) -> None:
         columns = {
             "resumption_step": step,
             "resumption_before": before,
             "resumption_known_by": known_by,
-            "resumption_created": self._attributes.get("created", ""),
+            "resumption_created": self._memory.attributes.get("created", ""),
             "resumption_seconds": seconds,
-            "resumption_command": self._attributes.get("command", ""),
+            "resumption_command": self._memory.attributes.get("command", ""),
             "resumption_ended": ended,
             **{f"resumption_rows_{axis}": lengths[axis] for axis in STEP_OF},
         }
@@ -160,91 +148,89 @@ class RunWriter:
 
     def add_layer(self, *, channels: int, **columns: Any) -> int:
         """Append a layer with its channels; return its index. ``columns`` are the schema's variables along ``layer``."""
-        self._append("layer", {**columns, "layer_channels": channels})
-        self._channels.append(channels)
+        self._memory.append_layer({**columns, "layer_channels": channels}, channels)
         return self.layer_count - 1
 
     def add_parameter(self, **columns: Any) -> int:
         """Append a parameter; return its index."""
-        self._append("parameter", columns)
+        self._memory.append("parameter", columns)
         return self.parameter_count - 1
 
     def add_group(self, name: str) -> int:
         """Append a parameter group; return its index."""
-        self._append("group", {"group": name})
-        return self._axes["group"].length - 1
+        self._memory.append("group", {"group": name})
+        return self._memory.length("group") - 1
 
     def add_event(self, step: int, kind: str, text: str) -> None:
         """Note something that happened at a step."""
-        self._append("event", {"event": self._axes["event"].length, "event_step": step, "event_kind": kind, "event_text": text})
+        self.add_rows("event", 1, {"event_step": step, "event_kind": kind, "event_text": text})
 
     def add_coverage(self, subject: str, reason: str, count: int = 1) -> None:
         """Count something that could not be observed."""
         key = (subject, reason)
-        self._coverage[key] = self._coverage.get(key, 0) + count
+        self._memory.coverage[key] = self._memory.coverage.get(key, 0) + count
 
     @property
     def coverage(self) -> dict[tuple[str, str], int]:
         """How often what could not be observed, by subject and reason."""
-        return dict(self._coverage)
+        return dict(self._memory.coverage)
 
     def take_back_coverage(self, before: Mapping[tuple[str, str], int]) -> None:
         """Count as it was ``before``; what was counted since keeps its place in the file, and happened no time."""
-        self._coverage = {key: before.get(key, 0) for key in self._coverage}
+        self._memory.coverage = {key: before.get(key, 0) for key in self._memory.coverage}
 
     def append_step(self, row: Row) -> None:
         """Append one step: scalars and one-dimensional arrays by variable name. What is absent is missing."""
-        self._append("step", row)
+        self._memory.append("step", row)
 
     def append_steps(self, count: int, columns: Row) -> None:
         """Append two or more steps: by variable name one value a step in a list or array, or what all of them have."""
-        self._append("step", columns, count)
+        self._memory.append("step", columns, count)
 
     def append_snapshot(self, row: Row) -> None:
         """Append one snapshot of all channels."""
-        self._append("snapshot", row)
+        self._memory.append("snapshot", row)
 
     def append_curvature(self, row: Row) -> None:
         """Append one probe of the curvature."""
-        self._append("curvature", row)
+        self._memory.append("curvature", row)
 
     def append_figure(self, row: Row) -> None:
         """Append what was measured of weights for the figures of a step."""
-        self._append("figure", row)
+        self._memory.append("figure", row)
 
     def add_rows(self, dimension: str, count: int, columns: Row) -> None:
         """Append rows of an axis that holds one thing after another, and number them; a text only in a row by itself."""
-        first = self._axes[dimension].length
+        first = self._memory.length(dimension)
         if count == 1:
-            self._append(dimension, {dimension: first, **columns})
+            self._memory.append(dimension, {dimension: first, **columns})
             return
         whole = {name: value if isinstance(value, np.ndarray) else [value] * count for name, value in columns.items()}
-        self._append(dimension, {dimension: np.arange(first, first + count), **whole}, count)
+        self._memory.append(dimension, {dimension: np.arange(first, first + count), **whole}, count)
 
     def append_audit(self, row: Row) -> None:
         """Append one look at what normalisation costs."""
-        self._append("audit", row)
+        self._memory.append("audit", row)
 
     def add_probe(self, points: Iterable[Row], **columns: Any) -> int:
         """Append a line probe with the points of its line; return its index. Both are given as the schema's variables."""
-        probe = self._axes["probe"].length
-        self._append("probe", {"probe": probe, **columns})
+        probe = self._memory.length("probe")
+        self.add_rows("probe", 1, columns)
         for point in points:
-            self._append("probe_point", {"probe_point": self._axes["probe_point"].length, "probe_point_probe": probe, **point})
+            self.add_rows("probe_point", 1, {"probe_point_probe": probe, **point})
         return probe
 
     def add_what_if(self, points: Iterable[Row], **columns: Any) -> int:
         """Append a training from tapes with its steps; return its index. Both are given as the schema's variables."""
-        trial = self._axes["what_if"].length
-        self._append("what_if", {"what_if": trial, **columns})
+        trial = self._memory.length("what_if")
+        self.add_rows("what_if", 1, columns)
         for step, point in enumerate(points):
-            place = {"what_if_point": self._axes["what_if_point"].length, "what_if_point_trial": trial, "what_if_point_step": step}
-            self._append("what_if_point", {**place, **point})
+            self.add_rows("what_if_point", 1, {"what_if_point_trial": trial, "what_if_point_step": step, **point})
         return trial
 
     def add_what_if_layer(self, name: str) -> None:
         """Append a layer that trainings from tapes look at; before those trainings."""
-        self._append("what_if_layer", {"what_if_layer": name})
+        self._memory.append("what_if_layer", {"what_if_layer": name})
 
     # -- bursts -------------------------------------------------------------------------------------------------------
 
@@ -260,10 +246,10 @@ class RunWriter:
         if self._is_waiting:
             return False
         waited = Original.monotonic() - self._last_burst
-        steps = self._axes["step"]
+        steps = self._memory.axes["step"]
         rows = 0 if self._told else steps.length - steps.written
         affordable = self._burst_seconds / BURST_SHARE
-        large = rows * self._row_bytes >= BURST_BYTES
+        large = rows * self._memory.row_bytes >= BURST_BYTES
         in_time = waited > min(BURST_SECONDS, max(BURST_SOONEST, affordable)) or (rows >= BURST_ROWS and waited > affordable)
         if not (large or in_time):
             return False
@@ -281,14 +267,13 @@ class RunWriter:
             if self._told:
                 self._say(f"{self.path} can be written again; nothing was lost")
                 self._told = False
-            if self._rows_to_thin is not None and self._axes["step"].written >= self._rows_to_thin:
+            if self._rows_to_thin is not None and self._memory.axes["step"].written >= self._rows_to_thin:
                 self._thin()
             return True
         if not self._told:
             self._say(f"cannot write {self.path} now ({fault}); the recording is kept in memory and tried again")
             self._told = True
-        if self._pending_bytes > PENDING_LIMIT_BYTES:
-            self._give_up_oldest()
+        self._memory.give_up_what_is_too_much()
         return False
 
     def close(self, **attributes: Attribute) -> Path:
@@ -311,22 +296,6 @@ class RunWriter:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _go_on_with(self, earlier: Earlier) -> None:
-        """Begin where a file ends; what a file of its own would need of it, should this one become unwritable, is kept."""
-        self.path, self._end = earlier.path, earlier.path.stat().st_size
-        for name, axis in self._axes.items():
-            axis.length = axis.written = earlier.lengths[name]
-            axis.kept = [Rows(1, row) for row in earlier.kept.get(name, ())]
-        self._channels = list(earlier.layer_channels)
-        self._channels_written = len(self._channels)
-        self._coverage = dict(earlier.coverage)
-        self._coverage_written = len(self._coverage)
-
-    def _append(self, dimension: str, columns: Row, count: int = 1) -> None:
-        rows = Rows(count, columns)
-        self._axes[dimension].append(rows)
-        self._pending_bytes += rows.nbytes
-
     def _try_burst(self, closing: bool) -> Exception | None:
         """Write all that waits; return what went wrong."""
         with self._lock, uninterrupted(), unlogged():
@@ -334,8 +303,8 @@ class RunWriter:
             try:
                 assert self._end is not None, "nothing is written before the file has its place"
                 if self._session is None:
-                    self._session = Hdf5Session(self.path, self._end, self._written_lengths())
-                self._session.write(self._lengths(), self._blocks(), self._new_attributes())
+                    self._session = Hdf5Session(self.path, self._end, self._memory.written_lengths())
+                self._session.write(self._memory.lengths(), self._memory.blocks(), self._memory.new_attributes())
                 self._end = self._session.end
             except Exception as error:  # h5py reports a failed read or write as almost anything
                 # Its state is ahead of the disk's; the next burst begins from what is on disk.
@@ -343,7 +312,7 @@ class RunWriter:
                     self._session.discard()
                 self._session = None
                 return error
-            self._note_written()
+            self._memory.note_written()
             if closing:
                 self._close_session()
         return None
@@ -351,7 +320,7 @@ class RunWriter:
     def _thin(self) -> None:
         """Write the file anew without the detail that is too old. Everything is on disk; what fails leaves the file as it is."""
         assert self._keep is not None
-        rows = self._axes["step"].written
+        rows = self._memory.axes["step"].written
         with self._lock, uninterrupted(), unlogged():
             self._close_session()
             try:
@@ -361,7 +330,7 @@ class RunWriter:
             else:
                 self._end = thinned.end
                 for name in ("step", "snapshot", "passed"):
-                    self._axes[name].length = self._axes[name].written = thinned.lengths[name]
+                    self._memory.axes[name].length = self._memory.axes[name].written = thinned.lengths[name]
                 rows = thinned.lengths["step"]
         self._rows_to_thin = 2 * max(rows, self._keep)
 
@@ -372,61 +341,6 @@ class RunWriter:
                 self._session.close()
             self._session = None
 
-    def _lengths(self) -> dict[str, int]:
-        own = {name: axis.length for name, axis in self._axes.items()}
-        return {**own, "channel": sum(self._channels), "coverage": len(self._coverage)}
-
-    def _written_lengths(self) -> dict[str, int]:
-        own = {name: axis.written for name, axis in self._axes.items()}
-        return {**own, "channel": sum(self._channels[: self._channels_written]), "coverage": self._coverage_written}
-
-    def _blocks(self) -> Iterator[tuple[str, tuple[int, Block]]]:
-        """Every variable's waiting rows, and where they go; one at a time, since together they would fill the memory once more."""
-        lengths = self._lengths()
-        for axis in self._axes.values():
-            bytes_of_axis = 0
-            for name, block in axis.blocks(lengths):
-                bytes_of_axis += block.nbytes
-                yield name, (axis.written, block)
-            if axis.name == "step" and bytes_of_axis:
-                self._row_bytes = bytes_of_axis / (axis.length - axis.written)
-        channels = self._channels[self._channels_written :]
-        first = sum(self._channels[: self._channels_written])
-        columns = {
-            "channel": np.array([channel for count in channels for channel in range(count)]),
-            "channel_layer": np.repeat(np.arange(self._channels_written, len(self._channels)), channels),
-        }
-        yield from ((name, (first, column.astype(VARIABLES[name].dtype))) for name, column in columns.items())
-        # Of known gaps only the count changes; texts rewritten at every burst would fill the file with copies.
-        new = list(self._coverage)[self._coverage_written :]
-        notes: dict[str, tuple[int, list[Any]]] = {
-            "coverage": (self._coverage_written, list(range(self._coverage_written, len(self._coverage)))),
-            "coverage_subject": (self._coverage_written, [subject for subject, _ in new]),
-            "coverage_reason": (self._coverage_written, [reason for _, reason in new]),
-            "coverage_count": (0, list(self._coverage.values())),
-        }
-        yield from ((name, (start, stack(values, VARIABLES[name], None))) for name, (start, values) in notes.items())
-
-    def _new_attributes(self) -> dict[str, Attribute]:
-        return {name: self._attributes[name] for name in self._attributes if name in self._changed_attributes}
-
-    def _note_written(self) -> None:
-        for name, axis in self._axes.items():
-            axis.note_written(keep=name not in _LONG_AXES)
-        self._channels_written = len(self._channels)
-        self._coverage_written = len(self._coverage)
-        self._changed_attributes.clear()
-        self._pending_bytes = 0
-
-    def _give_up_oldest(self) -> None:
-        """Make room in memory: the older half of the waiting steps, and all waiting snapshots but the latest."""
-        snapshots, steps = self._axes["snapshot"], self._axes["step"]
-        snapshots.give_up(0, len(snapshots.pending) - 1)
-        if sum(rows.nbytes for rows in steps.pending) > PENDING_LIMIT_BYTES // 2:
-            dropped = steps.give_up(0, len(steps.pending) // 2)
-            self.add_coverage("steps", "the run file could not be written for so long that steps were given up", dropped)
-        self._pending_bytes = sum(rows.nbytes for axis in (snapshots, steps) for rows in axis.pending)
-
     def _spill(self, fault: Exception) -> Path:
         """Write what is in memory to a new file, because the run file cannot be written."""
         for folder in (self.path.parent, Path(tempfile.gettempdir())):
@@ -436,23 +350,16 @@ class RunWriter:
                 if target.exists():
                     continue
                 with contextlib.suppress(RunFileError):
-                    rest = RunWriter(target, {**self._attributes, "recovered_from": str(self.path)})
-                    if rest._take_over(self):
+                    rest = RunWriter(target, {**self._memory.attributes, "recovered_from": str(self.path)})
+                    rest._memory.take_over(self._memory)
+                    rest.closed = True
+                    if rest._try_burst(closing=True) is None:
                         self._say(f"{self.path} could not be written ({fault}); what was still in memory is in {target}")
                         return target
                     target.unlink(missing_ok=True)
                 break
         self._say(f"{self.path} could not be written ({fault}), and neither could a file beside it; its last rows are lost")
         return self.path
-
-    def _take_over(self, other: RunWriter) -> bool:
-        """Write what another writer still holds into this one's file."""
-        for name, axis in other._axes.items():
-            self._axes[name].take_over(axis)
-        self._channels, self._coverage = other._channels, other._coverage
-        self.set_attribute("status", other._attributes["status"])
-        self.closed = True
-        return self._try_burst(closing=True) is None
 
     @staticmethod
     def _say(text: str) -> None:

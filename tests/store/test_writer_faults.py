@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bnprobe.errors import RunFileError
-from bnprobe.store import journal, writer
+from bnprobe.store import in_memory, journal, writer
 from bnprobe.store.hdf5_session import Hdf5Session
 from bnprobe.store.reader import read_run
 from tests.store.numbered_runs import NumberedRun
@@ -248,14 +248,14 @@ def test_nowhere_to_write_is_said_and_survived(run, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_memory_is_bounded_while_nothing_can_be_written(run, capsys, monkeypatch):
-    monkeypatch.setattr(writer, "PENDING_LIMIT_BYTES", 200_000)
+    monkeypatch.setattr(in_memory, "PENDING_LIMIT_BYTES", 200_000)
     real = journal.Overlay.commit
     monkeypatch.setattr(journal.Overlay, "commit", lambda self: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     for _ in range(40):
         run.add_steps(50)
         run.add_snapshot()
         assert not run.writer.burst()
-        assert run.writer._pending_bytes < 250_000
+        assert run.writer._memory.pending_bytes < 250_000
     monkeypatch.setattr(journal.Overlay, "commit", real)
     run.writer.close()
     read = read_run(run.writer.path)
