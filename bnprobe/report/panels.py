@@ -88,7 +88,7 @@ class Panels:
         sliders: one a run that has layers.
         profiles: the depth profiles, one signal after the other.
         kernels: one a run whose convolutions' kernels were measured.
-        papers: the figures of papers that were asked for, each with one panel a run.
+        papers: the figures of papers that were asked for, each with a row of panels a step, one a run.
         channels: for each layer that can be chosen, by name, its panels.
     """
 
@@ -110,7 +110,7 @@ class Panels:
     sliders: list[Slider] = field(default_factory=list)
     profiles: list[Panel] = field(default_factory=list)
     kernels: list[Panel] = field(default_factory=list)
-    papers: list[tuple[PaperFigure, list[Panel]]] = field(default_factory=list)
+    papers: list[tuple[PaperFigure, list[list[Panel]]]] = field(default_factory=list)
     channels: dict[str, list[Panel]] = field(default_factory=dict)
 
     def add(self, panel_id: str, title: str, run: int, figure: go.Figure, note: str = "", meaning: str = "") -> Panel:
@@ -242,12 +242,15 @@ def _add_profiles(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
 
 def _add_papers(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:
     for paper in PAPER_FIGURES:
-        shown = []
-        for (number, _), figure in zip(runs, draw(paper, [analysed for _, analysed in runs]), strict=True):
-            if figure is not None:
-                shown.append(panels.add(f"paper-{paper.key}-{number}", "", number, figure))
-        if shown:
-            panels.papers.append((paper, shown))
+        rows: list[list[Panel]] = []
+        for (number, _), figures in zip(runs, draw(paper, [analysed for _, analysed in runs]), strict=True):
+            for place, (step, figure) in enumerate(figures.items()):
+                if place == len(rows):
+                    rows.append([])
+                name = f"paper-{paper.key}-{number}" + (f"-{place}" if place else "")
+                rows[place].append(panels.add(name, f"step {step}" if len(figures) > 1 else "", number, figure))
+        if rows:
+            panels.papers.append((paper, rows))
 
 
 def _add_kernels(panels: Panels, runs: list[tuple[int, AnalysedRun]]) -> None:

@@ -20,7 +20,10 @@ from bnprobe.report.figures.papers.logits import logits
 from bnprobe.report.figures.papers.noise import noise
 from bnprobe.report.figures.papers.singular import singular
 from bnprobe.report.figures.papers.tails import tails
-from bnprobe.report.figures.papers.update import update
+from bnprobe.report.figures.papers.update import steps_followed, update
+
+#: Steps at which a figure is shown at most.
+MOST_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class PaperFigure:
         read: how to read it, in a sentence.
         formula: what is drawn.
         published: the values there, in a sentence; "" where none was read.
-        draw: a run -> the figure, None where it was not measured.
+        draw: a run -> the figure at each step that is shown; empty where it was not measured.
         shares_values: whether runs side by side stand on one scale of values.
     """
 
@@ -44,8 +47,51 @@ class PaperFigure:
     read: str
     formula: str
     published: str
-    draw: Callable[[AnalysedRun], go.Figure | None]
+    draw: Callable[[AnalysedRun], dict[int, go.Figure]]
     shares_values: bool = False
+
+
+def _once(drawing: Callable[[AnalysedRun], go.Figure | None]) -> Callable[[AnalysedRun], dict[int, go.Figure]]:
+    """Draw what has one figure, whatever steps it was measured at."""
+
+    def drawn(analysed: AnalysedRun) -> dict[int, go.Figure]:
+        figure = drawing(analysed)
+        return {} if figure is None else {0: figure}
+
+    return drawn
+
+
+def _at_each(
+    steps: Callable[[AnalysedRun], Sequence[int]], drawing: Callable[[AnalysedRun, int], go.Figure]
+) -> Callable[[AnalysedRun], dict[int, go.Figure]]:
+    """Draw the first step at which something was measured, and the last few."""
+
+    def drawn(analysed: AnalysedRun) -> dict[int, go.Figure]:
+        found = steps(analysed)
+        return {step: drawing(analysed, step) for step in dict.fromkeys([*found[:1], *found[1:][1 - MOST_STEPS :]])}
+
+    return drawn
+
+
+def _of_weights(variable: str) -> Callable[[AnalysedRun], list[int]]:
+    """Return what lists the steps at which some weight has a number."""
+
+    def steps(analysed: AnalysedRun) -> list[int]:
+        run = analysed.run
+        return [int(run.figure[row]) for row in np.flatnonzero(np.isfinite(getattr(run, variable)).any(axis=1))] if run.figure.size else []
+
+    return steps
+
+
+def _of_table(step: str, variable: str) -> Callable[[AnalysedRun], list[int]]:
+    """Return what lists the steps that have a row in a table, those with a finite number if there are any."""
+
+    def steps(analysed: AnalysedRun) -> list[int]:
+        at, values = getattr(analysed.run, step), getattr(analysed.run, variable)
+        finite = np.unique(at[np.isfinite(values)])
+        return [int(one) for one in (finite if finite.size else np.unique(at)[:1])]
+
+    return steps
 
 
 PAPER_FIGURES = (
@@ -58,7 +104,7 @@ PAPER_FIGURES = (
         "layer's channels.",
         "log₁₀ |m_c| and log₁₀ √v_c at step 0, mean and variance over batch and space",
         "Without batch norm the means grow from 10^-1.6 to 10^3.5 over layers 6 to 110; with it they stay level.",
-        initialisation,
+        _once(initialisation),
         shares_values=True,
     ),
     PaperFigure(
@@ -70,7 +116,7 @@ PAPER_FIGURES = (
         "exponent that is large, are what a Gaussian has.",
         "density of g / rms(g); kurtosis mean (g − mean)⁴ / var²; Hill's exponent over the largest 0.5 to 5 per cent",
         "Layer 55 at initialisation: with batch norm within ±0.04 and near Gaussian, without it to ±4 with heavy tails.",
-        tails,
+        _at_each(_of_weights("gradient_kurtosis"), tails),
     ),
     PaperFigure(
         "line",
@@ -81,7 +127,7 @@ PAPER_FIGURES = (
         "L(θ + s d) / L(θ) on the batch of the step, d the update that was taken, s times the learning rate to the right",
         "With batch norm the minima lie at rates of 0.03 to 0.1; without it that of mini-batch 1 at 2×10^-4 to 3×10^-4, and mini-batches "
         "1, 4 and 7 all pass 10^6 by 3×10^-3 to 7×10^-3.",
-        line,
+        _once(line),
     ),
     PaperFigure(
         "update",
@@ -93,7 +139,7 @@ PAPER_FIGURES = (
         "m_c and v_c at θ + s d, s from 0 to 1",
         "In a diverging update without batch norm: layer 8 means −0.9 to 1.4; layer 44 means −3800 to 2700, variance to 5×10^6; layer 80 "
         "means −3×10^8 to 1.8×10^8, variance to 5.5×10^16; the rise lies in the last 20 to 30 per cent of the step.",
-        update,
+        _at_each(steps_followed, update),
     ),
     PaperFigure(
         "logits",
@@ -104,7 +150,7 @@ PAPER_FIGURES = (
         "bias, not about the images.",
         "dL/dz for each image and output, times the samples of the batch",
         "Without batch norm one column is large for every image; with it the picture is spread.",
-        logits,
+        _at_each(_of_table("logit_step", "logit_gradient"), logits),
     ),
     PaperFigure(
         "coherence",
@@ -115,7 +161,7 @@ PAPER_FIGURES = (
         "even a noisy batch makes a large step.",
         "Σ|d| / |Σd| over batch and space, both added up over the entries of the weight; d = δ a",
         "",
-        coherence,
+        _at_each(_of_weights("sign_coherence"), coherence),
         shares_values=True,
     ),
     PaperFigure(
@@ -126,7 +172,7 @@ PAPER_FIGURES = (
         "batch lowers the noise in proportion, a larger learning rate raises that of a step by its square.",
         "E‖a∇L − a g_B‖² ≤ (a²/|B|) C; C = E‖∇lᵢ − ∇L‖², from the samples of one batch: Σ‖∇lᵢ − g‖² / (|B| − 1)",
         "",
-        noise,
+        _at_each(_of_weights("gradient_noise"), noise),
         shares_values=True,
     ),
     PaperFigure(
@@ -138,15 +184,15 @@ PAPER_FIGURES = (
         "singular values over their rms; edge √min_φ Π(1 + φ n/w)/φ over the widths w, n the smallest: √((M + 1)^(M + 1) / M^M) for M "
         "square ones; the Jacobian from the first layer's output to the last's, a line a sample",
         "Products of M = 1, 3, 5 Gaussian matrices end at 2.00, 3.08, 3.86.",
-        singular,
+        _at_each(_of_table("singular_step", "singular_value"), singular),
     ),
 )
 
 
-def draw(paper: PaperFigure, runs: Sequence[AnalysedRun]) -> list[go.Figure | None]:
-    """Draw a figure of every run that asked for it, on one scale where it has one."""
-    figures = [paper.draw(one) if paper.key in wanted(one) else None for one in runs]
-    drawn = [figure for figure in figures if figure is not None]
+def draw(paper: PaperFigure, runs: Sequence[AnalysedRun]) -> list[dict[int, go.Figure]]:
+    """Draw a figure of every run that asked for it, by step, on one scale where it has one."""
+    figures = [paper.draw(one) if paper.key in wanted(one) else {} for one in runs]
+    drawn = [figure for of_run in figures for figure in of_run.values()]
     if paper.shares_values and len(drawn) > 1:
         values = np.concatenate([np.asarray(trace.y, dtype=float) for figure in drawn for trace in figure.data])
         is_logarithmic = drawn[0].layout.yaxis.type == "log"

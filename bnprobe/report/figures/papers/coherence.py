@@ -8,18 +8,16 @@ import plotly.graph_objects as go
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE
 from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
-from bnprobe.report.figures.papers.tails import weights_in_depth
+from bnprobe.report.figures.papers.tails import row_of, weights_in_depth
 from bnprobe.report.names import figure_text
 
 
-def coherence(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw sum |d| / |sum d| of every weight at the first step that was measured; None without one."""
+def coherence(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw sum |d| / |sum d| of every weight at a measured step."""
     run = analysed.run
-    rows = np.flatnonzero(np.isfinite(run.sign_coherence).any(axis=1)) if run.figure.size else np.zeros(0, dtype=int)
-    if not rows.size:
-        return None
-    weights = weights_in_depth(analysed, run.sign_coherence[rows[0]])
-    agreement = run.sign_coherence[rows[0], weights].astype(float)
+    row = row_of(run, step)
+    weights = weights_in_depth(analysed, run.sign_coherence[row])
+    agreement = run.sign_coherence[row, weights].astype(float)
     values = 1.0 / np.where(agreement > 0, agreement, np.nan)  # contributions that cancel have no place on a logarithmic axis
     layout = {
         "xaxis": {**AXIS, "title_text": "weight, in order of depth", "range": [0, len(weights) + 1]},

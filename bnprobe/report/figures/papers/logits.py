@@ -11,15 +11,13 @@ from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import BAR
 
 
-def logits(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw the gradient of one batch, times its samples; None where it was not measured.
+def logits(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw the gradient of the batch of a measured step, times its samples.
 
     Samples are in order of the output with the most negative entry: under cross-entropy that of their label.
     """
     run = analysed.run
-    if not run.logit_gradient.size:
-        return None
-    own = run.logit_step == run.logit_step[0]
+    own = run.logit_step == step
     sample, place = run.logit_sample[own], run.logit_class[own]
     picture = np.full((int(sample.max()) + 1, int(place.max()) + 1), np.nan)
     picture[sample, place] = run.logit_gradient[own] * float(run.logit_samples[own][0])

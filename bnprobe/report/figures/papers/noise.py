@@ -9,20 +9,17 @@ from bnprobe.numerals import number
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, MARK
 from bnprobe.report.figures.frame import AXIS, new_figure
-from bnprobe.report.figures.papers.tails import weights_in_depth
+from bnprobe.report.figures.papers.tails import row_of, weights_in_depth
 from bnprobe.report.names import figure_text
 
 
-def noise(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw ||g||^2 and C / |B| of every weight at the first step that was measured; None without one.
+def noise(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw ||g||^2 and C / |B| of every weight at a measured step.
 
     The legend adds up both over the network, and says what lr^2 / |B| was where all those weights are trained at one rate.
     """
     run = analysed.run
-    rows = np.flatnonzero(np.isfinite(run.gradient_noise).any(axis=1)) if run.figure.size else np.zeros(0, dtype=int)
-    if not rows.size:
-        return None
-    row = int(rows[0])
+    row = row_of(run, step)
     weights = weights_in_depth(analysed, run.gradient_noise[row])
     samples = run.gradient_noise_samples[row, weights].astype(float)
     total = run.gradient_noise[row, weights].astype(float)
@@ -35,7 +32,7 @@ def noise(analysed: AnalysedRun) -> go.Figure | None:
         "margin": {"t": 18 + 19 * 2},
     }
     figure = new_figure(360, layout)
-    lr = _rate(analysed, int(run.figure[row]), weights)
+    lr = _rate(analysed, step, weights)
     for values, colour, name in (
         (square, LINE, f"‖g‖², of the batch: {number(square.sum())} in all"),
         (scatter, MARK, f"C/|B|, its noise: {number(scatter.sum())}; C = {number(total.sum())}"),

@@ -16,12 +16,10 @@ from bnprobe.report.figures.frame import AXIS, new_figure
 COLOURS = [colour for colour, *_ in KINDS.values()]
 
 
-def singular(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw the singular values of each matrix in units of their root mean square, largest first; None without one."""
+def singular(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw the singular values of each matrix at a measured step, in units of their root mean square, largest first."""
     run = analysed.run
-    if not run.singular_value.size:
-        return None
-    own = run.singular_step == run.singular_step[0]
+    own = run.singular_step == step
     layout = {
         "xaxis": {**AXIS, "title_text": "share of the singular values, largest first", "range": [-0.02, 1.02]},
         "yaxis": {**AXIS, "title_text": "in units of their rms", "type": "log", "exponentformat": "power"},

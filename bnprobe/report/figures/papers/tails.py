@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.views import RunView
 from bnprobe.numerals import number
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.colours import LINE, MARK
@@ -13,6 +14,11 @@ from bnprobe.report.figures.frame import AXIS, TEXT, new_figure
 from bnprobe.report.names import figure_text
 
 COLOURS = (LINE, MARK, "#0f9d76")
+
+
+def row_of(run: RunView, step: int) -> int:
+    """Return the row of a step at which figures were measured."""
+    return int(np.flatnonzero(run.figure == step)[0])
 
 
 def weights_in_depth(analysed: AnalysedRun, measured: np.typing.NDArray[np.floating]) -> list[int]:
@@ -25,13 +31,10 @@ def weights_in_depth(analysed: AnalysedRun, measured: np.typing.NDArray[np.float
     return sorted((int(i) for i in known), key=lambda i: (depth.get(run.parameters[i].layer, 10**9), i))
 
 
-def tails(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw the histograms of the first, the middle and the last hidden weight at the first step that was measured; None without one."""
+def tails(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw the histograms of the first, the middle and the last hidden weight at a measured step."""
     run = analysed.run
-    rows = np.flatnonzero(np.isfinite(run.gradient_kurtosis).any(axis=1)) if run.figure.size else np.zeros(0, dtype=int)
-    if not rows.size:
-        return None
-    row = int(rows[0])
+    row = row_of(run, step)
     weights = weights_in_depth(analysed, run.gradient_tail_exponent[row]) or weights_in_depth(analysed, run.gradient_kurtosis[row])
     chosen = list(dict.fromkeys([weights[0], weights[len(weights) // 2], weights[-1]]))
     layout = {
@@ -42,7 +45,7 @@ def tails(analysed: AnalysedRun) -> go.Figure | None:
     figure = new_figure(380, layout)
     reach, lowest = 4.0, 1.0
     for colour, weight in zip(COLOURS, chosen, strict=False):
-        own = (run.bin_step == run.figure[row]) & (run.bin_parameter == weight)
+        own = (run.bin_step == step) & (run.bin_parameter == weight)
         count, place = run.bin_count[own], run.bin_place[own]
         largest, rms = float(run.gradient_largest[row, weight]), float(run.gradient_rms[row, weight])
         width = 2.0 * largest / rms / len(count)

@@ -25,11 +25,9 @@ MOMENTS: tuple[Moment, ...] = ("mean", "variance")
 GAP_ACROSS, GAP_UP = 0.2, 0.1
 
 
-def update(analysed: AnalysedRun) -> go.Figure | None:
-    """Draw the first update whose channels were measured at equal distances, up to its end; None without one."""
-    followed = _followed(analysed)
-    if followed is None:
-        return None
+def update(analysed: AnalysedRun, step: int) -> go.Figure:
+    """Draw the update of a step, whose channels were measured at equal distances, up to its end."""
+    followed = _followed(analysed)[step]
     names = _chosen(analysed)
     height, width = (1 - GAP_UP * (len(names) - 1)) / len(names), (1 - GAP_ACROSS) / 2
     layout: dict[str, Any] = {"margin": {"t": 34, "l": 60, "r": 90}, "showlegend": False}
@@ -77,21 +75,21 @@ def _picture(view: ChannelView, followed: Line, moment: Moment, suffix: str, bar
     )
 
 
-def step_of(analysed: AnalysedRun) -> int | None:
-    """The step whose update is drawn."""
-    followed = _followed(analysed)
-    return followed.step if followed is not None else None
+def steps_followed(analysed: AnalysedRun) -> list[int]:
+    """Return the steps whose updates can be drawn."""
+    return list(_followed(analysed))
 
 
-def _followed(analysed: AnalysedRun) -> Line | None:
+def _followed(analysed: AnalysedRun) -> dict[int, Line]:
     tenths = np.arange(11) / 10
+    found: dict[int, Line] = {}
     for one in lines(analysed.run):
         if one.variant != TAKEN:
             continue
         places = [int(np.argmin(np.abs(one.s - tenth))) for tenth in tenths]
         if np.abs(one.s[places] - tenths).max() < 1e-6 and np.isfinite(analysed.run.probe_channel_mean[one.points[places[0]]]).any():
-            return Line(one.step, one.variant, one.s[places], one.ratio[places], one.points[places])
-    return None
+            found.setdefault(one.step, Line(one.step, one.variant, one.s[places], one.ratio[places], one.points[places]))
+    return found
 
 
 def _chosen(analysed: AnalysedRun) -> list[str]:

@@ -71,8 +71,7 @@ def test_a_layer_has_the_median_of_its_channels(analysed: AnalysedRun) -> None:
 
 
 def test_a_histogram_is_a_density(analysed: AnalysedRun) -> None:
-    figure = tails(analysed)
-    assert figure is not None
+    figure = tails(analysed, 0)
     trace = figure.data[0]
     assert np.sum(trace.y) * (trace.x[1] - trace.x[0]) == pytest.approx(1.0)
     assert max(trace.x) < 3.0 / analysed.run.gradient_rms[0, 0]
@@ -81,8 +80,7 @@ def test_a_histogram_is_a_density(analysed: AnalysedRun) -> None:
 def test_a_weight_of_few_entries_has_no_range_of_exponents() -> None:
     (one,) = analyse_runs([measured()])
     one.run.gradient_tail_low[:] = np.nan
-    figure = tails(one)
-    assert figure is not None
+    figure = tails(one, 0)
     assert not any("NaN" in trace.name for trace in figure.data)
 
 
@@ -94,29 +92,25 @@ def test_a_line_runs_over_learning_rates(analysed: AnalysedRun) -> None:
 
 
 def test_an_update_has_three_depths_and_two_moments(analysed: AnalysedRun) -> None:
-    figure = update(analysed)
-    assert figure is not None
+    figure = update(analysed, 0)
     assert len(figure.data) == 6
     assert np.allclose(figure.data[0].y, np.arange(0, 101, 10))
 
 
 def test_samples_stand_by_their_label_and_gradients_are_those_of_a_sample(analysed: AnalysedRun) -> None:
-    figure = logits(analysed)
-    assert figure is not None
+    figure = logits(analysed, 0)
     picture = np.array(figure.data[0].z)
     assert np.argmin(picture, axis=1).tolist() == [0, 0, 1, 2]
     assert picture.min() == pytest.approx(-0.2 * 8)
 
 
 def test_coherence_is_drawn_as_its_inverse(analysed: AnalysedRun) -> None:
-    figure = coherence(analysed)
-    assert figure is not None
+    figure = coherence(analysed, 0)
     assert max(figure.data[0].y) == pytest.approx(10.0, rel=1e-6)
 
 
 def test_noise_is_that_of_the_batch(analysed: AnalysedRun) -> None:
-    figure = noise(analysed)
-    assert figure is not None
+    figure = noise(analysed, 0)
     square, scatter, told = figure.data
     weights = len(square.y)
     assert np.allclose(square.y, 0.5) and np.allclose(scatter.y, 64 / 32)
@@ -126,8 +120,7 @@ def test_noise_is_that_of_the_batch(analysed: AnalysedRun) -> None:
 
 
 def test_singular_values_stand_in_units_of_their_rms_beside_the_edge(analysed: AnalysedRun) -> None:
-    figure = singular(analysed)
-    assert figure is not None
+    figure = singular(analysed, 0)
     assert figure.data[0].y[0] == pytest.approx(3 / np.sqrt(14 / 3))
     assert figure.layout.shapes[0].y0 == pytest.approx(3.08, abs=0.005)
 
@@ -137,8 +130,7 @@ def test_a_matrix_without_a_scale_stands_in_the_legend_alone(value: float, word:
     """The weight of a head that starts at zero."""
     (one,) = analyse_runs([measured()])
     one.run.variables["singular_value"] = np.full(3, value)
-    figure = singular(one)
-    assert figure is not None
+    figure = singular(one, 0)
     (trace,) = figure.data
     assert trace.name == f"product of 3 weights, 3-3-3-3; {word}" and trace.showlegend
     assert not figure.layout.shapes
@@ -149,8 +141,7 @@ def test_a_sample_whose_jacobian_is_zero_does_not_hide_the_others() -> None:
     jacobians = {"singular_sample": np.repeat([0, 1], 3), "singular_value": np.array([0.0, 0.0, 0.0, 3.0, 2.0, 1.0])}
     jacobians |= {"singular_step": np.zeros(6, int), "singular_of": np.array(["Jacobian of the outputs"] * 6, dtype=object)}
     one.run.variables.update(jacobians)
-    figure = singular(one)
-    assert figure is not None
+    figure = singular(one, 0)
     (trace,) = figure.data
     assert trace.showlegend and trace.y[0] == pytest.approx(3 / np.sqrt(14 / 3))
 
@@ -164,24 +155,39 @@ def test_a_measurement_of_nothing_loses_no_report(figure: Any, value: float) -> 
         if array.dtype.kind == "f" and name != "gradient_noise_samples":
             run.variables[name] = np.full_like(array, value if name != "gradient_kurtosis" else np.nan)
     (one,) = analyse_runs([run])
-    drawn = figure.draw(one)
-    assert drawn is None or drawn.to_json()
+    assert all(drawn.to_json() for drawn in figure.draw(one).values())
 
 
 @pytest.mark.parametrize("draw", [figure.draw for figure in PAPER_FIGURES if figure.key != "init"])
 def test_what_was_not_measured_is_not_drawn(draw: Callable[[AnalysedRun], Any]) -> None:
     (plain,) = analyse_runs([residual_recording(steps=6).run()])
-    assert draw(plain) is None
+    assert draw(plain) == {}
 
 
 def test_runs_side_by_side_stand_on_one_scale() -> None:
     one, other = analyse_runs([measured(), measured()])
     other.run.channel_mean[0] *= 1e4
     figures = draw(PAPER_FIGURES[0], [one, other])
-    ends = [figure.layout.yaxis.range for figure in figures if figure is not None]
+    ends = [figure.layout.yaxis.range for by_step in figures for figure in by_step.values()]
     assert len(ends) == 2
     assert ends[0] == ends[1]
     assert ends[0][1] > 3
+
+
+def test_a_figure_is_shown_at_the_first_step_and_at_the_last_that_were_measured() -> None:
+    run = measured()
+    for name, array in run.variables.items():
+        if name == "sign_coherence" or (name.startswith("gradient_") and len(array) == 1):
+            run.variables[name] = np.repeat(array, 6, axis=0)
+            run.variables[name][5 if name == "sign_coherence" else 1 :] = np.nan  # from step 5 on the training has diverged
+    run.variables["figure"] = np.array([0, 1, 2, 3, 4, 5])
+    run.lengths["figure"] = 6
+    (one,) = analyse_runs([run])
+    figure = next(one for one in PAPER_FIGURES if one.key == "coherence")
+    assert list(figure.draw(one)) == [0, 2, 3, 4]
+    page = render([run])
+    assert 'id="paper-coherence-0"' in page and 'id="paper-coherence-0-3"' in page and 'id="paper-coherence-0-4"' not in page
+    assert "<span>step 4</span>" in page and "<span>step 5</span>" not in page
 
 
 def test_the_page_has_those_that_were_asked_for() -> None:
