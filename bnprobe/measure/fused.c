@@ -21,6 +21,7 @@
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#define BY_CPU
 #else
 #define FOR_EVERY_CPU
 #endif
@@ -30,23 +31,17 @@
 #define INLINE static inline
 #endif
 
-#define WIDTH 16
-typedef float Vector __attribute__((vector_size(WIDTH * sizeof(float)))); /* GCC and Clang split it where registers are shorter */
+#define GROUP 8 /* short rows whose sums are folded together */
+#define SAMPLE (4 * WIDTH) /* values whose mean is the shift: some from each quarter of what is read */
 
 #if defined(__x86_64__) && defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
-#define FOLDS_HALVES
+#define FOLDS
 #endif
 #endif
 
-typedef float Half __attribute__((vector_size(WIDTH * sizeof(float) / 2)));
-typedef float Quarter __attribute__((vector_size(WIDTH * sizeof(float) / 4)));
-
-INLINE Vector load(const float *x) {
-    Vector v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
+typedef float Eight __attribute__((vector_size(8 * sizeof(float))));
+typedef float Four __attribute__((vector_size(4 * sizeof(float))));
 
 /* Extremes and zeros of all that was read, lane by lane; folded once, at the end. */
 typedef struct {
@@ -80,41 +75,6 @@ static void finish(Scalars *scalars, double *low_high_zeros) {
     low_high_zeros[0] = low;
     low_high_zeros[1] = high;
     low_high_zeros[2] = (double)scalars->all_zeros;
-}
-
-/* The sum of a vector's lanes, by halves. */
-INLINE float sum_lanes(Vector v) {
-    Half halves[2];
-    memcpy(halves, &v, sizeof v);
-    Half half = halves[0] + halves[1];
-    Quarter quarters[2];
-    memcpy(quarters, &half, sizeof half);
-    Quarter quarter = quarters[0] + quarters[1];
-    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
-}
-
-#define GROUP 8 /* short rows whose sums are folded together */
-
-/* The sums of GROUP vectors' lanes, in half as many operations as one after another. */
-INLINE void sum_lanes_of_all(const Vector *vectors, float *sums) {
-#ifdef FOLDS_HALVES
-    Half part[GROUP];
-    for (int k = 0; k < GROUP; k++) {
-        Half halves[2];
-        memcpy(halves, vectors + k, sizeof halves);
-        part[k] = halves[0] + halves[1];
-    }
-    for (int k = 0; k < GROUP; k += 2) /* shuffles that are single instructions */
-        part[k] = __builtin_shufflevector(part[k], part[k + 1], 0, 8, 1, 9, 4, 12, 5, 13) +
-                  __builtin_shufflevector(part[k], part[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    for (int k = 0; k < GROUP; k += 4)
-        part[k] = __builtin_shufflevector(part[k], part[k + 2], 0, 1, 8, 9, 4, 5, 12, 13) +
-                  __builtin_shufflevector(part[k], part[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    part[0] = __builtin_shufflevector(part[0], part[4], 0, 1, 2, 3, 8, 9, 10, 11) + __builtin_shufflevector(part[0], part[4], 4, 5, 6, 7, 12, 13, 14, 15);
-    memcpy(sums, part, sizeof *part);
-#else
-    for (int k = 0; k < GROUP; k++) sums[k] = sum_lanes(vectors[k]);
-#endif
 }
 
 /* Takes in extremes and zeros of LANES values that lie together. */
@@ -152,18 +112,6 @@ INLINE void take_extremes(const float *restrict x, ptrdiff_t length, Scalars *re
     for (; i < length; i++) take_one(x[i], scalars);
 }
 
-#define SAMPLE (4 * WIDTH) /* values whose mean is the shift: some from each quarter of what is read */
-
-/* What deviations are taken from. Its distance from the mean, squared, is at most `length` / SAMPLE times the variance; what it adds to the
- * squares, and is taken out again, costs a digit and a half at worst, and usually nothing. */
-INLINE float shift_of(const float *restrict x, ptrdiff_t length) {
-    const ptrdiff_t quarter = length / 4;
-    if (length >= SAMPLE) return sum_lanes((load(x) + load(x + quarter)) + (load(x + 2 * quarter) + load(x + 3 * quarter))) / SAMPLE;
-    float total = 0.0f;
-    for (ptrdiff_t i = 0; i < length; i++) total += x[i];
-    return total / (float)length;
-}
-
 /* From the sum of deviations and of their squares to a mean and a sum of squares about it. */
 INLINE void take_shift_out(float shift, float sum, float square, double inverse, double *mean, double *m2) {
     double spread = (double)square - (double)sum * (double)sum * inverse;
@@ -171,134 +119,30 @@ INLINE void take_shift_out(float shift, float sum, float square, double inverse,
     *m2 = spread < 0.0 ? 0.0 : spread; /* not `spread > 0`: that would hide a NaN */
 }
 
-/* The mean of values that lie together and the sum of their squared deviations from it. Extremes and zeros are taken in on the way, unless
- * `scalars` is NULL. */
-INLINE void block_moments(const float *restrict x, ptrdiff_t length, double inverse, double *mean, double *m2, Scalars *restrict scalars) {
-    const Vector none = {0};
-    Vector sums[4] = {none, none, none, none}, squares[4] = {none, none, none, none};
-    float low[LANES], high[LANES], shift = shift_of(x, length);
-    int32_t zeros[LANES];
-    if (scalars) {
-        memcpy(low, scalars->low, sizeof low);
-        memcpy(high, scalars->high, sizeof high);
-        memcpy(zeros, scalars->zeros, sizeof zeros);
-    }
-    ptrdiff_t i;
-    for (i = 0; i + 4 * WIDTH <= length; i += 4 * WIDTH) {
-        for (int k = 0; k < 4; k++) {
-            __builtin_prefetch(x + i + k * WIDTH + BLOCK); /* what comes later arrives while this is worked on */
-            Vector deviation = load(x + i + k * WIDTH) - shift;
-            sums[k] += deviation;
-            squares[k] += deviation * deviation;
-        }
-        if (scalars)
-            for (int k = 0; k < 4 * WIDTH; k += LANES) take_lanes(x + i + k, low, high, zeros);
-    }
-    if (scalars) {
-        memcpy(scalars->low, low, sizeof low);
-        memcpy(scalars->high, high, sizeof high);
-        memcpy(scalars->zeros, zeros, sizeof zeros);
-        take_extremes(x + i, length - i, scalars);
-    }
-    for (; i + WIDTH <= length; i += WIDTH) {
-        Vector deviation = load(x + i) - shift;
-        sums[0] += deviation;
-        squares[0] += deviation * deviation;
-    }
-    float sum = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    float square = sum_lanes((squares[0] + squares[1]) + (squares[2] + squares[3]));
-    for (; i < length; i++) {
-        float deviation = x[i] - shift;
-        sum += deviation;
-        square += deviation * deviation;
-    }
-    take_shift_out(shift, sum, square, inverse, mean, m2);
-}
+#ifdef BY_CPU
+#define WIDTH 16
+#define FOR_WIDTH __attribute__((target("avx512f")))
+#define ROWS bnprobe_rows_of_16
+#include "fused_rows.h"
+#undef WIDTH
+#undef FOR_WIDTH
+#undef ROWS
+#define WIDTH 8
+#define FOR_WIDTH __attribute__((target_clones("avx2", "default")))
+#define ROWS bnprobe_rows_of_8
+#include "fused_rows.h"
 
-/* The same of GROUP short rows that lie one after another, without extremes: most of what a short row costs is the sum over lanes. */
-INLINE void group_moments(const float *restrict x, const ptrdiff_t length, double inverse, double *restrict mean, double *restrict m2) {
-    const Vector none = {0};
-    Vector sums[GROUP], squares[GROUP];
-    float shift[GROUP], sum[GROUP], square[GROUP];
-    const ptrdiff_t whole = length - length % WIDTH, sample = whole < SAMPLE ? whole : SAMPLE, apart = whole < SAMPLE ? WIDTH : length / 4;
-    for (int k = 0; k < GROUP; k++) {
-        Vector some = none;
-        for (ptrdiff_t i = 0; i < sample / WIDTH; i++) some += load(x + k * length + i * apart);
-        sums[k] = some;
-    }
-    sum_lanes_of_all(sums, shift);
-    for (int k = 0; k < GROUP; k++) shift[k] = sample ? shift[k] / (float)sample : shift_of(x + k * length, length);
-    for (int k = 0; k < GROUP; k++) {
-        Vector of_row = none, squared = none;
-        for (ptrdiff_t i = 0; i < whole; i += WIDTH) {
-            Vector deviation = load(x + k * length + i) - shift[k];
-            of_row += deviation;
-            squared += deviation * deviation;
-        }
-        sums[k] = of_row;
-        squares[k] = squared;
-    }
-    sum_lanes_of_all(sums, sum);
-    sum_lanes_of_all(squares, square);
-    for (int k = 0; k < GROUP; k++)
-        for (ptrdiff_t i = k * length + whole; i < (k + 1) * length; i++) {
-            float deviation = x[i] - shift[k];
-            sum[k] += deviation;
-            square[k] += deviation * deviation;
-        }
-    for (int k = 0; k < GROUP; k++) take_shift_out(shift[k], sum[k], square[k], inverse, mean + k, m2 + k);
-}
-
-/* A row longer than a block, block after block. */
-INLINE void long_row(const float *restrict row, ptrdiff_t positions, double *mean, double *m2, Scalars *restrict scalars) {
-    double row_mean = 0.0, row_m2 = 0.0;
-    for (ptrdiff_t begin = 0; begin < positions; begin += BLOCK) {
-        ptrdiff_t length = positions - begin < BLOCK ? positions - begin : BLOCK;
-        double mean_here, m2_here;
-        block_moments(row + begin, length, 1.0 / (double)length, &mean_here, &m2_here, scalars);
-        /* Chan, Golub, LeVeque 1979 */
-        double delta = mean_here - row_mean, weight = (double)length / (double)(begin + length);
-        row_mean += delta * weight;
-        row_m2 += m2_here + delta * delta * weight * (double)begin;
-    }
-    *mean = row_mean;
-    *m2 = row_m2;
-}
-
-/* Positions lie together: x[n, c, p] at n * sample_stride + c * channel_stride + p. Writes mean and m2 at [n, c]. */
-FOR_EVERY_CPU
 void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t channels, ptrdiff_t positions, ptrdiff_t sample_stride,
                   ptrdiff_t channel_stride, double *mean, double *m2, double *low_high_zeros) {
-    Scalars scalars;
-    start(&scalars, x[first * sample_stride]);
-    /* Short rows that lie side by side are read as one block. */
-    ptrdiff_t together = channel_stride == positions && positions < BLOCK ? BLOCK / positions : 1;
-    double inverse = 1.0 / (double)positions;
-    for (ptrdiff_t n = first; n < last; n++) {
-        const float *sample = x + n * sample_stride;
-        for (ptrdiff_t c = 0; c < channels; c += together) {
-            ptrdiff_t end = c + together < channels ? c + together : channels;
-            const float *row = sample + c * channel_stride;
-            double *mean_here = mean + n * channels + c, *m2_here = m2 + n * channels + c;
-            if (positions > BLOCK) {
-                long_row(row, positions, mean_here, m2_here, &scalars);
-            } else if (positions > SHORT || together == 1) {
-                for (ptrdiff_t i = c; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, &scalars);
-            } else { /* the extremes of many short rows at once */
-                take_extremes(row, (end - c) * positions, &scalars);
-                ptrdiff_t i = c;
-                for (; i + GROUP <= end; i += GROUP, row += GROUP * positions, mean_here += GROUP, m2_here += GROUP)
-                    if (positions == 64) /* a length that the compiler knows */
-                        group_moments(row, 64, inverse, mean_here, m2_here);
-                    else
-                        group_moments(row, positions, inverse, mean_here, m2_here);
-                for (; i < end; i++, row += channel_stride) block_moments(row, positions, inverse, mean_here++, m2_here++, NULL);
-            }
-        }
-        empty_zeros(&scalars); /* before a 32-bit lane could overflow */
-    }
-    finish(&scalars, low_high_zeros);
+    (__builtin_cpu_supports("avx512f") ? bnprobe_rows_of_16 : bnprobe_rows_of_8)(x, first, last, channels, positions, sample_stride, channel_stride,
+                                                                                 mean, m2, low_high_zeros);
 }
+#else
+#define WIDTH 16
+#define FOR_WIDTH
+#define ROWS bnprobe_rows
+#include "fused_rows.h"
+#endif
 
 /* Some positions of some channels: adds the deviations from the shift, and their squares, to what is there. */
 INLINE void add_tile(const float *restrict x, ptrdiff_t positions, ptrdiff_t ahead, ptrdiff_t position_stride, const int width, const float *restrict shift,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,6 +242,26 @@ def test_rows_of_any_length_whose_shift_is_far_from_their_mean(channels, positio
     assert np.abs(found["mean"] - right["mean"]).max() <= MEAN_ROUNDINGS * EPS * max(-right["low"], right["high"])
     assert found["variance"] == pytest.approx(right["variance"], rel=8 * amplification * EPS)
     assert (found["low"], found["high"], found["zeros"]) == (right["low"], right["high"], 0.0)
+
+
+@pytest.mark.parametrize("width", [8, 16])
+@pytest.mark.parametrize("channels", [1, 9, 16])
+@pytest.mark.parametrize("positions", [1, 7, 8, 31, 49, 64, 100, 256, 300, 2048, 2049])
+def test_rows_are_read_alike_with_vectors_of_any_width(width, channels, positions):
+    """Which width is used depends on the processor, and only one of them serves this one."""
+    read = getattr(fused._library(), f"bnprobe_rows_of_{width}", None)
+    if read is None or (width == 16 and "avx512f" not in Path("/proc/cpuinfo").read_text()):
+        pytest.skip("not compiled for this kind of processor")
+    x = signal((3, channels, positions), 1.0).float()
+    x[1, 0, positions // 2] = 0.0
+    mean, m2, scalars = np.empty((3, channels)), np.empty((3, channels)), np.empty(3)
+    sizes = (0, 3, channels, positions, *x.stride()[:2])
+    read.argtypes = [ctypes.c_void_p, *[ctypes.c_ssize_t] * 6, *[ctypes.c_void_p] * 3]
+    read(x.data_ptr(), *sizes, mean.ctypes.data, m2.ctypes.data, scalars.ctypes.data)
+    right = x.double().numpy()
+    assert mean == pytest.approx(right.mean(2), rel=1e-6, abs=1e-6)
+    assert m2 == pytest.approx(right.var(2) * positions, rel=1e-5, abs=1e-9)
+    assert scalars.tolist() == [right.min(), right.max(), 1.0]
 
 
 def test_energies_of_one_sample_without_a_batch_axis():
