@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.gallery [--keep FOLDER] [NAME ...]
     python -m tests.benchmarks.gallery ubn        # the figures of a paper, of two networks of 110 layers: about twenty minutes
+    python -m tests.benchmarks.gallery trouble    # one of them when a training diverges
     python -m tests.benchmarks.gallery cifar      # some of them, of the published networks at 32x32, before the first update
 
 Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
@@ -106,6 +107,15 @@ def published_networks(folder: Path) -> None:
             figure_alone(without_policy(page), key, folder, "cifar")
 
 
+def trouble(folder: Path) -> None:
+    """Take a picture of the gradients of the logits before a training diverges, and when it does."""
+    arguments = ["--depth", "20", "--learning-rate", "0.3"]
+    made = record("deep_residual_plain", folder, ["--figures", "logits", "--figures-at", "0,trouble"], arguments, "-trouble")
+    page = folder / "trouble.html"
+    subprocess.run([sys.executable, "-m", "bnprobe", "report", str(made), "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+    figure_alone(without_policy(page), "logits", folder, "trouble")
+
+
 def without_policy(page: Path) -> str:
     """The text of a page that a style may be added to."""
     return re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
@@ -138,6 +148,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if "ubn" in options.name:
             papers(folder)
+        if "trouble" in options.name:
+            trouble(folder)
         if "cifar" in options.name:
             published_networks(folder)
         for name in [name for name in options.name if name in PAGES] if options.name else PAGES:
