@@ -72,7 +72,8 @@ def batch_norm_train_eval_gap(run: RunAnalysis) -> Finding | None:
     Looks at what evaluation mode would make of the late batches, against what training mode made of them. Looks like statistics of too
     few values, which are as far from each other; the gap that so few values make by chance is allowed for. Looks like the first
     steps of every run, when the running statistics are still on their way; only the last quarter counts, and in a training that goes
-    on no gap that still closes. Looks like one batch norm in two places, where each place has its own gap. Looks also at what batch
+    on no gap that still closes. Looks like one batch norm in two places, where each place has its own gap, and like two views of a batch
+    that are augmented as a whole: these are as far from each other as from any running statistics. Looks also at what batch
     norms met in the script's own evaluations: data that were prepared otherwise are far from the running statistics there, although the
     batches of the training are not.
     """
@@ -89,7 +90,8 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
     is_on_its_way = still_closes(run.recorded.batch_norm_gap[:, layers], run.elapsed) if run.goes_on else np.zeros(len(layers), dtype=bool)
-    wide = np.flatnonzero((level > allowed) & ~is_on_its_way)
+    between = np.array([_between_calls(run, int(layer)) for layer in layers])
+    wide = np.flatnonzero((level > allowed) & (level > between) & ~is_on_its_way)
     if not wide.size:
         return None
     widest = wide[np.argmax(level[wide])]
@@ -206,6 +208,24 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
         fix="Give each place a batch norm of its own, or use layer norm, which keeps no statistics.",
         source=_REUSED,
     )
+
+
+def _between_calls(run: RunAnalysis, layer: int) -> float:
+    """How far what a batch norm receives at its calls in one forward is from each other, in standard deviations; 0 where it has one call.
+
+    Two views that are augmented batch by batch differ by that at any time, so that no statistics are nearer to both of them.
+    """
+    recorded, module = run.recorded, module_of(run.name(layer))
+    calls = [i for i, one in enumerate(recorded.layers) if one.role == "output" and module_of(one.name) == module]
+    before = [taken for i in calls if (taken := received(recorded, i)) is not None]
+    if len(before) < 2 or len({recorded.layers[i].channels for i in before}) != 1 or not recorded.snapshot.size:
+        return 0.0
+    means = np.stack([recorded.channel_mean[:, recorded.channel_slice(i)] for i in before[:2]]).astype(float)
+    variances = np.stack([recorded.channel_variance[:, recorded.channel_slice(i)] for i in before[:2]]).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = np.sqrt((np.diff(means, axis=0)[0] ** 2 / variances.mean(axis=0)).mean(axis=1))
+    apart = apart[np.isfinite(apart)]
+    return float(np.quantile(apart, 0.75)) if apart.size else 0.0  # snapshots are few, and some draws are alike by chance
 
 
 def signals_differ(run: RunAnalysis, module: str) -> bool:

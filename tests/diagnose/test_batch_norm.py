@@ -8,6 +8,7 @@ import pytest
 from bnprobe.diagnose import Finding
 from bnprobe.diagnose.batch_norm import batch_norm_reused, batch_norm_small_batch, batch_norm_train_eval_gap
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.store.reader import Run
 from tests.suites import shortened
 from tests.synthetic_runs import Recording, residual_recording
 
@@ -49,6 +50,13 @@ def test_data_of_an_evaluation_that_were_prepared_otherwise(findings: Findings) 
     assert (first.id, first.layers) == ("batch-norm-train-eval-gap", ("1",))
     assert "the evaluation's data differ from the training's" in first.cause
     assert [one.id for one in findings("same-data")] == ["healthy"]
+
+
+def test_views_that_differ_by_batch_are_no_lag(findings: Findings, recorded: Callable[..., Run]) -> None:
+    gaps = recorded("shifted-views")["batch_norm_gap"]
+    assert np.nanmedian(gaps[-15:]) > 0.4  # as wide as statistics that lag behind
+    assert "batch-norm-train-eval-gap" not in [one.id for one in findings("shifted-views")]
+    assert "batch-norm-train-eval-gap" in [one.id for one in findings("shifted-views-gap", every=1)]
 
 
 def test_running_statistics_that_lag_behind_are_no_other_data() -> None:

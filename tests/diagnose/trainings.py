@@ -58,7 +58,20 @@ class Reusing(nn.Module):
         return self.head(torch.relu(self.other(self.second(h))))
 
 
+class Views(nn.Module):
+    """Two views of a batch, each shifted as a whole by some amount, through one network with batch norm."""
+
+    def __init__(self, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.body = network(nn.BatchNorm1d(64, momentum=momentum))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x + torch.randn(20)) + self.body(x + torch.randn(20))
+
+
 models = {
+    "shifted-views": Views,
+    "shifted-views-gap": lambda: Views(momentum=1e-4),
     "double-softmax": lambda: nn.Sequential(*network(), nn.Softmax(1)),
     "probabilities": lambda: nn.Sequential(*network(), nn.Softmax(1)),
     "eval-mode-training": lambda: network(nn.BatchNorm1d(64), nn.Dropout(0.5)).eval(),

@@ -34,8 +34,6 @@ MISSED: dict[str, str] = {
     "loss_spike_value_of_dice": "its targets come from the network itself: such a loss may leap, and is not accused",
     "healthy_teacher_average": "a warning: its first updates are large, and its loss stays high by its nature",
     "healthy_random_perception": "a warning: a random network that is kept on purpose lies behind trained layers",
-    "healthy_twin_views": "a warning: two views share a batch norm whose running statistics lag behind",
-    "healthy_torn_pictures": "a warning: the same",
     "healthy_rainy_exam": "a warning: its examination is on harder data than its training",
     "healthy_second_shift": "a warning: its loss leaps, as it does, when the task changes",
     "healthy_new_symbols": "a warning: its loss leaps, as it does, when there are more classes",

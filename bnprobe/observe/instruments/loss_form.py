@@ -41,14 +41,18 @@ def is_cut_off(losses: list[torch.Tensor]) -> bool:
 def pairs_all_with_all(losses: Any) -> bool:
     """Whether N outputs became N x N numbers of the loss against something that no gradient goes to: a target of another shape.
 
-    What pairs outputs with each other on purpose, as contrastive and ranking losses do, has them on both sides.
+    What pairs outputs with each other on purpose, as contrastive and ranking losses do, has them on both sides; and so has what divides
+    outputs by a norm of each sample, where samples have as many places as there are of them.
 
     Args:
         losses: what a backward starts from: a tensor, or several.
     """
-    for node in loss_nodes(losses):
+    # What was spread meets something in the node that takes it.
+    found = list(loss_nodes(losses))
+    shared = {other for node in found if len(given := sources(node)) > 1 for other in given if kind(other).startswith("Expand")}
+    for node in found:
         made, given = shape(node), sources(node)
-        if made is None or len(given) != 1 or len([axis for axis in made if axis > 1]) != 2:
+        if node in shared or made is None or len(given) != 1 or len([axis for axis in made if axis > 1]) != 2:
             continue
         size = max(made)
         before = shape(given[0])

@@ -74,6 +74,8 @@ def broadcast(loss: Callable[..., torch.Tensor], *args: torch.Tensor) -> torch.T
         (lambda: (out() - out().T).abs().mean(), False),  # pairs on purpose
         (lambda: F.cross_entropy(logits(), LABELS), False),
         (lambda: torch.zeros((), requires_grad=True), False),
+        # Eight places of eight samples, over the norm of each.
+        (lambda: (F.normalize(X @ SQUARE.repeat(1, 3)[:, :8]) - torch.ones(8, 8)).square().mean(), False),
     ],
 )
 def test_outputs_that_meet_every_target(loss: Callable[[], torch.Tensor], found: bool) -> None:
