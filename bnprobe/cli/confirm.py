@@ -89,19 +89,19 @@ def confirm(
     from bnprobe.store.reader import read_run
 
     resources = Resources(executor, jobs, cpus, gpus)
-    path = _recording(target, arguments or [], module, output)
-    run = read_run(path)
-    diagnosis = diagnose(run)
-    plan = _plan(run, diagnosis, cause or [], steps, resources)
-    if not plan.causes:
-        _nothing_to_confirm(diagnosis, as_json)
-        return
-    file = confirm_file_of(path)
-    key = _key(run, plan)
-    before = None if fresh else _earlier_trials(file, key)
-    voice = _Voice(plan)
-    voice.begin(diagnosis.verdict.id, file, before)
-    with resources.open() as runs:
+    with resources.open() as runs:  # before anything is recorded: a cluster that is not there is told at once
+        path = _recording(target, arguments or [], module, output)
+        run = read_run(path)
+        diagnosis = diagnose(run)
+        plan = _plan(run, diagnosis, cause or [], steps, resources)
+        if not plan.causes:
+            _nothing_to_confirm(diagnosis, as_json)
+            return
+        file = confirm_file_of(path)
+        key = _key(run, plan)
+        before = None if fresh else _earlier_trials(file, key)
+        voice = _Voice(plan)
+        voice.begin(diagnosis.verdict.id, file, before)
         confirming = Confirming(plan, runs, run, file, before, key, voice.trial, voice.waiting)
         try:
             with terminable():

@@ -168,6 +168,9 @@ def test_a_recording_that_cannot_be_made_again_is_refused(folder: Path) -> None:
 @pytest.mark.slow
 def test_what_cannot_be_done_is_said_before_anything_is_run(folder: Path) -> None:
     assert "no such file" in bnprobe(folder, "confirm", "missing.py").stderr
+    nowhere = bnprobe(folder, "confirm", "--executor", "slurm", "train.py")
+    assert nowhere.returncode == 2 and "slurm" in nowhere.stderr.lower()
+    assert not list(folder.glob("*.h5"))
     recorded(folder)
     mistyped = bnprobe(folder, "confirm", "run.h5", "--cause", "missing-zero-gradient")
     assert mistyped.returncode == 2 and "did you mean missing-zero-grad" in mistyped.stderr
