@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 _MOST_NAMED = 8
 
 
-def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
+def closing_lines(file: Path, plan: Plan | None = None, hint: str = "") -> list[str]:
     """Say what a finished run file shows, and the next command.
 
     Args:
         file: A run file that is no longer written to; there may be none where other processes of the script trained.
         plan: What those were told.
+        hint: What may be why no step was seen.
 
     Returns:
         Lines for the terminal, without our name in front.
@@ -37,7 +38,8 @@ def closing_lines(file: Path, plan: Plan | None = None) -> list[str]:
     run = read_run(file)
     if run.steps == 0:
         elsewhere = [f"{gap.reason}" for gap in run.gaps if gap.subject == IN_CHILDREN]
-        return [f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)", *elsewhere]
+        seen = f"no optimizer step was seen; {_shown(file)} holds no training (bnprobe inspect says what was seen)"
+        return [seen, *elsewhere, *([f"hint: {hint}"] if hint else [])]
     answers, diagnosis = what_if_of(run), diagnose(run)
     is_one_of_many = file.stem.endswith(".rank0") and str(run.attributes.get("world_size", "1")) != "1"
     followed = f"{_shown(file.with_name(file.stem.removesuffix('.rank0')))}.rank*.h5" if is_one_of_many else _shown(file)

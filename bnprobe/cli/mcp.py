@@ -14,7 +14,7 @@ def mcp(
     """Answer questions about runs over the Model Context Protocol, on stdin and stdout.
 
     For assistants that help with a training. Only these files can be asked about, nothing is written, nothing listens on a port. Needs
-    pip install 'bnprobe[mcp]'.
+    the optional dependencies of that name, mcp.
 
     \b
       bnprobe mcp run.h5

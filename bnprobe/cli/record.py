@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bnprobe.cli.voice import Voice
     from bnprobe.errors import UsageError
     from bnprobe.launch.children import Plan
+    from bnprobe.launch.target import Target
     from bnprobe.processes import Rank
 
 
@@ -283,7 +284,7 @@ def record(
         if resume is None:
             check_output(file, force)
         plan = plan_of(file, options, provenance, overwrite=force) if children else None
-        voice = _introduce(file, quiet, rank, plan, options.resume, may_follow=without_children is None)
+        voice = _introduce(file, quiet, rank, plan, options.resume, resolved, may_follow=without_children is None)
         if (outer := step_aside()) is not None and not quiet:
             say(f"this process was started by a script that is recorded to {outer}: what it trains is in {file} alone")
         if live and not rank.number:
@@ -376,9 +377,10 @@ def _why_no_children(rank: Rank, resume: Path | None, max_steps: int | None, wha
     return None
 
 
-def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool, may_follow: bool) -> Voice:
+def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool, target: Target, may_follow: bool) -> Voice:
     """Announce the recording, and return the voice that accompanies it; of several ranks the first speaks, the others of faults alone."""
     from bnprobe.cli.last_words import closing_lines
+    from bnprobe.cli.misplaced import misplaced, told
     from bnprobe.cli.status_line import on_stderr
     from bnprobe.cli.voice import Voice, say
 
@@ -388,5 +390,8 @@ def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: 
     every = f"; each of {rank.world_size} ranks to a file of its own" if rank.world_size > 1 and file.stem.endswith(".rank0") else ""
     every = "; trainings in processes that the script starts to files beside it" if plan is not None else every
     say(f"{'going on in' if goes_on else 'recording to'} {file}{every}")
-    last_words = closing_lines if plan is None else functools.partial(closing_lines, plan=plan)
-    return Voice(file, quiet, on_stderr(), last_words, beside, may_follow)
+    sure, doubtful = misplaced(target.arguments, target.name)
+    if sure:
+        say(f"hint: {told(sure)}")
+    hint = told(doubtful) if doubtful else ""
+    return Voice(file, quiet, on_stderr(), functools.partial(closing_lines, plan=plan, hint=hint), beside, may_follow, hint)

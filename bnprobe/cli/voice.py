@@ -37,6 +37,7 @@ class Voice:
         closing_lines: Reads the finished file and says what it shows and what to type next.
         beside: Finds the files of processes that the script has started; None where they are not recorded.
         may_follow: Whether processes could have been recorded, too, had that been asked for.
+        hint: What may be why nothing was recorded.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Voice:
         closing_lines: Callable[[Path], list[str]],
         beside: Callable[[], list[Path]] | None = None,
         may_follow: bool = True,
+        hint: str = "",
     ) -> None:
         self._output = output
         self._file = output.absolute()  # the script may change its folder
@@ -55,6 +57,7 @@ class Voice:
         self._closing_lines = closing_lines
         self._beside = beside
         self._may_follow = may_follow
+        self._hint = hint
         self._has_failed = False
         self._seconds_before = seconds_of_children()
 
@@ -89,6 +92,8 @@ class Voice:
                 say("neither the script nor a process that it started trained; nothing was recorded")
             else:
                 say("the script never imported torch; nothing was recorded")
+                if self._hint:
+                    say(f"hint: {self._hint}")
                 if (seconds := seconds_of_children() - self._seconds_before) > TELLING_SECONDS:
                     say(unrecorded_children(seconds))
         elif not self._quiet:

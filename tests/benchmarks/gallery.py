@@ -5,7 +5,7 @@
     python -m tests.benchmarks.gallery trouble    # one of them when a training diverges
     python -m tests.benchmarks.gallery cifar      # some of them, of the published networks at 32x32, before the first update
 
-Needs Chromium and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
+Needs Chromium, Playwright and Pillow. ``--keep`` keeps the recordings, and uses those that are there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageChops
+
+from tests.report.browsing import chromium, wait_until_drawn
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "sample_runs"
@@ -67,9 +69,11 @@ def record(name: str, folder: Path, options: Sequence[str] = (), arguments: Sequ
 def picture(page: Path, target: Path, height: int, width: int = SHOWN_WIDTH) -> None:
     """Take the top of a page, in few colours."""
     shot = page.with_suffix(".png")
-    chromium = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=15000"]
-    size = [f"--window-size={WIDTH},{height}", "--blink-settings=preferredColorScheme=1", f"--screenshot={shot}", page.as_uri()]
-    subprocess.run([*chromium, *size], check=True, capture_output=True)
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
+        tab.goto(page.as_uri())
+        wait_until_drawn(tab)
+        tab.screenshot(path=shot)
     with Image.open(shot) as image:
         small = image.convert("RGB").resize((width, image.height * width // image.width), Image.Resampling.LANCZOS)
         small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
