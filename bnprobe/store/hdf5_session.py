@@ -80,6 +80,11 @@ class Hdf5Session:
         """Where the file ends."""
         return self._overlay.end
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the HDF5 file is open still: a script that closes all of the process has closed this one, too."""
+        return bool(self._file)
+
     def write(
         self,
         lengths: Mapping[str, int],

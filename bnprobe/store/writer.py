@@ -302,7 +302,7 @@ class RunWriter:
             self._last_burst = Original.monotonic()
             try:
                 assert self._end is not None, "nothing is written before the file has its place"
-                if self._session is None:
+                if self._session is None or not self._session.is_open:
                     self._session = Hdf5Session(self.path, self._end, self._memory.written_lengths())
                 self._session.write(self._memory.lengths(), self._memory.blocks(), self._memory.new_attributes())
                 self._end = self._session.end

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from bnprobe.errors import RunFileError
@@ -244,6 +245,19 @@ def test_nowhere_to_write_is_said_and_survived(run, capsys, monkeypatch):
     run.add_steps(1)
     assert run.writer.close() == run.writer.path
     assert "its last rows are lost" in capsys.readouterr().err
+
+
+def test_a_script_that_closes_all_files_of_hdf5_closes_nothing_for_good(run, capsys):
+    for _ in range(2):
+        for file in h5py.h5f.get_obj_ids(types=h5py.h5f.OBJ_FILE):
+            file.close()
+        run.add_steps(5)
+        run.add_layer()
+        run.add_snapshot()
+        assert run.writer.burst()
+    run.writer.close(status="finished")
+    assert run.wrong(read_run(run.writer.path)) == []
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow
