@@ -153,6 +153,12 @@ class Figures:
     def __init__(self, analysed: Callable[[], AnalysedRun]) -> None:
         self._analysed = analysed
 
+    def all(self) -> dict[str, go.Figure]:
+        """Every figure that the page has of this run, by the id of its place there: maps, profiles, curvature, kernels, limits, what-ifs."""
+        from bnprobe.report.panels import panels_of
+
+        return panels_of([self._analysed()]).drawn
+
     def loss(self) -> go.Figure:
         """Loss and learning rates over steps."""
         from bnprobe.report.figures.loss import loss

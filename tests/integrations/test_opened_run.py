@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import xarray
 import bnprobe
 from bnprobe.diagnose import diagnose
 from bnprobe.errors import RunFileError, UsageError
+from bnprobe.report.page import render
 from bnprobe.store.reader import read_run
 from tests import synthetic_runs
 
@@ -75,6 +77,13 @@ def test_figures(file):
     early, late = figures.depth_profile(step=0), figures.depth_profile(step=10**6)
     heights = [np.concatenate([np.asarray(trace.y, dtype=float) for trace in figure.data]) for figure in (early, late)]
     assert not np.array_equal(*heights, equal_nan=True)
+
+
+def test_each_figure_of_the_page_can_be_had_by_itself(file):
+    figures = bnprobe.open_run(file).figures.all()
+    text = render([file])
+    assert set(re.findall(r'class="plot" id="([^"]+)"', text)) == set(figures)
+    assert all(isinstance(figure, go.Figure) for figure in figures.values())
 
 
 def test_what_is_not_there_is_named(file):
