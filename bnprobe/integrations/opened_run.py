@@ -154,7 +154,7 @@ class Figures:
         self._analysed = analysed
 
     def all(self) -> dict[str, go.Figure]:
-        """Every figure that the page has of this run, by the id of its place there: maps, profiles, curvature, kernels, limits, what-ifs."""
+        """Every figure that the page has of this run, by the id of its place there: maps, profiles, kernels, limits, what-ifs."""
         from bnprobe.report.panels import panels_of
 
         return panels_of([self._analysed()]).drawn
