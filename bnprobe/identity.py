@@ -73,7 +73,10 @@ class IdentityMap(Generic[Key, Value]):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        return any(True for _ in self)
+        for reference, _ in list(self._entries.values()):  # asked at every step, and so without a generator
+            if reference() is not None:
+                return True
+        return False
 
 
 class IdentitySet(IdentityMap[Key, bool]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnprobe.observe.attaching.optimizers import Optimizer
@@ -60,6 +60,16 @@ class Companions(Companion):
 
     def __init__(self, companions: Sequence[Companion]) -> None:
         self._all = tuple(companions)
+        # What comes at every step is told to those that have an ear for it.
+        self._backward_begins = self._overriding("backward_begins")
+        self._update_begins = self._overriding("update_begins")
+        self._before_update = self._overriding("before_update")
+        self._after_update = self._overriding("after_update")
+        self._step_ended = self._overriding("step_ended")
+        self._step_closed = self._overriding("step_closed")
+
+    def _overriding(self, event: str) -> tuple[Callable[..., None], ...]:
+        return tuple(getattr(one, event) for one in self._all if getattr(type(one), event) is not getattr(Companion, event))
 
     def expect(self, optimizers: Sequence[Optimizer]) -> None:
         """Tell each of them."""
@@ -78,33 +88,33 @@ class Companions(Companion):
 
     def backward_begins(self, step: int) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.backward_begins(step)
+        for tell in self._backward_begins:
+            tell(step)
 
     def update_begins(self) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.update_begins()
+        for tell in self._update_begins:
+            tell()
 
     def before_update(self, optimizer: Optimizer) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.before_update(optimizer)
+        for tell in self._before_update:
+            tell(optimizer)
 
     def after_update(self) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.after_update()
+        for tell in self._after_update:
+            tell()
 
     def step_ended(self, was_measured: bool) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.step_ended(was_measured)
+        for tell in self._step_ended:
+            tell(was_measured)
 
     def step_closed(self, step: int) -> None:
         """Tell each of them."""
-        for one in self._all:
-            one.step_closed(step)
+        for tell in self._step_closed:
+            tell(step)
 
     def leave_off(self) -> None:
         """Tell each of them."""

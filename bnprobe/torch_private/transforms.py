@@ -31,9 +31,8 @@ def is_imaginary(tensor: torch.Tensor) -> bool:
         return kind.__module__.startswith("torch._subclasses") or tensor.is_meta
 
 
-def functorch_wraps(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a transform's stand-in for another; 2.6 to 2.13."""
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+#: Whether a tensor is a transform's stand-in for another; 2.6 to 2.13.
+functorch_wraps: Callable[[torch.Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 #: How many function modes of the script are on, the innermost ``torch.func`` transform or None, what ``torch.jit`` traces or

@@ -6,7 +6,7 @@ import math
 
 from bnprobe.measure.norms import total_norm
 from bnprobe.numerals import number
-from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update
+from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update, at_measured_steps
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.originals import Original
@@ -41,9 +41,10 @@ class GradientWatch(Instrument):
         if self._schedule.watch_stride != stride:
             self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)
 
+    @at_measured_steps
     def after_update(self, step: OpenStep, update: Update) -> None:
         """Take the norm from what was measured, at a step that was. A gradient of NaN cannot be told from none there."""
-        if step.observed and update.optimizer is not None and step.updates and step.updates[-1].gradient.is_cpu:
+        if update.optimizer is not None and step.updates and step.updates[-1].gradient.is_cpu:
             norms = step.updates[-1].gradient.tolist()
             self._hear(step, math.sqrt(sum(norm * norm for norm in norms if not math.isnan(norm))))
 

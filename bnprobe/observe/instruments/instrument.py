@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from bnprobe.store.writer import RunWriter
 
 Vector = NDArray[np.float64]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+_AT_MEASURED_STEPS: set[Any] = set()
 
 
 class Reading(NamedTuple):
@@ -115,7 +118,8 @@ class Instrument:
     Exceptions are caught by the caller: the instrument is named in the run file's coverage, and the training goes on.
 
     Attributes:
-        every_step: whether it looks at steps whose layers are not measured, too; then it has to be cheap.
+        every_step: whether it looks at steps whose layers are not measured, too; then it has to be cheap. Methods of it that are marked
+            ``at_measured_steps`` are left out there.
     """
 
     every_step = False
@@ -203,3 +207,14 @@ class Stopwatch:
 def overriding(instruments: Sequence[Instrument], method: str) -> list[Any]:
     """Return a method of every instrument that has one of its own: a step calls nothing that does nothing."""
     return [getattr(one, method) for one in instruments if getattr(type(one), method) is not getattr(Instrument, method)]
+
+
+def at_measured_steps(method: Method) -> Method:
+    """Have a method of an instrument asked at measured steps alone, where others of it are asked at every step."""
+    _AT_MEASURED_STEPS.add(method)
+    return method
+
+
+def overriding_at_every_step(instruments: Sequence[Instrument], method: str) -> list[Any]:
+    """Return a method of every instrument that has one of its own, and is asked for it at steps whose layers are not measured, too."""
+    return [one for one in overriding([one for one in instruments if one.every_step], method) if one.__func__ not in _AT_MEASURED_STEPS]

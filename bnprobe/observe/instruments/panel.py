@@ -8,7 +8,7 @@ from typing import Any
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.instruments.catalogue import CATALOGUE
 from bnprobe.observe.instruments.evaluations import EvaluationTaps
-from bnprobe.observe.instruments.instrument import Instrument, Reading, Stopwatch, Surroundings, overriding
+from bnprobe.observe.instruments.instrument import Instrument, Reading, Stopwatch, Surroundings, overriding, overriding_at_every_step
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.torch_private import user_modes_disabled
@@ -35,9 +35,11 @@ class Panel:
         self._watch = watch
         self.evaluations = EvaluationTaps(around, faults, watch)
         self.instruments: list[Instrument] = [self.evaluations, *(make(around) for make in CATALOGUE)]
-        cheap = [one for one in self.instruments if one.every_step]
         # By moment, and by whether the layers of the step are measured: most steps ask few.
-        self._asked = {moment: {True: overriding(self.instruments, moment), False: overriding(cheap, moment)} for moment in _MOMENTS}
+        self._asked = {
+            moment: {True: overriding(self.instruments, moment), False: overriding_at_every_step(self.instruments, moment)}
+            for moment in _MOMENTS
+        }
 
     def ask(self, moment: str, step: OpenStep, *args: Any) -> None:
         """Call a method of every instrument that has it; a fault silences none of the others."""

@@ -15,7 +15,7 @@ import torch
 from bnprobe.identity import OwnReference
 from bnprobe.measure.norms import norms
 from bnprobe.observe.attaching.optimizers import trained_parameters
-from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
+from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update, at_measured_steps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
@@ -49,10 +49,9 @@ class StaleGradients(Instrument):
         self._hand_moves = HandMoves()
         self._found: Found | None = None
 
+    @at_measured_steps
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Look at the gradients of all that is trained; later backwards of a step add to those of the first on purpose."""
-        if not step.observed:
-            return
         if step.micro_steps > 1:
             self._drop_cleared()
         elif not self._clock.counts_backwards:
