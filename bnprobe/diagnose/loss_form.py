@@ -85,7 +85,8 @@ def probabilities_for_logarithms(run: RunAnalysis) -> Finding | None:
         return None
     is_negative = bool((run.recorded.loss < 0).any())
     if (run.recorded.loss_of_probabilities[rows] > 1).all():
-        if not is_negative and not run.underperforms:
+        is_sure = (run.recorded.loss_of_probabilities[rows] == 2).any()  # elsewhere only a loss below zero shows it
+        if not is_negative and not (is_sure and run.underperforms):
             return None
         what, given = "outputs", "the outputs of a layer, of either sign: it has no lower bound, and falls as these grow"
     else:

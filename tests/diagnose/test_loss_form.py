@@ -51,6 +51,12 @@ def test_outputs_for_logarithms_are_named_where_the_loss_shows_it(loss: np.ndarr
     assert found is None or "no lower bound" in found.cause
 
 
+@pytest.mark.parametrize(("loss", "is_named"), [(LEARNS, False), (BELOW_ZERO, True), (STUCK, False)], ids=["learns", "below 0", "stuck"])
+def test_of_outputs_behind_a_long_graph_only_a_loss_below_zero_tells(loss: np.ndarray, is_named: bool) -> None:
+    found = QUESTIONS["loss_of_probabilities"](asked("loss_of_probabilities", [3, 3, 3], loss))
+    assert (found is not None) is is_named
+
+
 def test_probabilities_for_logarithms_are_told_from_outputs() -> None:
     found = QUESTIONS["loss_of_probabilities"](asked("loss_of_probabilities", [1, 1, 1]))
     assert found is not None

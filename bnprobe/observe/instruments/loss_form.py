@@ -78,15 +78,18 @@ def takes_probabilities_for_logarithms(losses: Any) -> int:
         losses: what a backward starts from: a tensor, or several.
 
     Returns:
-        1 where it is probabilities; 2 where it is what a layer gives out, which no logarithm has seen, and nothing else is in the loss; 0
-        else.
+        1 where it is probabilities; 2 where it is what a layer gives out, which no logarithm has seen, and nothing else is in the loss; 3
+        where the graph is too long to tell whether one has; 0 else.
     """
     for node in loss_nodes(losses):
         if kind(node).startswith(_LIKELIHOODS) and _came_through(node, _PROBABILITIES):
             return 1
         if kind(node).startswith("Sub") and _is_divergence_of_probabilities(node):
             return 1
-    return 2 if (node := _only_likelihood(losses)) is not None and _is_of_a_layer(node) and not _has_logarithm(losses) else 0
+    node = _only_likelihood(losses)
+    if node is None or not _is_of_a_layer(node):
+        return 0
+    return {False: 2, None: 3, True: 0}[_has_logarithm(losses)]
 
 
 def compares_one_class(losses: Any) -> bool | None:
@@ -146,19 +149,26 @@ def _only_likelihood(losses: Any) -> Any | None:
 
 def _is_of_a_layer(likelihood: Any) -> bool:
     """Whether what a likelihood is given is a layer's product with its weights, laid out otherwise at most."""
-    way = itertools.takewhile(lambda node: kind(node).startswith(_REARRANGING), _way(likelihood))
+    way = itertools.takewhile(lambda node: kind(node).startswith(_REARRANGING) or _adds_a_bias(node), _way(likelihood))
     made = next(iter(sources([likelihood, *way][-1])), None)
     return kind(made).startswith(_OUTPUTS) and any(map(_is_weight, sources(made)))
 
 
-def _has_logarithm(losses: Any) -> bool:
-    """Whether a graph holds a logarithm, or may hold one: it is too long, or has autograd functions of the script's own.
+def _adds_a_bias(node: Any) -> bool:
+    """Whether a node adds a parameter to what it received first, as a linear layer does to a signal that does not lie in one piece."""
+    _, *others = sources(node)[:2] or [None]
+    return kind(node).startswith("Add") and bool(others) and all(map(_is_weight, others))
+
+
+def _has_logarithm(losses: Any) -> bool | None:
+    """Whether a graph holds a logarithm, or may hold one, as it has autograd functions of the script's own; None where it is too long.
 
     A product of log-probabilities, as of the nodes of a tree or of the members of an ensemble, is a log-probability.
     """
     found = list(nodes(losses, GRAPH_LIMIT + 1))
-    may_be = (kind(node).startswith("Log") or isinstance(node, torch.autograd.function.BackwardCFunction) for node in found)
-    return len(found) > GRAPH_LIMIT or any(may_be)
+    if any(kind(node).startswith("Log") or isinstance(node, torch.autograd.function.BackwardCFunction) for node in found):
+        return True
+    return None if len(found) > GRAPH_LIMIT else False
 
 
 def _is_weight(node: Any) -> bool:

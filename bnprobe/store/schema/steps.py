@@ -136,8 +136,9 @@ STEP = [
         ("step",),
         "i4",
         "1",
-        "1 where a loss that takes log-probabilities was given probabilities, 2 where the outputs of a layer",
-        "1: negative log-likelihood, or t ln t - t y, of Softmax or Sigmoid; 2: negative log-likelihood alone, of W x without a logarithm",
+        "1 where a loss that takes log-probabilities was given probabilities, 2 where the outputs of a layer, 3 where perhaps",
+        "1: negative log-likelihood, or t ln t - t y, of Softmax or Sigmoid; 2: negative log-likelihood alone, of W x without a logarithm; "
+        "3: the same, in a graph too long to be looked through",
     ),
     Variable("loss_of_one_class", ("step",), "i4", "1", "1 where the log-softmax of the loss has a single class"),
     Variable("softmax_trivial", ("step",), "i4", "1", "softmaxes in the graph of the loss over an axis of size one: they give one"),

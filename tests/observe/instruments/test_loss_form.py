@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT
 from bnprobe.observe.instruments.loss_form import (
     compares_one_class,
     is_cut_off,
@@ -46,6 +47,13 @@ def out() -> torch.Tensor:
 
 def logits() -> torch.Tensor:
     return X * W.T
+
+
+def long(x: torch.Tensor) -> torch.Tensor:
+    """The same, through more operations than are looked at."""
+    for _ in range(GRAPH_LIMIT):
+        x = x * 1.0
+    return x
 
 
 def ctc(scores: torch.Tensor) -> torch.Tensor:
@@ -136,6 +144,10 @@ def test_a_softmax_over_the_batch() -> None:
         (lambda: F.nll_loss(F.conv2d(X[..., None, None], SQUARE[..., None, None]), LABELS[:, None, None]), 2),
         (lambda: F.nll_loss(torch.relu(logits()) @ SQUARE, LABELS), 2),
         (lambda: ctc(F.linear(X, SQUARE)), 2),
+        (lambda: ctc(X @ SQUARE + SQUARE[0]), 2),
+        (lambda: ctc(X @ SQUARE + Y[:, None]), 0),  # a prior, say
+        (lambda: ctc(F.linear(long(X * SQUARE[0]), SQUARE)), 3),
+        (lambda: ctc(F.linear(long(torch.log_softmax(logits(), 1)), SQUARE)), 3),
         (lambda: ctc(torch.softmax(F.linear(X, SQUARE), 1)), 1),
         (lambda: ctc(torch.log_softmax(F.linear(X, SQUARE), 1)), 0),
         (lambda: F.nll_loss((X @ SQUARE).clamp(max=-0.1), LABELS), 0),  # bounded
