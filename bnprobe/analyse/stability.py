@@ -227,7 +227,7 @@ class LossCourse:
         trough: lowest running median of as many losses as make `early`, and three at least.
         peak_after: highest running median after that.
         early: median of the first tenth of the finite losses, at least one and at most ten.
-        highest: highest running median of all.
+        highest: highest running median of three.
         middle: median of all.
         third: median of the quarter before the last.
         late: median of the last quarter.
@@ -289,7 +289,7 @@ def loss_course(run: Run) -> LossCourse | None:
         early=float(robust.median(early)),
         trough=float(smooth.min()),
         peak_after=float(smooth[int(smooth.argmin()) :].max()),
-        highest=float(smooth.max()),
+        highest=float(robust.median(np.lib.stride_tricks.sliding_window_view(loss, min(loss.size, 3))).max()),
         middle=float(robust.median(loss)),
         third=float(robust.median(third if third.size else late)),
         late=float(robust.median(late)),

@@ -62,9 +62,10 @@ def outcome(run: RunAnalysis) -> Outcome:
     *Diverged*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
 
     *Unclear*: no loss, or too few; a loss that may stand although the training is right (``RunAnalysis.loss_may_stand``) and has not
-    fallen; or noise that would hide a fall.
+    fallen; noise that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its first value.
 
-    *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise. *Collapsed output*: the same, or
+    *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise; or such a leap came of large updates,
+    or left a classifier worse than guessing, and the loss falls no more. *Collapsed output*: the same, or
     little better, and the last layer gives one output for all samples.
 
     *Learns poorly*: the loss has lost most of what it had gained, keeps most of its first value, is a squared error that a constant
@@ -114,6 +115,8 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
             )
             return Outcome("unclear", reason, *_trial(run, course))
         return Outcome("no-progress", loss_summary(run), *_trial(run, course))
+    if run.stays_above_its_first:
+        return Outcome("unclear", loss_summary(run), *_trial(run, course))
     if run.only_target is not None:
         reason = f"{loss_way(course)}, but every target that was seen is {number(run.only_target)}: there is one answer to all, and no more"
         return Outcome("learns-poorly", reason, *_trial(run, course))

@@ -141,7 +141,7 @@ class RunAnalysis(Quantities):
         course = self._full_course
         if course is None or not course.start > 0:
             return False
-        if self.stays_above_its_first:
+        if self.stays_above_its_first and not course.is_falling and (self._is_worse_than_guessing or self._moved_too_far_at_first):
             return True
         return course.late - course.start > max(stability.MOVED_SHARE * course.start, thresholds.BEYOND_NOISE * course.uncertainty)
 
@@ -316,6 +316,20 @@ class RunAnalysis(Quantities):
         if course is None or self.loss_may_stand or not self.rose_early or not course.late < thresholds.FALLEN_SHARE * course.start:
             return False
         return course.late_low > (1 + stability.MOVED_SHARE) * course.first
+
+    @property
+    def _is_worse_than_guessing(self) -> bool:
+        """Whether the loss of a classifier ends clearly above chance level."""
+        course = self._full_course
+        return (
+            course is not None and self.classes > 1 and course.late > (1 + thresholds.ABOVE_CHANCE) * stability.chance_level(self.classes)
+        )
+
+    @property
+    def _moved_too_far_at_first(self) -> bool:
+        """Whether the updates of the first half of the run were large: a loss that leaps without them may have been given more to do."""
+        half = self.step_size[: max(1, len(self.step_size) // 2)]
+        return bool(np.fmax.reduce(half, axis=None, initial=0.0) >= self.threshold(thresholds.LARGE_UPDATE_RATIO))
 
     @property
     def made_no_progress(self) -> bool:

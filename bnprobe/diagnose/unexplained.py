@@ -110,6 +110,8 @@ def _risen(run: RunAnalysis) -> Finding | None:
 def _turning_point(run: RunAnalysis, level: float) -> int:
     """The row after which the loss stayed above a level."""
     loss = run.recorded.loss.astype(float)
+    if run.stays_above_its_first:
+        return int(np.argmax(loss > thresholds.RISEN_TIMES * level))
     below = np.flatnonzero(loss <= level)
     return int(below[-1]) if below.size else 0
 

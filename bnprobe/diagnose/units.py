@@ -184,8 +184,8 @@ def dropout_too_strong(run: RunAnalysis) -> Finding | None:
             kept = (1 - zeros[:, index]) / (1 - zeros[:, before]) if is_seen else 1 - zeros[:, index]
         rows = np.flatnonzero(np.isfinite(kept) & (kept < 1))
         # Units that were not seen begin with about half of their signal and may die; a dropout drops its share from the first step on.
-        typical = np.median if is_seen else np.max
-        dropped = 1 - float(typical(kept[rows])) if rows.size >= thresholds.DEAD_STEPS else 0.0
+        looked_at = rows if is_seen else rows[: thresholds.DEAD_STEPS]
+        dropped = 1 - float(np.median(kept[looked_at])) if rows.size >= thresholds.DEAD_STEPS else 0.0
         if dropped >= (thresholds.DROPPED if is_seen else thresholds.DROPPED_ZEROS):
             found.append((dropped, index, int(rows[0])))
     dropped, worst, row = max(found, default=(0.0, 0, 0))

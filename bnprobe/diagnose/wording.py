@@ -100,7 +100,7 @@ def loss_summary(run: RunAnalysis) -> str:
         return f"the loss came down to {number(course.trough)} and rose again to {number(course.late)}"
     if run.stays_above_its_first:
         leapt = f"the loss leapt from {number(course.first)} to {number(course.highest)}"
-        return f"{leapt} and ends at {number(course.late)}, above where it began"
+        return f"{leapt} and {'still falls' if course.is_falling else 'ends'} at {number(course.late)}, above where it began"
     if run.has_risen:
         return f"the loss rose from {number(course.early)} to {number(course.late)}"
     if run.is_stuck:

@@ -63,11 +63,28 @@ def test_a_loss_that_leapt_far_down_is_not_said_to_stand() -> None:
 
 def test_a_loss_that_leapt_and_fell_but_not_to_its_first_is_no_progress() -> None:
     run = residual_recording(steps=60, norm=True).run()
-    run.variables["loss"] = np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE
+    run.variables["loss"] = np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 2)) + NOISE
     found = outcome(RunAnalysis(run))
     assert found.word == "no-progress"
     assert found.reason.startswith("the loss leapt from 2.35 to ")
-    assert found.reason.endswith(", above where it began")
+    assert found.reason.endswith(" and ends at 14, above where it began")
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        pytest.param(np.where(STEPS < 1, 0.7, 1.5 + 5.0 * np.exp(-STEPS / 40)), "still falls", id="it falls to the end"),
+        pytest.param(np.where(STEPS < 1, 0.7, 1.5 + 5.0 * np.exp(-STEPS / 3)), "ends", id="it had little to do at first"),
+    ],
+)
+def test_a_first_loss_that_was_easy_accuses_nobody(losses: np.ndarray, words: str) -> None:
+    """The negatives of a queue come after the first step, say; and no update was large."""
+    made = residual_recording(steps=60, norm=True)
+    made.loss = losses + 0.1 * NOISE
+    found = diagnose(made.run())
+    assert found.outcome.word == "unclear"
+    assert words in found.outcome.reason
+    assert [one.id for one in found if one.severity == "error"] == []
 
 
 def test_a_short_run_has_no_outcome() -> None:
