@@ -130,3 +130,16 @@ def test_private_names_of_torch_stand_in_one_folder_and_each_in_one_file_of_it()
     # what leads to a name (``torch._C`` to ``torch._C._nn``) is none of its own
     whole = [name for names in inside.values() for name in names if not any(other.startswith(f"{name}.") for other in names)]
     assert not [name for name, times in Counter(whole).items() if times > 1]
+
+
+def test_no_memory_of_the_script_is_shown_to_numpy_by_torch() -> None:
+    """``numpy()`` marks it as not resizable for good (see ``measure/host_memory.py``); so does what else shares it."""
+    shared = {"numpy", "__array__", "from_dlpack", "to_dlpack", "__dlpack__"}
+    calls = {
+        path.relative_to(PACKAGE).as_posix()
+        for folder in TORCH_FOLDERS
+        for path in files(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in shared
+    }
+    assert calls == {"measure/host_memory.py", "measure/transfer.py"}

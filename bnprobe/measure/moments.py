@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.fused import GRAIN, SUMMARY
+from bnprobe.measure.host_memory import looked_at
 from bnprobe.measure.layout import Layout, by_samples
 
 #: Above this m_c^2 / V_c one-pass second moments of a channel lose more than about 1e-5 and the two-pass kernel is used for it.
@@ -225,9 +226,9 @@ def _zeros_on_cpu(view: torch.Tensor, low: float, high: float) -> int:
     """Count exact zeros. A comparison in torch costs several passes; counting bit patterns costs less than one."""
     if low > 0.0 or high < 0.0:
         return 0
-    if not view.is_contiguous():
+    if not view.is_contiguous() or type(view) is not torch.Tensor:
         return int(view.numel() - torch.count_nonzero(view))
-    bits = view.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[view.element_size()]).numpy()
+    bits = looked_at(view, f"i{view.element_size()}")
     zeros = int(bits.size - np.count_nonzero(bits))
     negative_zero = np.iinfo(bits.dtype).min  # the least of all integers, so one fast pass tells whether there is any (dropout makes them)
     return zeros + (int(np.count_nonzero(bits == negative_zero)) if bits.min() == negative_zero else 0)

@@ -131,6 +131,7 @@ CASES = [
         ),
     ),
     Case("odd_outputs", 3, ("fc:input", "fc", "head"), gaps=("text", "nothing")),
+    Case("reused_buffers", 3, ("stem:input", "stem", "norm", "act", "head"), batch_size=(4, 8, 64)),
     Case("varying_sizes", 3, ("conv:input", "conv", "attention", "head:input", "head"), batch_size=(5, 3, 1), gaps=("attention",)),
     Case("unbatched", 3, ("model.0:input", "model.0", "model.1", "head:input", "head"), batch_size=1),
     Case(

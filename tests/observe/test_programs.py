@@ -24,8 +24,9 @@ Compare = Callable[..., Comparison]
 EVERYDAY = set(
     "accumulation autocast autograd_grad_sgd batched_gradients checkpoint convnet deep double_backward ema encoder_batch_first evaluation "
     "failed_step forked_child frozen_backbone functional_training gan gpt grad_scaler grown_model inplace_relu iterators lazy_layers lbfgs "
-    "manual_updates nan_loss odd_steps optimizer_in_backward parametrised plain_mlp raises_at_step_3 recurrent reference schedulers "
-    "scripted_training shared_module sparse_embedding tensor_subclass tied_weights two_optimizers user_hooks varying_sizes".split()
+    "manual_updates nan_loss odd_steps optimizer_in_backward parametrised plain_mlp raises_at_step_3 recurrent reference reused_buffers "
+    "schedulers scripted_training shared_module sparse_embedding tensor_subclass tied_weights two_optimizers user_hooks "
+    "varying_sizes".split()
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from bnprobe.measure.host_memory import copied
+
 #: Numbers of a sample that are looked at, spread evenly over it.
 NUMBERS = 256
 #: Samples that are remembered.
@@ -16,7 +18,7 @@ def fingerprints(batch: torch.Tensor) -> list[int]:
         return []
     flat = batch.detach().reshape(batch.shape[0], -1)
     stride = max(1, flat.shape[1] // NUMBERS)
-    rows = flat[:, ::stride].to("cpu", torch.float64).contiguous().numpy()
+    rows = copied(flat[:, ::stride], torch.float64)
     return [hash(row.tobytes()) for row in rows]
 
 

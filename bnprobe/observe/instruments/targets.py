@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.instruments.graph import kind, loss_nodes, saved
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings
@@ -100,7 +101,7 @@ def classes(labels: torch.Tensor | None, ignored: object) -> Mapping[str, torch.
         return {}
     if isinstance(ignored, int) and ignored >= 2**63:
         ignored -= 2**64  # torch says -100 as an unsigned number
-    if labels.is_cpu and labels.layout is torch.strided and (found := _classes_at_hand(labels.numpy().reshape(-1), ignored)):
+    if labels.is_cpu and labels.layout is torch.strided and (found := _classes_at_hand(copied(labels).reshape(-1), ignored)):
         return found
     counted = labels.reshape(-1).long()
     is_counted = torch.ones_like(counted, dtype=torch.bool)

@@ -21,6 +21,7 @@ from torch import nn
 from bnprobe.identity import OwnReference
 from bnprobe.measure.gradient_noise import Contributions, contributions
 from bnprobe.measure.graph import MOST_NODES, nodes
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.sign_coherence import Coherence, sign_coherence
 from bnprobe.measure.singular_values import MOST_ROWS, jacobian_of_sample, product, singular_values
 from bnprobe.measure.tails import BINS, Tail, tail
@@ -164,7 +165,7 @@ class PaperFigures:
         self._singular = []
         if self._logits is not None:
             samples, gradient = self._logits
-            picture = gradient[:MOST_SAMPLES, :MOST_CLASSES].double().cpu().numpy() / self._scale
+            picture = copied(gradient[:MOST_SAMPLES, :MOST_CLASSES], torch.float64) / self._scale
             self._writer.add_rows(
                 "logit",
                 picture.size,
@@ -273,7 +274,7 @@ class PaperFigures:
 
     def _take_singular_values(self, name: str, sample: int, matrix: torch.Tensor) -> None:
         if matrix.isfinite().all():
-            self._singular.append((name, sample, singular_values(matrix).numpy()))
+            self._singular.append((name, sample, copied(singular_values(matrix))))
         else:
             self._writer.add_coverage("singular values of a figure", "a matrix has values that are not finite, and so no singular values")
 
@@ -313,7 +314,7 @@ class PaperFigures:
                 numbers = (found.kurtosis, found.exponent, found.low, found.high, found.rms, found.largest)
                 for name, value in zip(_OF_TAILS, numbers, strict=True):
                     row[name][place] = value
-                columns = {"bin_step": step, "bin_parameter": place, "bin_place": np.arange(BINS), "bin_count": found.counts.numpy()}
+                columns = {"bin_step": step, "bin_parameter": place, "bin_place": np.arange(BINS), "bin_count": copied(found.counts)}
                 self._writer.add_rows("bin", BINS, columns)
         if weights:
             self._writer.append_figure({"figure": step, **row})

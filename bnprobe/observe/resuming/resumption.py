@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.errors import ResumeError
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.norms import norms
 from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters
 from bnprobe.observe.axes.earlier_models import first_of_name, models_of_parameters
@@ -175,7 +176,7 @@ def _steps_of_weights(earlier: Earlier, parameters: Mapping[str, torch.Tensor]) 
     names = [name for name in parameters if name in places]
     if not names or not earlier.weight_steps.size:
         return earlier.weight_steps[:0]
-    now = norms([parameters[name] for name in names]).numpy(force=True).astype(np.float64)
+    now = copied(norms([parameters[name] for name in names]), torch.float64)
     then = earlier.weight_norms[:, [places[name] for name in names]].astype(np.float64)
     comparable = np.isfinite(then) & np.isfinite(now)
     with np.errstate(invalid="ignore"):

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure.fused import SUMMARY
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
 from bnprobe.measure.transfer import Transfer
@@ -193,7 +194,7 @@ def rows(steps: Sequence[ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow |
 
 def _as_vector(values: torch.Tensor | Vector | Sequence[float]) -> torch.Tensor | Vector:
     if isinstance(values, torch.Tensor):
-        return values.numpy() if values.is_cpu and values.dtype in _OF_NUMPY else values
+        return copied(values) if values.is_cpu and values.dtype in _OF_NUMPY else values
     return values if isinstance(values, np.ndarray) else np.asarray(values, dtype=np.float64)
 
 

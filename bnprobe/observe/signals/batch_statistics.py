@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.batch_norm import evaluation_gap
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.moments import Moments
 
 
@@ -42,7 +43,7 @@ def batch_statistics(module: Any, measured: Moments) -> BatchStatistics | None:
     if isinstance(packed, np.ndarray):
         if not mean.is_cpu:
             return None
-        mean, variance = mean.double().numpy(), variance.double().numpy()
+        mean, variance = copied(mean, torch.float64), copied(variance, torch.float64)
     elif mean.device != packed.device:
         return None
     gap = evaluation_gap(measured.mean, measured.variance, mean, variance, module.eps).reshape(1)

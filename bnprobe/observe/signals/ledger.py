@@ -10,10 +10,10 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import nn
 
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
 from bnprobe.observe.signals.records import Pass, Tap, TapKey, batch_size_of, renumbered
@@ -188,7 +188,7 @@ def merged(taps: Iterable[Tap]) -> list[Tap]:
 def _on_host(moments: Moments) -> Moments:
     packed = moments.packed
     if isinstance(packed, torch.Tensor):
-        packed = np.asarray(packed.detach().double().cpu())
+        packed = copied(packed, torch.float64)
     return moments._replace(packed=packed)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure.host_memory import looked_at
 from bnprobe.what_if.kept.unkept import Unkept, Unreadable
 
 Bytes = NDArray[np.uint8]
@@ -139,7 +140,7 @@ def _told(tensor: torch.Tensor, piece: int, offset: int) -> dict[str, Any]:
 
 def _bytes(tensor: torch.Tensor, begin: int, end: int) -> Bytes:
     raw = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage(), begin, (end - begin,), (1,))
-    return raw.cpu().numpy()
+    return looked_at(raw.cpu(), "u1")
 
 
 def _memory(piece: dict[str, Any], content: Bytes) -> torch.Tensor:
