@@ -83,7 +83,11 @@ def limit_of(terms: Terms, mine: Sequence[Trial]) -> tuple[int | None, int | Non
 
 
 def rates_to_try(terms: Terms, mine: Sequence[Trial]) -> list[int]:
-    """Return the places that are tried at full length at seed 0, as far as they are known by now."""
+    """Return the places that are tried at full length at seed 0, as far as they are known by now.
+
+    Those from the limit down, and the one at which the short trials had their lowest loss: a rate may train a little, far above those that
+    train well.
+    """
     low, high = limit_of(terms, mine)
     top = low if low is not None else None if high is None else high - 1
     if top is None:
@@ -94,7 +98,9 @@ def rates_to_try(terms: Terms, mine: Sequence[Trial]) -> list[int]:
         if made[places[-1]] > min(made[place] for place in places):
             break
         places.append(top + BELOW[len(places)])
-    return places
+    trained = [one for one in searched(terms, mine) if verdict(one) == "trains"]
+    lowest = min(trained, key=lambda one: (loss_of(one), -one.grid_index), default=None)
+    return places if lowest is None or lowest.grid_index in places else [*places, lowest.grid_index]
 
 
 def whole(terms: Terms, mine: Sequence[Trial]) -> list[Trial]:

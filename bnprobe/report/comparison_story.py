@@ -142,9 +142,9 @@ def _extent(comparison: Comparison) -> list[str]:
 def _choice(comparison: Comparison) -> list[str]:
     terms = terms_of(comparison.attributes)
     return [
-        f"Each technique is trained at its own best rate: of {FIRST_RATES} to {len(BELOW)} rates from its limit down, the one of the "
-        f"lowest training loss at seed 0. Nothing held out decides. The limit is that of trials of {terms.search_length} steps. All rates "
-        "of a script are multiplied by one factor."
+        f"Each technique is trained at its own best rate: of {FIRST_RATES} to {len(BELOW)} rates from its limit down, and that of the best "
+        "short trial, the one of the lowest training loss at seed 0. Nothing held out decides. The limit is that of trials of "
+        f"{terms.search_length} steps. All rates of a script are multiplied by one factor."
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bnprobe.analyse.comparison import Terms, best_place, limit_of, rates_to_try, refusal, trials_to_keep
+from bnprobe.analyse.comparison import BELOW, Terms, best_place, limit_of, rates_to_try, refusal, trials_to_keep
 from bnprobe.experiments.comparison.plan import Assignment, Plan, next_of, trials_left
 from bnprobe.experiments.order import Script
 from bnprobe.store.comparison_file import WHOLE, Trial
@@ -58,7 +58,7 @@ def test_the_best_rate_is_that_of_the_lowest_training_loss_among_those_below_the
     trials = made(plan(), below(limit, best))
     terms = plan().terms
     tried = [one for one in trials if one.length == WHOLE and one.seed == 0]
-    assert 3 <= len(tried) <= 5
+    assert 3 <= len(tried) <= 6
     assert len({one.grid_index for one in tried}) == len(tried)
     assert max(one.grid_index for one in tried) in (limit - 1, limit - 2), "the fastest is the fastest that trained in the search"
     chosen = best_place(terms, trials)
@@ -69,7 +69,15 @@ def test_the_best_rate_is_that_of_the_lowest_training_loss_among_those_below_the
 
 def test_lower_rates_are_tried_as_long_as_the_lowest_is_the_best() -> None:
     assert len(rates_to_try(plan().terms, made(plan(), below(6, 5)))) == 3
-    assert len(rates_to_try(plan().terms, made(plan(), below(6, -20)))) == 5
+    falling = rates_to_try(plan().terms, made(plan(), below(6, -20)))
+    assert [place - falling[0] for place in falling[:5]] == list(BELOW)
+
+
+def test_a_rate_at_which_the_search_trained_best_is_tried_however_far_below_the_limit() -> None:
+    """Just below its limit it learns a little, and a little more than somewhat below."""
+    losses = {0: 1.9, -1: 2.0, -3: 2.1}
+    trials = made(plan(), lambda place: math.inf if place > 8 else losses.get(place - 8, 0.1 if place <= 0 else 2.05))
+    assert best_place(plan().terms, trials) == 0
 
 
 def test_nothing_held_out_decides() -> None:
