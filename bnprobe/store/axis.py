@@ -20,10 +20,12 @@ class Rows(NamedTuple):
     Attributes:
         number: how many.
         columns: by variable: of a single row its value, of several one value a row in a list or array, or what all of them have.
+        end: length of the axis with them.
     """
 
     number: int
     columns: Row
+    end: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -38,35 +40,37 @@ class Axis:
 
     Attributes:
         name: its dimension.
-        length: rows in all.
-        written: those on disk.
+        written: rows on disk.
         pending: those that are not.
         kept: those on disk that a recovered file would need.
     """
 
     name: str
-    length: int = 0
     written: int = 0
     pending: list[Rows] = field(default_factory=list)
     kept: list[Rows] = field(default_factory=list)
 
+    @property
+    def length(self) -> int:
+        """Rows in all. The last ones say it: a number beside them would lag behind where ctrl-C comes in between."""
+        return self.pending[-1].end if self.pending else self.written
+
     def append(self, rows: Rows) -> None:
         """Take rows."""
-        self.pending.append(rows)
-        self.length += rows.number
+        self.pending.append(rows._replace(end=self.length + rows.number))
 
     def note_written(self, *, keep: bool) -> None:
         """All that waited is on disk."""
         if keep:
             self.kept += self.pending
-        self.pending.clear()
         self.written = self.length
+        self.pending.clear()
 
     def give_up(self, first: int, end: int) -> int:
         """Forget some of what waits, from one place to before another; return how many rows that were."""
         dropped = sum(rows.number for rows in self.pending[first:end])
-        del self.pending[first:end]
-        self.length -= dropped
+        later = [rows._replace(end=rows.end - dropped) for rows in self.pending[end:]]
+        self.pending[first:] = later
         return dropped
 
     def take_over(self, other: Axis) -> None:

@@ -148,7 +148,7 @@ class RunWriter:
 
     def add_layer(self, *, channels: int, **columns: Any) -> int:
         """Append a layer with its channels; return its index. ``columns`` are the schema's variables along ``layer``."""
-        self._memory.append_layer({**columns, "layer_channels": channels}, channels)
+        self._memory.append("layer", {**columns, "layer_channels": channels})
         return self.layer_count - 1
 
     def add_parameter(self, **columns: Any) -> int:
@@ -329,8 +329,7 @@ class RunWriter:
                 self.add_coverage("thinning of older steps", f"the run file could not be written anew: {str(error)[:200]}")
             else:
                 self._end = thinned.end
-                for name in ("step", "snapshot", "passed"):
-                    self._memory.axes[name].length = self._memory.axes[name].written = thinned.lengths[name]
+                self._memory.note_thinned({name: thinned.lengths[name] for name in ("step", "snapshot", "passed")})
                 rows = thinned.lengths["step"]
         self._rows_to_thin = 2 * max(rows, self._keep)
 

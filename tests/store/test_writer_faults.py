@@ -13,12 +13,17 @@ import sys
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from bnprobe.errors import RunFileError
 from bnprobe.store import in_memory, journal, writer
+from bnprobe.store.axis import Axis
+from bnprobe.store.earlier import read_earlier
 from bnprobe.store.hdf5_session import Hdf5Session
+from bnprobe.store.in_memory import InMemory
 from bnprobe.store.reader import read_run
+from bnprobe.store.writer import RunWriter
 from tests.store.numbered_runs import NumberedRun
 from tests.suites import shortened
 
@@ -374,3 +379,80 @@ def test_a_handler_that_closes_the_recording_in_the_middle_of_a_burst(run):
     assert (read.status, read.steps) == ("interrupted", 15)
     assert run.wrong(read) == []
     assert Path(run.writer.path).parent.exists()
+
+
+def resumed(run):
+    """Go on with a run of ten steps at its eighth, in a file that cannot be written any more."""
+    run.writer.close(status="crashed")
+    writer = RunWriter(run.writer.path, {"script": "train.py"}, earlier=read_earlier(run.writer.path))
+    writer.begin_resumption(8, "given")
+    return writer
+
+
+def steps_taken(writer, *steps):
+    for step in steps:
+        writer.append_step({"step": step, "loss": float(step)})
+        writer.add_event(step, "schedule", f"of {step}")
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_a_resumed_training_had_in_memory_counts_in_the_recovered_file(run, is_written):
+    writer = resumed(run)
+    steps_taken(writer, 8, 9)
+    assert not is_written or writer.burst()
+    shutil.rmtree(writer.path.parent)
+    writer.path.parent.mkdir()
+    steps_taken(writer, 10, 11)
+    read = read_run(writer.close(status="crashed"))
+    assert read["step"].tolist() == ([10, 11] if is_written else [8, 9, 10, 11])
+    assert read["event_step"].tolist() == [8, 9, 10, 11]
+    assert read.problems == []
+
+
+def test_a_step_that_was_taken_again_is_void_in_the_recovered_file_as_well(run):
+    steps_taken(run.writer, 10, 11)
+    run.writer.begin_again(11)
+    shutil.rmtree(run.writer.path.parent)
+    run.writer.path.parent.mkdir()
+    steps_taken(run.writer, 11, 12)
+    read = read_run(run.writer.close(status="crashed"))
+    assert (read["step"].tolist(), read["loss"].tolist()) == ([10, 11, 12], [10.0, 11.0, 12.0])
+    assert read["event_step"].tolist() == [10, 11, 12]
+
+
+def test_a_start_counts_no_steps_that_were_given_up_before_it(run, monkeypatch):
+    monkeypatch.setattr(in_memory, "PENDING_LIMIT_BYTES", 1_000)
+    real = journal.Overlay.commit
+    monkeypatch.setattr(journal.Overlay, "commit", lambda self: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    for step in range(10, 20):
+        run.writer.append_step({"step": step, "loss": float(step), "weight_norm": [1.0, 1.0]})
+    run.writer.begin_again(19)
+    for step in range(19, 29):
+        run.writer.append_step({"step": step, "loss": -float(step), "weight_norm": [1.0, 1.0]})
+    assert not run.writer.burst()
+    monkeypatch.setattr(journal.Overlay, "commit", real)
+    read = read_run(run.writer.close())
+    assert read["step"].tolist()[10:] == list(range(19, 29))
+    assert read["loss"].tolist()[10:] == [-float(step) for step in range(19, 29)]
+
+
+@pytest.mark.parametrize(("taking", "layers"), [(Axis.append, 3), (InMemory.append, 4)])
+def test_ctrl_c_before_the_last_line_of_what_takes_a_row(run, taking, layers):
+    code = taking.__code__
+    last = max(line for _, _, line in code.co_lines() if line)
+
+    def interrupting(frame, event, _):
+        if frame.f_code is code and event == "line" and frame.f_lineno == last:
+            raise KeyboardInterrupt
+        return interrupting if frame.f_code is code else None
+
+    before = sys.gettrace()
+    sys.settrace(interrupting)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.writer.add_layer(layer="another", channels=3)
+    finally:
+        sys.settrace(before)
+    read = read_run(run.writer.close())
+    assert read.problems == []
+    assert read["layer_channels"].tolist() == np.bincount(read["channel_layer"]).tolist() == [3] * layers
