@@ -37,8 +37,9 @@ STEPS = np.arange(60)
         (2.303 + 7 * np.exp(-STEPS / 3.0) + NOISE, "stuck", "level"),
         # Up, and down again to where it began.
         (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.05 * np.exp(-STEPS / 30), "stuck", None),
-        # It leaps at once and falls ever since, and guessing would still be better.
-        (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE, "stuck", "risen"),
+        # It leaps at once and stays where guessing would be better; or it falls to the end, and is on its way.
+        (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 2)) + NOISE, "stuck", "risen"),
+        (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE, "trains", ""),
         (np.where(STEPS < 1, 2.35, 0.5 + 500 * np.exp(-STEPS / 6)) + NOISE, "trains", ""),
         (2.0 + 0.1 * STEPS, "stuck", "risen"),
         (2.0 * 1.5**STEPS, "diverges", ""),
