@@ -67,7 +67,7 @@ def watch(
                     if finding.id not in said:
                         print(finding_line(finding), flush=True)
                         said.add(finding.id)
-        recorded = diagnosis.analysis.recorded
+        recorded = diagnosis.recorded
         if not is_going_on(recorded):
             break
         time.sleep(every)

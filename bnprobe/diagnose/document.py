@@ -58,7 +58,7 @@ def to_document(diagnosis: Diagnosis) -> dict[str, Any]:
     Args:
         diagnosis: what `diagnose` returned.
     """
-    run = diagnosis.analysis.recorded
+    run = diagnosis.recorded
     depth = {layer.name: int(layer.depth) for layer in run.layers}
     return {
         "schema": SCHEMA,

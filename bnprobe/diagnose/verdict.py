@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bnprobe.analyse.successive import trainings
+from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import (
     activations,
     arithmetic,
@@ -213,25 +214,33 @@ def diagnose(run: Run) -> Diagnosis:
 
     Returns:
         The analysed run with at least one finding; the first of a healthy run is ``healthy``, others of it are for information. Of
-        trainings that follow each other in one recording, what was found in the one with the gravest verdict, or in the last of those.
+        trainings that follow each other in one recording, the first of those with the gravest verdict is told, and the verdict of each
+        other one behind its causes.
     """
     parts = trainings(run)
-    if len(parts) == 1:
-        return _of_one(parts[0])
-    each = [_of_one(part, f"in training {place} of {len(parts)}, {_span(part)}, ") for place, part in enumerate(parts, 1)]
-    gravest = min(reversed(each), key=lambda one: _SEVERITY[one.verdict.severity])
-    return replace(gravest, analysis=RunAnalysis(run))
+    if len(parts) == 1 and parts[0] is run:
+        return _of_one(run)
+    each = [_of_part(part, place, len(parts)) for place, part in enumerate(parts, 1)]
+    gravest = min(each, key=lambda one: (_SEVERITY[one.verdict.severity], one.outcome.word == "learns"))
+    others = [one.verdict for one in each if one is not gravest]
+    told = sum(not finding.is_candidate for finding in gravest)
+    return replace(gravest, findings=(*gravest[:told], *others, *gravest[told:]), recording=RunView.of(run))
 
 
-def _of_one(run: Run, where: str = "") -> Diagnosis:
+def _of_one(run: Run) -> Diagnosis:
     analysis = RunAnalysis(run)
     became = outcome(analysis)
-    became = replace(became, reason=f"{where}{became.reason}")
     return Diagnosis(analysis, became, tuple(map(calibrated, _findings(analysis, became))))
 
 
-def _span(part: Run) -> str:
-    return f"steps {int(part['step'][0])} to {int(part['step'][-1])}"
+def _of_part(part: Run, place: int, count: int) -> Diagnosis:
+    """The diagnosis of one of several trainings: all that is said of it says of which."""
+    found = _of_one(part)
+    which = f"training {place} of {count}" if count > 1 else "the one training that is long enough"
+    span = f"{which}, steps {int(part['step'][0])} to {int(part['step'][-1])}"
+    became = replace(found.outcome, reason=f"in {span}, {found.outcome.reason}")
+    findings = tuple(replace(finding, cause=f"In {span}: {finding.cause}") for finding in found)
+    return replace(found, outcome=became, findings=findings, where=which)
 
 
 def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:

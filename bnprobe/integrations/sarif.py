@@ -27,7 +27,7 @@ def to_sarif(diagnosis: Diagnosis) -> str:
     Returns:
         The log as indented JSON.
     """
-    run = diagnosis.analysis.recorded
+    run = diagnosis.recorded
     script = str(run.attributes.get("script", "")).removeprefix("-m ")
     findings = [finding for finding in diagnosis if not finding.is_candidate]
     rules = list(dict.fromkeys(finding.id for finding in findings))

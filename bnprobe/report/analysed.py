@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
 
 from bnprobe.analyse.layers import counted
 from bnprobe.analyse.remedies import remedies_of
-from bnprobe.analyse.stability import Deviation, Divergence
+from bnprobe.analyse.stability import Deviation, Divergence, first_deviation
 from bnprobe.analyse.stopping_rate import StoppingRate, stopping_rate
 from bnprobe.analyse.tolerance import Tolerance, tolerances
 from bnprobe.analyse.views import RunView
@@ -51,8 +53,8 @@ class AnalysedRun:
 
     @property
     def run(self) -> RunView:
-        """The recording."""
-        return self.diagnosis.analysis.recorded
+        """The recording, with all the trainings in it."""
+        return self.diagnosis.recorded
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -61,18 +63,19 @@ class AnalysedRun:
 
     @property
     def divergence(self) -> Divergence | None:
-        """The step at which training diverged."""
-        return self.diagnosis.analysis.divergence
+        """The step at which training diverged, by its row in the recording."""
+        found = self.diagnosis.analysis.divergence
+        return found if found is None or self.diagnosis.recording is None else replace(found, row=self._row(found.step))
 
     @property
     def deviations(self) -> list[Deviation]:
         """Layers whose activations deviated from their baseline, first to deviate first."""
-        return self.diagnosis.analysis.activation_deviations
+        return self._placed(self.diagnosis.analysis.activation_deviations)
 
     @property
     def gradient_deviations(self) -> list[Deviation]:
         """The same for activation gradients."""
-        return self.diagnosis.analysis.gradient_deviations
+        return self._placed(self.diagnosis.analysis.gradient_deviations)
 
     @property
     def first_deviation(self) -> Deviation | None:
@@ -80,7 +83,18 @@ class AnalysedRun:
 
         None for a run that the diagnosis calls healthy: training moves layers, and not every move is worth a mark.
         """
-        return None if self.diagnosis.verdict.severity == "info" else self.diagnosis.analysis.first_deviation
+        return None if self.diagnosis.verdict.severity == "info" else first_deviation(self.deviations, self.gradient_deviations)
+
+    def _row(self, step: int) -> int:
+        return int(np.searchsorted(self.run.step, step))
+
+    def _placed(self, found: list[Deviation]) -> list[Deviation]:
+        """Deviations of the training that was judged, by rows and layers of the recording."""
+        if self.diagnosis.recording is None:
+            return found
+        judged = self.diagnosis.analysis.recorded
+        place = {layer.name: index for index, layer in enumerate(self.run.layers)}
+        return [replace(one, row=self._row(one.step), layer=place[judged.layers[one.layer].name]) for one in found]
 
     @property
     def layer_count(self) -> int:
@@ -100,7 +114,7 @@ def analyse_runs(runs: Sequence[Run]) -> list[AnalysedRun]:
 
 def _analyse(run: Run, label: str) -> AnalysedRun:
     diagnosis = with_trials(diagnose(run), run)
-    recorded = diagnosis.analysis.recorded
+    recorded = diagnosis.recorded
     answers = what_if_of(recorded)
     return AnalysedRun(
         label=label,

@@ -29,7 +29,7 @@ def live_view(diagnosis: Diagnosis, width: int = 100) -> list[str]:
         diagnosis: of the run as it stands.
         width: columns of the terminal.
     """
-    run = diagnosis.analysis.recorded
+    run = diagnosis.recorded
     lines = [_head(run), ""]
     if not run.steps:
         return [printable(line)[:width] for line in (*lines, "no step has been written yet")]

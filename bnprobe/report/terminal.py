@@ -11,12 +11,13 @@ import numpy as np
 
 from bnprobe.analyse.layers import counted
 from bnprobe.analyse.stability import divergence, loss_course
+from bnprobe.analyse.successive import trainings
 from bnprobe.analyse.tolerance import UNSETTLED, settled_limits
 from bnprobe.analyse.views import RunView
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.report.ranks_text import ranks_of
 from bnprobe.report.tolerance_story import line_of
-from bnprobe.report.wording import ending, keeping, number, plural, size
+from bnprobe.report.wording import ending, keeping, loss_ends, number, plural, size
 from bnprobe.store.reader import Run
 
 WIDTH = 100
@@ -37,7 +38,7 @@ def summary(run: Run) -> str:
         ("steps", _steps(run)),
         *[("ranks" if not number else "", line) for number, line in enumerate(ranks_of(RunAnalysis(run)))],
         ("kept", keeping(run)),
-        ("loss", _loss(run)),
+        *[("" if number else "loss", line) for number, line in enumerate(_losses(run))],
         ("curvature", _curvature(run)),
         ("layers", _layers(run)),
         ("parameters", _parameters(run)),
@@ -94,6 +95,14 @@ def _steps(run: Run) -> str:
     return "; ".join(parts)
 
 
+def _losses(run: Run) -> list[str]:
+    """The loss of each training of a recording, a line each."""
+    parts = trainings(run)
+    if not run.steps or len(parts) == 1:
+        return [_loss(parts[0])]
+    return [f"steps {part['step'][0]:,} to {part['step'][-1]:,}, a training by themselves: {_loss(part)}" for part in parts]
+
+
 def _loss(run: Run) -> str:
     view = RunView.of(run)
     course, missing = view.once(loss_course), int((~np.isfinite(run.every_loss[1])).sum())
@@ -102,13 +111,11 @@ def _loss(run: Run) -> str:
     if course is None:
         return "no finite loss was seen"
     lost = view.once(divergence)
-    if lost is not None:
-        after = f", not finite at {plural(missing, 'step')}" if missing else ""
-        ends = number(lost.loss) if np.isfinite(lost.loss) else "not finite"
-        return f"{number(course.early)} → {ends} at step {lost.step:,}, where the training diverged{after}"
-    medians = f"medians of the first {course.early_steps} and the last {course.late_steps} that were finite"
     broken = f"; missing or not finite at {plural(missing, 'step')}" if missing else ""
-    return f"{number(course.early)} → {number(course.late)} ({medians}){broken}"
+    if lost is not None:
+        return f"{loss_ends(run)}; the training diverged at step {lost.step:,}{broken}"
+    medians = f"medians of the first {course.early_steps} and the last {course.late_steps} that were finite"
+    return f"{loss_ends(run)} ({medians}){broken}"
 
 
 def _curvature(run: Run) -> str:

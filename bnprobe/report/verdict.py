@@ -15,7 +15,7 @@ from bnprobe.diagnose.wording import with_unit
 from bnprobe.divergence import DIVERGENCE_RATIO
 from bnprobe.report.analysed import AnalysedRun
 from bnprobe.report.layer_keys import layer_numbers
-from bnprobe.report.wording import ending, kept_detail, number, plural
+from bnprobe.report.wording import ending, kept_detail, loss_ends, number, plural
 
 Tone = Literal["error", "warning", "info"]
 #: Layers of a finding that are named in the verdict.
@@ -128,8 +128,8 @@ def _headline(analysed: AnalysedRun, finding: Finding) -> str:
         return f"Diverged at step {diverged.step:,}: {reason}"
     if not analysed.run.steps:
         return "Nothing was recorded"
-    became = analysed.diagnosis.outcome
-    over = f"over {plural(analysed.run.trained_steps, 'step')}"
+    became, where = analysed.diagnosis.outcome, analysed.diagnosis.where
+    over = f"over {plural(analysed.diagnosis.analysis.recorded.trained_steps, 'step')}{where and f' of {where}'}"
     if finding.severity == "info":
         return f"Healthy {over}" if became.word == "learns" else f"{became.headline} {over}"
     return f"{became.headline}{', with a fault' if became.word == 'learns' else ''}: {title(finding).lower()}"
@@ -172,11 +172,7 @@ def _first_layer(analysed: AnalysedRun) -> str:
 
 
 def _loss_course(analysed: AnalysedRun) -> str:
-    course, end = analysed.diagnosis.analysis.course, analysed.divergence
-    if end is not None:
-        last = number(end.loss) if np.isfinite(end.loss) and np.isfinite(analysed.run.loss[-1]) else "not finite"
-        return f"{number(course.early) if course is not None else '–'} → {last}"
-    return f"{number(course.early)} → {number(course.late)}" if course is not None else "–"
+    return loss_ends(analysed.diagnosis.analysis.recorded) or "–"
 
 
 def _rates(analysed: AnalysedRun) -> str:

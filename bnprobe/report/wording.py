@@ -8,6 +8,8 @@ import os
 import re
 import sys
 
+from bnprobe.analyse.stability import divergence, loss_course
+from bnprobe.analyse.views import RunView
 from bnprobe.numerals import is_ordinary, mantissa, significant
 from bnprobe.store.limits_file import NO_REMEDY
 from bnprobe.store.reader import Run
@@ -112,6 +114,20 @@ def ending(run: Run) -> str:
         "running": _running(run),
     }
     return sentences.get(run.status, f"How the run ended was not recorded (status: {run.status}).")
+
+
+def loss_ends(run: Run) -> str:
+    """Say where the loss came from and where it went, medians both, or at which it had diverged; empty where no loss was seen."""
+    view = RunView.of(run)
+    course, lost = view.once(loss_course), view.once(divergence)
+    if course is None and lost is None:
+        return ""
+    first = number(course.early if course is not None else None)
+    if lost is None:
+        return f"{first} → {number(course.late if course is not None else None)}"
+    if not math.isfinite(lost.loss):
+        return f"{first} → not finite"
+    return f"{first} → {number(lost.loss)}{'' if math.isfinite(view.loss[-1]) else ', then not finite'}"
 
 
 def is_going_on(run: Run) -> bool:

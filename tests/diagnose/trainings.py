@@ -95,15 +95,17 @@ models = {
     "half-precision": lambda: network().half(),
 }
 model = models.get(kind, network)()
-if kind == "zero-last-layer":
+if kind in ("zero-last-layer", "codes-then-classes"):
     nn.init.zeros_(model[-1].weight)
+if kind == "codes-then-classes":
+    nn.init.zeros_(model[-1].bias)
 if kind == "frozen-norm":
     model[1].eval().requires_grad_(False)
 if kind == "frozen-backbone":
     model[0].requires_grad_(False)
-trained = model[-1].parameters() if kind == "forgotten" else [p for p in model.parameters() if p.requires_grad]
+trained = model[-1].parameters() if kind in ("forgotten", "unfreezing") else [p for p in model.parameters() if p.requires_grad]
 decay = {"weight-decay-too-strong": 1.0, "weight-decay": 5e-4}.get(kind, 0.0)
-rate = 30.0 if kind.startswith("learning-rate-too-high") else 0.05
+rate = 30.0 if kind.startswith("learning-rate-too-high") or kind == "student-of-lost" else 0.05
 optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.9, weight_decay=decay)
 if kind == "adamw-decay":
     optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=10.0)
@@ -120,6 +122,8 @@ for step in range(STEPS):
             optimizer.zero_grad()
         output = model(x).float()
         loss = F.nll_loss(output.log(), y) if kind == "probabilities" else F.cross_entropy(output, y)
+        if kind == "codes-then-classes":
+            loss = F.mse_loss(output, 1e-3 * x[:, :5])
         scale = 2.0**24 if kind == "half-precision-overflow" and step > 30 else 1.0
         (scale * loss).backward()
         for parameter in model.parameters() if scale > 1 else ():
@@ -139,6 +143,24 @@ for step in range(STEPS):
             model(batch()[0])
         if kind == "train-and-eval":
             model.train()
+if kind in ("unfreezing", "temperature"):
+    # All weights with an optimizer of their own, where only the last layer was trained; or one more number for the same answers.
+    temperature = nn.Parameter(torch.ones(1))
+    second = torch.optim.Adam(model.parameters() if kind == "unfreezing" else [temperature], lr=1e-4)
+    for _ in range(STEPS):
+        x, y = batch()
+        second.zero_grad()
+        F.cross_entropy(model(x) / (temperature if kind == "temperature" else 1.0), y).backward()
+        second.step()
+if kind == "codes-then-classes":
+    # A squared error of small numbers, and another network for the classes.
+    classifier = network()
+    optimizer = torch.optim.SGD(classifier.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(STEPS):
+        x, y = batch()
+        optimizer.zero_grad()
+        F.cross_entropy(classifier(x), y).backward()
+        optimizer.step()
 if kind.startswith("student"):
     # Another network behind it, with an optimizer of its own.
     student = network()

@@ -65,7 +65,7 @@ def test_a_killed_run_and_one_without_steps_say_so(run_file: RunFile) -> None:
 
 def test_a_diverged_run_ends_where_it_diverged_and_not_at_the_last_finite_loss(run_file: RunFile) -> None:
     (line,) = (line for line in summary(read_run(run_file("exploding"))).splitlines() if line.startswith("loss "))
-    assert "at step 15, where the training diverged" in line
+    assert "the training diverged at step 15" in line
     assert "last" not in line
 
 

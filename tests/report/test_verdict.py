@@ -57,7 +57,7 @@ def test_many_layers_are_counted_not_listed(analysed: Analysed) -> None:
 def test_a_comparison_has_one_cell_a_run(analysed: Analysed) -> None:
     rows = comparison([analysed("exploding"), analysed("healthy"), analysed("zero_steps")])
     assert all(len(cells) == 3 for _, cells in rows)
-    assert dict(rows)["Loss, first → last, medians"][0].endswith("→ not finite")
+    assert dict(rows)["Loss, first → last, medians"][0].endswith(", then not finite")
 
 
 def test_a_run_of_which_nothing_can_be_told_is_not_marked_as_healthy(analysed: Analysed) -> None:
