@@ -13,7 +13,7 @@ from bnprobe.analyse.comparison import Row, loss_of
 from bnprobe.report.colours import MARK
 from bnprobe.report.figures.frame import AXIS, NAMES, new_figure
 from bnprobe.report.figures.limits import LINES, MARKS, ROW_HEIGHT, logarithmic
-from bnprobe.report.figures.scales import shown_value
+from bnprobe.report.figures.scales import shown_value, value_axis
 from bnprobe.report.names import figure_text
 from bnprobe.report.wording import remedy_name
 from bnprobe.store.comparison_file import Comparison, Trial
@@ -31,8 +31,11 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
     shown = [(row, values) for row, values in found if values]
     if not shown:
         return None
+    ends = [end for _, values in shown for end in (min(values), max(values))]
+    spread = value_axis(min(ends), max(ends), most=6)
+    is_log = spread.get("type") == "log"
     axes = {
-        "xaxis": {**AXIS, "title": {"text": title}},
+        "xaxis": {**AXIS, "title": {"text": title}, **(spread if is_log else {})},
         "yaxis": {
             **AXIS,
             **NAMES,
@@ -49,9 +52,14 @@ def reached(rows: Sequence[Row], title: str, value: Callable[[Trial], float], *,
         mean = float(np.mean(values))
         width = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         text = figure_text(f"{remedy_name(row.technique)}: mean {shown_value(mean)}, standard deviation {shown_value(width)}", 120)
-        bar = {"color": MARK, "width": 6}
+        least = min(values) if is_log else mean - width  # the deviation may be larger than the mean, and such an axis ends above zero
         figure.add_scatter(
-            x=[mean - width, mean + width], y=[place, place], mode="lines", line=bar, opacity=0.45, hovertemplate=f"{text}<extra></extra>"
+            x=[max(mean - width, least), mean + width],
+            y=[place, place],
+            mode="lines",
+            line={"color": MARK, "width": 6},
+            opacity=0.45,
+            hovertemplate=f"{text}<extra></extra>",
         )
         colour, _ = _line(rows, row)
         figure.add_scatter(
