@@ -25,7 +25,8 @@ _OUTPUTS = ("AddmmBackward", "MmBackward", "BmmBackward", "BaddbmmBackward", "Li
 #: What a likelihood may go through on its way to the loss, and its outputs before it, without another bound.
 _SCALING = ("Mean", "Sum", "Mul", "Div", *PASSING)
 #: What takes log-probabilities of classes, of one place or along a sequence.
-_LIKELIHOODS = ("NllLoss", "CtcLoss", "CudnnCtcLoss")
+_OF_SEQUENCES = ("CtcLoss", "CudnnCtcLoss")
+_LIKELIHOODS = ("NllLoss", *_OF_SEQUENCES)
 _REARRANGING = tuple(name for name in PASSING if name != "Clamp")
 _RECTIFIERS = ("ReluBackward", "ThresholdBackward")
 
@@ -42,14 +43,20 @@ def pairs_all_with_all(losses: Any) -> bool:
     """Whether N outputs became N x N numbers of the loss against something that no gradient goes to: a target of another shape.
 
     What pairs outputs with each other on purpose, as contrastive and ranking losses do, has them on both sides; and so has what divides
-    outputs by a norm of each sample, where samples have as many places as there are of them.
+    outputs by a norm of each sample, where samples have as many places as there are of them. One number for all, as a learned scale, pairs
+    nothing.
 
     Args:
         losses: what a backward starts from: a tensor, or several.
     """
     # What was spread meets something in the node that takes it.
     found = list(loss_nodes(losses))
-    shared = {other for node in found if len(given := sources(node)) > 1 for other in given if kind(other).startswith("Expand")}
+    shared = {
+        one
+        for node in found
+        for one, other in itertools.permutations(sources(node), 2)
+        if kind(one).startswith("Expand") and ((meets := shape(other)) is None or _numel(meets) > 1)
+    }
     for node in found:
         made, given = shape(node), sources(node)
         if node in shared or made is None or len(given) != 1 or len([axis for axis in made if axis > 1]) != 2:
@@ -115,7 +122,8 @@ def trivial_softmaxes(losses: Any) -> int | None:
 def softmaxes_over_samples(losses: Any) -> int | None:
     """How many softmaxes of the graph normalise over the first axis, where that is the batch's; None without a softmax.
 
-    The batch's is the first axis of what the loss compares, if it has as many places. An N x N matrix compares samples on purpose.
+    The batch's is the first axis of what the loss compares, if it has as many places; the second of the (T, N, C) that CTC is given. An
+    N x N matrix compares samples on purpose.
 
     Args:
         losses: what a backward starts from: a tensor, or several.
@@ -192,9 +200,12 @@ def _is_divergence_of_probabilities(node: Any) -> bool:
 
 
 def _samples(losses: Any) -> int | None:
-    """Size of the first axis of what a loss compares; None where the loss has a part that cannot be seen into."""
-    first = (made[0] for node in loss_nodes(losses) for source in sources(node) if (made := shape(source)) and len(made) > 1)
-    return next(first, None)
+    """Number of samples in what a loss compares; None where the loss has a part that cannot be seen into."""
+    for node in loss_nodes(losses):
+        for made in map(shape, sources(node)):
+            if made and len(made) > 1:
+                return made[1 if kind(node).startswith(_OF_SEQUENCES) else 0]
+    return None
 
 
 def _came_through(node: Any, wanted: tuple[str, ...], is_on_the_way: bool = False) -> bool:

@@ -26,6 +26,7 @@ X = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
 Y = X.sum(1)
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
+SCALE = torch.nn.Parameter(torch.ones(()))
 SQUARE = torch.nn.Parameter(torch.eye(3) - 0.5)
 
 
@@ -75,6 +76,7 @@ def broadcast(loss: Callable[..., torch.Tensor], *args: torch.Tensor) -> torch.T
         (lambda: (out() - Y).pow(2).mean(), True),
         (lambda: (Y[:, None] - out()[:, 0]).abs().mean(), True),
         (lambda: 0.1 * (out() - Y).square().mean() + W.square().sum(), True),
+        (lambda: (torch.broadcast_tensors(out(), Y)[0] * SCALE - Y).square().mean(), True),  # one number for all pairs nothing
         (lambda: F.mse_loss(out()[:, 0], Y), False),
         (lambda: (out() - Y[:, None]).pow(2).mean(), False),
         (lambda: (out() - Y[0]).pow(2).mean(), False),  # one target for all
@@ -125,6 +127,23 @@ def test_a_softmax_over_the_batch() -> None:
     pooled = (torch.softmax(out(), 0) * X).sum(0, keepdim=True)  # attention over the instances of one bag
     assert softmaxes_over_samples(F.cross_entropy(pooled, LABELS[:1])) == 0
     assert softmaxes_over_samples(F.cross_entropy(out() @ out().T, torch.arange(8))) == 0
+
+
+def test_a_softmax_over_the_time_of_sequences() -> None:
+    """CTC takes (T, N, C): here four samples, of eight places."""
+
+    def loss(over: int) -> torch.Tensor:
+        hidden = logits()[:, None].expand(8, 4, 3) * SQUARE[0]
+        attended = hidden * torch.softmax(hidden.sum(2), over)[..., None]
+        labels, lengths = torch.ones(4, 2, dtype=torch.long), torch.full((4,), 8)
+        return F.ctc_loss(F.log_softmax(attended, 2), labels, lengths, lengths // 4)
+
+    assert softmaxes_over_samples(loss(0)) == 0
+    weights = torch.softmax(SQUARE[0, 0] * X[:4, :1] * torch.ones(5), 0)  # (N, ...), as a batch-first part of the network has it
+    assert softmaxes_over_samples(loss(0) * weights.sum()) == 1
+    assert softmaxes_over_samples(ctc(torch.softmax(logits(), 0))) == 0
+    unbatched = F.log_softmax(torch.softmax(logits(), 0), 1)
+    assert softmaxes_over_samples(F.ctc_loss(unbatched, torch.tensor([1, 2]), torch.tensor(8), torch.tensor(2))) == 0
 
 
 @pytest.mark.parametrize(
