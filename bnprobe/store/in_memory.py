@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 #: Rows that could not be written are kept up to this size, then the oldest are given up (and said to be).
 PENDING_LIMIT_BYTES = 64 * 2**20
+#: Axes of what is measured for figures of papers.
+_FIGURES = ("figure", "bin", "logit", "singular")
 #: Axes whose rows are forgotten once written. All others are short, and a recovered file would mean nothing without them.
-_LONG_AXES = ("step", "snapshot", "curvature", "probe_point", "what_if_point")
+_LONG_AXES = ("step", "snapshot", "curvature", "probe_point", "what_if_point", *_FIGURES)
 
 
 class InMemory:
@@ -126,16 +128,19 @@ class InMemory:
             starts[:] = [_without(start, name, length, gone) for start in starts]
 
     def give_up_what_is_too_much(self) -> None:
-        """Make room in memory where it is short: the older half of the waiting steps, and all waiting snapshots but the latest."""
+        """Make room in memory where it is short: all waiting figures, all waiting snapshots but the latest, the older half of the steps."""
         if self.pending_bytes <= PENDING_LIMIT_BYTES:
             return
         snapshots, steps = self.axes["snapshot"], self.axes["step"]
         self._give_up(snapshots, len(snapshots.pending) - 1)
+        if sum([self._give_up(self.axes[name], len(self.axes[name].pending)) for name in _FIGURES]):
+            key = ("figures of papers", "the run file could not be written for so long that they were given up")
+            self.coverage[key] = self.coverage.get(key, 0) + 1
         if sum(rows.nbytes for rows in steps.pending) > PENDING_LIMIT_BYTES // 2:
             dropped = self._give_up(steps, len(steps.pending) // 2)
             key = ("steps", "the run file could not be written for so long that steps were given up")
             self.coverage[key] = self.coverage.get(key, 0) + dropped
-        self.pending_bytes = sum(rows.nbytes for axis in (snapshots, steps) for rows in axis.pending)
+        self.pending_bytes = sum(rows.nbytes for name in _LONG_AXES for rows in self.axes[name].pending)
 
     def take_over(self, other: InMemory) -> None:
         """Take all that another still holds, for a file of its own."""

@@ -17,6 +17,7 @@ from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.probes.audit import Audit
 from bnprobe.observe.probes.curvature import CurvatureProbes
+from bnprobe.observe.probes.figure_steps import FigureSteps
 from bnprobe.observe.probes.line_probing import LineProbing
 from bnprobe.observe.probes.paper_figures import PaperFigures
 from bnprobe.observe.schedule.schedule import Schedule
@@ -61,7 +62,7 @@ class Probes:
         say: Callable[[str], None],
     ) -> None:
         self._audits = options.audit
-        self._figures_at = options.figures_at if options.figures else ()
+        self._figures_at = FigureSteps(options.figures_at if options.figures else (), schedule)
         self._follows_figures = bool({"line", "update"} & set(options.figures))
         if options.figures:
             writer.set_attribute("figures", ",".join(options.figures))
@@ -128,14 +129,11 @@ class Probes:
 
     def wants(self, step: int) -> bool:
         """Whether a step's forward has to be seen for a line probe."""
-        return self.is_wanted and (self._follows(step) or self._is_audited(step) or self._is_drawn(step))
+        return self.is_wanted and (self._follows(step) or self._is_audited(step) or step in self._figures_at)
 
     def _follows(self, step: int) -> bool:
-        is_drawn = self._follows_figures and (self._is_drawn(step) or step in PAPER_BATCHES)
+        is_drawn = self._follows_figures and (step in self._figures_at or step in PAPER_BATCHES)
         return is_drawn or self._schedule.is_probed(step, self._stride)
-
-    def _is_drawn(self, step: int) -> bool:
-        return step in self._figures_at or ("trouble" in self._figures_at and self._schedule.follows_trouble(step))
 
     def _is_audited(self, step: int) -> bool:
         if self._audits == "auto":
@@ -150,7 +148,7 @@ class Probes:
             with self._faults.guard("kernels for the curvature"):
                 self._curvature.prepare(step)
         if self._figures is not None:
-            self._figures.prepare(self._is_drawn(step))
+            self._figures.prepare(step in self._figures_at)
         self.line.prepare(is_probed and self._follows(step), is_probed and self._is_audited(step))
 
     def before_backward(self, step: int, backward: Backward) -> None:
