@@ -134,11 +134,11 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
 def _trial(run: RunAnalysis, course: LossCourse) -> tuple[TrialWord, Literal["", "slow", "risen", "level"]]:
     """As a trial, which has to be one or the other: stuck also is a loss that falls, but only back to about its first value.
 
-    One that leapt at first and falls to the end trains: of such stretches of 60 steps those that were gone on with had trained by 500.
+    One that leapt at first and has come far down since trains: 60 steps may not take it back to its first loss, and 500 do, as the table of
+    horizons in docs/what-if.md shows.
     """
     is_back = course.late > course.first - MOVED_SHARE * abs(course.first)
-    comes_back = run.stays_above_its_first and course.is_falling
-    if run.has_come_down or comes_back or not (run.is_stuck or is_back):
+    if run.has_come_down or run.stays_above_its_first or not (run.is_stuck or is_back):
         return "trains", ""
     if run.has_risen or course.late > course.first:
         return "stuck", "risen"

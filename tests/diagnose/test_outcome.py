@@ -37,8 +37,7 @@ STEPS = np.arange(60)
         (2.303 + 7 * np.exp(-STEPS / 3.0) + NOISE, "stuck", "level"),
         # Up, and down again to where it began.
         (2.35 + 20 * np.exp(-(((STEPS - 15) / 5.0) ** 2)) + 0.05 * np.exp(-STEPS / 30), "stuck", None),
-        # It leaps at once and stays where guessing would be better; or it falls to the end, and is on its way.
-        (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 2)) + NOISE, "stuck", "risen"),
+        # It leaps at once, and is on its way back.
         (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE, "trains", ""),
         (np.where(STEPS < 1, 2.35, 0.5 + 500 * np.exp(-STEPS / 6)) + NOISE, "trains", ""),
         (2.0 + 0.1 * STEPS, "stuck", "risen"),
