@@ -90,11 +90,12 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
     samples = robust.median(run.recorded.batch_size / np.maximum(run.recorded.micro_steps, 1))
     allowed = max(run.threshold(thresholds.EVALUATION_GAP), thresholds.GAP_TIMES * float(np.sqrt(1.5 / max(float(samples), 1.0))))
     is_on_its_way = still_closes(run.recorded.batch_norm_gap[:, layers], run.elapsed) if run.goes_on else np.zeros(len(layers), dtype=bool)
-    between = np.array([_between_calls(run, int(layer)) for layer in layers])
-    wide = np.flatnonzero((level > allowed) & (level > between) & ~is_on_its_way)
+    between = np.array([between_calls(run, int(layer)) for layer in layers])
+    wide = np.flatnonzero((level - between > allowed) & ~is_on_its_way)
     if not wide.size:
         return None
-    widest = wide[np.argmax(level[wide])]
+    widest = wide[np.argmax((level - between)[wide])]
+    own = float(allowed + between[widest])
     worst, first, most = int(layers[widest]), int(layers[wide[0]]), float(level[widest])
     return Finding(
         id="batch-norm-train-eval-gap",
@@ -103,7 +104,7 @@ def _stale_statistics(run: RunAnalysis) -> Finding | None:
         layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
         step=run.step(int(np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap[:, first]))[-len(gap)])),
         evidence=(
-            Evidence(f"gap between training and evaluation at {run.name(worst)}", most, allowed, "standard deviations"),
+            Evidence(f"gap between training and evaluation at {run.name(worst)}", most, own, "standard deviations"),
             Evidence("batch norms with as wide a gap", float(wide.size), 0.0),
         ),
         cause=f"The running statistics of {run.place(first)} are not those of its batches: in evaluation mode the normalised signal "
@@ -154,17 +155,18 @@ def _other_data(run: RunAnalysis) -> Finding | None:
 def _why_other(run: RunAnalysis, layers: NDArray[np.int64]) -> tuple[str, str]:
     """Why an evaluation met another signal than the training, and what to do: batch norms of what is kept go on to follow new data."""
     _, frozen = untrained_elements(run.recorded)
-    if (frozen[layers] > 0).all():
-        return (
-            "its weights are kept, but its running statistics went on to follow the data of this training, so that what was kept is no "
-            "longer what it was",
-            "Call `eval()` on the part that is kept after every `train()` of the whole: asking for no gradient does not stop running "
-            "statistics.",
-        )
-    return (
-        "the evaluation's data differ from the training's, or are prepared otherwise",
+    why = "the evaluation's data differ from the training's, or are prepared otherwise"
+    fix = (
         "Prepare the data of the evaluation as those of the training: the same scaling, and no augmentation that shifts mean or contrast "
-        "in one of them alone.",
+        "in one of them alone."
+    )
+    if not (frozen[layers] > 0).all():
+        return why, fix
+    return (
+        f"{why}; or, as its weights are kept, its running statistics went on to follow the data of this training, so that what was kept is "
+        "no longer what it was",
+        f"{fix} Or call `eval()` on the part that is kept after every `train()` of the whole: asking for no gradient does not stop running "
+        "statistics.",
     )
 
 
@@ -210,22 +212,46 @@ def batch_norm_reused(run: RunAnalysis) -> Finding | None:
     )
 
 
-def _between_calls(run: RunAnalysis, layer: int) -> float:
-    """How far what a batch norm receives at its calls in one forward is from each other, in standard deviations; 0 where it has one call.
+def between_calls(run: RunAnalysis, layer: int) -> float:
+    """How far what a batch norm receives at a call is from what it receives at the nearest other call of the same forward.
 
-    Two views that are augmented batch by batch differ by that at any time, so that no statistics are nearer to both of them.
+    In standard deviations, root mean square over channels that vary, at the late snapshots; 0 where it has one call. Two views that are
+    augmented batch by batch differ by that at any time, so that no statistics are nearer to both of them.
     """
     recorded, module = run.recorded, module_of(run.name(layer))
-    calls = [i for i, one in enumerate(recorded.layers) if one.role == "output" and module_of(one.name) == module]
-    before = [taken for i in calls if (taken := received(recorded, i)) is not None]
-    if len(before) < 2 or len({recorded.layers[i].channels for i in before}) != 1 or not recorded.snapshot.size:
+    calls = [i for i, one in enumerate(recorded.layers) if one.role == "output" and module_of(one.name) == module and i != layer]
+    own, others = received(recorded, layer), [taken for i in calls if (taken := received(recorded, i)) is not None]
+    others = [i for i in others if i != own and own is not None and recorded.layers[i].channels == recorded.layers[own].channels]
+    if own is None or not others or not recorded.snapshot.size:
         return 0.0
-    means = np.stack([recorded.channel_mean[:, recorded.channel_slice(i)] for i in before[:2]]).astype(float)
-    variances = np.stack([recorded.channel_variance[:, recorded.channel_slice(i)] for i in before[:2]]).astype(float)
+    late = _late_snapshots(run, layer)
+    apart = [values[np.isfinite(values)] for other in others for values in [_apart(run, own, other, late)]]
+    # Snapshots are few, and some draws are alike by chance.
+    return min((float(np.quantile(values, 0.75)) for values in apart if values.size), default=0.0)
+
+
+def _late_snapshots(run: RunAnalysis, layer: int) -> NDArray[np.int64]:
+    """The snapshots of the steps whose gap counts, and at least the last."""
+    rows = np.flatnonzero(np.isfinite(run.recorded.batch_norm_gap[:, layer]))
+    first = run.recorded.step[rows[-max(1, rows.size // 4)]] if rows.size else 0
+    late = np.flatnonzero(run.recorded.snapshot >= first)
+    return late if late.size else np.array([run.recorded.snapshot.size - 1])
+
+
+def _apart(run: RunAnalysis, one: int, other: int, snapshots: NDArray[np.int64]) -> Array:
+    """How far the means of two signals are apart, in their own deviations, at each snapshot; NaN where no channel varies."""
+    recorded = run.recorded
+    means, variances = (
+        np.stack([values[snapshots, recorded.channel_slice(layer)] for layer in (one, other)]).astype(float)
+        for values in (recorded.channel_mean, recorded.channel_variance)
+    )
+    variance = variances.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.sqrt((np.diff(means, axis=0)[0] ** 2 / variances.mean(axis=0)).mean(axis=1))
-    apart = apart[np.isfinite(apart)]
-    return float(np.quantile(apart, 0.75)) if apart.size else 0.0  # snapshots are few, and some draws are alike by chance
+        square = np.where(variance > 0, np.diff(means, axis=0)[0] ** 2 / variance, np.nan)
+    is_live = np.isfinite(square)
+    count = is_live.sum(axis=1)
+    total = np.where(is_live, square, 0.0).sum(axis=1)
+    return np.where(count > 0, np.sqrt(total / np.maximum(count, 1)), np.nan)
 
 
 def signals_differ(run: RunAnalysis, module: str) -> bool:

@@ -235,13 +235,20 @@ class RunAnalysis(Quantities):
 
     @property
     def _compares_numbers(self) -> bool:
-        """Whether the loss was seen to compare outputs one by one, with numbers or with yes and no, and never with the label of a class.
+        """Whether the loss was seen to compare outputs one by one, with numbers or with yes and no, and never among classes.
 
-        Guessing among the outputs is then nothing that the loss could be compared with.
+        Guessing among the outputs is then nothing that the loss could be compared with. A log-softmax in the loss is of classes, as with
+        soft labels, whatever term stands beside it; and so is perhaps another softmax, where squared errors are too small to be all of it.
         """
-        recorded = self.recorded
+        recorded, course = self.recorded, self.course
         numbers = np.isfinite(recorded.target_smallest) | np.isfinite(recorded.target_variance)
-        return bool(numbers.any() and not np.isfinite(recorded.target_classes).any())
+        if not numbers.any() or np.isfinite(recorded.target_classes).any() or (recorded.loss_of_one_class >= 0).any():
+            return False
+        error = recorded.prediction_error[np.isfinite(recorded.prediction_error)]
+        if not error.size or course is None or not (recorded.softmax_trivial >= 0).any():
+            return True
+        last = float(robust.median(_late(error)))
+        return bool(max(last, last**0.5) >= thresholds.EXPLAINED_SHARE * course.late)
 
     @cached_property
     def constant_share(self) -> float | None:

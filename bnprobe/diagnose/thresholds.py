@@ -40,6 +40,8 @@ COURSE_STEPS = 20
 #: networks lie within 1 per cent, or some per cent above where large steps keep shaking the last layer's bias.
 BELOW_CHANCE = 0.03
 ABOVE_CHANCE = 0.1
+#: A squared error, or its root, of less than this share of the loss is not all of it.
+EXPLAINED_SHARE = 0.25
 #: Deviation of the losses against their level, above which batches are too noisy to say that nothing is learned. Practice.
 NOISY_SHARE = 0.1
 #: The same, above which one batch says nothing of the next. Practice: few samples each, or a target that is met almost exactly.

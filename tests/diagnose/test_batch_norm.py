@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bnprobe.diagnose import Finding
-from bnprobe.diagnose.batch_norm import batch_norm_reused, batch_norm_small_batch, batch_norm_train_eval_gap
+from bnprobe.diagnose import Finding, diagnose
+from bnprobe.diagnose.batch_norm import (
+    batch_norm_reused,
+    batch_norm_small_batch,
+    batch_norm_train_eval_gap,
+    between_calls,
+    measured_norms,
+)
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.store.reader import Run
 from tests.suites import shortened
@@ -57,6 +64,59 @@ def test_views_that_differ_by_batch_are_no_lag(findings: Findings, recorded: Cal
     assert np.nanmedian(gaps[-15:]) > 0.4  # as wide as statistics that lag behind
     assert "batch-norm-train-eval-gap" not in [one.id for one in findings("shifted-views")]
     assert "batch-norm-train-eval-gap" in [one.id for one in findings("shifted-views-gap", every=1)]
+
+
+def _received(run: Run) -> list[slice]:
+    """The channels of what the batch norm of two views received, one slice a call."""
+    layers = [index for index, layer in enumerate(run.layers) if layer.name.startswith("body.0") and layer.role == "output"]
+    assert len(layers) == 2
+    return [run.channel_slice(layer) for layer in layers]
+
+
+def test_a_channel_that_does_not_vary_tells_nothing_of_views(recorded: Callable[..., Run]) -> None:
+    run = recorded("shifted-views")
+    variance = run["channel_variance"].copy()
+    for channels in _received(run):
+        variance[:, channels.start] = 0.0
+    found = diagnose(replace(run, variables=run.variables | {"channel_variance": variance}))
+    assert "batch-norm-train-eval-gap" not in [one.id for one in found if not one.is_candidate]
+
+
+def test_views_that_no_longer_differ_excuse_no_gap(recorded: Callable[..., Run]) -> None:
+    run = recorded("shifted-views")
+    mean, (first, second) = run["channel_mean"].copy(), _received(run)
+    late = run["snapshot"] >= 30
+    mean[np.ix_(late, np.r_[second])] = mean[np.ix_(late, np.r_[first])]
+    found = diagnose(replace(run, variables=run.variables | {"channel_mean": mean}))
+    assert "batch-norm-train-eval-gap" in [one.id for one in found if not one.is_candidate]
+
+
+def test_of_a_gap_as_much_is_allowed_for_as_views_differ(recorded: Callable[..., Run]) -> None:
+    """A gap of half a deviation more than the views are from each other is told; one of a tenth more is not."""
+    run = recorded("shifted-views")
+    analysis = RunAnalysis(run)
+    (layer,) = (i for i in measured_norms(analysis) if run["layer_repeat"][i] == 0)
+    between = between_calls(analysis, int(layer))
+    for more, is_told in ((0.5, True), (0.1, False)):
+        gap = np.where(np.isfinite(run["batch_norm_gap"]), between + more, np.nan)
+        found = batch_norm_train_eval_gap(RunAnalysis(replace(run, variables=run.variables | {"batch_norm_gap": gap})))
+        assert (found is not None) == is_told
+
+
+def test_a_call_is_compared_with_the_one_nearest_to_it(recorded: Callable[..., Run]) -> None:
+    analysis = RunAnalysis(recorded("three-views"))
+    (layer,) = (i for i in measured_norms(analysis) if analysis.recorded.layer_repeat[i] == 0)
+    assert between_calls(analysis, int(layer)) < 0.01
+
+
+def test_what_an_evaluation_met_is_told_with_both_its_reasons(recorded: Callable[..., Run]) -> None:
+    """That weights are kept is no evidence that their running statistics went elsewhere."""
+    run = recorded("other-data", every=5)
+    kept = np.full_like(run["frozen_elements"], 64)
+    found = batch_norm_train_eval_gap(RunAnalysis(replace(run, variables=run.variables | {"frozen_elements": kept})))
+    assert found is not None
+    assert found.cause.index("the evaluation's data differ") < found.cause.index("its weights are kept")
+    assert "`eval()`" in found.fix
 
 
 def test_running_statistics_that_lag_behind_are_no_other_data() -> None:

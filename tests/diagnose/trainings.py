@@ -69,7 +69,19 @@ class Views(nn.Module):
         return self.body(x + torch.randn(20)) + self.body(x + torch.randn(20))
 
 
+class ThreeViews(nn.Module):
+    """A batch, one that is shifted, and the same again, through one network with batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = network(nn.BatchNorm1d(64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x) + self.body(x + 5) + self.body(x)
+
+
 models = {
+    "three-views": ThreeViews,
     "shifted-views": Views,
     "shifted-views-gap": lambda: Views(momentum=1e-4),
     "double-softmax": lambda: nn.Sequential(*network(), nn.Softmax(1)),
