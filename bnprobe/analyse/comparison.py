@@ -15,9 +15,9 @@ from bnprobe.store.comparison_file import NO_TECHNIQUE, WHOLE, Comparison, Trial
 from bnprobe.store.limits_file import factor_of
 
 #: Rates that are tried at full length, in steps of the grid below the fastest that trained: the first three always, those below them
-#: as long as the lowest is the best.
+#: until two in a row are worse than the best: losses of single trainings scatter.
 BELOW = (0, -1, -3, -5, -7)
-FIRST_RATES = 3
+FIRST_RATES, WORSE_BELOW = 3, 2
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def rates_to_try(terms: Terms, mine: Sequence[Trial]) -> list[int]:
     places = [top + below for below in BELOW[:FIRST_RATES]]
     made = {one.grid_index: loss_of(one) for one in whole(terms, mine) if one.seed == 0}
     while len(places) < len(BELOW) and all(place in made for place in places):
-        if made[places[-1]] > min(made[place] for place in places):
+        best = min(range(len(places)), key=lambda at: (made[places[at]], at))
+        if best < len(places) - WORSE_BELOW:
             break
         places.append(top + BELOW[len(places)])
     trained = [one for one in searched(terms, mine) if verdict(one) == "trains"]

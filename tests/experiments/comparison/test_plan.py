@@ -73,6 +73,14 @@ def test_lower_rates_are_tried_as_long_as_the_lowest_is_the_best() -> None:
     assert [place - falling[0] for place in falling[:5]] == list(BELOW)
 
 
+def test_one_worse_rate_below_the_best_does_not_end_the_way_down() -> None:
+    """Losses of single trainings scatter."""
+    losses = {8: 0.4, 7: 0.15, 5: 0.2, 3: 0.06, 1: 0.3}
+    trials = made(plan(), lambda place: math.inf if place > 8 else losses.get(place, 0.5))
+    assert best_place(plan().terms, trials) == 3
+    assert rates_to_try(plan().terms, trials)[:5] == [8, 7, 5, 3, 1]
+
+
 def test_a_rate_at_which_the_search_trained_best_is_tried_however_far_below_the_limit() -> None:
     """Just below its limit it learns a little, and a little more than somewhat below."""
     losses = {0: 1.9, -1: 2.0, -3: 2.1}
