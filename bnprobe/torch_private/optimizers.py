@@ -41,6 +41,18 @@ def is_inner_step(optimizer: torch.optim.Optimizer) -> bool:
     return found == 2
 
 
+def has_several_step_hooks() -> bool:
+    """Whether more than one global hook is called before the steps of optimizers, or after them; 2.6 to 2.13.
+
+    A hook beside ours may step an optimizer itself, before ours has heard of the step around it, or after ours has heard of its end.
+
+    Returns:
+        True as well where it is not known.
+    """
+    hooks = (getattr(torch_optimizer, f"_global_optimizer_{when}_hooks", None) for when in ("pre", "post"))
+    return any(known is None or len(known) > 1 for known in hooks)
+
+
 def clipping_body() -> CellType | None:
     """Return the cell with the function that scales gradients, given their norm; 2.6 to 2.13. None where there is none."""
     clip = getattr(torch.nn.utils.clip_grad, "_clip_grads_with_norm_", None)

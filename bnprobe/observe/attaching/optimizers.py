@@ -7,6 +7,7 @@ exception, or be skipped by a gradient scaler without ever starting.
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 import torch
 from torch.optim import optimizer as torch_optimizer
 
-from bnprobe.identity import IdentitySet
+from bnprobe.identity import IdentityMap, IdentitySet
 from bnprobe.observe.attaching.frames import uncounted
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
-from bnprobe.torch_private import is_imaginary, is_inner_step, user_modes_disabled
+from bnprobe.torch_private import has_several_step_hooks, is_imaginary, is_inner_step, user_modes_disabled
 
 Optimizer = torch_optimizer.Optimizer
 
@@ -46,9 +47,12 @@ class OptimizerTaps:
         self._on_skipped = on_skipped
         #: The optimizers that are in a step.
         self.stepping: list[Optimizer] = []
-        # By id of an optimizer whose step has begun: whether another step of its own has begun inside. Where one has, and where a step was
-        # left by an exception, the calls that are going on are looked at, which takes as long as all the rest of this.
+        # By id of an optimizer whose step has begun: whether another step of its own has begun inside. Where one has, where a step was left
+        # by an exception, and where a hook of the script may step as well, the calls that are going on are looked at, which takes as long
+        # as all the rest of this.
         self._begun: dict[int, bool] = {}
+        self._numbers: IdentityMap[Optimizer, int] = IdentityMap()
+        self._unused = itertools.count()
         self._steps = 0
         #: Steps that moved no number.
         self.steps_of_shapes = 0
@@ -64,6 +68,13 @@ class OptimizerTaps:
         patches.replace(Optimizer, "add_param_group", self._seeing_construction)
         patches.replace(torch.amp.GradScaler, "step", self._seeing_skips)
 
+    def number_of(self, optimizer: Optimizer) -> int:
+        """Return what tells an optimizer from all others of the run; its id may be that of a later one."""
+        number = self._numbers.get(optimizer)
+        if number is None:
+            number = self._numbers[optimizer] = next(self._unused)
+        return number
+
     def settle(self) -> None:
         """A backward begins outside any closure: no optimizer is in its step, even if one left it by an exception."""
         if not self._closures:
@@ -73,7 +84,7 @@ class OptimizerTaps:
         if trains_nothing(optimizer):
             return None
         key = id(optimizer)
-        if key in self._begun and is_inner_step(optimizer):
+        if (key in self._begun or has_several_step_hooks()) and is_inner_step(optimizer):
             self._begun[key] = True
             return None
         self._begun[key] = False
@@ -115,7 +126,7 @@ class OptimizerTaps:
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if trains_nothing(optimizer):
             self.steps_of_shapes += 1
-        elif not self._begun.get(id(optimizer), True) or not is_inner_step(optimizer):
+        elif not (self._begun.get(id(optimizer), True) or has_several_step_hooks()) or not is_inner_step(optimizer):
             self._begun.pop(id(optimizer), None)
             self._leave(optimizer)
             self._steps += 1

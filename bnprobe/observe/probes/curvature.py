@@ -45,6 +45,7 @@ class CurvatureProbes:
         muted: a context in which the recorder's own taps see nothing.
         roots: the models, for their buffers.
         optimizers: those that exist.
+        number_of: what tells each of them from all others.
         on_row: takes a row of the run file.
         on_gap: called with (subject, reason).
         on_event: called with (step, kind, text).
@@ -58,6 +59,7 @@ class CurvatureProbes:
         muted: Callable[[], AbstractContextManager[None]],
         roots: Callable[[], Iterable[nn.Module]],
         optimizers: Callable[[], Iterable[Optimizer]],
+        number_of: Callable[[Optimizer], int],
         on_row: Callable[[dict[str, Any]], None],
         on_gap: Callable[[str, str], None],
         on_event: Callable[[int, str, str], None],
@@ -70,6 +72,7 @@ class CurvatureProbes:
         self._muted = muted
         self._roots = roots
         self._optimizers = optimizers
+        self._number_of = number_of
         self._on_row = on_row
         self._on_gap = on_gap
         self._on_event = on_event
@@ -147,7 +150,7 @@ class CurvatureProbes:
             self._row = None if self._waits else self._row
 
     def end_step(self, moved: frozenset[int]) -> None:
-        """The step is over; ``moved`` are the ids of the optimizers that moved its weights."""
+        """The step is over; ``moved`` are the numbers of the optimizers that moved its weights."""
         self.seconds = 0.0
         row, self._row = self._row, None
         if row is None:
@@ -193,7 +196,7 @@ class CurvatureProbes:
             if may_wait and lacks_metric(optimizers, probed):
                 raise _NoMetricYet
             # Weights may become of another type on the way: what was tracked in the old one is no start for them.
-            key = (frozenset(id(optimizer) for optimizer in optimizers), frozenset(parameter.dtype for parameter in probed))
+            key = (frozenset(map(self._number_of, optimizers)), frozenset(parameter.dtype for parameter in probed))
             # They hold vectors as long as all weights: gone with the optimizer, or with the weights that have none.
             owner = optimizers[0] if optimizers else probed[0]
             trackers = self._trackers.get(owner)
@@ -208,7 +211,7 @@ class CurvatureProbes:
     def _choose(self, leaves: set[int]) -> list[Optimizer]:
         """Return the optimizers that this backward is for."""
         reached = {
-            id(optimizer): optimizer
+            self._number_of(optimizer): optimizer
             for optimizer in self._optimizers()
             if any(id(parameter) in leaves for parameter in trained_parameters(optimizer.param_groups))
         }

@@ -40,6 +40,7 @@ class Probes:
         tree: the modules.
         faults: where a fault goes.
         optimizers: those of the recorded training.
+        number_of: what tells each of them from all others.
         on_forward: called when a forward with gradient begins: the step before it is over.
         muted: a context in which nothing that runs is measured.
         say: told what a probe costs.
@@ -57,6 +58,7 @@ class Probes:
         tree: ModuleTree,
         faults: Faults,
         optimizers: Callable[[], list[Optimizer]],
+        number_of: Callable[[Optimizer], int],
         on_forward: Callable[[], None],
         muted: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
@@ -96,6 +98,7 @@ class Probes:
                 muted=muted,
                 roots=tree.roots,
                 optimizers=optimizers,
+                number_of=number_of,
                 on_row=writer.append_curvature,
                 on_gap=writer.add_coverage,
                 on_event=writer.add_event,
@@ -183,7 +186,7 @@ class Probes:
         """The step is over.
 
         Args:
-            moved: ids of the optimizers that moved its weights.
+            moved: numbers of the optimizers that moved its weights.
 
         Returns:
             Seconds that its probes have taken.

@@ -102,7 +102,16 @@ class Attached:
         )
         self.panel = Panel(around, faults, watch)
         self.probes = Probes(
-            options, writer, output.schedule, tree, faults, self.own_optimizers, listener.settle, self._muted, output.notes.say
+            options,
+            writer,
+            output.schedule,
+            tree,
+            faults,
+            self.own_optimizers,
+            self.optimizers.number_of,
+            listener.settle,
+            self._muted,
+            output.notes.say,
         )
         if options.line_probe_channels or options.audit is not None or "update" in options.figures:
             self.forward.on_signal = self.probes.line.note_signal

@@ -140,7 +140,7 @@ class TrainingEvents:
         self._joining.join()
         self.attached.optimizers.stepped_here.add(optimizer)
         self.companions.update_begins()
-        self.keeper.follow(self.clock.update_began(id(optimizer), inside_backward=in_backward()))
+        self.keeper.follow(self.clock.update_began(self.attached.optimizers.number_of(optimizer), inside_backward=in_backward()))
         self.attached.panel.ask("before_update", self.keeper.step, Update(optimizer))
         self.attached.probes.before_update(optimizer)
         self.companions.before_update(optimizer)
@@ -152,7 +152,7 @@ class TrainingEvents:
         self.attached.panel.ask("after_update", step, Update(optimizer))
         self._output.unseen.note_update(optimizer, self._output.axes, was_observed=step.observed)
         self.attached.probes.after_update(optimizer, step.number)
-        self.keeper.follow(self.clock.update_ended(id(optimizer)))
+        self.keeper.follow(self.clock.update_ended(self.attached.optimizers.number_of(optimizer)))
         self.companions.after_update()
 
     @in_turn
@@ -169,7 +169,7 @@ class TrainingEvents:
         """An optimizer has moved its weights inside compiled code, and that was not expected: how far is not known."""
         self._joining.join(moved=True)
         self.attached.optimizers.stepped_here.add(optimizer)
-        self.keeper.follow(self.clock.update_began(id(optimizer), inside_backward=False))
+        self.keeper.follow(self.clock.update_began(self.attached.optimizers.number_of(optimizer), inside_backward=False))
         self.attached.panel.ask("skipped_update", self.keeper.step, Update(optimizer))
         why = "the optimizer stepped inside compiled code"
         self._output.writer.add_coverage("how far the weights moved", f"{why}, where nothing had measured them before")
@@ -178,4 +178,4 @@ class TrainingEvents:
     def _end_without_update(self, optimizer: Optimizer, why: str) -> None:
         """The weights have not moved, or nobody has seen how far."""
         self.attached.probes.no_update(self.keeper.step.number, optimizer, why)
-        self.keeper.follow(self.clock.update_ended(id(optimizer)))
+        self.keeper.follow(self.clock.update_ended(self.attached.optimizers.number_of(optimizer)))

@@ -251,8 +251,9 @@ class Schedule:
         step -= self.first
         if self._turns.note(step, optimizers):
             self._pay_for(CHANGE_STEPS)
-            # Each such training is at least as far as all before it: a script that makes an optimizer in every step has few of them.
-            if step >= max(BASELINE_STEPS, 2 * self._begun[-1]):
+            # A second optimizer of a training is no training behind it; and ranks may differ in which of theirs has stepped. Each such
+            # training is at least as far as all before it: a script that makes an optimizer in every step has few of them.
+            if not self._agrees and step >= max(BASELINE_STEPS, 2 * self._begun[-1]) and self._turns.begins_anew():
                 self._begun.append(step + 1)
 
     def _be_in_trouble(self, level: Level) -> None:

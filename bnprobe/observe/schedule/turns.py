@@ -58,6 +58,13 @@ class Turns:
             self._forget()
         return is_new and not is_first
 
+    def begins_anew(self) -> bool:
+        """Whether none of the optimizers of the step noted last has moved weights in the remembered steps before it."""
+        own = self._steps[-1]
+        before = {number for number in self._steps if number != own}
+        latest = {one for optimizers, number in self._numbers.items() if number == own for one in optimizers}
+        return all(latest.isdisjoint(optimizers) for optimizers, number in self._numbers.items() if number in before)
+
     def measured(self, step: int) -> None:
         """A step was measured, the one noted last."""
         if step == self._step and not self._was_measured:

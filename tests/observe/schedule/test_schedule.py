@@ -132,6 +132,9 @@ def test_snapshots_are_dense_first_and_then_rare() -> None:
     assert schedule.is_snapshot(10**15)
 
 
+Sets = list[tuple[int, ...]]
+
+
 def test_a_training_behind_another_has_snapshots_of_its_own() -> None:
     schedule = Schedule(every=1, budget=0.05)
     taken = []
@@ -139,6 +142,25 @@ def test_a_training_behind_another_has_snapshots_of_its_own() -> None:
         taken += [step] * schedule.is_snapshot(step)
         schedule.note_optimizers(step, (1 if step < 300 else 2,))
     assert taken == [0, 1, 2, 5, 10, 20, 50, 100, 200, 301, 302, 303, 306, 311, 321, 351, 401, 500, 501]
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "agrees"),
+    [
+        ([(1,)], [(1, 2)], False),  # gradual unfreezing
+        ([(1, 2)], [(1,), (2,)], False),  # a scaler skips one of two
+        ([(1,), (2,)], [(1, 3), (2,)], False),
+        ([(1,)], [(2,)], True),  # the others' may be another step
+    ],
+)
+def test_an_optimizer_more_or_less_is_no_training_of_its_own(before: Sets, later: Sets, agrees: bool) -> None:
+    schedule = Schedule(every=1, budget=0.05, agrees=agrees)
+    taken = []
+    for step in range(600):
+        taken += [step] * schedule.is_snapshot(step)
+        phase = before if step < 300 else later
+        schedule.note_optimizers(step, phase[step % len(phase)])
+    assert taken == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
 
 
 def test_an_optimizer_made_in_every_step_adds_few_snapshots() -> None:
