@@ -80,6 +80,7 @@ class RunView(Run):
     observer_seconds = Variable()
     batch_size = Variable()
     micro_steps = Variable()
+    repeated_backwards = Variable()
     evaluations = Variable()
     skipped = Variable()
     evaluation_batch_size = Variable()

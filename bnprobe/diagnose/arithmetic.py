@@ -54,11 +54,12 @@ def _weights_left_within(run: RunAnalysis, row: int) -> bool:
     """Whether weights that were finite before a step were not in a forward of that step, as where an optimizer takes several looks.
 
     What a layer with weights makes of a finite signal is finite as long as they are: its first output that is not was made with others. The
-    optimizer then moved them too far (LBFGS asks for the loss again after each of the moves of one step).
+    optimizer then moved them too far (LBFGS asks for the loss again after each of the moves of one step). Where gradients are accumulated,
+    no weight moves within a step.
     """
     recorded = run.recorded
     faulty = np.flatnonzero(recorded.activation.nonfinite[row] > 0)
-    if not faulty.size or not recorded.micro_steps[row] > 1:
+    if not faulty.size or not recorded.repeated_backwards[row] > 0:
         return False
     first = int(min(faulty, key=lambda layer: recorded.layers[layer].depth))
     own = [i for i, parameter in enumerate(recorded.parameters) if parameter.layer == module_of(run.name(first))]

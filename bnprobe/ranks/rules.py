@@ -84,6 +84,7 @@ STEP: dict[str, Rule] = {
     "observer_seconds": largest,
     "batch_size": total,
     "micro_steps": largest,
+    "repeated_backwards": largest,
     "skipped": largest,
     "layers_observed": smallest,
     "clip_norm": first,

@@ -83,6 +83,11 @@ class TestNumericalFault:
         made.activation.rms[20:, 10:] = np.nan
         assert [finding.id for finding in diagnose(made.run())] == ["numerical-fault"]
 
+    def test_an_overflow_of_finite_data_while_gradients_add_up(self, findings: Findings) -> None:
+        """No weight moves between the four backward calls of a step: no update was too large."""
+        (first, *_) = findings("accumulation-overflow")
+        assert (first.id, first.step) == ("numerical-fault", 40)
+
     def test_a_loss_that_is_not_finite_over_finite_activations_lies_in_the_loss_or_its_targets(self) -> None:
         found = numerical_fault(case(lost_recording(20)))  # gradients are lost with it, as they must be
         assert found is not None

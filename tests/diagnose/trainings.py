@@ -123,11 +123,13 @@ if kind == "adamw-decay":
     optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=10.0)
 losses: list[float] = []
 for step in range(STEPS):
-    for part in range(4 if kind == "accumulation" else 1):
+    for part in range(4 if kind.startswith("accumulation") else 1):
         x, y = batch(2 if kind == "batch-norm-small-batch" else 32)
         x = x.half() if kind.startswith("half") else 2 * x + 2 if "gap" in kind else x
         if kind == "loss-spike-batch" and step == 40:
             x = 100 * x
+        if kind == "accumulation-overflow" and step == 40 and part == 3:
+            x = 3e38 * x.sign()  # finite, and what the first layer makes of it is not
         if kind == "loss-spike-rate":
             optimizer.param_groups[0]["lr"] = 3.0 if step == 40 else 0.05
         if kind != "missing-zero-grad" and part == 0:

@@ -289,6 +289,7 @@ def test_what_a_script_has_let_go_is_gone(compare: Compare) -> None:
 def test_closure_evaluations_are_counted(compare: Compare) -> None:
     ran = compare("lbfgs")
     assert ran.run["micro_steps"].tolist() == _said(ran.plain.stdout, "micro")
+    assert ran.run["repeated_backwards"].tolist() == (ran.run["micro_steps"] - 1).tolist()
 
 
 @pytest.mark.parametrize(

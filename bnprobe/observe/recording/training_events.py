@@ -84,7 +84,9 @@ class TrainingEvents:
         step = self.keeper.step
         self.companions.backward_begins(step.number)
         step.micro_steps = self.clock.micro_steps
-        if not optimizers.is_repeating:
+        if optimizers.is_repeating:
+            step.repeated_backwards += 1
+        else:
             step.losses += (loss,)
         if scale is not None:
             step.scale = scale
@@ -109,7 +111,9 @@ class TrainingEvents:
         step = self.keeper.step
         self.clock.backward_failed()
         step.micro_steps = self.clock.micro_steps
-        if not self.attached.optimizers.is_repeating:
+        if self.attached.optimizers.is_repeating:
+            step.repeated_backwards -= 1
+        else:
             step.losses = step.losses[:-1]
         self.attached.forward.drop_micro_step()
 

@@ -41,6 +41,7 @@ class OpenStep:
         is_heard: whether the schedule has been told its loss.
         has_row: whether it was taken for the last one, and written before its end.
         micro_steps: backward calls.
+        repeated_backwards: those that an optimizer asked for again within its step.
         groups: place of a parameter group -> its settings. Steps at which they are the same share it: it is replaced, never changed.
         updates: norms around the updates, for instruments that ask which parameters have moved.
         clip_norm: norm of the gradients that the script clipped.
@@ -65,6 +66,7 @@ class OpenStep:
     is_heard: bool = False
     has_row: bool = False
     micro_steps: int = 0
+    repeated_backwards: int = 0
     groups: Mapping[int, GroupSettings] = MappingProxyType({})
     updates: tuple[UpdateMeasurement, ...] = ()
     clip_norm: Number | None = None
@@ -127,6 +129,7 @@ def own_numbers(steps: Sequence[OpenStep]) -> dict[str, Any]:
         "step_seconds": [step.seconds for step in steps],
         "observer_seconds": [step.observer_seconds for step in steps],
         "micro_steps": [step.micro_steps for step in steps],
+        "repeated_backwards": [step.repeated_backwards for step in steps],
         "skipped": [int(bool(step.skipped)) for step in steps],
         "layers_observed": [int(step.observed) for step in steps],
         "evaluations": [step.evaluations if step.evaluations_seen else -1 for step in steps],
