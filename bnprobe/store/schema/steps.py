@@ -69,7 +69,7 @@ STEP = [
     ),
     Variable("micro_steps", ("step",), "i4", "1", "backward calls of the step"),
     Variable(
-        "repeated_backwards", ("step",), "i4", "1", "those of them that an optimizer asked for again within its step, at weights it had moved"
+        "repeated_backwards", ("step",), "i4", "1", "those of them that an optimizer asked for again in its step, at weights it had moved"
     ),
     Variable("skipped", ("step",), "i4", "1", "1 where a gradient scaler skipped the update"),
     Variable("layers_observed", ("step",), "i4", "1", "1 where layers and parameters were measured at this step"),
