@@ -109,8 +109,10 @@ def floor(recorder: Recorder, step: Step) -> float:
         take(*args)
 
     take, delivery.take = delivery.take, counting
-    recorded(recorder, step)
-    delivery.take = take
+    try:
+        recorded(recorder, step)
+    finally:
+        delivery.take = take
     assert measured, "no signal was counted"
     block = torch.randn(16 * 2**20)
     block.sum()

@@ -196,12 +196,12 @@ def test_a_quiet_channel_beside_a_loud_one(path):
     agree(x, CHANNELS_FIRST)
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, -3e4, 1e-20, 0.1])
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3e4, 1e-20, 0.1, 2e38, -3.4e38])
 def test_a_constant(path, constant):
     found = measured(torch.full((5, 4, 6, 6), constant), CHANNELS_FIRST)
     assert found["variance"].max() <= (INNER_MEAN_ROUNDINGS[path] * EPS * constant) ** 2
     assert found["mean"] == pytest.approx(np.full(4, np.float32(constant)), rel=MEAN_ROUNDINGS * EPS)
-    assert found["dead"] == (constant == 0.0)
+    assert (found["dead"], found["nonfinite"]) == (constant == 0.0, 0.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)

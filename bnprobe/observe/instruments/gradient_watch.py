@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import torch
+
+from bnprobe.measure.host_memory import copied
 from bnprobe.measure.norms import total_norm
+from bnprobe.measure.unchecked import unchecked
 from bnprobe.numerals import number
 from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update, at_measured_steps
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.originals import Original
 from bnprobe.torch_private import answers_itself, gradient_of, is_summand
+
+#: Norms above which numpy adds them up in less time than python.
+MANY = 100
 
 
 class GradientWatch(Instrument):
@@ -45,8 +53,7 @@ class GradientWatch(Instrument):
     def after_update(self, step: OpenStep, update: Update) -> None:
         """Take the norm from what was measured, at a step that was. A gradient of NaN cannot be told from none there."""
         if update.optimizer is not None and step.updates and step.updates[-1].gradient.is_cpu:
-            norms = step.updates[-1].gradient.tolist()
-            self._hear(step, math.sqrt(sum(norm * norm for norm in norms if not math.isnan(norm))))
+            self._hear(step, together(step.updates[-1].gradient))
 
     def _hear(self, step: OpenStep, norm: float) -> float | None:
         """Tell the schedule a norm; return it without the factor that the optimizer itself takes out, None where that is not at hand."""
@@ -61,3 +68,17 @@ class GradientWatch(Instrument):
             text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
             self._writer.add_event(step.number, "schedule", text)
         return norm
+
+
+def together(norms: torch.Tensor) -> float:
+    """Return the norm of parts whose norms lie on the host; those of NaN are left out."""
+    if len(norms) > MANY:
+        return _of_many(norms)
+    return math.sqrt(sum(norm * norm for norm in norms.tolist() if not math.isnan(norm)))
+
+
+@unchecked
+def _of_many(norms: torch.Tensor) -> float:
+    values = copied(norms, torch.float64)
+    square = float(np.dot(values, values))
+    return math.sqrt(square if not math.isnan(square) else float(np.nansum(values * values)))
