@@ -122,7 +122,7 @@ def record(
         typer.Option(
             "--figures-at",
             metavar="STEP|trouble,...",
-            help="The steps at which they are measured; trouble: those after a number has leapt, up to twelve.",
+            help="The steps at which they are measured; trouble: the three steps after the loss or the gradient has leapt, up to twelve.",
         ),
     ] = "0",
     remedy: Annotated[

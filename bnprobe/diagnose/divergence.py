@@ -62,14 +62,17 @@ def learning_rate_too_high(run: RunAnalysis) -> Finding | None:
             *_over_limit(run),
         ),
         cause=cause,
-        fix=with_rate_search(run, f"{lower_rate(run)}, or {_other_remedy(run)}"),
+        fix=with_rate_search(run, f"{lower_rate(run)}, or {_other_remedy(run, layer)}"),
         source=_STEP_SIZE,
     )
 
 
-def _other_remedy(run: RunAnalysis) -> str:
-    if any(group.startswith("LBFGS") for group in run.recorded.groups):
-        return 'have it search along its line for a step that is not too long: `line_search_fn="strong_wolfe"`'
+def _other_remedy(run: RunAnalysis, layer: int) -> str:
+    """What else to do about steps of the optimizer that moved a layer too far."""
+    module, groups = module_of(run.name(layer)), run.recorded.groups
+    owners = {groups[parameter.group] for parameter in run.recorded.parameters if parameter.layer == module and parameter.group >= 0}
+    if any(owner.startswith("LBFGS") for owner in owners):
+        return 'let LBFGS search along its direction (`line_search_fn="strong_wolfe"`), where it does not already'
     return "warm it up over the first few hundred steps"
 
 

@@ -161,7 +161,7 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     is_collapsed = found.word == "collapsed-output"
     ends_at = extinguishing_layer(run, run.late_row) if is_collapsed else None
     where = "" if ends_at is None else f" What differs between samples ends at {run.place(ends_at)}, which gives the same for all."
-    excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the causes of the list."
+    excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the known causes."
     return Finding(
         id="stuck",
         severity="error" if is_collapsed else "warning",

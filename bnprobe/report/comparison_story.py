@@ -154,7 +154,7 @@ def _evaluation(comparison: Comparison) -> list[str]:
     sentences = [f"Held-out numbers: {one}." for one in told]
     if whole and not any(one.held_out_samples for one in whole):
         sentences += [] if told else ["There is no held-out number."]
-        sentences.append("What training losses alone say is nothing about other data.")
+        sentences.append("Training losses alone say nothing about other data.")
     steps = {(one.steps - one.held_out_step) for one in whole if one.held_out_samples}
     if any(steps):
         sentences.append(f"The last evaluation was made up to {plural(max(steps), 'step')} before the end.")

@@ -136,8 +136,9 @@ def test_every_place_has_its_figure_and_every_figure_its_place(outline: Callable
 
 def test_every_finding_stands_with_its_numbers_cause_fix_and_source(outline: Callable[..., Outline], analysed: Callable) -> None:
     text = outline("exploding").text
+    assert any(finding.severity == "info" for finding in analysed("exploding").findings)
     for finding in analysed("exploding").findings:
-        assert finding.source in text
+        assert f"Source: {finding.source}" in text
         assert finding.fix.split("`")[0] in text
         for one in finding.evidence:
             assert one.what in text
