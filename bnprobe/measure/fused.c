@@ -138,7 +138,7 @@ void bnprobe_rows(const float *x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t cha
                                                                                  mean, m2, low_high_zeros);
 }
 #else
-#define WIDTH 16
+#define WIDTH 8 /* registers of four values: sums and squares of four vectors of 16 would take all 32 that some processors have */
 #define FOR_WIDTH
 #define ROWS bnprobe_rows
 #include "fused_rows.h"

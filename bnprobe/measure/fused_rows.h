@@ -129,7 +129,20 @@ INLINE void group_moments(const float *restrict x, const ptrdiff_t length, doubl
     for (int k = 0; k < GROUP; k++) shift[k] = sample ? shift[k] / (float)sample : shift_of(x + k * length, length);
     for (int k = 0; k < GROUP; k++) {
         Vector of_row = none, squared = none;
-        for (ptrdiff_t i = 0; i < whole; i += WIDTH) {
+        ptrdiff_t i = 0;
+#if WIDTH < 16 /* half as wide, and two of each, so that one sum need not wait for the other */
+        Vector of_others = none, others_squared = none;
+        for (; i + 2 * WIDTH <= whole; i += 2 * WIDTH) {
+            Vector deviation = load(x + k * length + i) - shift[k], other = load(x + k * length + i + WIDTH) - shift[k];
+            of_row += deviation;
+            squared += deviation * deviation;
+            of_others += other;
+            others_squared += other * other;
+        }
+        of_row += of_others;
+        squared += others_squared;
+#endif
+        for (; i < whole; i += WIDTH) {
             Vector deviation = load(x + k * length + i) - shift[k];
             of_row += deviation;
             squared += deviation * deviation;

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import math
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +254,23 @@ def test_rows_are_read_alike_with_vectors_of_any_width(width, channels, position
     read = getattr(fused._library(), f"bnprobe_rows_of_{width}", None)
     if read is None or (width == 16 and "avx512f" not in Path("/proc/cpuinfo").read_text()):
         pytest.skip("not compiled for this kind of processor")
+    check_rows(read, channels, positions)
+
+
+def test_rows_are_read_alike_where_the_processor_is_not_asked(tmp_path):
+    """As on all systems but Linux on x86-64, whose build this is for vectors of one width."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no compiler")
+    source, library = fused.LIBRARY.with_name("fused.c"), tmp_path / "fused.so"
+    subprocess.run([compiler, "-O1", "-w", "-U__linux__", "-fPIC", "-shared", source, "-o", library], check=True, capture_output=True)
+    compiled = ctypes.CDLL(str(library))
+    assert not hasattr(compiled, "bnprobe_rows_of_16")
+    for positions in (1, 7, 8, 31, 49, 64, 100, 256, 300, 2048, 2049):
+        check_rows(compiled.bnprobe_rows, 9, positions)
+
+
+def check_rows(read, channels, positions):
     x = signal((3, channels, positions), 1.0).float()
     x[1, 0, positions // 2] = 0.0
     mean, m2, scalars = np.empty((3, channels)), np.empty((3, channels)), np.empty(3)
