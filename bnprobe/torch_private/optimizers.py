@@ -21,6 +21,8 @@ def put_first(handle: RemovableHandle) -> None:
 #: makes of it keeps both.
 _STEPS_FILE = torch_optimizer.register_optimizer_step_pre_hook.__code__.co_filename
 _STEPS_NAME = "wrapper"
+#: In the place of hooks that cannot be counted: more than one.
+_UNKNOWN = (None, None)
 
 
 def is_inner_step(optimizer: torch.optim.Optimizer) -> bool:
@@ -49,8 +51,8 @@ def has_several_step_hooks() -> bool:
     Returns:
         True as well where it is not known.
     """
-    hooks = (getattr(torch_optimizer, f"_global_optimizer_{when}_hooks", None) for when in ("pre", "post"))
-    return any(known is None or len(known) > 1 for known in hooks)
+    before = getattr(torch_optimizer, "_global_optimizer_pre_hooks", _UNKNOWN)
+    return len(before) > 1 or len(getattr(torch_optimizer, "_global_optimizer_post_hooks", _UNKNOWN)) > 1
 
 
 def clipping_body() -> CellType | None:
