@@ -32,8 +32,8 @@ class _Stretch(NamedTuple):
         first: first row.
         end: row behind the last one.
         groups: their parameter groups.
-        beside: groups of the training before, where the loss begins below what that one had come to: it cannot be told by such a loss alone
-            whether it is a new one, so that it may stand.
+        beside: groups of the training before, where the loss begins below what that one had come to, or the network was trained by it
+            already: where such a loss is to go cannot be told, so that it may stand.
     """
 
     first: int
@@ -49,9 +49,10 @@ class _Stretch(NamedTuple):
 def trainings(run: Run) -> list[Run]:
     """Return the trainings of a recording, in order: itself where there is one.
 
-    A training begins where an optimizer takes over from another for good, with a network of its own and a loss that is not the one that the
-    training before had come to, unless that one was lost. Optimizers that ever step in turn train together. One that is too short to be
-    judged is left out; the status of all but the last is that they ended.
+    A training begins where an optimizer takes over from another for good, with layers of its own and a loss that is not the one that the
+    training before had come to, unless that one was lost. Where it has other layers in common with that one, as after a pretraining, its
+    loss has to be above from its first value on, before any of its updates. Optimizers that ever step in turn train together. One that is
+    too short to be judged is left out; the status of all but the last is that they ended.
 
     Args:
         run: a recording.
@@ -64,7 +65,7 @@ def trainings(run: Run) -> list[Run]:
         level = _level_after(view, before, stretch) if before is not None else "anew"
         if before is not None and level == "same":
             stretch = found.pop().joined(stretch)
-        elif before is not None and level == "below":
+        elif before is not None and level == "other":
             stretch = stretch._replace(beside=before.groups)
         found.append(stretch)
     if len(found) < 2:
@@ -88,21 +89,23 @@ def _stretches(view: RunView) -> list[_Stretch]:
     return merged
 
 
-def _level_after(view: RunView, before: _Stretch, after: _Stretch) -> Literal["anew", "same", "below"]:
-    """Where the loss of a stretch begins, beside what was before: it goes on without a network of its own."""
-    layers = _layers(view, after)
-    if not layers.size or np.intersect1d(layers, _layers(view, before)).size:
+def _level_after(view: RunView, before: _Stretch, after: _Stretch) -> Literal["anew", "same", "other"]:
+    """Where the loss of a stretch begins, beside what was before: it goes on without layers of its own."""
+    layers, known = _layers(view, after), _layers(view, before)
+    if not np.setdiff1d(layers, known).size:
         return "same"
     first, second = _part(view, before, has_ended=True), _part(view, after, has_ended=False)
     last, losses = (one.every_loss[1][np.isfinite(one.every_loss[1])] for one in (first, second))
     if not losses.size:
         return "same"
+    if np.intersect1d(layers, known).size:
+        return "other" if last.size and losses[0] > ANEW_TIMES * np.abs(last[-COMPARED_LOSSES:]).max() else "same"
     if not last.size or divergence(first) is not None:
         return "anew"
     end, begin = float(np.median(last[-COMPARED_LOSSES:])), float(np.median(losses[:COMPARED_LOSSES]))
     if begin > end + (ANEW_TIMES - 1) * abs(end):
         return "anew"
-    return "same" if begin >= end - (1 - 1 / ANEW_TIMES) * abs(end) else "below"
+    return "same" if begin >= end - (1 - 1 / ANEW_TIMES) * abs(end) else "other"
 
 
 def _layers(view: RunView, stretch: _Stretch) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.successive import trainings
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.document import to_document
+from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.report.analysed import analyse_runs
 from bnprobe.report.terminal import summary
 from bnprobe.report.verdict import verdict
@@ -62,6 +63,18 @@ def test_a_network_of_its_own_whose_loss_goes_on_is_one_training(recorded: Calla
     loss = np.where(run["step"] < 60, run["loss"], run["loss"][59])
     altered = replace(run, variables=run.variables | {"loss": loss})
     assert trainings(altered) == [altered]
+
+
+def test_a_loss_after_a_pretraining_is_another_one_and_may_stand(recorded: Callable[..., Run]) -> None:
+    run = recorded("pretraining")
+    loss = np.where(run["step"] < 60, 1e-6 * run["loss"], run["loss"])
+    altered = replace(run, variables=run.variables | {"loss": loss})
+    first, second = trainings(altered)
+    assert divergence(altered) is not None  # as if it were one
+    assert RunAnalysis(second).loss_may_stand
+    assert not RunAnalysis(first).loss_may_stand
+    assert "error" not in [finding.severity for finding in diagnose(altered)]
+    assert len(trainings(replace(run, variables=run.variables | {"loss": np.full(120, 1.0)}))) == 1
 
 
 def test_page_and_document_speak_of_the_same_training(recorded: Callable[..., Run]) -> None:

@@ -166,6 +166,15 @@ if kind in ("unfreezing", "temperature"):
         second.zero_grad()
         F.cross_entropy(model(x) / (temperature if kind == "temperature" else 1.0), y).backward()
         second.step()
+if kind == "pretraining":
+    # What was trained before goes on below a last layer of its own.
+    model[-1] = nn.Linear(64, 5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(STEPS):
+        x, y = batch()
+        optimizer.zero_grad()
+        F.cross_entropy(nn.Sequential(*model)(x), y).backward()
+        optimizer.step()
 if kind == "codes-then-classes":
     # A squared error of small numbers, and another network for the classes.
     classifier = network()
