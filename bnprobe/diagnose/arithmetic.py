@@ -59,7 +59,7 @@ def _weights_left_within(run: RunAnalysis, row: int) -> bool:
     """
     recorded = run.recorded
     faulty = np.flatnonzero(recorded.activation.nonfinite[row] > 0)
-    if not faulty.size or not recorded.repeated_backwards[row] > 0:
+    if not faulty.size or not recorded.micro_steps[row] > 1:
         return False
     first = int(min(faulty, key=lambda layer: recorded.layers[layer].depth))
     own = [i for i, parameter in enumerate(recorded.parameters) if parameter.layer == module_of(run.name(first))]
@@ -67,7 +67,8 @@ def _weights_left_within(run: RunAnalysis, row: int) -> bool:
     is_given_finite = bool(given) and np.isfinite(recorded.activation.rms[row, given]).all()
     is_linear = recorded.layers[first].kind in ("linear", "convolution") and recorded.layers[first].role == "output"
     was_finite = bool(own) and np.isfinite(recorded.weight_norm[row, own]).all()
-    return bool(is_linear and is_given_finite and was_finite and not np.isfinite(recorded.update_norm[row, own]).all())
+    is_lost = is_linear and is_given_finite and was_finite and not np.isfinite(recorded.update_norm[row, own]).all()
+    return bool(is_lost and recorded.repeated_backwards[row] > 0)
 
 
 def _is_calm(run: RunAnalysis, row: int) -> bool:
