@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Those that a script or a library that reads its arguments may well have: they are told only where the script ended without a step.
+#: Those that a script or a library that reads its arguments may well have: they are told only where the script ended without a step. So
+#: are those of one letter.
 SHARED = frozenset(
     "--output --force --keep --resume --quiet --every --max-steps --strict --budget --ranks --follow --track --figures".split()
 )
@@ -23,10 +24,10 @@ def misplaced(arguments: Sequence[str], script: str) -> tuple[list[str], list[st
         Those that only we have and that the script's own text does not name; and the others.
     """
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    given = dict.fromkeys(one.partition("=")[0] for one in before if one.startswith("--"))
+    given = dict.fromkeys(one.partition("=")[0] for one in before if one.startswith("-"))
     found = [name for name in given if name in _ours()] if given else []
     text = _text_of(script) if found else ""
-    sure = [name for name in found if name not in SHARED and not _names(text, name)]
+    sure = [name for name in found if name.startswith("--") and name not in SHARED and not _names(text, name)]
     return sure, [name for name in found if name not in sure]
 
 

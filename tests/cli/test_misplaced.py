@@ -23,6 +23,7 @@ def test_what_only_we_have_is_told_apart_from_what_the_script_may_have(tmp_path:
     given = ["--lr", "0.1", "--curvature=10", "--audit", "--max-steps", "5", "--what-if", "--", "--children"]
     assert misplaced(given, str(script)) == (["--curvature"], ["--audit", "--max-steps", "--what-if"])
     assert misplaced(["--lr", "0.1", "curvature"], str(script)) == ([], [])
+    assert misplaced(["-o", "run.h5", "-x"], str(script)) == ([], ["-o"])
     assert misplaced(["--curvature"], "package.train") == (["--curvature"], [])
 
 
