@@ -20,7 +20,7 @@ from bnprobe.diagnose.audit import AuditRow, audit
 from bnprobe.diagnose.ranks import Between, between
 from bnprobe.diagnose.trials import with_trials
 from bnprobe.report.names import Labels, figure_text, run_labels
-from bnprobe.report.quantities import QUANTITIES, Field, field_of
+from bnprobe.report.quantities import QUANTITIES, Field, Quantity, field_of
 from bnprobe.store.confirm_file import Confirmation, confirmation_beside
 from bnprobe.store.reader import Run
 
@@ -124,10 +124,19 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         stopping_rate=None if answers is not None and answers.proved else stopping_rate(recorded),
         what_if=answers,
         confirmation=confirmation_beside(run),
-        fields={quantity.key: field_of(recorded, quantity) for quantity in QUANTITIES},
+        fields={quantity.key: _field(diagnosis, quantity) for quantity in QUANTITIES},
         audit=audit(diagnosis.analysis) if recorded.steps else (),
         between=between(diagnosis.analysis),
     )
+
+
+def _field(diagnosis: Diagnosis, quantity: Quantity) -> Field:
+    """A quantity of all that was recorded; its scale ends where the training diverged that was judged."""
+    field, lost = field_of(diagnosis.recorded, quantity), diagnosis.analysis.divergence
+    if diagnosis.recording is None:
+        return field
+    step = diagnosis.recorded.step
+    return replace(field, diverged=int(np.searchsorted(step, lost.step)) if lost is not None else len(step))
 
 
 def _tolerances(run: Run) -> list[Tolerance]:

@@ -88,6 +88,7 @@ def test_page_and_document_speak_of_the_same_training(recorded: Callable[..., Ru
     assert page.headline.startswith(analysed.diagnosis.outcome.headline)
     assert "diverged" not in page.when
     assert "diverged" not in summary(run)
+    assert {field.diverged for field in analysed.fields.values()} == {120}
     assert analysed.run.steps == document["run"]["steps"] == 120
 
 
