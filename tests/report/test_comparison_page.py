@@ -56,7 +56,7 @@ def test_a_script_that_evaluates_nothing_is_told_so() -> None:
     )
     text = table(comparison(bare))
     assert "held-out loss" not in text.splitlines()[0], "no column without a number"
-    assert "What training losses alone say" in " ".join(text.split())
+    assert "Training losses alone say nothing" in " ".join(text.split())
     assert "Best training loss: msr" in text
 
 
