@@ -32,7 +32,8 @@ def extinguishing_layer(run: RunAnalysis, row: int | None) -> int | None:
     )
     differing = (signal.between_energy + signal.within_energy)[row, in_depth]
     whole = differing + signal.common_energy[row, in_depth]
-    share = np.divide(differing, whole, out=np.zeros_like(whole), where=whole != 0)
+    with np.errstate(invalid="ignore"):  # energies that overflowed have no share, and are passed over
+        share = np.divide(differing, whole, out=np.zeros_like(whole), where=whole != 0)
     known = np.flatnonzero(np.isfinite(share))
     for before, after in pairwise(known):
         if in_depth[after] == run.last_layer:

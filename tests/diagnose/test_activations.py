@@ -135,6 +135,13 @@ class TestMeanShift:
         made.activation.kappa[:, len(made.layers) // 2 :] = 1 - 1e-6
         assert extinguishing_layer(case(made), 39) is None
 
+    def test_a_layer_whose_energy_overflowed_is_passed_over(self) -> None:
+        made = self.shifted()
+        place = len(made.layers) // 2
+        made.activation.rms[:, 1] = np.inf
+        made.activation.kappa[:, place:] = 1 - 1e-13
+        assert extinguishing_layer(case(made), 39) == place
+
     def test_rounding_may_be_left(self) -> None:
         made = self.shifted()
         place = len(made.layers) // 2
