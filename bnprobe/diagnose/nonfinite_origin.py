@@ -14,6 +14,7 @@ from bnprobe.diagnose.wording import every_step, module_place
 
 _FORWARD = "Look there for a division by zero, or the root or logarithm of zero or less."
 _BACKWARD = "Look there for the gradient of a root, norm or logarithm at zero, which is infinite; add a small number inside."
+_EDITED = "Look at what changes gradients between `backward()` and `step()`: a division by a norm of zero, a factor that is not finite."
 _DATA = "Look at the data of that step, and leave such samples out."
 _LOSS = (
     "Look at how the loss is computed, and at the targets of that step: the logarithm of zero, a division by zero or by the size of an "
@@ -45,10 +46,24 @@ def origin_of(run: RunAnalysis, row: int) -> NonfiniteOrigin:
         return measured_origin(run, row)
     if row in run.measured_rows and trace["step"] == run.step(row):
         measured = measured_origin(run, row)
-        if measured.layer is not None or trace.get("kind") == "gradient":
-            return measured
-        trace["in_loss"] = True  # all activations were finite
+        if not _says_more(run, trace, measured):
+            is_backward = measured.signal == "activation gradients" and trace.get("kind") == "gradient"
+            return measured._replace(place=measured.place + _at_slopes(trace)) if is_backward else measured
+        if measured.layer is None:
+            trace["in_loss"] = True  # all activations were finite
+        else:
+            trace["layer"] = ""  # what the layer was given was made before it
     return _traced_origin(run, trace)
+
+
+def _says_more(run: RunAnalysis, trace: Mapping[str, Any], measured: NonfiniteOrigin) -> bool:
+    """Whether the graph of the step's loss tells the place better than the layers do that were measured at it.
+
+    It does where no layer was spoilt, and where one was given what an operation before it had made.
+    """
+    if trace.get("kind") == "gradient":
+        return False
+    return measured.layer is None or (measured.signal == "input" and trace.get("kind") == "operation" and bool(trace.get("after")))
 
 
 def _trace(run: RunAnalysis) -> dict[str, Any] | None:
@@ -65,8 +80,12 @@ def _traced_origin(run: RunAnalysis, trace: Mapping[str, Any]) -> NonfiniteOrigi
     layer, before = places.get(str(trace.get("layer"))), places.get(str(trace.get("after")))
     module = module_place(run, layer) if layer is not None else "the network"
     behind = f", behind {module_place(run, before)}" if before is not None else ""
+    if kind == "gradient" and layer is not None and _was_given_finite(run, step, layer):
+        place = f"in the gradient of {module}, although what the backward pass brought to it was finite,"
+        return NonfiniteOrigin(place, "gradients of parameters", layer, _EDITED, step)
     if kind == "gradient":
-        return NonfiniteOrigin(f"in the backward pass, between the loss and {module}", "activation gradients", layer, _BACKWARD, step)
+        place = f"in the backward pass, between the loss and {module}{_at_slopes(trace)}"
+        return NonfiniteOrigin(place, "activation gradients", layer, _BACKWARD, step)
     if kind == "parameter":
         return NonfiniteOrigin(f"in a parameter of {module}", "activations", layer, "Look at what wrote into it.", step)
     if trace.get("in_loss") and kind == "data":
@@ -81,6 +100,19 @@ def _traced_origin(run: RunAnalysis, trace: Mapping[str, Any]) -> NonfiniteOrigi
     if layer is None:
         return NonfiniteOrigin(f"at the operation `{operation}`{behind},", "activations", before, _FORWARD, step)
     return NonfiniteOrigin(f"in the forward pass of {module}, at the operation `{operation}`,", "activations", layer, _FORWARD, step)
+
+
+def _at_slopes(trace: Mapping[str, Any] | None) -> str:
+    """The operations at which a gradient may have become infinite, as a clause."""
+    names = [f"`{name}`" for name in (trace or {}).get("operations", ())]
+    return f", most likely at {' or '.join(names)}, which has an infinite slope somewhere," if names else ""
+
+
+def _was_given_finite(run: RunAnalysis, step: int, layer: int) -> bool:
+    """Whether the backward pass of a step was measured, and all that it brought to a layer, and to every other, was finite."""
+    rows = np.flatnonzero(run.recorded.step == step)
+    gradient = run.recorded.activation_gradient
+    return bool(rows.size and np.isfinite(gradient.rms[rows[0], layer]) and not (gradient.nonfinite[rows[0]] > 0).any())
 
 
 def measured_origin(run: RunAnalysis, row: int) -> NonfiniteOrigin:

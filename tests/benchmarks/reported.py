@@ -4,8 +4,9 @@
     python -m tests.benchmarks.reported --as-recorded      # counts what is kept, whichever recorder made it
     python -m tests.benchmarks.reported --batch 5          # one batch alone, as it is numbered in the manifest
 
-Each program of `tests/reported` is recorded with its fault and without (`--fixed`). What is recorded is kept in `.recordings/reported`, so
-that a change of a rule is judged in seconds; remove the folder to record anew.
+`places.json` has the layers and operations at which those faults are that have a place. Each program of `tests/reported` is recorded with
+its fault and without (`--fixed`). What is recorded is kept in `.recordings/reported`, so that a change of a rule is judged in seconds;
+remove the folder to record anew.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bnprobe.store.reader import read_run
 from tests.faults.recording import KEPT, shrink
 from tests.faults.score import Share
 from tests.observe.program_server import Job, ProgramServer
-from tests.reported.score import WORTHS, worth
+from tests.reported.score import WORTHS, is_place_right, worth
 
 HERE = Path(__file__).parents[1] / "reported"
 TIMEOUT_SECONDS = 600
@@ -81,6 +82,8 @@ def main() -> None:
         record_missing(entries, options.jobs, options.recordings)
     counts, accused = Counter[str](), Counter[str]()
     wrong_errors = twins = 0
+    places = json.loads((HERE / "places.json").read_text(encoding="utf-8"))
+    placed = dict[str, list[bool]](numerical=[], named=[], all=[])
     for entry in entries:
         for fixed in (False, True):
             name = name_of(entry, fixed)
@@ -98,6 +101,13 @@ def main() -> None:
                 continue
             value = worth(entry, verdict.id, found.outcome.word)
             counts[value] += 1
+            if (place := places.get(entry["file"])) is not None:
+                is_right = is_place_right(place, verdict)
+                kinds = ["all"] + ["named"] * (value == "right") + ["numerical"] * ("numerical-fault" in entry["named"])
+                for kind in kinds:
+                    placed[kind].append(is_right)
+                if not is_right:
+                    print(f"{'other place':12} {name}: {', '.join(verdict.layers[:1]) or 'none'}")
             wrong_errors += value == "wrong" and verdict.severity == "error"
             print(f"{value:12} {name}: {found.outcome.word}, {verdict.id} ({verdict.severity}, {verdict.confidence:.2f})")
     total = sum(counts.values())
@@ -106,6 +116,8 @@ def main() -> None:
         print(f"{value:24} {Share(counts[value], total)}")
     print(f"{'right or honest':24} {Share(counts['right'] + counts['honest'], total)}")
     print(f"{'wrong, at error level':24} {Share(wrong_errors, total)}")
+    for kind, what in {"numerical": "place, numerical faults", "named": "place, causes found", "all": "place, all that have one"}.items():
+        print(f"{what:24} {Share(sum(placed[kind]), len(placed[kind]))}")
     print(f"{'twins accused, error':24} {Share(accused['error'], twins)}")
     print(f"{'twins accused, warning':24} {Share(accused['warning'], twins)}")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -34,6 +35,38 @@ class TestNumericalFault:
         assert found is not None
         assert (found.layers, found.step) == (("classifier",), 20)
         assert "backward pass, between the loss and classifier" in found.cause
+
+    def test_names_the_operation_at_which_a_gradient_became_infinite(self) -> None:
+        made = lost_recording(20)
+        made.loss[20] = 0.5
+        made.activation.rms[21:] = np.nan
+        made.attributes["nonfinite_origin"] = json.dumps({"step": 20, "kind": "gradient", "layer": "classifier", "operations": ["sqrt"]})
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert "between the loss and classifier, most likely at `sqrt`" in found.cause
+
+    def test_a_gradient_that_came_finite_was_changed_before_the_step(self) -> None:
+        made = lost_recording(20)
+        made.loss[20] = 0.5
+        made.gradient.rms[20] = 1.0
+        made.activation.rms[21:] = np.nan
+        made.attributes["nonfinite_origin"] = json.dumps({"step": 20, "kind": "gradient", "layer": "conv1", "operations": ["sqrt"]})
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert (found.layers, found.step) == (("conv1",), 20)
+        assert "in the gradient of conv1, although what the backward pass brought to it was finite" in found.cause
+        assert "between `backward()` and `step()`" in found.fix
+
+    def test_what_a_layer_was_given_was_made_before_it(self) -> None:
+        made = lost_recording(20)
+        made.layers[0] |= {"layer": "conv1:input", "layer_role": "input", "layer_made_by": "split"}
+        made.activation.rms[20:] = np.nan
+        trace = {"step": 20, "kind": "operation", "layer": "conv1", "after": "classifier", "operation": "exp", "is_exact": True}
+        made.attributes["nonfinite_origin"] = json.dumps(trace)
+        found = numerical_fault(case(made))
+        assert found is not None
+        assert found.layers == ("classifier",)
+        assert "at the operation `exp`, behind classifier" in found.cause
 
     def test_bad_data(self) -> None:
         made = lost_recording(20)

@@ -10,8 +10,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Literal
+
+from bnprobe.diagnose import Finding
 
 Worth = Literal["right", "honest", "partly", "healthy", "wrong"]
 WORTHS: tuple[Worth, ...] = ("right", "honest", "partly", "healthy", "wrong")
@@ -34,3 +38,14 @@ def worth(entry: Mapping[str, Any], verdict: str, outcome: str) -> Worth:
     if verdict in entry["partly"]:
         return "partly"
     return "healthy" if verdict == "healthy" else "wrong"
+
+
+def is_place_right(place: Mapping[str, Sequence[str]], finding: Finding) -> bool:
+    """Tell whether a finding says where the fault is.
+
+    Args:
+        place: patterns (as in fnmatch) of layers, and operations, any of which is the right one.
+        finding: its first layer counts, and the operations that its sentence names.
+    """
+    is_layer = bool(finding.layers) and any(fnmatchcase(finding.layers[0], pattern) for pattern in place["layers"])
+    return is_layer or bool(set(re.findall(r"`(\w+)`", finding.cause)) & set(place["operations"]))

@@ -32,6 +32,12 @@ def test_an_entry_is_complete(entry):
     assert entry["faulty"] != entry["fixed"]
 
 
+def test_places_are_those_of_programs_in_the_list():
+    places = json.loads((HERE / "places.json").read_text())
+    assert set(places) <= set(SCRIPTS)
+    assert all(set(place) == {"layers", "operations"} and any(place.values()) for place in places.values())
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_has_a_twin_without_the_fault(script):
     source = (HERE / script).read_text()

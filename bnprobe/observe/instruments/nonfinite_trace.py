@@ -2,19 +2,23 @@
 
 A loss that is not finite has its graph searched just before its backward (``nonfinite_graph``). A gradient that is not finite is told by
 the parameters that have one: backward goes from the loss to the first layer and spoils everything behind it, so the deepest of them is
-nearest. Layers are named by the places of their results in the graph, which are noted at the steps of snapshots: a graph that has as many
-operations as it had then has them in the same places.
+nearest; the graph of the loss, freed or that of the next step, still tells which operations have an infinite slope somewhere
+(``infinite_slope``). Layers are named by the places of their results in the graph, which are noted at the steps of snapshots: a graph that
+has as many operations as it had then has them in the same places.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import weakref
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 
 import torch
 
+from bnprobe.observe.instruments.infinite_slope import MOST_TOLD, infinite_slopes
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.nonfinite_graph import Origin, bad_leaves, find_origin, nodes_of
 from bnprobe.observe.signals.records import OUTPUT, Tap
@@ -27,6 +31,8 @@ ATTRIBUTE = "nonfinite_origin"
 MOST_SEARCHES = 5
 #: Lengths of graphs of which the places are kept: optimizers in turn have one each.
 MOST_GRAPHS = 16
+#: Losses of one step that are remembered: where more were added up, the last ones.
+MOST_LOSSES = 16
 
 
 class NonfiniteTrace(Instrument):
@@ -45,6 +51,8 @@ class NonfiniteTrace(Instrument):
         self._is_over = False  # until a loss is finite again: what follows an origin is no other
         self._searches = 0
         self._origin: tuple[Origin, int] | None = None  # of the step that is going on, and the length of its graph
+        # What the step's backwards began with, as long as the script keeps it: the graph of a loss hangs on it.
+        self._losses: deque[weakref.ref[torch.Tensor]] = deque(maxlen=MOST_LOSSES)
         self._graph: tuple[int, int] | None = None  # first operation and last, of the step that is going on
         # By length of a graph: the places of the layers' results in it, and the layers.
         self._places: dict[int, list[tuple[int, int]]] = {}
@@ -58,13 +66,14 @@ class NonfiniteTrace(Instrument):
             self._searches += 1
             bad, count = bad_leaves(backward.losses)
             if bad:  # the update before has made them so
-                self._note_gradient(max(step.number - 1, 0), bad, count)
+                self._note_gradient(max(step.number - 1, 0), bad, count, backward.losses)  # a graph like that of the step before
             elif (origin := find_origin(backward.losses)) is not None:
                 self._origin = origin, self._length(backward)
                 self._note(step.number, self._described(*self._origin))
             return
         self._is_over = False
         self._graph = None
+        self._losses.extend(map(weakref.ref, backward.losses))
         if step.observed and step.micro_steps == 1 and self._schedule.is_snapshot(step.number) and (nodes := nodes_of(backward.losses)):
             self._graph = sequence_number(nodes[0]), sequence_number(nodes[-1])
 
@@ -76,10 +85,12 @@ class NonfiniteTrace(Instrument):
         if self._is_over or step.gradient_norm is None or math.isfinite(step.gradient_norm):
             return
         parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not gradient.isfinite().all()]
-        self._note_gradient(step.number, parameters, len(update.parameters))
+        losses = [loss for reference in self._losses if (loss := reference()) is not None]
+        self._note_gradient(step.number, parameters, len(update.parameters), losses)
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
         """Note where in the graph the layers' results are."""
+        self._losses.clear()
         if self._graph is not None:
             first, last = self._graph
             self._graph = None
@@ -112,12 +123,14 @@ class NonfiniteTrace(Instrument):
             "in_loss": is_exact and not layer,
         }
 
-    def _note_gradient(self, step: int, parameters: Sequence[torch.Tensor], count: int) -> None:
+    def _note_gradient(self, step: int, parameters: Sequence[torch.Tensor], count: int, losses: Sequence[torch.Tensor]) -> None:
         """Note the deepest layer whose gradient was not finite, or whose parameters are not since an update."""
         names = {self._axes.layer_of(one) for one in parameters}
         layers = [name for name in self._axes.layer_names if name in names]
         if layers:
-            self._note(step, {"kind": "gradient", "layer": layers[-1], "bad": len(parameters), "of": count})
+            slopes = [name for loss in losses for name in infinite_slopes([loss], parameters)]
+            noted = {"kind": "gradient", "layer": layers[-1], "bad": len(parameters), "of": count}
+            self._note(step, noted | {"operations": list(dict.fromkeys(slopes))[:MOST_TOLD]})
 
     def _note(self, step: int, what: dict[str, object]) -> None:
         self._is_over = True

@@ -22,7 +22,7 @@ AT = 100
     shortened(
         [
             ("module", "scale", "scale", "`div`"),
-            ("gradient", "second", "second", "backward pass"),
+            ("gradient", "second", "second", "most likely at `sqrt`"),
             ("data", "first", "first", "data given to first"),
             ("target", "", "last", "beside the network's output"),
             ("loss", "", "last", "in the loss itself, at its operation `log`, behind last"),
