@@ -1,4 +1,4 @@
-"""Digits by a small network with generalised mean pooling of a learned power; the first loss is sound and all after it are NaN."""
+"""Digits by a small network with generalised mean pooling of a learned power; in the first epoch all losses become NaN."""
 
 import argparse
 
