@@ -13,6 +13,7 @@ from torch.optim.optimizer import Optimizer
 from bnprobe.interventions.intervention import Handler, Intervention, argument, held
 from bnprobe.observe.remedies.injector import models_of
 from bnprobe.remedies.scope import Scope
+from bnprobe.torch_private import ConvNd
 
 #: Channels of a group, at least, and groups, at most.
 _SMALLEST_GROUP, _MOST_GROUPS = 8, 8
@@ -55,6 +56,6 @@ class GroupNorm(Intervention):
 
 def _normalise(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
     """Forward hook: bring each sample of a layer's output to mean 0 and variance 1 over its channels, and over places of a convolution."""
-    if isinstance(module, nn.Linear):
-        return F.layer_norm(output, output.shape[-1:])
-    return F.group_norm(output, 1)
+    if isinstance(module, ConvNd):
+        return F.group_norm(output, 1)
+    return F.layer_norm(output, output.shape[-1:])

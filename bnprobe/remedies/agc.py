@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from bnprobe.module_parts import parameters
+from bnprobe.remedies.linear_layers import is_linear, unit_axis
 from bnprobe.remedies.remedy import Remedy, Step, Touched, elements_of
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import AdaptiveClippingSettings
@@ -27,6 +28,7 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
     def __init__(self, settings: AdaptiveClippingSettings | None = None) -> None:
         super().__init__(settings)
         self._parameters: list[nn.Parameter] = []
+        self._units: dict[int, int] = {}
 
     def prepare(self, scope: Scope) -> Touched:
         """Note what will be clipped."""
@@ -36,6 +38,7 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
         if not clipped:
             raise self.nothing("no parameter is trained but the last linear layer's", "agc:last clips that, too")
         self._parameters = [parameter for _, parameter in clipped]
+        self._units = {id(one.get_parameter("weight")): unit_axis(one) for _, one in scope.weight_layers() if is_linear(one)}
         return Touched("parameters", tuple(name for name, _ in clipped))
 
     def before_step(self, step: Step) -> None:
@@ -49,13 +52,14 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
                 elements_of(parameter)
                 gradient = parameter.grad
                 units, gradient = parameter.detach()[gradient._indices()[0]], gradient._values()
-            limit = unit_norms(units).clamp_(min=self.settings.eps).mul_(self.settings.clipping * step.scale)
+            axis = self._units.get(id(parameter), 0)
+            limit = unit_norms(units, axis).clamp_(min=self.settings.eps).mul_(self.settings.clipping * step.scale)
             # Where the gradient is zero the ratio is infinite, and its minimum with 1 is 1.
-            gradient.mul_((limit / unit_norms(gradient)).clamp_(max=1.0))
+            gradient.mul_((limit / unit_norms(gradient, axis)).clamp_(max=1.0))
 
 
-def unit_norms(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the norm of each unit, in a shape that broadcasts: over all axes but the first, or over a vector as a whole."""
-    axes = tuple(range(1, tensor.dim())) if tensor.dim() > 1 else None
+def unit_norms(tensor: torch.Tensor, units: int = 0) -> torch.Tensor:
+    """Return the norm of each unit, in a shape that broadcasts: over all axes but that of the units, or over a vector as a whole."""
+    axes = [axis for axis in range(tensor.dim()) if axis != units] if tensor.dim() > 1 else None
     norms: torch.Tensor = torch.linalg.vector_norm(tensor.detach(), dim=axes, keepdim=tensor.dim() > 1)
     return norms

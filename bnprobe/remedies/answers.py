@@ -17,10 +17,11 @@ import torch
 from torch import fx, nn
 
 from bnprobe.module_parts import modules, named_modules
+from bnprobe.remedies.linear_layers import is_linear
 from bnprobe.remedies.scope import Scope
 from bnprobe.torch_private import ConvNd
 
-_LAYERS = (ConvNd, nn.Linear, nn.RNNBase, nn.MultiheadAttention)
+_LAYERS = (ConvNd, nn.RNNBase, nn.MultiheadAttention)
 
 
 def answers(scope: Scope) -> list[nn.Module]:
@@ -31,7 +32,7 @@ def answers(scope: Scope) -> list[nn.Module]:
         graph = _graph_of(model)
         children = dict(named_modules(model))
         calls = [] if graph is None else [(node, children[str(node.target)]) for node in graph.nodes if node.op == "call_module"]
-        layers = [(node, one) for node, one in calls if any(isinstance(part, _LAYERS) for part in modules(one))]
+        layers = [(node, one) for node, one in calls if any(_is_layer(part) for part in modules(one))]
         receiving = {node for node, _ in layers}
         for node, one in layers:
             if not _later(node) & receiving or any(user.op == "output" for user in node.users):
@@ -41,13 +42,17 @@ def answers(scope: Scope) -> list[nn.Module]:
     return list(found.values())
 
 
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, _LAYERS) or is_linear(module)
+
+
 class _Layers(fx.Tracer):
     """Traces through the modules of a script, without their hooks, up to layers and torch's own modules."""
 
     proxy_buffer_attributes = True  # code that writes to a buffer is to write to a stand-in
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _LAYERS) or super().is_leaf_module(m, module_qualified_name)
+        return _is_layer(m) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.is_leaf_module(m, self.path_of_module(m)):

@@ -63,7 +63,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "batch-norm",
         "normalise each channel by its mean and variance over the batch",
-        "outputs of convolutions",
+        "outputs of linear, convolutional, recurrent and attention layers, but for answers",
         "Ioffe, Szegedy 2015, arXiv 1502.03167",
         s.BatchNormSettings,
         "batch_norm:AddedBatchNorm",

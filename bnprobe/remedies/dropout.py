@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.nn.modules import activation
 
-from bnprobe.remedies.norms import twin_of
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import DropoutSettings
+from bnprobe.remedies.twin import twin_of
 
 _ATTRIBUTE = "added_dropout"
 #: What makes a class of a library's own worth asking whether it is an activation.
@@ -57,8 +57,8 @@ class AddedDropout(Remedy[DropoutSettings]):
             raise self.nothing(f"no {self.settings.after} among the modules", hint)
         places = self.untreated(places, _ATTRIBUTE)
         for module in places.values():
-            self.add_module(module, _ATTRIBUTE, DropChannels(self.settings.p) if self.settings.channels else nn.Dropout(self.settings.p))
-            self.hook(module.register_forward_hook(_drop))
+            dropping = DropChannels(self.settings.p) if self.settings.channels else nn.Dropout(self.settings.p)
+            self.add_behind(module, _ATTRIBUTE, dropping, _drop)
         return Touched(self.settings.after, tuple(places))
 
     def _places(self, scope: Scope, after: str) -> dict[str, nn.Module]:

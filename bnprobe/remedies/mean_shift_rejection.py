@@ -33,10 +33,11 @@ import torch
 from torch import nn
 
 from bnprobe.errors import RemedyError
+from bnprobe.remedies.linear_layers import is_linear, unit_axis
 from bnprobe.remedies.noise import Noise
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
 from bnprobe.remedies.residual import residual_branches
-from bnprobe.remedies.scope import TRANSPOSED, Scope
+from bnprobe.remedies.scope import CONVOLUTIONS, TRANSPOSED, Scope
 from bnprobe.remedies.settings import MeanShiftRejectionSettings, NoiseSettings
 
 #: Slice means beyond this share of a kernel's rms are no rounding error: weights were loaded over those that had been prepared.
@@ -60,15 +61,17 @@ class FilterScale(nn.Module):
     """Parametrisation W * s with a learnable s, or s = exp(t), for each filter.
 
     Args:
-        weight: the weight, (O, I, *K).
+        weight: the weight, (O, I, *K), or (I, O) of a linear layer that keeps it so.
         start: s before training.
         exponential: learn t = ln s.
+        units: the axis of the filters.
     """
 
-    def __init__(self, weight: torch.Tensor, start: float, exponential: bool) -> None:
+    def __init__(self, weight: torch.Tensor, start: float, exponential: bool, units: int = 0) -> None:
         super().__init__()
         self.exponential = exponential
-        value = torch.full((len(weight), *(1,) * (weight.dim() - 1)), start, dtype=weight.dtype, device=weight.device)
+        shape = [size if axis == units else 1 for axis, size in enumerate(weight.shape)]
+        value = torch.full(shape, start, dtype=weight.dtype, device=weight.device)
         self.scale = nn.Parameter(value.log() if exponential else value)
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
@@ -168,7 +171,7 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
             weight = convolution._parameters["weight"]
             assert weight is not None
             if not self.settings.keep_weights and scope.loaded_into(convolution) is None:
-                _set_kernel(weight, axes, self.settings.gain * (start if self.settings.scale == "fixed" else 1.0))
+                _set_kernel(weight, axes, unit_axis(convolution), self.settings.gain * (start if self.settings.scale == "fixed" else 1.0))
             if self.settings.scale != "fixed":
                 added.append(self._scale(name, convolution, weight, start))
         if self.settings.noise > 0.0:
@@ -236,7 +239,7 @@ class MeanShiftRejection(Remedy[MeanShiftRejectionSettings]):
                 )
 
     def _scale(self, name: str, convolution: nn.Module, weight: nn.Parameter, start: float) -> Added:
-        scale = FilterScale(weight, start, self.settings.scale == "exp")
+        scale = FilterScale(weight, start, self.settings.scale == "exp", unit_axis(convolution))
         self.parametrise(convolution, scale)
         return Added(f"{name}.scale", scale.scale, beside=weight)
 
@@ -248,7 +251,7 @@ def projected_kernels(scope: Scope, settings: MeanShiftRejectionSettings) -> lis
         axes = _mean_axes(layer)
         if axes is None:
             continue
-        is_pointwise = axes == (1,) and not isinstance(layer, nn.Linear)
+        is_pointwise = len(axes) == 1 and isinstance(layer, CONVOLUTIONS) and layer.get_parameter("weight")[0, 0].numel() == 1
         if settings.pointwise if is_pointwise else settings.first or not scope.is_first(layer, linear=settings.linear):
             kernels.append(Kernel(name, layer.get_parameter("weight"), axes))
     return kernels
@@ -260,7 +263,7 @@ def projectable_layers(scope: Scope, settings: MeanShiftRejectionSettings) -> li
     if not settings.linear:
         return convolutions
     last = scope.last_linear()
-    return convolutions + [(name, one) for name, one in scope.weight_layers() if isinstance(one, nn.Linear) and one is not last]
+    return convolutions + [(name, one) for name, one in scope.weight_layers() if is_linear(one) and one is not last]
 
 
 def _mean_axes(layer: nn.Module) -> tuple[int, ...] | None:
@@ -268,7 +271,8 @@ def _mean_axes(layer: nn.Module) -> tuple[int, ...] | None:
     weight = layer.get_parameter("weight")
     if weight[0, 0].numel() > 1:
         return tuple(range(2, weight.dim()))
-    return (1,) if weight.shape[1] > 1 else None
+    inputs = 1 - unit_axis(layer)
+    return (inputs,) if weight.shape[inputs] > 1 else None
 
 
 @torch.no_grad()
@@ -277,8 +281,8 @@ def _has_zero_means(weight: torch.Tensor, axes: tuple[int, ...]) -> bool:
 
 
 @torch.no_grad()
-def _set_kernel(weight: torch.Tensor, axes: tuple[int, ...], magnitude: float) -> None:
+def _set_kernel(weight: torch.Tensor, axes: tuple[int, ...], units: int, magnitude: float) -> None:
     weight.uniform_(-1.0, 1.0)
     weight.sub_(weight.mean(axes, keepdim=True))
-    lengths = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())), keepdim=True)
+    lengths = torch.linalg.vector_norm(weight, dim=[axis for axis in range(weight.dim()) if axis != units], keepdim=True)
     weight.mul_(magnitude / lengths)

@@ -70,11 +70,11 @@ class Noise(Remedy[NoiseSettings]):
         places = self.untreated(places, _ATTRIBUTE)
         for module in places.values():
             has_convolutions = any(isinstance(child, CONVOLUTIONS) for child in module.modules())
-            self.add_module(module, _ATTRIBUTE, ChannelNoise(self.settings.d, self.settings.per == "sample", 1 if has_convolutions else -1))
+            noise = ChannelNoise(self.settings.d, self.settings.per == "sample", 1 if has_convolutions else -1)
             if type(module) in CONVOLUTIONS:
-                self.hook(module.register_forward_pre_hook(_disturb_input))
+                self.add_before(module, _ATTRIBUTE, noise, _disturb_input)
             else:
-                self.hook(module.register_forward_pre_hook(_disturb, with_kwargs=True))
+                self.add_before(module, _ATTRIBUTE, noise, _disturb, with_kwargs=True)
         return Touched(f"inputs of {self.settings.at}", tuple(places))
 
 

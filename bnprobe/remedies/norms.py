@@ -8,7 +8,6 @@ makes it worth asking.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,20 +19,15 @@ from bnprobe.errors import RemedyError
 from bnprobe.remedies.remedy import Remedy
 from bnprobe.remedies.sample_norm import SampleNorm
 from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.twin import PLAIN, twin_of
 from bnprobe.torch_private import InstanceNormBase, NormBase
 
 _LAST_AXES: tuple[type[nn.Module], ...] = (nn.LayerNorm, *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ()))
 _TORCHS = (NormBase, nn.GroupNorm, *_LAST_AXES)
 #: What a norm outside torch may differ from its formula by: it may compute in half precision, or have an eps of its own.
 _TOLERANCE = 2e-2
-
-
-#: What a script may have set as the defaults of new tensors is not asked.
-_PLAIN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
 #: What batch-norm calls the norms that it adds.
 ADDED_BATCH_NORM = "added_batch_norm"
-#: Attributes that a forward may write to in place.
-_CHANGEABLE = (list, dict, set, torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -71,10 +65,10 @@ def refuse_further(remedy: Remedy[Any], scope: Scope, attribute: str) -> None:
     Raises:
         NothingToActOn: there is a normalisation already.
     """
-    found = [(name, module) for name, module in scope.modules() if _is_further(module) and not name.endswith(attribute)]
+    found = [(name, module) for name, module in scope.modules() if _is_further(module) and attribute not in name.split(".")]
     if found:
         more = f" and {len(found) - 1} more" if found[1:] else ""
-        ours = isinstance(found[0][1], SampleNorm) or found[0][0].endswith(ADDED_BATCH_NORM)
+        ours = isinstance(found[0][1], SampleNorm) or ADDED_BATCH_NORM in found[0][0].split(".")
         hint = "apply one remedy that normalises" if ours else "no-norm switches that off"
         raise remedy.nothing(f"the model normalises already, at '{found[0][0]}'{more}", hint)
 
@@ -130,7 +124,7 @@ def _by_numbers(module: nn.Module) -> tuple[str, str]:
     size = module._parameters["weight"].numel()  # type: ignore[union-attr]
     generator = torch.Generator().manual_seed(0)
     shapes = {(1,): (3, 4, size), (2, 3): (3, size, 4, 5)}
-    signals = {turned: torch.randn(shape, generator=generator, **_PLAIN) * 2 + 1 for turned, shape in shapes.items()}
+    signals = {turned: torch.randn(shape, generator=generator, **PLAIN) * 2 + 1 for turned, shape in shapes.items()}
     for turned, signal in signals.items():
         try:
             with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -154,22 +148,6 @@ def _by_numbers(module: nn.Module) -> tuple[str, str]:
                 if (found - expected).abs().max() < _TOLERANCE and not (offset and axis == 1):
                     return "layer", "channels" if axis == 1 else "last axes, 1 + weight" if offset else "last axes"
     return "", ""
-
-
-def twin_of(module: nn.Module) -> nn.Module:
-    """Return a module that computes the same on the CPU, with a scale and a shift of its own, in evaluation and without hooks."""
-    # No method of the script's makes it, and neither what hooks hold nor what it refers to is copied: that may be a whole training.
-    twin: nn.Module = object.__new__(type(module))
-    nn.Module.__init__(twin)
-    own = {key: value for key, value in vars(module).items() if key not in vars(twin)}
-    vars(twin).update({key: copy.deepcopy(value) if isinstance(value, _CHANGEABLE) else value for key, value in own.items()})
-    vars(twin)["training"] = False
-    for key, parameter in module._parameters.items():
-        twin._parameters[key] = None if parameter is None else nn.Parameter(torch.empty(parameter.shape, **_PLAIN), requires_grad=False)
-    for key, buffer in module._buffers.items():
-        floats = buffer is not None and buffer.is_floating_point()
-        twin._buffers[key] = None if buffer is None else buffer.detach().to("cpu", torch.float32 if floats else buffer.dtype, copy=True)
-    return twin
 
 
 def _rms(signal: torch.Tensor, axis: int) -> torch.Tensor:

@@ -24,6 +24,7 @@ from torch.nn.utils import parametrize
 
 from bnprobe.errors import NothingToActOn, RemedyError, TreatedAlready
 from bnprobe.remedies.catalogue import ENTRIES, Entry
+from bnprobe.remedies.own_code import runs
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import Settings
 from bnprobe.torch_private import gradient_of
@@ -212,6 +213,21 @@ class Remedy(Generic[S]):
         module.train(owner.training)
         owner.add_module(name, module)
         self._undo.append(lambda: delattr(owner, name))
+
+    def add_behind(self, owner: nn.Module, name: str, module: nn.Module, hook: Callable[..., Any]) -> None:
+        """Make a module part of another, whose results pass through it: by a hook, or because the owner runs what it holds anyway."""
+        self.add_module(owner, name, module)
+        if not runs(owner, name):
+            self.hook(owner.register_forward_hook(hook))
+
+    def add_before(self, owner: nn.Module, name: str, module: nn.Module, hook: Callable[..., Any], **how: bool) -> None:
+        """Make a module part of another, whose inputs pass through it: by a hook, or as the first that the owner runs."""
+        self.add_module(owner, name, module)
+        if runs(owner, name):
+            for other in [other for other in owner._modules if other != name]:
+                owner._modules[other] = owner._modules.pop(other)
+        else:
+            self.hook(owner.register_forward_pre_hook(hook, **how))
 
     def parametrise(self, layer: nn.Module, parametrisation: nn.Module) -> None:
         """Let a layer's weight be computed from its parameter, which stays the same object."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
+from bnprobe.remedies.linear_layers import is_linear
+from bnprobe.remedies.own_code import graph_of
 from bnprobe.remedies.scope import CONVOLUTIONS, Convolution, Scope
 from bnprobe.torch_private import ConvNd
 
@@ -53,17 +55,9 @@ def residual_branches(scope: Scope) -> list[Branch]:
     return found
 
 
-class _OwnCode(fx.Tracer):
-    """Traces a module's own forward; children are single nodes."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return True
-
-
 def _branches_of(name: str, block: nn.Module) -> Iterator[Branch]:
-    try:
-        graph = _OwnCode().trace(block)
-    except Exception:  # whatever a forward may raise when it is given proxies
+    graph = graph_of(block)
+    if graph is None:
         return
     children = dict(block.named_modules())
     for node in graph.nodes:
@@ -112,4 +106,4 @@ def _last_module(node: fx.Node, graph: fx.Graph) -> fx.Node | None:
 
 
 def _weight_layers(module: nn.Module) -> int:
-    return sum(isinstance(child, (ConvNd, nn.Linear)) for child in module.modules())
+    return sum(isinstance(child, ConvNd) or is_linear(child) for child in module.modules())

@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from bnprobe.errors import RemedyError
 from bnprobe.module_parts import modules, named_modules, parameters
+from bnprobe.remedies.linear_layers import is_linear, unit_axis
 from bnprobe.torch_private import COMPILED_CALL, ConvNd, ConvTransposeNd
 
 #: What to do where there are only layers of other kinds.
@@ -76,8 +77,8 @@ class Scope:
 
     def is_first(self, layer: nn.Module, *, linear: bool = False) -> bool:
         """Whether it is the first convolution, or of both kinds, in the order of the tree, trained or not: of several models the first."""
-        kinds = (*CONVOLUTIONS, nn.Linear) if linear else CONVOLUTIONS
-        return layer is next((module for _, module in self.modules() if isinstance(module, kinds)), None)
+        found = (one for _, one in self.modules() if isinstance(one, CONVOLUTIONS) or (linear and is_linear(one)))
+        return layer is next(found, None)
 
     def weight_layers(self, linear: bool = True) -> list[tuple[str, nn.Module]]:
         """Return convolutions, transposed ones included, and linear layers whose weights are plain trained parameters, real ones.
@@ -88,8 +89,7 @@ class Scope:
         Raises:
             RemedyError: one is lazy and has no weight yet.
         """
-        kinds = (ConvNd, *((nn.Linear,) if linear else ()))
-        return [(name, module) for name, module in self._weighted() if isinstance(module, kinds)]
+        return [(name, module) for name, module in self._weighted() if isinstance(module, ConvNd) or (linear and is_linear(module))]
 
     def other_matrices(self, layers: Iterable[nn.Module]) -> tuple[str, ...]:
         """Return the names of what else holds trained matrices: recurrent layers, attention, a library's own kinds, tied weights.
@@ -112,11 +112,11 @@ class Scope:
 
     def last_linear(self) -> nn.Module | None:
         """Return the last linear layer in the order of the tree, trained or not: what gives the logits."""
-        return next((module for _, module in reversed(list(self.modules())) if isinstance(module, nn.Linear)), None)
+        return next((module for _, module in reversed(list(self.modules())) if is_linear(module)), None)
 
     def last_layer(self, model: nn.Module) -> nn.Module | None:
         """Return a model's last weight layer in the order of the tree, trained or not: what most often gives the answer."""
-        found = [module for _, module in named_modules(model) if isinstance(module, (ConvNd, nn.Linear))]
+        found = [module for _, module in named_modules(model) if isinstance(module, ConvNd) or is_linear(module)]
         return found[-1] if found else None
 
     def is_trained(self, module: nn.Module) -> bool:
@@ -146,8 +146,7 @@ class Scope:
 def without_direction(layer: nn.Module) -> bool:
     """Whether a unit of a layer starts at zero: it has no direction, and what divides by its length would make it NaN."""
     weight = layer.get_parameter("weight").detach()
-    units = 1 if isinstance(layer, ConvTransposeNd) else 0
-    axes = [axis for axis in range(weight.dim()) if axis != units]
+    axes = [axis for axis in range(weight.dim()) if axis != unit_axis(layer)]
     return bool(torch.linalg.vector_norm(weight, dim=axes).min() == 0)
 
 

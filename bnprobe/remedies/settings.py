@@ -82,19 +82,18 @@ class NoiseSettings(Settings):
 
 
 @dataclass(frozen=True)
-class BatchNormSettings(Settings):
-    """Settings of ``batch-norm``."""
-
-    affine: bool = setting(False, "learn a scale and a shift for each channel, as nn.BatchNorm does")
-    momentum: float = setting(0.1, "weight of the newest batch in the running statistics", low=0.0, high=1.0)
-
-
-@dataclass(frozen=True)
 class AddedNormSettings(Settings):
-    """Settings of ``layer-norm`` and ``rms-norm``."""
+    """Settings of ``layer-norm`` and ``rms-norm``, and a part of others'."""
 
     after: str = setting("all", "which layers", choices=("all", "convolutions", "linear", "recurrent", "attention"))
     affine: bool = setting(False, "learn a scale for each channel, and a shift where the mean is taken out")
+
+
+@dataclass(frozen=True)
+class BatchNormSettings(AddedNormSettings):
+    """Settings of ``batch-norm``."""
+
+    momentum: float = setting(0.1, "weight of the newest batch in the running statistics", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)

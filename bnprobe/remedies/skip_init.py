@@ -59,9 +59,8 @@ class SkipInit(Remedy[SkipInitSettings]):
 
     def _add_factor(self, branch: Branch, beside: nn.Parameter) -> Added:
         factor = BranchFactor(self.settings.start, beside)
-        self.add_module(branch.last, _ATTRIBUTE, factor)
         known = type(branch.last).__module__.startswith("torch.nn.") and not isinstance(branch.last, _RETURN_SEVERAL)
-        self.hook(branch.last.register_forward_hook(_weigh if known else _weigh_first))
+        self.add_behind(branch.last, _ATTRIBUTE, factor, _weigh if known else _weigh_first)
         return Added(f"{branch.last_name}.{_ATTRIBUTE}.factor", factor.factor, beside)
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
+from bnprobe.remedies.linear_layers import is_linear, units_of
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.scope import KINDS, OTHER_KIND, Scope, starts_at_zero
 from bnprobe.remedies.settings import SpectralNormSettings
@@ -92,9 +93,8 @@ class SpectralNorm(Remedy[SpectralNormSettings]):
     def _add_mean(self, name: str, layer: nn.Module, weight: nn.Parameter) -> list[Added]:
         factor = Factor(weight)
         parametrize.register_parametrization(layer, "weight", factor)
-        is_linear = isinstance(layer, nn.Linear)
-        channels = layer.out_features if is_linear else layer.out_channels
-        norm = MeanOnlyBatchNorm(int(channels), -1 if is_linear else 1, weight.detach())  # type: ignore[arg-type]
+        channels, axis = (units_of(layer), -1) if is_linear(layer) else (int(layer.out_channels), 1)  # type: ignore[arg-type]
+        norm = MeanOnlyBatchNorm(channels, axis, weight.detach())
         self.add_module(layer, _ATTRIBUTE, norm)
         self.hook(layer.register_forward_hook(_replace_mean))
         return [

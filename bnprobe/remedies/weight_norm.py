@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from bnprobe.remedies.linear_layers import unit_axis
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.scope import KINDS, OTHER_KIND, Scope, without_direction
 from bnprobe.remedies.settings import WeightNormSettings
-from bnprobe.torch_private import ConvTransposeNd
 
 
 class WeightNorm(Remedy[WeightNormSettings]):
@@ -46,7 +46,7 @@ class WeightNorm(Remedy[WeightNormSettings]):
         direction = layer._parameters[key]
         assert direction is not None
         self.undo_parametrisation(layer, key)
-        weight_norm(layer, key, dim=_unit_axis(layer))
+        weight_norm(layer, key, dim=unit_axis(layer))
         parts = layer.get_submodule(f"parametrizations.{key}")
         parts.original1 = direction
         return Added(f"{name}.parametrizations.{key}.original0", parts.get_parameter("original0"), beside=direction)
@@ -61,7 +61,3 @@ def attention_weights(scope: Scope) -> list[tuple[str, nn.Module, str]]:
         for key, p in one._parameters.items()
         if p is not None and key.endswith("_weight") and id(p) in scope.trained and bool(torch.linalg.vector_norm(p.detach(), dim=1).min())
     ]
-
-
-def _unit_axis(layer: nn.Module) -> int:
-    return 1 if isinstance(layer, ConvTransposeNd) else 0

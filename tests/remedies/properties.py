@@ -62,6 +62,13 @@ def matrices(training: Training) -> Iterator[tuple[str, nn.Module, str]]:
             yield name, module, key
 
 
+def units_first(module: nn.Module, weight: Tensor) -> Tensor:
+    """Return a weight, or what is of its shape, with the outputs on its first axis: GPT-2's linear layers have them on the second."""
+    weight = weight.detach().double()
+    turned = isinstance(module, TRANSPOSED) or (type(module).__name__.endswith("Conv1D") and weight.dim() == 2)
+    return weight.transpose(0, 1) if turned else weight
+
+
 def is_activation(module: nn.Module) -> bool:
     """Whether a module without parts maps each element by itself, and not linearly."""
     if module._modules.keys() - {"added_dropout"} or module._parameters or isinstance(module, nn.Dropout | nn.MultiheadAttention):
@@ -213,20 +220,32 @@ def noise(training: Training, moment: str) -> Iterator[str]:
 
 
 def batch_norm(training: Training, moment: str) -> Iterator[str]:
-    for name, (_, _, output) in calls(training, lambda one: isinstance(one, (*CONVOLUTIONS, *TRANSPOSED))).items():
-        y = output.detach().double().transpose(0, 1).flatten(1)
-        if y.mean(1).abs().max() > 1e-4 or (y.var(1, correction=0) - 1).abs().max() > 2e-2:
+    for name, (module, args, output) in normalised_calls(training).items():
+        with torch.no_grad():  # without the hook
+            raw = by_channel(module, type(module).forward(module, *args)).transpose(0, 1).flatten(1).var(1, correction=0)
+        y = by_channel(module, output).transpose(0, 1).flatten(1)
+        if y.mean(1).abs().max() > 1e-4 or (y.var(1, correction=0) - raw / (raw + 1e-5)).abs().max() > 1e-3:
             yield f"{name}: means up to {float(y.mean(1).abs().max()):.2g}, variances {float(y.var(1, correction=0).min()):.3g} and up"
 
 
-def normalised_layers(training: Training) -> Iterator[tuple[str, Tensor]]:
-    """Yield what each layer before the last gives, (samples or moments, channels, positions)."""
+def normalised_calls(training: Training) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any]]:
+    """Return the call of each layer before the last: module, arguments, result."""
     kinds = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear, nn.RNNBase, nn.MultiheadAttention)
     inside = {child for _, one in modules_of(training) if isinstance(one, nn.MultiheadAttention) for child in one.children()}
     last = {[one for one in model.modules() if isinstance(one, (*CONVOLUTIONS, *TRANSPOSED, nn.Linear))][-1] for model in training.models}
-    for name, (module, _, output) in calls(training, lambda one: isinstance(one, kinds) and one not in inside | last).items():
-        y = tensor_of(output).detach().double()
-        yield name, y.flatten(2) if isinstance(module, (*CONVOLUTIONS, *TRANSPOSED)) else y.reshape(-1, y.shape[-1], 1)
+    return calls(training, lambda one: isinstance(one, kinds) and one not in inside | last)
+
+
+def by_channel(module: nn.Module, output: Any) -> Tensor:
+    """Return what a layer gives as (samples or moments, channels, positions)."""
+    y = tensor_of(output).detach().double()
+    return y.flatten(2) if isinstance(module, (*CONVOLUTIONS, *TRANSPOSED)) else y.reshape(-1, y.shape[-1], 1)
+
+
+def normalised_layers(training: Training) -> Iterator[tuple[str, Tensor]]:
+    """Yield what each layer before the last gives."""
+    for name, (module, _, output) in normalised_calls(training).items():
+        yield name, by_channel(module, output)
 
 
 def layer_norm(training: Training, moment: str) -> Iterator[str]:
@@ -294,12 +313,12 @@ def scale_changes(training: Training) -> dict[str, float]:
 
 def weight_norm(training: Training, moment: str) -> Iterator[str]:
     for name, module, key in matrices(training):
-        weight = getattr(module, key).detach().double()
+        weight = units_first(module, getattr(module, key))
         parts = getattr(module, "parametrizations", {})
         if key not in parts:
             yield f"{name}: '{key}' has no length of its own"
             continue
-        lengths = (weight.transpose(0, 1) if isinstance(module, TRANSPOSED) else weight).flatten(1).norm(dim=1)
+        lengths = weight.flatten(1).norm(dim=1)
         if not torch.allclose(lengths, parts[key].original0.detach().double().flatten(), rtol=1e-4):
             yield f"{name}: lengths are not those that are learned"
         if moment == "stepped" and parts[key].original0.grad is None:
@@ -328,11 +347,16 @@ def clip_value(training: Training, moment: str) -> Iterator[str]:
 def agc(training: Training, moment: str) -> Iterator[str]:
     linear = [[one for one in model.modules() if isinstance(one, nn.Linear)] for model in training.models]
     spared = {id(p) for layers in linear if layers for p in layers[-1].parameters()}
+    owners = {id(p): one for _, one in modules_of(training) for p in one._parameters.values() if p is not None}
     for name, parameter in ((n, p) for model in training.models for n, p in model.named_parameters()):
         if parameter.grad is None or id(parameter) in spared:
             continue
-        flat = lambda t: t.detach().double().flatten(1).norm(dim=1) if t.dim() > 1 else t.detach().double().norm()  # noqa: E731
-        ratio = (flat(parameter.grad) / flat(parameter).clamp(min=1e-3)).max()
+        owner = owners[id(parameter)] if not isinstance(owners[id(parameter)], TRANSPOSED) else nn.Identity()
+        lengths, of_weights = (
+            units_first(owner, one).flatten(1).norm(dim=1) if one.dim() > 1 else one.detach().double().norm()
+            for one in (parameter.grad, parameter)
+        )
+        ratio = (lengths / of_weights.clamp(min=1e-3)).max()
         if ratio > 0.0102:  # the weights have moved by a thousandth of that
             yield f"{name}: a unit's gradient of {float(ratio):.3g} of its weights"
 
@@ -355,7 +379,7 @@ def gradient_centralisation(training: Training, moment: str) -> Iterator[str]:
     for name, module, key in matrices(training):
         gradient = original(module, key).grad
         if gradient is not None:
-            flat = gradient.detach().double().flatten(1)
+            flat = (gradient if isinstance(module, TRANSPOSED) else units_first(module, gradient)).detach().double().flatten(1)
             if flat.mean(1).abs().max() > 1e-5 * flat.square().mean().sqrt() and flat.abs().max() > 1e-8:  # rounding
                 yield f"{name}: '{key}' has a gradient of mean {float(flat.mean(1).abs().max()):.2g}"
 
@@ -372,8 +396,7 @@ def spectral_norm(training: Training, moment: str) -> Iterator[str]:
         for _ in range(30):  # power iterations that are not disturbed by updates
             list(training.forwards())
     for name, module, key in matrices(training):
-        weight = getattr(module, key).detach().double()
-        largest = torch.linalg.svdvals((weight.transpose(0, 1) if isinstance(module, TRANSPOSED) else weight).flatten(1))[0]
+        largest = torch.linalg.svdvals(units_first(module, getattr(module, key)).flatten(1))[0]
         if abs(largest - 1) > 0.05:
             yield f"{name}: '{key}' has a singular value of {float(largest):.3g}"
 
@@ -386,7 +409,7 @@ def skip_init(training: Training, moment: str) -> Iterator[str]:
     else:
         for model in training.models:
             for name, p in model.named_parameters():
-                if name.endswith("added_branch_factor.factor") and p.grad is None:
+                if name.endswith("added_branch_factor.factor") and (p.grad is None or p == 0):
                     yield f"{name}: is not trained"
 
 

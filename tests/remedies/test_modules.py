@@ -9,6 +9,7 @@ from torch import nn
 
 from bnprobe.errors import RemedyError
 from bnprobe.remedies import apply
+from bnprobe.remedies.noise import ChannelNoise, Noise, _disturb
 from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import Scope
 from tests.remedies.networks import network, train
@@ -23,23 +24,38 @@ class TestBatchNorm:
         convolution = nn.Conv2d(3, 4, 3, dtype=torch.float64)
         reference = nn.Sequential(nn.Conv2d(3, 4, 3, dtype=torch.float64), nn.BatchNorm2d(4, affine=affine, dtype=torch.float64))
         reference[0].load_state_dict(convolution.state_dict())
-        model = nn.Sequential(convolution)
-        apply("batch-norm:affine" if affine else "batch-norm", model)
+        apply("batch-norm:affine" if affine else "batch-norm", nn.ModuleList([convolution, nn.Conv2d(4, 2, 1)]))
         for _ in range(3):
-            assert torch.equal(model(X), reference(X))
-        assert torch.equal(model.eval()(X), reference.eval()(X))
+            assert torch.equal(convolution(X), reference(X))
+        assert torch.equal(convolution.eval()(X), reference.eval()(X))
         if affine:
-            model(X).square().sum().backward()
+            convolution(X).square().sum().backward()
             reference(X).square().sum().backward()
             assert torch.equal(convolution.added_batch_norm.weight.grad, reference[1].weight.grad)
 
     @pytest.mark.parametrize("dimensions", [1, 3])
     def test_other_dimensions(self, dimensions: int) -> None:
         kind = nn.Conv1d if dimensions == 1 else nn.Conv3d
-        model = nn.Sequential(kind(2, 3, 1))
-        apply("batch-norm", model)
-        output = model(torch.randn(4, 2, *(5,) * dimensions))
+        layer = kind(2, 3, 1)
+        apply("batch-norm", nn.ModuleList([layer, nn.Linear(3, 1)]))
+        output = layer(torch.randn(4, 2, *(5,) * dimensions))
         assert output.transpose(0, 1).flatten(1).mean(1).abs().max() < 1e-6
+
+    def test_tokens_and_moments_of_time_are_part_of_the_batch(self) -> None:
+        torch.manual_seed(0)
+        linear, body, attention = nn.Linear(4, 6), nn.LSTM(6, 6, batch_first=True), nn.MultiheadAttention(6, 2, batch_first=True)
+        apply("batch-norm", nn.ModuleList([linear, body, attention, nn.Linear(6, 2)]))
+        x = torch.randn(5, 3, 4)
+        after = [tokens := linear(x), words := body(tokens)[0], attention(words, words, words)[0]]
+        for y in after:
+            assert y.mean((0, 1)).abs().max() < 1e-6
+            torch.testing.assert_close(y.var((0, 1), correction=0), torch.ones(6), atol=0.05, rtol=0)
+        linear.eval()
+        torch.testing.assert_close(linear(x[:1]), linear(x)[:1])  # by running statistics, whatever else is in the batch
+
+    def test_only_convolutions_on_request(self) -> None:
+        applied = apply("batch-norm:after=convolutions", network())
+        assert applied.touched[0].names == ("first", "block.conv1", "block.conv2", "narrow")
 
     def test_a_network_that_normalises_is_refused(self) -> None:
         with pytest.raises(RemedyError, match="normalises already, at '1'") as caught:
@@ -262,3 +278,42 @@ class TestResidualBranches:
         apply("skip-init", layer)
         x = torch.randn(2, 3, 4)
         assert torch.equal(layer(x), x)
+
+
+class Sequences(nn.Module):
+    """A residual block whose branch is an nn.Sequential, which runs whatever it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.branch(x)
+
+
+class TestPartsOfASequence:
+    def test_a_branch_has_one_factor(self) -> None:
+        torch.manual_seed(0)
+        model, x = nn.Sequential(Sequences(), nn.Linear(4, 1)), torch.randn(8, 4)
+        branch = model[0].branch(x).detach()
+        factor = apply("skip-init:start=0.5", model).touched[0].added[0].parameter
+        torch.testing.assert_close(model[0](x), x + 0.5 * branch)
+        with torch.no_grad():
+            factor.zero_()
+        model(x).square().sum().backward()
+        assert factor.grad.abs() > 0  # a factor that acted twice would never leave zero
+
+    def test_noise_disturbs_the_input_alone(self) -> None:
+        class Scale(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x * 2
+
+        torch.manual_seed(0)
+        block = nn.Sequential(Scale(), Scale())
+        remedy = Noise()
+        remedy.add_before(block, "added_noise", ChannelNoise(0.1, True, 1), _disturb, with_kwargs=True)
+        factors = block(torch.ones(2000, 3)) / 4
+        assert 0.9 <= float(factors.detach().min()) < 0.91
+        assert 1.09 < float(factors.max()) <= 1.1  # twice would reach 1.2
+        remedy.remove()
+        assert list(block._modules) == ["0", "1"]

@@ -267,21 +267,29 @@ def of_transformers(kind: str, **settings: Any) -> Training:
 @functools.cache
 def library_of(name: str) -> Any:
     """Import timm or transformers, or skip."""
+    declare_missing_operators()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         pytest.skip(f"{error.name} is not installed")
+
+
+@functools.cache
+def declare_missing_operators() -> None:
+    """Let both be imported where torchvision was built for another torch than the one here; no model uses what is compiled in it."""
+    try:
+        importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        return
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-    # torchvision, which timm imports, was built for another torch than the one here; no model uses what is compiled in it.
-    for module in [one for one in sys.modules if one.partition(".")[0] in ("torchvision", "timm")]:
-        del sys.modules[module]
-    for operator in ("nms", "qnms"):
-        _DECLARED.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return importlib.import_module(name)
+        for module in [one for one in sys.modules if one.partition(".")[0] == "torchvision"]:
+            del sys.modules[module]
+        for operator in ("nms", "qnms"):
+            _DECLARED.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 _DECLARED = torch.library.Library("torchvision", "FRAGMENT")
