@@ -53,7 +53,7 @@ from bnprobe.torch_private.operations import (
     is_scripts_operation,
     plain_kernels,
 )
-from bnprobe.torch_private.optimizers import clipping_body, has_several_step_hooks, is_inner_step, put_first
+from bnprobe.torch_private.optimizers import clipping_body, has_other_step_hooks, is_inner_step, put_first
 from bnprobe.torch_private.shards import is_same_part, is_summand, shard_of
 from bnprobe.torch_private.tensors import (
     REFERENCES,
@@ -122,7 +122,7 @@ __all__ = [
     "functorch_wraps",
     "gradient_of",
     "graph_task_id",
-    "has_several_step_hooks",
+    "has_other_step_hooks",
     "holds_numbers",
     "in_backward",
     "is_batched",

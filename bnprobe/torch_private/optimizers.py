@@ -21,8 +21,8 @@ def put_first(handle: RemovableHandle) -> None:
 #: makes of it keeps both.
 _STEPS_FILE = torch_optimizer.register_optimizer_step_pre_hook.__code__.co_filename
 _STEPS_NAME = "wrapper"
-#: In the place of hooks that cannot be counted: more than one.
-_UNKNOWN = (None, None)
+#: In the place of hooks that cannot be counted: more than we have.
+_UNKNOWN = (None,) * 16
 
 
 def is_inner_step(optimizer: torch.optim.Optimizer) -> bool:
@@ -43,16 +43,20 @@ def is_inner_step(optimizer: torch.optim.Optimizer) -> bool:
     return found == 2
 
 
-def has_several_step_hooks() -> bool:
-    """Whether more than one global hook is called before the steps of optimizers, or after them; 2.6 to 2.13.
+def has_other_step_hooks(before: int, after: int) -> bool:
+    """Whether more global hooks are called before the steps of optimizers, or after them, than so many; 2.6 to 2.13.
 
     A hook beside ours may step an optimizer itself, before ours has heard of the step around it, or after ours has heard of its end.
+
+    Args:
+        before: hooks of ours before a step.
+        after: those after it.
 
     Returns:
         True as well where it is not known.
     """
-    before = getattr(torch_optimizer, "_global_optimizer_pre_hooks", _UNKNOWN)
-    return len(before) > 1 or len(getattr(torch_optimizer, "_global_optimizer_post_hooks", _UNKNOWN)) > 1
+    known = getattr(torch_optimizer, "_global_optimizer_pre_hooks", _UNKNOWN)
+    return len(known) > before or len(getattr(torch_optimizer, "_global_optimizer_post_hooks", _UNKNOWN)) > after
 
 
 def clipping_body() -> CellType | None:

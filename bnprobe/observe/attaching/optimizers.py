@@ -19,7 +19,7 @@ from bnprobe.identity import IdentityMap, IdentitySet
 from bnprobe.observe.attaching.frames import uncounted
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
-from bnprobe.torch_private import has_several_step_hooks, is_imaginary, is_inner_step, user_modes_disabled
+from bnprobe.torch_private import has_other_step_hooks, is_imaginary, is_inner_step, user_modes_disabled
 
 Optimizer = torch_optimizer.Optimizer
 
@@ -54,6 +54,7 @@ class OptimizerTaps:
         self._numbers: IdentityMap[Optimizer, int] = IdentityMap()
         self._unused = itertools.count()
         self._steps = 0
+        self._patches = Patches()
         #: Steps that moved no number.
         self.steps_of_shapes = 0
         self._latest: Callable[[], Optimizer | None] = lambda: None
@@ -63,6 +64,7 @@ class OptimizerTaps:
 
     def attach(self, patches: Patches) -> None:
         """Watch all optimizers, those that exist already included."""
+        self._patches = patches
         patches.hook(torch_optimizer.register_optimizer_step_pre_hook, self._before)
         patches.hook(torch_optimizer.register_optimizer_step_post_hook, self._after)
         patches.replace(Optimizer, "add_param_group", self._seeing_construction)
@@ -80,11 +82,17 @@ class OptimizerTaps:
         if not self._closures:
             self.stepping.clear()
 
+    def _is_beside_others(self) -> bool:
+        """Whether there are hooks of steps that are not ours."""
+        count = self._patches.hooks_of
+        own = count(torch_optimizer.register_optimizer_step_pre_hook), count(torch_optimizer.register_optimizer_step_post_hook)
+        return has_other_step_hooks(*own)
+
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         if trains_nothing(optimizer):
             return None
         key = id(optimizer)
-        if (key in self._begun or has_several_step_hooks()) and is_inner_step(optimizer):
+        if (key in self._begun or self._is_beside_others()) and is_inner_step(optimizer):
             self._begun[key] = True
             return None
         self._begun[key] = False
@@ -126,7 +134,7 @@ class OptimizerTaps:
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if trains_nothing(optimizer):
             self.steps_of_shapes += 1
-        elif not (self._begun.get(id(optimizer), True) or has_several_step_hooks()) or not is_inner_step(optimizer):
+        elif not (self._begun.get(id(optimizer), True) or self._is_beside_others()) or not is_inner_step(optimizer):
             self._begun.pop(id(optimizer), None)
             self._leave(optimizer)
             self._steps += 1

@@ -58,6 +58,7 @@ class Patches:
     def __init__(self) -> None:
         self._made: list[_Replacement] = []
         self._hooks: list[tuple[Callable[[Any], Any], Any]] = []
+        self._counts: dict[Callable[[Any], Any], int] = {}  # asked at every step
         self._handles: list[Any] = []
         self._skipped: set[int] = set()
 
@@ -79,13 +80,19 @@ class Patches:
     def hook(self, register: Callable[[Any], Any], hook: Callable[..., Any]) -> None:
         """Register a global hook of torch."""
         self._hooks.append((register, hook))
+        self._counts[register] = self._counts.get(register, 0) + 1
         self._handles.append(register(hook))
+
+    def hooks_of(self, register: Callable[[Any], Any]) -> int:
+        """Return how many hooks of a kind are ours."""
+        return self._counts.get(register, 0)
 
     def undo(self) -> None:
         """Put everything back, last first."""
         while self._made:
             self._made.pop().restore()
         self._hooks.clear()
+        self._counts.clear()
         self._unhook()
 
     def _unhook(self) -> None:
