@@ -16,10 +16,10 @@ OPTIONS = ("-O3", "-fno-math-errno", "-fPIC", "-shared")
 
 
 class CompiledPartsHook(BuildHookInterface):
-    """Compiles two C files before the wheel is put together.
+    """Compiles three C files before the wheel is put together.
 
-    ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``observe/signals/known_calls.c`` needs
-    Python's header and is named after the version it is built for. So a wheel with them is for one version of Python on one platform, and
+    ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``observe/signals/known_calls.c`` and
+    ``observe/recording/passing.c`` need Python's header and are named after the version they are built for. So a wheel with them is for one version of Python on one platform, and
     one without, as ``BNPROBE_PURE=1`` makes it, is for all.
     """
 
@@ -39,6 +39,12 @@ class CompiledPartsHook(BuildHookInterface):
                 f"_known_calls{suffix}",
                 [*header, *late],
                 "hooks; Python will do their work",
+            ),
+            (
+                package / "observe" / "recording" / "passing.c",
+                f"_passing{suffix}",
+                [*header, *late],
+                "notes of steps that pass by; Python will do their work",
             ),
         ]
         for source, name, options, loss in parts:

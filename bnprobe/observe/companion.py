@@ -68,6 +68,20 @@ class Companions(Companion):
         self._step_ended = self._overriding("step_ended")
         self._step_closed = self._overriding("step_closed")
 
+    @property
+    def follow_steps(self) -> bool:
+        """Whether any of them has an ear for what comes at every step."""
+        return any(
+            (
+                self._backward_begins,
+                self._update_begins,
+                self._before_update,
+                self._after_update,
+                self._step_ended,
+                self._step_closed,
+            )
+        )
+
     def _overriding(self, event: str) -> tuple[Callable[..., None], ...]:
         return tuple(getattr(one, event) for one in self._all if getattr(type(one), event) is not getattr(Companion, event))
 

@@ -89,6 +89,7 @@ class Recorder:
     def flush(self) -> None:
         """Put on disk what is complete."""
         with self._gate.thread.lock:
+            self._events.end_passing()
             self._output.delivery.flush()
 
     def leave_off(self, ending: Any | None) -> None:
@@ -136,6 +137,8 @@ class Recorder:
     def abandon(self) -> None:
         """Forget everything without touching the file: this is a forked child."""
         self._gate.shut_in_child()
+        if self._events.passing is not None:
+            self._events.passing.drop()
         self._detach()
 
     @property

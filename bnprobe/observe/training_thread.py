@@ -34,6 +34,11 @@ class TrainingThread:
         self._others: dict[int, weakref.ref[threading.Thread]] = {}
 
     @property
+    def owner_number(self) -> int:
+        """Number of the recorded thread; 0 before there is one."""
+        return self._owner_number
+
+    @property
     def others(self) -> frozenset[int]:
         """Numbers of the other threads that train."""
         return frozenset(self._others)

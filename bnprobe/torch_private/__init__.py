@@ -53,7 +53,7 @@ from bnprobe.torch_private.operations import (
     is_scripts_operation,
     plain_kernels,
 )
-from bnprobe.torch_private.optimizers import clipping_body, has_other_step_hooks, is_inner_step, put_first
+from bnprobe.torch_private.optimizers import clipping_body, has_other_step_hooks, is_inner_step, put_first, step_hooks
 from bnprobe.torch_private.shards import is_same_part, is_summand, shard_of
 from bnprobe.torch_private.tensors import (
     REFERENCES,
@@ -147,6 +147,7 @@ __all__ = [
     "set_frame_compiler",
     "shard_of",
     "skip_when_compiling",
+    "step_hooks",
     "tracing_state",
     "transform_level",
     "tree_leaves",

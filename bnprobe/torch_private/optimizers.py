@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import CellType, FrameType
+from typing import Any
 
 import torch
 from torch.optim import optimizer as torch_optimizer
@@ -57,6 +58,12 @@ def has_other_step_hooks(before: int, after: int) -> bool:
     """
     known = getattr(torch_optimizer, "_global_optimizer_pre_hooks", _UNKNOWN)
     return len(known) > before or len(getattr(torch_optimizer, "_global_optimizer_post_hooks", _UNKNOWN)) > after
+
+
+def step_hooks() -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return the global hooks before the steps of optimizers, and those after them: torch's own dictionaries; 2.6 to 2.13."""
+    before = getattr(torch_optimizer, "_global_optimizer_pre_hooks", {})
+    return before, getattr(torch_optimizer, "_global_optimizer_post_hooks", {})
 
 
 def clipping_body() -> CellType | None:

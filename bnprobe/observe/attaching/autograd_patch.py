@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
+from bnprobe.observe.attaching.optimizers import PassesSteps
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.torch_private import (
     BACKWARD_OWNERS,
@@ -66,6 +67,8 @@ class BackwardTaps:
         self._on_gap = on_gap
         self._mute = mute
         self._on_inner = on_inner
+        #: Notes steps that are as the one before.
+        self.passing: PassesSteps | None = None
         # Gradients that the recorder itself asks for, in this thread, are none of the script's.
         self._own = threading.local()
         # id(scaled loss) -> (scaled loss, loss), for the open step, and the factor last used in it.
@@ -86,6 +89,16 @@ class BackwardTaps:
     def _seeing_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def run_backward(*args: Any, **kwargs: Any) -> Any:
+            passing = self.passing
+            if passing is not None and passing.backward(args, kwargs):
+                try:
+                    result = original(*args, **kwargs)
+                except BaseException:
+                    self._aside(self._on_failed)
+                    raise
+                if not passing.backward_ended():  # something was told meanwhile
+                    self._aside(self._after_backward, None)
+                return result
             # Called from compiled code, too: from here on no frame of ours is the compiler's to see.
             compiler = set_frame_compiler(None)
             try:

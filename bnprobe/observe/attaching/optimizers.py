@@ -10,7 +10,7 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.optim import optimizer as torch_optimizer
@@ -22,6 +22,25 @@ from bnprobe.remedies.closures import around_closure, closure_of, with_closure
 from bnprobe.torch_private import has_other_step_hooks, is_imaginary, is_inner_step, user_modes_disabled
 
 Optimizer = torch_optimizer.Optimizer
+
+
+class PassesSteps(Protocol):
+    """What notes the events of a step that is as the one before. Each says whether it was noted."""
+
+    def backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """A backward is called."""
+
+    def backward_ended(self) -> bool:
+        """It has run."""
+
+    def update_begins(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """An optimizer is about to move its weights."""
+
+    def update_ended(self, optimizer: Optimizer) -> bool:
+        """It has moved them."""
+
+    def end_here(self) -> None:
+        """The event of this thread that comes now is told in the usual way."""
 
 
 class OptimizerTaps:
@@ -55,6 +74,8 @@ class OptimizerTaps:
         self._unused = itertools.count()
         self._steps = 0
         self._patches = Patches()
+        #: Notes steps that are as the one before.
+        self.passing: PassesSteps | None = None
         #: Steps that moved no number.
         self.steps_of_shapes = 0
         self._latest: Callable[[], Optimizer | None] = lambda: None
@@ -82,17 +103,26 @@ class OptimizerTaps:
         if not self._closures:
             self.stepping.clear()
 
-    def _is_beside_others(self) -> bool:
+    def begin_late(self, optimizer: Optimizer) -> None:
+        """An optimizer is in a step that nobody was told of."""
+        self._begun[id(optimizer)] = False
+        self.stepping.append(optimizer)
+
+    def is_beside_others(self) -> bool:
         """Whether there are hooks of steps that are not ours."""
         count = self._patches.hooks_of
         own = count(torch_optimizer.register_optimizer_step_pre_hook), count(torch_optimizer.register_optimizer_step_post_hook)
         return has_other_step_hooks(*own)
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        if self.passing is not None:
+            if self.passing.update_begins(optimizer, args, kwargs):
+                return None
+            self.passing.end_here()
         if trains_nothing(optimizer):
             return None
         key = id(optimizer)
-        if (key in self._begun or self._is_beside_others()) and is_inner_step(optimizer):
+        if (key in self._begun or self.is_beside_others()) and is_inner_step(optimizer):
             self._begun[key] = True
             return None
         self._begun[key] = False
@@ -132,9 +162,14 @@ class OptimizerTaps:
         return run
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.passing is not None:
+            if self.passing.update_ended(optimizer):
+                self._steps += 1
+                return
+            self.passing.end_here()
         if trains_nothing(optimizer):
             self.steps_of_shapes += 1
-        elif not (self._begun.get(id(optimizer), True) or self._is_beside_others()) or not is_inner_step(optimizer):
+        elif not (self._begun.get(id(optimizer), True) or self.is_beside_others()) or not is_inner_step(optimizer):
             self._begun.pop(id(optimizer), None)
             self._leave(optimizer)
             self._steps += 1

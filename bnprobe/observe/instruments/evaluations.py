@@ -51,6 +51,8 @@ class EvaluationTaps(Instrument):
         self._last = -STEPS_BETWEEN
         self._first = 0  # the module whose call ended first
         self._handle: Any = None
+        #: Called before the clock is asked.
+        self.before_look: Callable[[], None] = lambda: None
 
     @property
     def has_readings(self) -> bool:
@@ -101,6 +103,7 @@ class EvaluationTaps(Instrument):
         return eval
 
     def _begin(self) -> None:
+        self.before_look()
         step = self._clock.last_update
         # A hook would make compiled code compile anew.
         if step < 0 or step - self._last < STEPS_BETWEEN or Compilation.in_use:

@@ -55,6 +55,10 @@ class ParameterGroups(Instrument):
         with user_modes_disabled():
             return self._read_anew(optimizer)
 
+    def known(self, optimizer: Optimizer) -> _Known | None:
+        """Return what was read of an optimizer last, unless that has to be read anew each time."""
+        return self._known.get(optimizer)
+
     def _read_anew(self, optimizer: Optimizer) -> Mapping[int, GroupSettings]:
         groups = optimizer.param_groups
         places = self._axes.introduce(optimizer)

@@ -27,12 +27,14 @@ class Gate:
         thread: whose training is recorded, and the lock on the state of the recording.
         is_shut: whether the recording is over.
         refusal: why nothing of this process is in the file, where the script was told.
+        before_event: called before an event is let through: what was put off is made up for.
     """
 
     def __init__(self, faults: Faults, on_other_thread: Callable[[], None], on_refusal: Callable[[], None]) -> None:
         self.faults = faults
         self.is_shut = False
         self.refusal: Exception | None = None
+        self.before_event: Callable[[], None] = lambda: None
         self._on_other_thread = on_other_thread
         self._on_refusal = on_refusal
         self.thread = self._thread()
@@ -73,6 +75,7 @@ def in_turn(event: Callable[Concatenate[_Guarded, _Arguments], None]) -> Callabl
         if not gate.is_shut and gate.thread.claims():
             with gate.thread.lock:
                 try:
+                    gate.before_event()
                     event(guarded, *args, **kwargs)
                 except ResumeError as error:
                     gate.refuse(error)

@@ -87,7 +87,7 @@ class StepKeeper:
             elif isinstance(event, WeightsMoved):
                 if event.by_hand:
                     self._end_step_by_hand(gradients)
-                self._end_step()
+                self.end_step(Original.perf_counter())
             elif isinstance(event, CountsBackwards):
                 self._output.writer.add_event(event.number, "clock", f"{event.reason}: a step is one backward call")
 
@@ -137,11 +137,10 @@ class StepKeeper:
         self._attached.panel.ask("before_update", step, Update(None, parameters, gradients))
         self._attached.probes.no_update(step.number, None, "the script moves its weights without an optimizer")
 
-    def _end_step(self) -> None:
-        """An update has happened; the step is closed when the next one begins."""
+    def end_step(self, now: float) -> None:
+        """An update has happened, at a time of ``time.perf_counter``; the step is closed when the next one begins."""
         step, output = self.step, self._output
         self._companions.step_ended(step.observed)
-        now = Original.perf_counter()
         step.seconds += now - self._step_began
         step.wall_time = now - output.began + output.beginning.seconds_before
         self._step_began = now

@@ -15,6 +15,7 @@ from bnprobe.observe.recording.attached import Attached
 from bnprobe.observe.recording.companions import companions_of
 from bnprobe.observe.recording.gate import in_turn
 from bnprobe.observe.recording.output import Output
+from bnprobe.observe.recording.passing import passing
 from bnprobe.observe.recording.step_keeper import StepKeeper
 from bnprobe.observe.resuming.beginning import Joining
 from bnprobe.observe.steps.step_clock import StepClock
@@ -45,6 +46,11 @@ class TrainingEvents:
             list(companions_of(options, output, lambda: self.clock.number, self.settle, self.attached.own_optimizers))
         )
         self.keeper = StepKeeper(options, output, self.attached, self.clock, self.companions, watch)
+        self.passing = passing(options, output, self.attached, self.keeper, self.clock, self.companions, watch)
+        if self.passing is not None:
+            self.gate.before_event = self.passing.end
+            self.attached.backward.passing = self.attached.optimizers.passing = self.passing
+            self.attached.panel.evaluations.before_look = self.passing.end_here
         self._output = output
         self._joining = Joining(
             output.beginning,
@@ -59,12 +65,20 @@ class TrainingEvents:
     @property
     def number(self) -> int:
         """Number of the open step."""
+        self.end_passing()
         return self.keeper.step.number
 
     def settle(self) -> None:
         """Close the step whose update has happened, without waiting for the next one to begin."""
         with self.gate.thread.lock:
+            self.end_passing()
             self.keeper.settle()
+
+    def end_passing(self) -> None:
+        """Make the steps that have passed by."""
+        if self.passing is not None:
+            with self.gate.thread.lock:
+                self.passing.end()
 
     def begin_forward(self) -> bool:
         """A forward begins that the taps cannot see begin; return whether it is to be measured."""
@@ -131,9 +145,13 @@ class TrainingEvents:
             self.keeper.check_limit()
         self.keeper.follow(events, gradients)
 
-    @in_turn
     def on_clip(self, norm: torch.Tensor | float, limit: float | None) -> None:
         """Gradients are clipped by their norm."""
+        if self.passing is None or not self.passing.clip(norm, limit):
+            self._note_clip(norm, limit)
+
+    @in_turn
+    def _note_clip(self, norm: torch.Tensor | float, limit: float | None) -> None:
         self.keeper.step.clip_norm, self.keeper.step.clip_limit = norm, limit
 
     # -- updates ------------------------------------------------------------------------------------------------------
@@ -158,6 +176,8 @@ class TrainingEvents:
         self.attached.probes.after_update(optimizer, step.number)
         self.keeper.follow(self.clock.update_ended(self.attached.optimizers.number_of(optimizer)))
         self.companions.after_update()
+        if self.passing is not None:
+            self.passing.begin(optimizer)
 
     @in_turn
     def on_skipped(self, optimizer: Optimizer) -> None:

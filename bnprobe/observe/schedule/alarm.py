@@ -85,12 +85,24 @@ class Alarm:
         elif is_worse:
             self._worst = present
         self._learn(rise, is_high=level is not Level.NOTHING)
-        self._values.append(present)
+        self._values.append(value)
         return level if is_worse else Level.NOTHING
+
+    def no_news(self, count: int) -> tuple[float, float]:
+        """Return between which values, the first excluded, the next ones say nothing, up to so many; none where that is not known."""
+        if self._count < SETTLING_VALUES + SURPASSED:
+            return math.inf, -math.inf
+        # What does not surpass those that will be there still is no news.
+        return 0.0 if self._is_positive else -math.inf, max(list(self._values)[count - 1 :])
+
+    def _highest(self) -> float:
+        """The highest value of late, in the unit in which it is judged."""
+        highest = max(self._values)
+        return math.log(highest) if self._is_positive else highest
 
     def _judge(self, present: float, rise: float) -> Level:
         if self._count < SETTLING_VALUES:
-            is_early = self._is_positive and self._values and present > max(self._values) + EARLY_GRAVE
+            is_early = self._is_positive and self._values and present > self._highest() + EARLY_GRAVE
             return Level.GRAVE if is_early else Level.NOTHING
         if self._is_positive:
             least, grave = LEAST, LEAST_GRAVE
@@ -98,7 +110,7 @@ class Alarm:
             least, grave = LEAST_DEVIATIONS * self._deviation, LEAST_GRAVE_DEVIATIONS * self._deviation
         if rise <= max(least, BEYOND * self._noise):
             return Level.NOTHING
-        highest = max(self._values)
+        highest = self._highest()
         if present <= highest:
             return Level.NOTHING
         is_leap = not self._is_positive or present >= highest + self._leap

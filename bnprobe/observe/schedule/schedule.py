@@ -17,7 +17,7 @@ from bnprobe.observe.schedule.agreed_steps import channel_level, is_chosen, leve
 from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
 from bnprobe.observe.schedule.turns import Turns
 from bnprobe.observe.steps.modes import Modes
-from bnprobe.observe.steps.open_step import GroupSettings
+from bnprobe.observe.steps.open_step import GroupSettings, Number
 
 #: The first steps are a run's own baseline and are measured whatever they cost.
 BASELINE_STEPS = 10
@@ -88,6 +88,7 @@ class Schedule:
         self._cost = 0.0
         self._measured = 0
         self._turns = Turns()
+        self._promised = 0  # steps before this one are not measured
         self._asked, self._answer, self._last, self._gap = -1, False, -every, every
         self.watch_stride = 1
         self._watch_cost = math.inf
@@ -109,8 +110,33 @@ class Schedule:
         if step > self._asked:
             self._pass()
         self._asked = step
-        self._answer = step % self._every == 0 and (step < BASELINE_STEPS or self._is_paid_for(step) or self._is_due(step))
+        is_free = step >= self._promised and step % self._every == 0
+        self._answer = is_free and (step < BASELINE_STEPS or self._is_paid_for(step) or self._is_due(step))
         return self._answer
+
+    def promise(self, step: int, most: int) -> int:
+        """Return how many steps from one on are not measured, nor their gradients looked at, as long as nothing happens; at most so many.
+
+        They are not, whatever steps cost meanwhile, until the promise is kept. The step is the one that was asked about last.
+        """
+        step -= self.first
+        if self._agrees or self._answer or step < BASELINE_STEPS or step <= max(self._paid_until, self._trouble_until):
+            return 0
+        distance = min(most, self._last + self._gap - step, self.watch_stride - self._steps_since_look - 1)
+        self._promised = step + distance
+        return max(distance, 0)
+
+    def keep_promise(self) -> None:
+        """What was promised is over: steps may be measured again."""
+        self._promised = 0
+
+    def losses_without_news(self, count: int) -> tuple[float, float]:
+        """Return between which losses, the first excluded, the next ones say nothing, up to so many of them."""
+        return self._loss_alarm.no_news(count)
+
+    def is_news(self, before: Mapping[int, GroupSettings], groups: Mapping[int, GroupSettings]) -> bool:
+        """Whether the learning rates of a step are others than those of the one before it, or not known to be the same."""
+        return before.keys() != groups.keys() or any(_is_another_rate(before[place].rate, one.rate) for place, one in groups.items())
 
     def is_snapshot(self, step: int) -> bool:
         """Whether every channel is stored at a step: 0, 1, 2, 5, 10, 20, 50, ... and every thousandth, and so in a training behind it."""
@@ -241,8 +267,7 @@ class Schedule:
             rate = settings.rate
             if type(rate) is not float:
                 continue  # it lies on an accelerator
-            before = self._rates.get(place, rate)
-            if rate != before and not before / RATE_CHANGE < rate < before * RATE_CHANGE:
+            if _is_another_rate(self._rates.get(place, rate), rate):
                 self._pay_for(CHANGE_STEPS)
             self._rates[place] = rate
 
@@ -304,6 +329,13 @@ def _stride(cost: float, allowed: float, present: int, unit: int = 1) -> int:
     needed = cost / max(allowed, 1e-12)
     stride = next((unit * k for k in STRIDES if k >= needed * 0.9), unit * STRIDES[-1])
     return stride if stride > present or unit * needed * CLEAR < stride < present else present
+
+
+def _is_another_rate(before: Number, rate: Number) -> bool:
+    """Whether a learning rate is clearly another than it was; of what lies on an accelerator nothing is known."""
+    if type(before) is not float or type(rate) is not float:
+        return True
+    return rate != before and not before / RATE_CHANGE < rate < before * RATE_CHANGE
 
 
 def _is_early(step: int) -> bool:

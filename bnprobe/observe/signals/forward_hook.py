@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -167,6 +168,10 @@ class ForwardTaps:
     def modes_now(self) -> Modes | None:
         """Return the present modes of what ran at the last measured step, which are those of a step that is not measured."""
         return self._ledger.modes_now()
+
+    def modes_of_modules(self) -> list[tuple[weakref.ref[nn.Module], bool]]:
+        """Return the modules whose modes those are, and the mode of each."""
+        return self._ledger.modes_of_modules()
 
     def unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""

@@ -152,6 +152,11 @@ class Ledger:
         training = sum(modes)
         return Modes(training, len(modes) - training, int(all(model.training for model in models)))
 
+    def modes_of_modules(self) -> list[tuple[weakref.ref[nn.Module], bool]]:
+        """Return the modules of which ``modes_now`` tells, and the mode of each."""
+        alive = ((reference, reference()) for reference in (*self._ran, *self._models))
+        return [(reference, module.training) for reference, module in alive if module is not None]
+
     def unfinished(self) -> list[Tap]:
         """Return what was measured since the last step, although no update followed."""
         return self._complete + renumbered(self._open)
