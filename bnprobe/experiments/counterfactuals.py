@@ -44,15 +44,20 @@ class Counterfactual:
     summary: str
     changes_loss: bool = False
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it undoes just what its cause names, and does nothing for a training without that."""
+        return self.name in _EXACT
+
 
 #: By cause, the likeliest first; the keys are those of ``diagnose.verdict.CAUSES``.
 TESTS: dict[str, tuple[str, ...]] = {
-    "no-optimizer-step": (),
+    "no-optimizer-step": ("take-steps",),
     "missing-zero-grad": ("clear-gradients",),
     "eval-mode-training": ("training-mode",),
     "gradients-cleared": ("keep-gradients",),
-    "detached-loss": (),
-    "frozen-parameters": ("unfreeze",),
+    "detached-loss": ("keep-graph",),
+    "frozen-parameters": ("unfreeze", "keep-graph"),
     "broadcast-loss": ("align-shapes",),
     "probabilities-for-logarithms": ("bypass-squashing",),
     "targets-out-of-range": ("targets-in-range",),
@@ -67,15 +72,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "symmetric-initialisation": ("reinitialise",),
     "half-precision-overflow": ("float32",),
     "numerical-fault": ("guard-arithmetic",),
-    "batch-norm-reused": ("group-norm",),
+    "batch-norm-reused": ("norm-by-call", "group-norm"),
     "batch-norm-small-batch": ("group-norm",),
-    # Without batch norm there is nothing left to measure the gap by.
-    "batch-norm-train-eval-gap": (),
+    "batch-norm-train-eval-gap": ("batch-statistics", "fresh-statistics", "shuffle"),
     "unscaled-input": ("standardise-inputs",),
     "dropout-too-strong": ("no-dropout",),
     "unscaled-targets": ("standardise-targets",),
-    "saturated-attention": (),
-    "idle-experts": (),
+    "saturated-attention": ("scaled-logits", "normalised-logits"),
+    "idle-experts": ("balanced-experts",),
     "dead-units": ("reinitialise", "leaky-units"),
     "exploding-activations": ("reinitialise", "layer-norm", "batch-norm"),
     "saturated-units": ("reinitialise", "layer-norm"),
@@ -92,14 +96,34 @@ TESTS: dict[str, tuple[str, ...]] = {
     "weight-decay-too-strong": ("no-weight-decay",),
     "mean-shift": ("msr", "layer-norm", "batch-norm"),
     "learning-rate-too-high": (GENERIC, "a hundredth of the rate", "warm-up"),
-    "loss-spike": ("clip-norm", "warm-up"),
+    "loss-spike": ("clip-norm", "skip-leaps", "warm-up"),
 }
 #: Causes that are the rate: for them the tenth of it is the counterfactual, and only the script as it is has to do worse.
 OF_THE_RATE = ("learning-rate-too-high",)
 #: Trials that soften steps, whatever is wrong with them.
-SMALLER_STEPS = (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm")
+SMALLER_STEPS = (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm", "skip-leaps")
+#: Trials that help many a training, whatever is wrong with it, if its steps are as large as they were.
+HELPS_MANY = ("reinitialise", "layer-norm", "batch-norm", "group-norm", "msr", "leaky-units", "reinitialise + rectified-units")
+#: Trials that undo a mistake, and find nothing to do where it was not made; all others would help many a training.
+_EXACT = (
+    "clear-gradients",
+    "training-mode",
+    "keep-gradients",
+    "keep-graph",
+    "unfreeze",
+    "align-shapes",
+    "bypass-squashing",
+    "class-softmax",
+    "clip-unscaled",
+    "float32",
+    "norm-by-call",
+    "no-clipping",
+    "no-weight-decay",
+)
 #: Causes that show elsewhere than in the training loss: a trial in which they are not found any more has removed them.
-SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "loss-spike")
+SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap", "loss-spike")
+#: Causes that show where the script evaluates its model: so they do in the losses of those evaluations.
+HELD_OUT = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap")
 
 
 def counterfactual(name: str) -> Counterfactual:

@@ -107,7 +107,10 @@ class AtWork:
         def backward(*args: Any, **kwargs: Any) -> Any:
             for one in self._interventions:
                 one.before_backward()
-            return original(*args, **kwargs)
+            result = original(*args, **kwargs)
+            for one in self._interventions:
+                one.after_backward()
+            return result
 
         return backward
 

@@ -193,6 +193,60 @@ ENTRIES: tuple[Entry, ...] = (
         "calls of relu and leaky_relu",
         "activations:SmoothUnits",
     ),
+    Entry(
+        "take-steps",
+        "let the optimizer take a step after each backward",
+        "optimizers that hold parameters with a gradient and take no step",
+        "step_taking:TakeSteps",
+    ),
+    Entry(
+        "keep-graph",
+        "keep the graph where a value is detached or made a number on its way into the loss",
+        "detach, .data, item, tolist and numpy of tensors with a graph, and tensors made of what these gave",
+        "kept_graph:KeepGraph",
+    ),
+    Entry(
+        "skip-leaps",
+        "leave out updates whose gradient is far beyond its usual size",
+        "gradients of more than four times the median norm of those before",
+        "leaps:SkipLeaps",
+    ),
+    Entry(
+        "norm-by-call",
+        "give each call of a batch norm in a forward running statistics of its own",
+        "running statistics of batch norms that are called more than once in a forward",
+        "batch_norm_statistics:NormByCall",
+    ),
+    Entry(
+        "batch-statistics",
+        "normalise by the statistics of the batch in evaluation mode, too",
+        "calls of batch norm in evaluation mode",
+        "batch_norm_statistics:BatchStatistics",
+    ),
+    Entry(
+        "fresh-statistics",
+        "compute running statistics anew over the last 20 batches before each evaluation",
+        "running statistics of batch norms",
+        "batch_norm_statistics:FreshStatistics",
+    ),
+    Entry(
+        "scaled-logits",
+        "divide the logits of each attention by the deviation that they have at first",
+        "softmaxes over products of queries and keys, and torch's own attention",
+        "attention_logits:ScaledLogits",
+    ),
+    Entry(
+        "normalised-logits",
+        "divide the logits of each attention by their deviation, wherever that is above 1",
+        "softmaxes over products of queries and keys, and torch's own attention",
+        "attention_logits:NormalisedLogits",
+    ),
+    Entry(
+        "balanced-experts",
+        "descend, beside the loss, a term that balances the load of experts",
+        "outputs of layers with one output for each of several modules made alike",
+        "expert_routing:BalancedExperts",
+    ),
 )
 
 

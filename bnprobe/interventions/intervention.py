@@ -7,6 +7,7 @@ It may act at any of these moments, and leaves out those that it has no use for:
     before_forward    a module is called
     calls             a function of torch is called, by name
     before_backward   the script goes backward
+    after_backward    it has gone
     before_step       an optimizer is about to move its weights
     after_step        it has moved them
 """
@@ -77,6 +78,9 @@ class Intervention:
 
     def before_backward(self) -> None:
         """Act before the script's backward."""
+
+    def after_backward(self) -> None:
+        """Act after it."""
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Act before an update."""

@@ -1,0 +1,130 @@
+"""By which statistics batch norm normalises: in an evaluation, and where one module is called several times in a forward."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bnprobe.interventions.intervention import Handler, Intervention, argument
+from bnprobe.torch_private import BatchNormBase
+
+#: Batches of the training over which running statistics are computed anew.
+_BATCHES = 20
+
+
+class BatchStatistics(Intervention):
+    """The intervention ``batch-statistics``: running statistics are used by nobody."""
+
+    what = "calls of batch norm in evaluation mode"
+    nothing = "no batch norm is called in evaluation mode with more than one value a channel"
+    by_step = None
+
+    def calls(self) -> Mapping[str, Handler]:
+        """Stand in for batch norm."""
+        return {"batch_norm": self._by_batch}
+
+    def _by_batch(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+        values: torch.Tensor = argument(args, kwargs, 0, "input")
+        if argument(args, kwargs, 5, "training", False) or values.numel() <= values.shape[1]:
+            result: torch.Tensor = func(*args, **kwargs)
+            return result
+        self.touched[func.__name__] += 1
+        weight, bias = argument(args, kwargs, 3, "weight"), argument(args, kwargs, 4, "bias")
+        return F.batch_norm(values, None, None, weight, bias, True, 0.0, argument(args, kwargs, 7, "eps", 1e-5))
+
+
+class FreshStatistics(Intervention):
+    """The intervention ``fresh-statistics``: what ``torch.optim.swa_utils.update_bn`` does, by the last batches that were trained on."""
+
+    what = "evaluations before which running statistics were computed anew"
+    nothing = "no network with batch norm is called in evaluation mode after it was trained"
+    by_step = None
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._batches: weakref.WeakKeyDictionary[nn.Module, deque[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
+        self._depth = 0
+        self._is_at_work = False
+        self._fresh: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+    def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Keep the batch of a training, and use those that were kept before an evaluation. Knows outermost modules alone."""
+        self._depth += 1
+        if self._depth > 1 or self._is_at_work:
+            return
+        if module.training and torch.is_grad_enabled():
+            self._batches.setdefault(module, deque(maxlen=_BATCHES)).append(args)
+            self._fresh.discard(module)
+        elif not module.training and module in self._batches and module not in self._fresh:
+            self._fresh.add(module)
+            self._compute_anew(module)
+
+    def after_forward(self, module: nn.Module) -> None:
+        """A call has ended."""
+        self._depth -= 1
+
+    @torch.no_grad()
+    def _compute_anew(self, model: nn.Module) -> None:
+        norms = [one for one in model.modules() if isinstance(one, BatchNormBase) and one.track_running_stats]
+        if not norms:
+            return
+        modes = {one: one.training for one in model.modules()}
+        momenta = [one.momentum for one in norms]
+        self._is_at_work = True
+        try:
+            with torch.random.fork_rng(devices=[]):
+                model.train()
+                for norm in norms:
+                    norm.reset_running_stats()
+                    norm.momentum = None  # a plain average
+                for batch in self._batches[model]:
+                    model(*batch)
+            self.touched[type(model).__name__] += 1
+        finally:
+            self._is_at_work = False
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+            for module, mode in modes.items():
+                module.training = mode
+
+
+class NormByCall(Intervention):
+    """The intervention ``norm-by-call``: the second call of a batch norm in a forward has running statistics that are its own.
+
+    Its scale and shift stay shared. Before each call the buffers of its place are put into the module, where they stay until the next one.
+    """
+
+    what = "calls of a batch norm that another signal of the same forward had used"
+    nothing = "no batch norm is called more than once in a forward"
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._buffers: weakref.WeakKeyDictionary[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = weakref.WeakKeyDictionary()
+        self._called: Counter[int] = Counter()
+        self._depth = 0
+
+    def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Put the statistics of this call into the module."""
+        if self._depth == 0:
+            self._called.clear()
+        self._depth += 1
+        if not isinstance(module, BatchNormBase) or module.running_mean is None or module.running_var is None:
+            return
+        place = self._called[id(module)]
+        self._called[id(module)] += 1
+        own = self._buffers.setdefault(module, [(module.running_mean, module.running_var)])
+        if place == len(own):
+            own.append((torch.zeros_like(module.running_mean), torch.ones_like(module.running_var)))
+        if place:
+            self.touched[type(module).__name__] += 1
+        module.running_mean, module.running_var = own[place]
+
+    def after_forward(self, module: nn.Module) -> None:
+        """A call has ended."""
+        self._depth -= 1
