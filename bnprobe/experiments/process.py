@@ -15,6 +15,7 @@ from pathlib import Path
 from bnprobe import start
 from bnprobe.experiments.order import TrialOrder
 from bnprobe.experiments.running_trial import RunningTrial
+from bnprobe.experiments.warm_start import ForkedProcess, WarmStart
 
 #: Time that a process gets to end when it is asked to.
 GRACE_SECONDS = 2.0
@@ -27,9 +28,12 @@ class TrialProcess(RunningTrial):
         order: the trial.
         folder: its own, new; removed by ``clear``.
         environment: variables that it has beside, or in place of, those of this process.
+        warm: begins it with torch imported, where that is possible.
     """
 
-    def __init__(self, order: TrialOrder, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, order: TrialOrder, folder: Path, environment: Mapping[str, str] | None = None, warm: WarmStart | None = None
+    ) -> None:
         self._folder = folder
         self._began = time.monotonic()
         folder.mkdir(parents=True)
@@ -47,13 +51,22 @@ class TrialProcess(RunningTrial):
             "probes": order.probes,
             "command": order.command,
             "compared": order.compared,
+            "until_diverged": order.until_diverged,
         }
         variables = {**os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1", **(environment or {})}
         if order.threads is not None:
             variables["OMP_NUM_THREADS"] = str(order.threads)
-        with (folder / "output.txt").open("wb") as output:
-            self._process = subprocess.Popen(
-                [*start.command("bnprobe.launch.trial"), json.dumps(document)],
+        begun = warm.begin(json.dumps(document), self._output, order.cwd, variables) if warm is not None else None
+        self._process: subprocess.Popen[bytes] | ForkedProcess = begun or self._started(json.dumps(document), order, variables)
+
+    @property
+    def _output(self) -> Path:
+        return self._folder / "output.txt"
+
+    def _started(self, document: str, order: TrialOrder, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self._output.open("wb") as output:
+            return subprocess.Popen(
+                [*start.command("bnprobe.launch.trial"), document],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -24,7 +24,7 @@ from bnprobe.observe.options import RecordOptions
 
 #: Times that a trial which predicts a limit is probed, if it lives to its end.
 PROBES = 5
-#: Of a trial that is compared with others every so many steps are measured: its time is to be the script's own.
+#: Of a trial whose time is to be the script's own every so many steps are measured.
 FEW = 50
 #: Interventions that change over a trial are told a length; the script's own is not known before it ends.
 LONG = 10**6
@@ -52,7 +52,8 @@ class Order:
         parent: process that waits for it.
         probes: whether the recording shall predict a limit, too.
         command: for whom the trial is made.
-        compared: whether it is to be compared with others: by its evaluations and costs, with little else measured.
+        until_diverged: whether it ends as soon as its loss is lost.
+        compared: whether it shall hold what trainings are compared by: evaluations, costs.
     """
 
     target: str
@@ -68,6 +69,7 @@ class Order:
     probes: bool
     command: str
     compared: bool = False
+    until_diverged: bool = True
 
 
 class _Faults:
@@ -102,7 +104,7 @@ class _Faults:
 def main() -> None:
     """Run the trial; leaves the way the script leaves."""
     order = Order(**json.loads(sys.argv[1]))
-    _die_with(order.parent)
+    die_with(order.parent)
     folder = Path(order.folder)
     try:
         protection = protect_files(folder)
@@ -117,9 +119,9 @@ def main() -> None:
     }
     probed = max(1, order.steps // PROBES) if order.probes and order.steps else None
     options = RecordOptions(
-        every=FEW if order.compared else 1,
+        every=FEW if order.command == "compare" else 1,
         max_steps=order.steps,
-        stop_when_diverged=True,
+        stop_when_diverged=order.until_diverged,
         remedies=tuple(order.remedies),
         line_probe=probed,
         curvature=probed,
@@ -147,8 +149,8 @@ def main() -> None:
     run(target, ended)
 
 
-def _die_with(parent: int) -> None:
-    """Let the kernel end this process when the one that waits for it ends, however that happens."""
+def die_with(parent: int) -> None:
+    """Have the kernel end this process when the one that waits for it ends, however that happens."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:

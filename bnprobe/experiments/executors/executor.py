@@ -24,6 +24,9 @@ class Executor(ABC):
             The trial.
         """
 
+    def share_start(self, is_shared: bool) -> None:  # noqa: B027 - most executors share nothing
+        """Let trials share what takes long at their start, where the executor can do that; or let each begin by itself."""
+
     @abstractmethod
     def beat(self, folder: Path) -> None:
         """Say that the experiment, whose folder this is, is still at work; called some times a second."""

@@ -10,6 +10,7 @@ from bnprobe.experiments.executors.devices import VISIBLE
 from bnprobe.experiments.executors.executor import Executor
 from bnprobe.experiments.order import TrialOrder
 from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.warm_start import WarmStart
 
 
 class LocalExecutor(Executor):
@@ -23,6 +24,8 @@ class LocalExecutor(Executor):
     def __init__(self, gpus: int = 0, devices: Sequence[str] = ()) -> None:
         self._gpus = gpus
         self._devices = tuple(devices)
+        self._warm: WarmStart | None = None
+        self._shares_start = False
         self._held: list[tuple[TrialProcess, tuple[str, ...]]] = []
 
     @property
@@ -44,7 +47,7 @@ class LocalExecutor(Executor):
     def start(self, order: TrialOrder, folder: Path) -> TrialProcess:
         """Start a process, with devices that no other trial has."""
         if not self._gpus:
-            return TrialProcess(order, folder)
+            return TrialProcess(order, folder, warm=self._warm_start())
         self._held = [one for one in self._held if not one[0].is_over()]
         taken = {name for _, names in self._held for name in names}
         own = tuple(name for name in self._devices if name not in taken)[: self._gpus]
@@ -53,8 +56,20 @@ class LocalExecutor(Executor):
         self._held.append((process, own))
         return process
 
+    def share_start(self, is_shared: bool) -> None:
+        """Begin trials with torch imported from now on, or by themselves."""
+        self._shares_start = is_shared
+
+    def _warm_start(self) -> WarmStart | None:
+        if self._shares_start and self._warm is None:
+            self._warm = WarmStart()
+        return self._warm if self._shares_start else None
+
     def beat(self, folder: Path) -> None:
         """Say nothing: a trial sees this process end."""
 
     def close(self) -> None:
-        """Hold nothing: every process was ended with its trial."""
+        """End the process that trials were forked from; these were ended each by itself."""
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None

@@ -1,0 +1,129 @@
+"""Trials that are forked from a process that has imported torch, beside those that import it themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bnprobe.experiments.executors.local import LocalExecutor
+from bnprobe.experiments.judging import judge_trial
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.warm_start import ForkedProcess, WarmStart
+from bnprobe.store.confirm_file import Trial
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are handed on by Linux alone")
+
+SCRIPT = """
+import os, random, sys
+import numpy
+import torch
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(16, 1))
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(30):
+    x = torch.randn(16, 8)
+    loss = (model(x) - x[:, :1]).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print(__name__, sys.argv, os.getcwd(), os.environ["BNPROBE_SAID"], len(os.listdir("/proc/self/fd")))
+print(random.random(), numpy.random.rand(), file=sys.stderr)
+open("written", "w").close()
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrialOrder:
+    monkeypatch.setenv("BNPROBE_SAID", "hello")
+    (tmp_path / "train.py").write_text(SCRIPT)
+    return TrialOrder(Script("train.py", False, ("0", "--more")), Change(), 40, 1, command="confirm", cwd=str(tmp_path))
+
+
+def made(process: TrialProcess) -> tuple[Trial, list[str], int]:
+    """The trial, what it said, how it ended."""
+    process.wait()
+    try:
+        return judge_trial("a trial", process), process.output().splitlines(), process.exit_status
+    finally:
+        process.end()
+        process.clear()
+
+
+def test_a_forked_trial_is_the_one_that_would_have_been_started(order: TrialOrder, tmp_path: Path) -> None:
+    alone, said_alone, _ = made(TrialProcess(order, tmp_path / "alone"))
+    warm = WarmStart()
+    try:
+        first, said, status = made(TrialProcess(order, tmp_path / "first", warm=warm))
+        second, said_again, _ = made(TrialProcess(order, tmp_path / "second", warm=warm))
+        assert not warm.refusal
+    finally:
+        warm.close()
+    assert len(alone.loss) == 30
+    assert first.loss == second.loss == alone.loss, "to the last bit"
+    assert status == 0
+    assert said[0] == said_again[0] == said_alone[0] == f"__main__ ['train.py', '0', '--more'] {tmp_path} hello {said[0].split()[-1]}"
+    drawn = {number for lines in (said, said_again, said_alone) for number in lines[1].split()}
+    assert len(drawn) == 6, "random numbers that no seed makes are its own"
+    assert not (tmp_path / "written").exists()
+
+
+def test_a_trial_that_fails_tells_its_status(order: TrialOrder, tmp_path: Path) -> None:
+    warm = WarmStart()
+    failing = TrialOrder(Script("train.py", False, ("7",)), Change(), 40, 1, command="confirm", cwd=str(tmp_path))
+    try:
+        _, _, status = made(TrialProcess(failing, tmp_path / "trial", warm=warm))
+    finally:
+        warm.close()
+    assert status == 7
+
+
+def test_a_trial_is_ended_with_its_group(order: TrialOrder, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(600)\n")
+    warm = WarmStart()
+    process = TrialProcess(order, tmp_path / "trial", warm=warm)
+    try:
+        while "begun" not in process.output():
+            assert not process.is_over()
+            time.sleep(0.05)
+        process.end()
+        assert process.is_over() and process.exit_status < 0
+    finally:
+        warm.close()
+        process.clear()
+
+
+def test_another_environment_is_not_shared(order: TrialOrder, tmp_path: Path) -> None:
+    executor = LocalExecutor()
+    executor.share_start(True)
+    other = TrialOrder(order.script, order.change, 40, 2, command="confirm", cwd=order.cwd)
+    try:
+        first, second = executor.start(order, tmp_path / "first"), executor.start(other, tmp_path / "second")
+        assert isinstance(first._process, ForkedProcess) and not isinstance(second._process, ForkedProcess)
+        executor.share_start(False)
+        third = executor.start(order, tmp_path / "third")
+        assert not isinstance(third._process, ForkedProcess)
+        for one in (first, second, third):
+            one.end()
+            one.clear()
+    finally:
+        executor.close()
+
+
+def test_a_process_that_died_is_done_without(order: TrialOrder, tmp_path: Path) -> None:
+    warm = WarmStart()
+    process = TrialProcess(order, tmp_path / "first", warm=warm)
+    assert warm._process is not None
+    os.kill(warm._process.pid, signal.SIGKILL)
+    warm._process.wait()
+    first, _, _ = made(process)
+    second, _, _ = made(TrialProcess(order, tmp_path / "second", warm=warm))
+    assert warm.refusal == "it has died"
+    warm.close()
+    assert first.loss == second.loss, "one goes on, and one is started by itself"
