@@ -184,12 +184,16 @@ def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, 
         )
     if str(run.attributes.get("world_size", "1")) != "1":
         raise UsageError(f"{run.path} is one of {run.attributes['world_size']} processes that trained together", "record it in one process")
+    backwards = int(run.attributes.get("backwards_without_update", 0))  # of a script whose optimizer took no step
+    whole = run.trained_steps or backwards
     return Plan(
         script=Script(name, is_module, tuple(arguments)),
         cwd=folder,
         remedies=tuple(dict.fromkeys(one.specification for one in remedies_of(run))),
         causes=tuple(dict.fromkeys(causes)) or causes_to_test(diagnosis),
-        steps=steps or run.trained_steps,
+        steps=steps or whole,
+        until_diverged=diagnosis.outcome.word == "diverged",
+        is_whole=run.status == "finished" and steps in (None, whole),
         jobs=resources.at_once,
         threads=resources.threads if resources.is_shared_out else None,
     )

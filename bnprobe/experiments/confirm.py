@@ -39,6 +39,8 @@ class Plan:
         remedies: those that it was recorded with; every trial has them.
         causes: ids, the verdict first.
         steps: optimizer steps of a trial.
+        is_whole: whether the script ends after these by itself: then a trial does, too, with whatever the script evaluates last.
+        until_diverged: whether a trial ends as soon as its loss is lost. One of a script whose loss came back goes on.
         jobs: trials at a time.
         threads: of each; None leaves that to torch, as in the recording.
     """
@@ -48,6 +50,8 @@ class Plan:
     remedies: tuple[str, ...]
     causes: tuple[str, ...]
     steps: int
+    is_whole: bool = False
+    until_diverged: bool = True
     jobs: int = 1
     threads: int | None = None
 
@@ -106,6 +110,7 @@ class Confirming(Experiment[str]):
             KeyboardInterrupt: Ctrl-C; what has ended is on disk, and nothing is left running.
         """
         with self.owning_the_file():
+            self._executor.share_start(AS_IS not in self.trials or self.is_repeated)
             self.make_trials()
             return self._save(self.judgements())
 
@@ -147,7 +152,17 @@ class Confirming(Experiment[str]):
         change = Change() if name in (AS_IS, AGAIN) else counterfactual(name).change
         change = Change((*self._plan.remedies, *change.remedies), change.interventions, change.factor)
         plan = self._plan
-        return TrialOrder(plan.script, change, plan.steps, plan.threads, command="confirm", cwd=plan.cwd)
+        steps = plan.steps + plan.is_whole  # one more than it takes: its own end comes first
+        return TrialOrder(
+            plan.script,
+            change,
+            steps,
+            plan.threads,
+            command="confirm",
+            compared=True,
+            until_diverged=plan.until_diverged,
+            cwd=plan.cwd,
+        )
 
     def ended(self, name: str, process: RunningTrial) -> None:
         """Judge a trial and keep it."""
@@ -158,6 +173,8 @@ class Confirming(Experiment[str]):
                 name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds
             )
         self.trials[name] = trial
+        if name == AS_IS and not self.is_repeated:  # perhaps for what it shared with the others
+            self._executor.share_start(False)
         self._save(())
         self._on_trial(trial)
 
@@ -190,6 +207,8 @@ def repeats(trial: Trial, steps: NDArray[np.int64], losses: NDArray[np.float64])
     Returns:
         True where it does.
     """
+    if not len(steps) and not trial.loss:  # an optimizer that takes no step
+        return True
     places = steps - steps[0] if len(steps) else steps
     common = places < len(trial.loss)
     made = np.array(trial.loss, dtype=float)[places[common]]

@@ -12,17 +12,13 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, SMALLER_STEPS, SYMPTOMS, Counterfactual, trials_of
+from bnprobe.experiments.counterfactuals import GENERIC, HELPS_MANY, OF_THE_RATE, SMALLER_STEPS, Counterfactual, trials_of
+from bnprobe.experiments.evidence import compared, how_it_helps, leaps_whatever_is_changed, spread_of, told
 from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
 from bnprobe.store.reader import Run, read_run
 
-#: A loss is clearly lower than another when it is at most so much of it ...
-CLEAR_SHARE = 0.8
-#: ... and lower by so many standard errors of both, and so many times what two runs of the same script differ by.
-CLEAR_ERRORS = 3.0
-CLEAR_SPREADS = 2.0
 _LEVELS = {"diverged": 0, "no-progress": 0, "collapsed-output": 0, "learns-poorly": 1, "learns": 2}
 
 
@@ -56,6 +52,9 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
     if refusal := refusal_of(run):
         return Trial(name, "refused", refusal, seconds=seconds, steps=run.trained_steps)
     diagnosis = diagnose(run)
+    found = tuple(one.id for one in diagnosis if one.severity != "info")
+    if not run.steps and run.status in ("finished", "stopped") and int(run.attributes.get("backwards_without_update", 0)):
+        return Trial(name, "ran", why=diagnosis.outcome.reason, outcome="untrained", level=0, seconds=seconds, findings=found)
     became, course = diagnosis.outcome, diagnosis.analysis.course
     acts = "; ".join([*_rates(run), *(f"{one['count']} {one['what']}" for one in (*interventions, *_entries(run, "remedies")))])
     if became.word != "diverged" and run.status in NO_OUTCOME:
@@ -71,14 +70,25 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
         outcome=became.word,
         level=level,
         acts=acts,
-        steps=run.trained_steps,
+        steps=run.trained_steps if diagnosis.analysis.divergence is None else diagnosis.analysis.divergence.step + 1,
         seconds=seconds,
         start=course.start if course is not None else math.nan,
         late=math.inf if became.word == "diverged" else course.late if course is not None else math.nan,
         noise=course.noise / course.late_steps**0.5 if course is not None and math.isfinite(course.noise) else 0.0,
-        findings=tuple(one.id for one in diagnosis if one.severity != "info"),
+        findings=found,
         loss=tuple(float(one) for one in run.every_loss[1]),
+        leap=max(diagnosis.analysis.spikes, key=lambda one: one.rise).step if diagnosis.analysis.spikes else -1,
+        **_held_out(run),
     )
+
+
+def _held_out(run: Run) -> dict[str, float]:
+    """What the script's last evaluation says of samples that were not trained on."""
+    made = [one for one in _entries(run, "evaluations") if one["samples"]]
+    if not made:
+        return {}
+    loss, accuracy = (math.nan if made[-1][name] is None else float(made[-1][name]) for name in ("loss", "accuracy"))
+    return {"held_out": loss, "missed": 1.0 - accuracy}
 
 
 def refusal_of(run: Run) -> str:
@@ -87,57 +97,6 @@ def refusal_of(run: Run) -> str:
     error, _, why = str(run.attributes.get("ending", "")).partition(": ")
     kind = getattr(errors, error, None)
     return refusal or (why if isinstance(kind, type) and issubclass(kind, RemedyError) else "")
-
-
-def spread_of(as_is: Sequence[Trial]) -> float:
-    """By how much trials of the script as it is differ at their end; 0 where they do not, or where there is one."""
-    late = [one.late for one in as_is if math.isfinite(one.late)]
-    return max(late) - min(late) if len(late) > 1 else 0.0
-
-
-def is_better(one: Trial, other: Trial, spread: float, changes_loss: bool) -> bool:
-    """Whether a trial trained clearly better than another: it learned where the other did not, or to a clearly lower loss.
-
-    Args:
-        one: a trial with an outcome.
-        other: another one.
-        spread: by how much two runs of the same script differ.
-        changes_loss: whether the losses of ``one`` are of another kind: then each is compared with its own start.
-
-    Returns:
-        True where it did.
-    """
-    if one.level < 1:
-        return False
-    if other.level < 0 or not math.isfinite(other.late):
-        return True
-    if changes_loss:
-        return _is_further(one, other)
-    if one.level > other.level:
-        return one.late < other.late - CLEAR_SPREADS * spread
-    return _is_clearly_lower(one, other, spread)
-
-
-def _is_further(one: Trial, other: Trial) -> bool:
-    """Whether a loss fell by a clearly larger share of its own start.
-
-    Squared errors, cross entropies and divergences are never negative: one that is does not measure what its name says, however far it
-    fell, and a trial in which it is not has only to learn.
-
-    Returns:
-        True where it did.
-    """
-    if other.late < 0 <= one.late:
-        return one.late < CLEAR_SHARE * one.start
-    if one.level != other.level:
-        return one.level > other.level
-    return one.start > 0 < other.start and one.late / one.start < CLEAR_SHARE * other.late / other.start
-
-
-def _is_clearly_lower(one: Trial, other: Trial, spread: float) -> bool:
-    errors = CLEAR_ERRORS * math.hypot(one.noise, other.noise)
-    margin = max((1 - CLEAR_SHARE) * abs(other.late), errors, CLEAR_SPREADS * spread)
-    return one.late < other.late - margin
 
 
 def judge(causes: Sequence[str], trials: Mapping[str, Trial], as_is: Sequence[Trial]) -> tuple[Judgement, ...]:
@@ -157,14 +116,14 @@ def judge(causes: Sequence[str], trials: Mapping[str, Trial], as_is: Sequence[Tr
 def _told_apart(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
     """Take back what a trial says of a cause where it says as much of another, in the order of the causes.
 
-    Smaller steps help many a training: they confirm nothing beside a cause that goes away at full ones. Of causes that the same trial takes
-    away the first stands, as it does beside what it can bring about.
+    Smaller steps help many a training: they confirm nothing beside a cause that goes away at full ones, by a trial that does not help as
+    many. Of causes that the same trial takes away the first stands, as it does beside what it can bring about.
 
     Returns:
         The judgements, in the same order.
     """
     confirmed = [one for one in judgements if one.word == "confirmed"]
-    deeper = next((one for one in confirmed if one.trial not in SMALLER_STEPS), None)
+    deeper = next((one for one in confirmed if one.trial not in (*SMALLER_STEPS, *HELPS_MANY)), None)
     told = []
     for one in judgements:
         earlier = confirmed[: confirmed.index(one)] if one in confirmed else []
@@ -186,7 +145,7 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     """Say what the trials tell of a cause.
 
     *Confirmed*: a counterfactual trains clearly better than the script as it is, and than a tenth of the rate, which helps many a training
-    whatever is wrong with it; or its symptom is gone, and stays with those. *Refuted*: no counterfactual that could be made changes
+    whatever is wrong with it, in what the cause shows in (``evidence.py``). *Refuted*: no counterfactual that could be made changes
     anything. *Undecided*: the rest.
 
     Args:
@@ -210,53 +169,35 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
         trial = trials.get(test.name)
         if trial is None:
             continue
+        helps = [how_it_helps(cause, test, trial, one, spread) for one in as_is] if trial.status == "ran" else []
         if trial.status != "ran":
             seen.append(f"{test.name} {'refused' if trial.status == 'refused' else 'gave no outcome'}: {trial.why}")
-        elif not all(_helps(cause, test, trial, one, spread) for one in as_is):
-            is_worse = trial.level < base.level
+        elif not all(helps):
             seen.append(compared(trial, base))
-            if not is_worse:
+            if trial.level >= base.level:
                 has_changed_nothing.append(trial)
-        elif cause in OF_THE_RATE:
-            return _confirmed(cause, test, trial, base)
-        elif generic is not None and generic.status == "ran" and not _helps(cause, test, trial, generic, spread):
-            seen.append(f"{compared(trial, base)}, but {told(generic)} with {GENERIC}")
+        elif cause not in OF_THE_RATE and generic is not None and _does_as_well(cause, test, generic, trial, base, spread):
+            seen.append(f"{compared(trial, base, helps[0])}, but {told(generic)} with {GENERIC}")
         else:
-            return _confirmed(cause, test, trial, base)
+            return Judgement(cause, "confirmed", compared(trial, base, helps[0]), trial.name)
+    smaller = [trials[name] for name in (GENERIC, "warm-up") if name in trials and trials[name].status == "ran"]
+    if cause == "loss-spike" and leaps_whatever_is_changed(smaller, base):
+        why = f"the loss leaps at step {base.leap} at {GENERIC} and with a warm-up, too: it is the batch of that step"
+        return Judgement(cause, "confirmed", why, smaller[0].name)
     if has_changed_nothing and len(has_changed_nothing) == sum(one.status != "refused" for one in _made(tests, trials)):
         return Judgement(cause, "refuted", "; ".join(seen), has_changed_nothing[0].name)
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")
 
 
+def _does_as_well(cause: str, test: Counterfactual, generic: Trial, trial: Trial, base: Trial, spread: float) -> bool:
+    """Whether smaller steps mend what the trial mends, and no less."""
+    if generic.status != "ran" or not how_it_helps(cause, test, generic, base, spread):
+        return False
+    return not how_it_helps(cause, test, trial, generic, spread)
+
+
 def _made(tests: Sequence[Counterfactual], trials: Mapping[str, Trial]) -> list[Trial]:
     return [trials[test.name] for test in tests if test.name in trials]
-
-
-def _helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, spread: float) -> bool:
-    if is_better(trial, other, spread, test.changes_loss):
-        return True
-    is_gone = cause in SYMPTOMS and cause in other.findings and cause not in trial.findings
-    return is_gone and trial.level >= max(1, other.level)
-
-
-def _confirmed(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> Judgement:
-    gone = ""
-    if cause in SYMPTOMS and cause in base.findings and cause not in trial.findings:
-        gone = ", and what showed it is gone"
-    return Judgement(cause, "confirmed", f"{compared(trial, base)}{gone}", trial.name)
-
-
-def compared(trial: Trial, base: Trial) -> str:
-    """The end of a trial beside that of the script as it is, in words."""
-    has_same_steps = trial.steps == base.steps and "diverged" not in (trial.outcome, base.outcome)
-    return f"{told(trial)} with {trial.name}, {number(base.late) if has_same_steps else told(base)} without"
-
-
-def told(trial: Trial) -> str:
-    """The end of a trial in words."""
-    if trial.outcome == "diverged":
-        return f"diverged at step {max(0, trial.steps - 1)}"
-    return f"loss {number(trial.late)} after {trial.steps} steps"
 
 
 def _rates(run: Run) -> list[str]:

@@ -55,4 +55,5 @@ def _word(trial: Trial) -> str:
 
 def _losses(trial: Trial) -> str:
     first = number(trial.start) if math.isfinite(trial.start) else "–"
-    return f"{first} → {number(trial.late) if math.isfinite(trial.late) else 'lost'}"
+    late = "–" if trial.outcome == "untrained" else "lost"
+    return f"{first} → {number(trial.late) if math.isfinite(trial.late) else late}"

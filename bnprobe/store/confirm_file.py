@@ -39,6 +39,9 @@ class Trial:
         start: loss that it began from; NaN where there was none.
         late: median of the last losses.
         noise: standard error of ``late``.
+        held_out: loss of the script's last evaluations; NaN where it made none.
+        missed: share of their labels that were not found; NaN where they have none.
+        leap: step at which the loss leapt furthest; -1 where it never did.
         findings: ids of what its own diagnosis found, warnings and errors.
         loss: of each step; NaN where none was seen.
     """
@@ -54,6 +57,9 @@ class Trial:
     start: float = math.nan
     late: float = math.nan
     noise: float = 0.0
+    held_out: float = math.nan
+    missed: float = math.nan
+    leap: int = -1
     findings: tuple[str, ...] = ()
     loss: tuple[float, ...] = ()
 
@@ -178,8 +184,8 @@ def _plain(value: Any) -> Any:
 
 def _trial(document: Mapping[str, Any]) -> Trial:
     values = dict(document)
-    for name in ("start", "late", "noise", "seconds"):
-        values[name] = float(values[name])
+    for name in ("start", "late", "noise", "seconds", "held_out", "missed"):
+        values[name] = float(values.get(name, math.nan))
     values["findings"] = tuple(values["findings"])
     values["loss"] = tuple(float(one) for one in values["loss"])
     return Trial(**values)

@@ -1,35 +1,48 @@
-"""How often trials bear out what the diagnosis says: `bnprobe confirm` over programs of the fault library.
+"""How often trials bear out what the diagnosis says: what `bnprobe confirm` finds on programs whose fault is known.
 
-    python -m tests.benchmarks.confirm                          # two tuned programs of each cause, ten healthy ones
-    python -m tests.benchmarks.confirm --per-cause 4 --healthy 30
+    python -m tests.benchmarks.confirm                          # four programs of each cause, thirty healthy ones
+    python -m tests.benchmarks.confirm --reported               # and the faults that people reported
     python -m tests.benchmarks.confirm --only unscaled-input dead-units
+    python -m tests.benchmarks.confirm --only healthy --healthy 30
+    python -m tests.benchmarks.confirm --count                  # judge and count the trials that are there, make none
 
 Recordings and trials are kept in a folder (--folder), so that the command goes on where it was interrupted; a change of the rules is
-judged on the trials that are there. --within SECONDS begins no program after that time. It prints, with 95 % intervals (Wilson), of
-verdicts that name the right cause, the share that is confirmed; of the wrong ones, the share that is refuted or corrected, which is that
-the right cause is confirmed instead; of all candidates tested that are not the cause, the shares confirmed and refuted; and healthy
-programs for which a cause was confirmed.
+judged on the trials that are there. --within SECONDS begins no program after that time; those not begun are counted as such and enter no
+figure. --candidates N puts the first N candidates of each run to the test in place of three, --longest SECONDS leaves programs out whose
+recording takes longer.
+
+It prints, with 95 % intervals (Wilson): of verdicts that name the right cause, the share that is confirmed; of those that name a wrong one,
+the share that is refuted or corrected, which is that a right one is confirmed instead; of all other candidates that were tested, the shares
+confirmed and refuted; and healthy programs for which a cause was confirmed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from tests.faults.manifest import PROGRAMS
-from tests.faults.program import HEALTHY, Program
+from bnprobe.cli.confirm import _key, _plan
+from bnprobe.diagnose import diagnose
+from bnprobe.errors import RunFileError, UsageError
+from bnprobe.experiments.confirm import Confirming, causes_to_test
+from bnprobe.experiments.counterfactuals import TESTS
+from bnprobe.experiments.executors.catalogue import Resources
+from bnprobe.experiments.executors.executor import Executor
+from bnprobe.experiments.executors.local import LocalExecutor
+from bnprobe.store.confirm_file import Confirmation, confirm_file_of, read_confirmation
+from bnprobe.store.reader import read_run
+from tests.benchmarks.confirm_cases import Case, of_folder, of_library, of_reported
 from tests.faults.score import Share
 
-TIMEOUT_SECONDS = 3600.0
+CANDIDATES = 3
 
 
 @dataclass(frozen=True)
@@ -37,16 +50,14 @@ class Result:
     """What was said of one program.
 
     Attributes:
-        program: name.
-        expected: its cause.
+        case: the program.
         verdict: of the diagnosis.
         words: by cause that was tested: confirmed, refuted or undecided.
         reasons: the same with what was seen.
         trials: how many were made.
     """
 
-    program: str
-    expected: str
+    case: Case
     verdict: str
     words: dict[str, str]
     reasons: dict[str, str]
@@ -54,7 +65,12 @@ class Result:
 
     @property
     def is_right(self) -> bool:
-        return self.verdict == self.expected
+        return self.verdict in self.case.right
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the verdict accuses a cause that is none."""
+        return self.verdict in TESTS and self.verdict not in (*self.case.right, *self.case.partly)
 
     @property
     def word(self) -> str:
@@ -63,102 +79,147 @@ class Result:
 
     @property
     def is_corrected(self) -> bool:
-        return self.word == "refuted" or self.words.get(self.expected) == "confirmed"
+        return self.word == "refuted" or any(self.words.get(one) == "confirmed" for one in self.case.right)
 
 
-def sample(per_cause: int, healthy: int, only: list[str]) -> Iterator[Program]:
-    """The first tuned programs of each cause."""
-    taken: Counter[str] = Counter()
-    for program in PROGRAMS:
-        most = healthy if program.cause == HEALTHY else per_cause
-        if program.part == "tuned" and taken[program.cause] < most and (not only or program.cause in only):
-            taken[program.cause] += 1
-            yield program
+class NotMade(Exception):
+    """A program cannot be judged, for the reason that the message gives."""
 
 
-def confirm(program: Program, folder: Path) -> Result:
-    """Record a program and confirm its verdict.
+def result_of(case: Case, folder: Path, candidates: int, longest: float, executor: Executor | None) -> Result:
+    """Record a program and put its verdict to the test, as far as that was not done before.
+
+    Args:
+        case: the program.
+        folder: where recordings and trials are kept.
+        candidates: how many of the candidate causes are tested.
+        longest: seconds that its recording may take.
+        executor: makes trials that are missing; None where none are to be made.
+
+    Returns:
+        What was said.
 
     Raises:
-        RuntimeError: the command failed.
+        NotMade: nothing was recorded, or trials are missing and are not to be made.
     """
-    run = (folder / f"{program.name}.h5").absolute()
-    command = [sys.executable, "-m", "bnprobe"]
-    if not run.exists():
-        subprocess.run(
-            [*command, "record", "-q", "-o", str(run), str(program.path)], capture_output=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    result = subprocess.run(
-        [*command, "confirm", "--json", "--jobs", "1", str(run)], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-    )
-    if result.returncode not in (0, 3, 4):
-        raise RuntimeError(f"{program.name}: status {result.returncode}: {result.stderr[-500:]}")
-    found = json.loads(result.stdout)
-    words = {one["id"]: one["word"] for one in found["causes"]}
-    reasons = {one["id"]: one["reason"] for one in found["causes"]}
-    return Result(program.name, program.cause, found["verdict"], words, reasons, len(found["trials"]))
+    path = (folder / f"{case.name}.h5").absolute()
+    if not path.exists() and executor is not None:
+        _record(case, path, longest)
+    try:
+        run = read_run(path)
+        diagnosis = diagnose(run)
+        plan = _plan(run, diagnosis, list(causes_to_test(diagnosis)[:candidates]), None, Resources(jobs=1))
+        key = _key(run, plan)
+        file = confirm_file_of(path)
+        before = read_confirmation(file) if file.exists() else None
+    except (RunFileError, UsageError) as error:
+        raise NotMade(str(error)) from None
+    if before is not None and before.key != key:
+        raise NotMade("the trials that are kept are of another recording")
+    confirming = Confirming(plan, executor or LocalExecutor(), run, file, before, key, lambda trial: None, lambda running: None)
+    # The command makes a trial that has failed again; the benchmark goes on with the next program.
+    confirming.trials.update({one.name: one for one in (before.trials if before else ())})
+    if not plan.causes or confirming.next_order() is None:
+        found = Confirmation(key, tuple(confirming.trials.values()), confirming.judgements())
+    elif executor is not None:
+        found = confirming.run()
+    else:
+        raise NotMade("trials are missing")
+    words = {one.cause: one.word for one in found.judgements}
+    reasons = {one.cause: one.reason for one in found.judgements}
+    return Result(case, diagnosis.verdict.id, dict(words), reasons, len(found.trials))
 
 
-def report(results: list[Result]) -> str:
+def _record(case: Case, path: Path, longest: float) -> None:
+    command = [sys.executable, "-m", "bnprobe", "record", "-q", "-o", str(path), str(case.path)]
+    beside = path.with_suffix(".too-long")
+    if beside.exists():
+        raise NotMade("its recording takes too long")
+    try:
+        subprocess.run(command, capture_output=True, timeout=longest, check=False)
+    except subprocess.TimeoutExpired:
+        path.unlink(missing_ok=True)
+        beside.touch()
+        raise NotMade(f"its recording takes over {longest:.0f} s") from None
+
+
+def report(results: Sequence[Result]) -> str:
     """The figures as lines."""
-    faulty = [one for one in results if one.expected != HEALTHY]
-    right, wrong = [one for one in faulty if one.is_right], [one for one in faulty if not one.is_right]
-    healthy = [one for one in results if one.expected == HEALTHY]
-    others = [word for one in faulty for cause, word in one.words.items() if cause != one.expected]
-    untested = sum("no trial" in one.reasons.get(one.verdict, "") for one in right)
+    faulty, healthy = [one for one in results if not one.case.is_healthy], [one for one in results if one.case.is_healthy]
+    right, wrong = [one for one in faulty if one.is_right], [one for one in faulty if one.is_wrong]
+    neither = [one for one in faulty if not one.is_right and not one.is_wrong]
     words = Counter(one.word for one in right)
-    rows = [("cause", "programs", "right", "confirmed", "refuted", "undecided")]
-    for cause in sorted({one.expected for one in faulty}):
-        own = [one for one in faulty if one.expected == cause]
-        told = Counter(one.word for one in own if one.is_right)
-        counts = (len(own), told.total(), told["confirmed"], told["refuted"], told["undecided"])
-        rows.append((cause, *map(str, counts)))
-    table = [f"{row[0]:30}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in rows]
+    untested = sum(not TESTS[one.verdict] for one in right)
+    others = [word for one in faulty for cause, word in one.words.items() if cause != one.verdict and cause not in one.case.right]
     wrongly = sum("confirmed" in one.words.values() for one in healthy)
-    figures = [
-        f"of right verdicts confirmed: {Share(words['confirmed'], len(right))}",
-        f"    refuted: {words['refuted']}; undecided: {words['undecided']}, of which {untested} without a trial",
-        f"of wrong verdicts refuted or corrected: {Share(sum(one.is_corrected for one in wrong), len(wrong))}",
-        f"of other candidates refuted: {Share(others.count('refuted'), len(others))}; confirmed: {others.count('confirmed')}",
-        f"of healthy programs those with a cause confirmed: {Share(wrongly, len(healthy))}",
-        f"trials: {sum(one.trials for one in results)}",
-    ]
-    return "\n".join([*table, "", *figures])
+    unnamed = sum(any(one.words.get(cause) == "confirmed" for cause in one.words if cause not in one.case.right) for one in neither)
+    return "\n".join(
+        [
+            *_table(right),
+            "",
+            f"of right verdicts confirmed: {Share(words['confirmed'], len(right))}",
+            f"    refuted: {words['refuted']}; undecided: {words['undecided']}, of which {untested} without a trial",
+            f"of wrong verdicts refuted or corrected: {Share(sum(one.is_corrected for one in wrong), len(wrong))}",
+            f"    refuted: {sum(one.word == 'refuted' for one in wrong)}; confirmed: {sum(one.word == 'confirmed' for one in wrong)}",
+            f"of verdicts that name no cause, or half of it, those with a cause confirmed that is not the right one: "
+            f"{Share(unnamed, len(neither))}",
+            f"of other candidates refuted: {Share(others.count('refuted'), len(others))}; confirmed: {others.count('confirmed')}",
+            f"of healthy programs those with a cause confirmed: {Share(wrongly, len(healthy))}; "
+            f"with one tested: {sum(bool(one.words) for one in healthy)}",
+            f"programs: {len(results)}; trials: {sum(one.trials for one in results)}",
+        ]
+    )
+
+
+def _table(right: Sequence[Result]) -> Iterator[str]:
+    yield f"{'right verdict':30}" + "".join(f"{word:>11}" for word in ("programs", "confirmed", "refuted", "undecided"))
+    for cause in sorted({one.verdict for one in right}):
+        told = Counter(one.word for one in right if one.verdict == cause)
+        yield f"{cause:30}" + "".join(f"{count:11d}" for count in (told.total(), *(told[w] for w in ("confirmed", "refuted", "undecided"))))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--per-cause", type=int, default=2, metavar="N")
-    parser.add_argument("--healthy", type=int, default=10, metavar="N")
+    parser.add_argument("--per-cause", type=int, default=4, metavar="N")
+    parser.add_argument("--healthy", type=int, default=30, metavar="N")
     parser.add_argument("--only", nargs="*", default=[], metavar="CAUSE")
+    parser.add_argument("--reported", action="store_true", help="the faults of tests/reported, too")
+    parser.add_argument("--others", type=Path, metavar="FOLDER", help="programs of a folder with a manifest.json, too")
+    parser.add_argument("--candidates", type=int, default=CANDIDATES, metavar="N", help="causes tested of each run (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path(".confirmed"), help="where recordings and trials are kept")
-    parser.add_argument("--jobs", type=int, default=1, help="programs at a time")
+    parser.add_argument("--longest", type=float, default=3600.0, metavar="SECONDS", help="that the recording of a program may take")
     parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS", help="begin no program after that time")
+    parser.add_argument("--count", action="store_true", help="make nothing; count what is there")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th program alone, from the I-th on")
     options = parser.parse_args()
     latest = time.monotonic() + options.within
     options.folder.mkdir(parents=True, exist_ok=True)
-    programs = list(sample(options.per_cause, options.healthy, options.only))
+    cases = list(
+        chain(
+            of_library(options.per_cause, options.healthy, options.only),
+            of_reported() if options.reported else (),
+            of_folder(options.others) if options.others else (),
+        )
+    )
+    first, of = map(int, options.part.split("/"))
     results: list[Result] = []
-
-    def one(program: Program) -> Result | str:
-        if time.monotonic() > latest:
-            return f"{program.name}: not begun"
+    left_out: list[str] = []
+    executor = LocalExecutor()  # one for all: its trials begin with torch imported
+    for case in cases[first - 1 :: of]:
+        makes_trials = not options.count and time.monotonic() < latest
         try:
-            return confirm(program, options.folder)
-        except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
-            return f"{program.name}: {error}"
-
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for found in pool.map(one, programs):
-            if isinstance(found, str):
-                print(found, flush=True)
-                continue
-            results.append(found)
-            mark = "" if found.is_right else f" (verdict {found.verdict})"
-            print(f"{found.program}{mark}", flush=True)
-            for cause, word in found.words.items():
-                print(f"    {word:9} {cause}: {found.reasons[cause]}", flush=True)
+            found = result_of(case, options.folder, options.candidates, options.longest, executor if makes_trials else None)
+        except NotMade as error:
+            left_out.append(f"{case.name}: {error}")
+            continue
+        results.append(found)
+        mark = "" if found.is_right else f" (verdict {found.verdict})"
+        print(f"{case.name}{mark}", flush=True)
+        for cause, word in found.words.items():
+            print(f"    {word:9} {cause}: {found.reasons[cause]}", flush=True)
+    executor.close()
     print(report(results))
+    print(f"left out: {len(left_out)}", *left_out, sep="\n    ")
 
 
 if __name__ == "__main__":

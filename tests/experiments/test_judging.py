@@ -6,10 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bnprobe.experiments.counterfactuals import AGAIN, AS_IS, GENERIC
-from bnprobe.experiments.judging import is_better, judge, judge_cause, judge_recording, refusal_of, spread_of
+from bnprobe.experiments.evidence import is_better, spread_of
+from bnprobe.experiments.judging import judge, judge_cause, judge_recording, refusal_of
 from bnprobe.store.confirm_file import Trial
 from tests.synthetic_runs import in_detail_at, residual_recording
 
@@ -167,7 +169,7 @@ def test_nothing_is_said_where_the_script_gives_no_outcome() -> None:
 
 
 def test_a_cause_without_a_trial_says_so() -> None:
-    assert judged("detached-loss", stuck(AS_IS), stuck(GENERIC)) == ("undecided", "there is no trial for this cause")
+    assert judged("stuck", stuck(AS_IS), stuck(GENERIC)) == ("undecided", "there is no trial for this cause")
 
 
 def test_a_loss_is_clearly_lower_beyond_its_noise_alone() -> None:
@@ -187,3 +189,76 @@ def test_losses_of_another_kind_are_compared_with_their_own_start() -> None:
     base = trial(late=1.5, start=2.3)
     assert is_better(trial(late=30.0, start=100.0), base, 0.0, changes_loss=True)
     assert not is_better(trial(late=0.1, start=0.12), base, 0.0, changes_loss=True)
+
+
+def test_the_evaluations_of_the_script_confirm_what_shows_there() -> None:
+    made = (trial(AS_IS, 0.3, held_out=4.5, missed=0.6), trial(GENERIC, 0.8, held_out=4.0, missed=0.6))
+    word, reason = judged("batch-norm-reused", *made, trial("norm-by-call", 0.3, held_out=0.32, missed=0.1))
+    assert (word, reason) == ("confirmed", "held-out loss 0.32 with norm-by-call, 4.5 without")
+    word, reason = judged("batch-norm-reused", *made, trial("norm-by-call", 0.3, missed=0.1))
+    assert (word, reason) == ("confirmed", "10.0% of the held-out labels missed with norm-by-call, 60.0% without")
+    assert judged("batch-norm-reused", *made, trial("norm-by-call", 0.3, held_out=4.4, missed=0.59))[0] == "refuted"
+    assert judged("missing-zero-grad", *made, trial("clear-gradients", 0.3, held_out=0.3))[0] == "refuted", "it shows elsewhere"
+
+
+def test_a_tenth_of_the_rate_counts_only_where_it_helps() -> None:
+    gap = {"findings": ("batch-norm-small-batch",)}
+    as_is, calm = trial(AS_IS, 0.3, **gap), trial("group-norm", 0.35)
+    assert judged("batch-norm-small-batch", as_is, trial(GENERIC, 2.0, level=1), calm)[0] == "confirmed"
+
+
+def losses(fall: float, noise: float = 0.5, steps: int = 200) -> tuple[float, ...]:
+    """Losses that fall by so much, with the noise of the same batches for all."""
+    batches = np.random.default_rng(0).normal(0.0, noise, steps)
+    return tuple((2.0 - fall * np.linspace(0.0, 1.0, steps) + batches).tolist())
+
+
+def test_losses_on_the_same_batches_are_compared_step_by_step() -> None:
+    made = (trial(AS_IS, 1.97, loss=losses(0.0), level=0), trial(GENERIC, 1.99, loss=losses(-0.01), level=0))
+    further = trial("float32", 1.9, loss=losses(0.1), level=0)
+    word, reason = judged("lost-updates", *made, further)
+    assert word == "confirmed" and reason.endswith("on the same batches it is lower step by step")
+    assert judged("lost-updates", *made, further, again=trial(AGAIN, 1.99, loss=losses(0.02)))[0] == "refuted", "it does not repeat itself"
+    assert judged("lost-updates", *made, trial("float32", 1.96, loss=losses(0.01), level=0))[0] == "refuted", "not worth a word"
+    other_batches = trial("float32", 1.9, loss=losses(0.1)[::-1], level=0)
+    assert judged("lost-updates", *made, other_batches)[0] == "refuted", "no more than their noise"
+    assert judged("vanishing-gradients", *made, replace(further, name="layer-norm"))[0] == "refuted", "that helps many"
+
+
+def test_a_further_fall_is_told_beside_what_the_script_fell_as_it_is() -> None:
+    made = (trial(AS_IS, 0.5, loss=losses(1.5)), trial(GENERIC, 1.9, loss=losses(0.1)))
+    assert judged("lost-updates", *made, trial("float32", 0.45, loss=losses(1.55)))[0] == "refuted"
+    assert judged("lost-updates", *made, trial("float32", 0.45, loss=losses(1.9)))[0] == "confirmed"
+
+
+def leaping(rise: float, after: float, at: int = 60) -> tuple[float, ...]:
+    """Losses that leap at a step, and lie above the level before for as long as one looks."""
+    return (*[1.0] * at, 1.0 + rise, *[1.0 + after] * 60)
+
+
+def test_a_spike_is_confirmed_where_the_loss_comes_back_sooner() -> None:
+    made = (trial(AS_IS, 1.0, leap=60, loss=leaping(9.0, 2.0)), trial(GENERIC, 2.0, loss=leaping(1.0, 1.0)))
+    word, reason = judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 0.2)))
+    assert word == "confirmed"
+    assert "from step 60 on the loss rose by 0.64 on average, and by 2.35 without" in reason
+    assert judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 1.9)))[0] == "refuted"
+
+
+def test_a_spike_that_comes_at_any_rate_is_the_batch() -> None:
+    at_once = {"leap": 60, "loss": leaping(9.0, 0.0)}
+    made = (trial(AS_IS, 1.0, **at_once), trial(GENERIC, 2.0, loss=leaping(4.0, 0.0)), trial("clip-norm", 1.0, **at_once))
+    word, reason = judged("loss-spike", *made, trial("warm-up", 1.0, **at_once))
+    assert word == "confirmed"
+    assert reason == "the loss leaps at step 60 at a tenth of the rate and with a warm-up, too: it is the batch of that step"
+    assert judged("loss-spike", *made, trial("warm-up", 1.0, loss=leaping(0.0, 0.0)))[0] == "confirmed", "it is the size of the steps"
+    elsewhere = trial(GENERIC, 2.0, loss=leaping(9.0, 0.0, at=40))
+    assert judged("loss-spike", made[0], elsewhere, made[2], trial("warm-up", 1.0, **at_once))[0] == "refuted"
+
+
+def test_an_optimizer_that_takes_no_step_is_an_outcome() -> None:
+    run = residual_recording(steps=20).run()
+    idle = replace(run, variables={name: values[:0] if name == "step" else values for name, values in run.variables.items()})
+    idle.attributes.update(backwards_without_update=40, status="finished")
+    found = judge_recording(AS_IS, idle)
+    assert (found.status, found.outcome, found.level) == ("ran", "untrained", 0)
+    assert judged("no-optimizer-step", found, replace(found, name=GENERIC), trial("take-steps", 0.3))[0] == "confirmed"

@@ -1,0 +1,197 @@
+"""Whether one trial did better than another, each cause by what it shows in.
+
+Most causes show in the loss that is trained. Batch norm's own faults show where the model is evaluated, a loss spike in what follows it,
+and an optimizer that takes no step in weights that stay where they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bnprobe.experiments.counterfactuals import HELD_OUT, SYMPTOMS, Counterfactual
+from bnprobe.numerals import number
+from bnprobe.store.confirm_file import Trial
+
+#: A loss is clearly lower than another when it is at most so much of it ...
+CLEAR_SHARE = 0.8
+#: ... and lower by so many standard errors of both, and so many times what two runs of the same script differ by.
+CLEAR_ERRORS = 3.0
+CLEAR_SPREADS = 2.0
+#: Step by step, a loss has to have fallen further by so much of what another one fell, and by so much of that ...
+FURTHER, WORTH_A_WORD = 0.2, 0.02
+#: ... over the last part of the steps, of which so many blocks say how sure that is.
+LAST_PART, BLOCKS = 0.25, 8
+#: After a leap of the loss so many steps tell how far it stays up, and a trial has to halve that.
+AFTER_A_LEAP, CALMER = 20, 0.5
+#: A batch that makes the loss leap does so by this share at least, however far the training has come.
+SAME_LEAP = 0.25
+
+
+def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, spread: float) -> str:
+    """Say in what a trial without a cause did clearly better than another one.
+
+    Args:
+        cause: its id.
+        test: what was changed.
+        trial: the trial without it.
+        other: the script as it is, or at a tenth of its rate.
+        spread: by how much two runs of the script differ.
+
+    Returns:
+        "loss", "step by step", "held out", "after the leap" or "symptom"; "" where it did not.
+    """
+    if is_better(trial, other, spread, test.changes_loss):
+        return "loss"
+    if test.is_exact and not test.changes_loss and spread == 0 and is_further_step_by_step(trial, other):
+        return "step by step"
+    if trial.level < max(1, other.level):
+        return ""
+    if cause in HELD_OUT and is_better_held_out(trial, other):
+        return "held out"
+    if cause == "loss-spike" and is_calmer(trial, other):
+        return "after the leap"
+    return "symptom" if cause in SYMPTOMS and cause in other.findings and cause not in trial.findings else ""
+
+
+def spread_of(as_is: Sequence[Trial]) -> float:
+    """By how much trials of the script as it is differ at their end; 0 where they do not, or where there is one."""
+    late = [one.late for one in as_is if math.isfinite(one.late)]
+    return max(late) - min(late) if len(late) > 1 else 0.0
+
+
+def is_better(one: Trial, other: Trial, spread: float, changes_loss: bool) -> bool:
+    """Whether a trial trained clearly better than another: it learned where the other did not, or to a clearly lower loss.
+
+    Args:
+        one: a trial with an outcome.
+        other: another one.
+        spread: by how much two runs of the same script differ.
+        changes_loss: whether the losses of ``one`` are of another kind: then each is compared with its own start.
+
+    Returns:
+        True where it did.
+    """
+    if one.level < 1:
+        return False
+    if other.level < 0 or not math.isfinite(other.late):
+        return True
+    if changes_loss:
+        return _is_further(one, other)
+    if one.level > other.level:
+        return one.late < other.late - CLEAR_SPREADS * spread
+    return _is_clearly_lower(one, other, spread)
+
+
+def _is_further(one: Trial, other: Trial) -> bool:
+    """Whether a loss fell by a clearly larger share of its own start.
+
+    Squared errors, cross entropies and divergences are never negative: one that is does not measure what its name says, however far it
+    fell, and a trial in which it is not has only to learn.
+
+    Returns:
+        True where it did.
+    """
+    if other.late < 0 <= one.late:
+        return one.late < CLEAR_SHARE * one.start
+    if one.level != other.level:
+        return one.level > other.level
+    return one.start > 0 < other.start and one.late / one.start < CLEAR_SHARE * other.late / other.start
+
+
+def _is_clearly_lower(one: Trial, other: Trial, spread: float) -> bool:
+    errors = CLEAR_ERRORS * math.hypot(one.noise, other.noise)
+    margin = max((1 - CLEAR_SHARE) * abs(other.late), errors, CLEAR_SPREADS * spread)
+    return one.late < other.late - margin
+
+
+def is_further_step_by_step(one: Trial, other: Trial) -> bool:
+    """Whether a loss fell clearly further than another one on the same batches.
+
+    Both take the same batches in the same order, so that their losses are compared step by step, and what batches differ by is left out.
+    How far a loss fell counts, and not what is left of it, which is no measure for a training that ends early.
+
+    Args:
+        one: a trial with an outcome.
+        other: another one of the same script, which repeats itself.
+
+    Returns:
+        True where it did.
+    """
+    steps = min(len(one.loss), len(other.loss))
+    last = int(LAST_PART * steps)
+    mine, others = np.array(one.loss[:steps]), np.array(other.loss[:steps])
+    if last < 2 * BLOCKS or "diverged" in (one.outcome, other.outcome) or not (np.isfinite(mine) & np.isfinite(others))[-last:].all():
+        return False
+    lower = (others - mine)[-last:]
+    blocks = np.array([block.mean() for block in np.array_split(lower, BLOCKS)])
+    fell = float(np.nanmean(others[:last]) - others[-last:].mean())
+    is_sure = blocks.mean() > CLEAR_ERRORS * blocks.std(ddof=1) / BLOCKS**0.5
+    return bool(is_sure and lower.mean() > max(FURTHER * fell, WORTH_A_WORD * abs(others[-last:].mean())))
+
+
+def is_better_held_out(one: Trial, other: Trial) -> bool:
+    """Whether the script's own evaluations say clearly less loss, or clearly fewer labels missed; False where there are none."""
+    pairs = ((one.held_out, other.held_out), (one.missed, other.missed))
+    return any(mine <= CLEAR_SHARE * others and mine < others for mine, others in pairs if math.isfinite(mine) and others > 0)
+
+
+def is_calmer(one: Trial, other: Trial) -> bool:
+    """Whether the loss of a trial stayed down where that of another one leapt: over the steps from there on it rose half as far at most."""
+    if other.leap < 0:
+        return False
+    mine, others = (_rise(trial, other.leap) for trial in (one, other))
+    return math.isfinite(mine) and others > 0 and mine <= CALMER * others
+
+
+def leaps_whatever_is_changed(trials: Sequence[Trial], base: Trial) -> bool:
+    """Whether the loss leaps at the same step in trials at other rates: then it is the batch of that step, whatever the weights are."""
+    leap = _rise(base, base.leap, 1) if base.leap >= 0 else math.nan
+    return leap > 0 and len(trials) > 1 and all(_rise(one, base.leap, 1) > SAME_LEAP * leap for one in trials)
+
+
+def _rise(trial: Trial, leap: int, steps: int = AFTER_A_LEAP) -> float:
+    """By how much the losses from a step on lie above the median of those before it, on average; NaN where they are not known."""
+    before, after = trial.loss[max(0, leap - AFTER_A_LEAP) : leap], trial.loss[leap : leap + steps]
+    if not (np.isfinite(before).any() and np.isfinite(after).any()):
+        return math.nan
+    return float(np.nanmean(after) - np.nanmedian(before))
+
+
+def compared(trial: Trial, base: Trial, how: str = "") -> str:
+    """What a trial showed beside the script as it is, in words.
+
+    Args:
+        trial: the trial.
+        base: the script as it is.
+        how: in what the trial did better, as ``how_it_helps`` says it.
+
+    Returns:
+        A clause.
+    """
+    if how == "held out":
+        return _held_out(trial, base)
+    has_same_steps = trial.steps == base.steps and "diverged" not in (trial.outcome, base.outcome)
+    words = f"{told(trial)} with {trial.name}, {number(base.late) if has_same_steps else told(base)} without"
+    if how == "after the leap":
+        rises = [number(_rise(one, base.leap)) for one in (trial, base)]
+        return f"{words}; from step {base.leap} on the loss rose by {rises[0]} on average, and by {rises[1]} without"
+    words += "; on the same batches it is lower step by step" if how == "step by step" else ""
+    return f"{words}, and what showed it is gone" if how == "symptom" else words
+
+
+def _held_out(trial: Trial, base: Trial) -> str:
+    if math.isfinite(trial.held_out) and math.isfinite(base.held_out):
+        return f"held-out loss {number(trial.held_out)} with {trial.name}, {number(base.held_out)} without"
+    return f"{trial.missed:.1%} of the held-out labels missed with {trial.name}, {base.missed:.1%} without"
+
+
+def told(trial: Trial) -> str:
+    """The end of a trial in words."""
+    if trial.outcome == "diverged":
+        return f"diverged at step {max(0, trial.steps - 1)}"
+    if not math.isfinite(trial.late):
+        return f"no loss after {trial.steps} steps"
+    return f"loss {number(trial.late)} after {trial.steps} steps"
