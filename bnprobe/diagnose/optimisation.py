@@ -68,6 +68,12 @@ def _is_warming_up(run: RunAnalysis) -> bool:
     return bool(rate[-1] >= rate.max() > thresholds.WARM_UP * np.median(evenly))
 
 
+def usual_distance(run: RunAnalysis) -> float | None:
+    """How far the fastest layer moves in as many steps as are usual, at the pace of the steps that were recorded, or in all if they are more."""
+    distance = distance_moved(run)
+    return None if distance is None else distance * max(1.0, thresholds.USUAL_STEPS / run.steps_spanned)
+
+
 def distance_moved(run: RunAnalysis) -> float | None:
     """How far the fastest layer moved: the sum of its step sizes, interpolated between the steps at which they were measured.
 

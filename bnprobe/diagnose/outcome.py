@@ -11,7 +11,7 @@ from typing import Literal
 
 from bnprobe.analyse.stability import MOVED_SHARE, LossCourse
 from bnprobe.diagnose import thresholds
-from bnprobe.diagnose.optimisation import learning_rate_too_low
+from bnprobe.diagnose.optimisation import learning_rate_too_low, usual_distance
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.wording import constant_summary, loss_summary, loss_way, number, percent
 
@@ -85,11 +85,17 @@ def outcome(run: RunAnalysis) -> Outcome:
 
 
 def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
-    """Of a loss that may stand or rise: that it fell says something, unless the output is one and the same; all else does not."""
+    """Of a loss that may stand or rise: that it fell says something, unless the output is one and the same; all else does not.
+
+    Nor does it say that nothing is learned. Weights that stand do, and they have to stand far stiller than where the loss says so, too.
+    """
     if run.ignores_its_input:
         return Outcome("unclear", f"{loss_way(course)}, {_one_output(run)}", "trains")
     if course.moved and course.late < course.start - MOVED_SHARE * abs(course.start):
         return Outcome("learns", loss_way(course), "trains")
+    if (distance := usual_distance(run)) is not None and distance < thresholds.STANDING_DISTANCE:
+        reason = f"{loss_way(course)}, and the weights stand: in {thresholds.USUAL_STEPS} such steps the fastest layer moves by"
+        return Outcome("unclear", f"{reason} {percent(distance)} of its size", "stuck", "slow")
     return Outcome("unclear", f"{loss_way(course)}, and {run.loss_may_stand}", "trains")
 
 

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from bnprobe.analyse.what_if import TAPES
 from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.attaching.patches import Patches
@@ -64,6 +66,7 @@ class WhatIf(Companion):
         faults: where a fault goes.
         say: told what is going on.
         has_diverged: whether the training has.
+        name_of: tells the name of a parameter in the recording, empty as long as it has none.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class WhatIf(Companion):
         faults: Faults,
         say: Callable[[str], None],
         has_diverged: Callable[[], bool],
+        name_of: Callable[[torch.Tensor], str],
     ) -> None:
         watched = has_diverged if options.what_if_from_here else None
-        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults, watched)
+        self.stretch = Stretch(options.what_if or 0, options.what_if_memory, step_number, settle, optimizers, faults, name_of, watched)
         self._keeps_tapes, self._most_bytes = options.keep_tapes, options.what_if_memory
         self._remedies = options.what_if_remedies or REMEDIES
         self._has_diverged = has_diverged

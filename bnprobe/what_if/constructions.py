@@ -18,6 +18,7 @@ from bnprobe.identity import OwnReference
 from bnprobe.module_parts import modules
 from bnprobe.observe.attaching.optimizers import Optimizer, trained_parameters, trains_nothing
 from bnprobe.observe.attaching.patches import Patches
+from bnprobe.observe.probes.tape import Slot
 from bnprobe.observe.remedies.injector import models_of
 from bnprobe.torch_private import user_modes_disabled, version
 from bnprobe.what_if.remedy_edits import Built
@@ -31,14 +32,17 @@ class Constructions:
     Args:
         is_over: whether nothing more is to be noted.
         guarded: a context in which a fault ends the stretch, and not the training.
+        name_of: tells the name of a parameter in the recording, empty as long as it has none.
 
     Attributes:
         built: the moments of the optimizers that the stretch has met, in order.
     """
 
-    def __init__(self, is_over: Callable[[], bool], guarded: Callable[[], Any]) -> None:
+    def __init__(self, is_over: Callable[[], bool], guarded: Callable[[], Any], name_of: Callable[[torch.Tensor], str]) -> None:
         self.built: list[Built] = []
-        self._is_over, self._guarded = is_over, guarded
+        self._is_over, self._guarded, self._name_of = is_over, guarded, name_of
+        #: Trained parameters that the recording has not named yet, with the moment and the slot of each.
+        self._unnamed: list[tuple[weakref.ref[torch.Tensor], Built, Slot]] = []
         self._noted: list[tuple[weakref.ref[Optimizer], Built, list[tuple[weakref.ref[torch.Tensor], int]]]] = []
         self._loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
@@ -57,18 +61,26 @@ class Constructions:
     def forget(self) -> None:
         """There will be no program."""
         self._noted.clear()
+        self._unnamed.clear()
         self.built.clear()
 
     def begin_anew(self) -> None:
         """Another stretch begins: it will give the parameters other slots."""
-        self.built = []
+        self.built, self._unnamed = [], []
         self._noted = [
-            (optimizer, replace(built, models=twins(built.models), trained=[], number=-1), parameters)
+            (optimizer, replace(built, models=twins(built.models), trained=[], names={}, number=-1), parameters)
             for optimizer, built, parameters in self._noted
         ]
 
     def end_step(self) -> None:
-        """Note which modules have changed between training and evaluation."""
+        """Note which modules have changed between training and evaluation, and what the recording calls the parameters."""
+        waiting, self._unnamed = self._unnamed, []
+        for each, built, slot in waiting:
+            if (parameter := each()) is not None:
+                if name := self._name_of(parameter):
+                    built.names[slot] = name
+                else:
+                    self._unnamed.append((each, built, slot))
         for built in self.built:
             built.changed_mode = not all(skeleton.has_kept_its_mode() for skeleton in built.models)
 
@@ -107,6 +119,7 @@ class Constructions:
             built.trained = [tape.leaf(parameter) for parameter, _ in alive]
             built.was_changed = any(version(parameter) != before for parameter, before in alive)
             slots = {id(parameter): slot for parameter, slot in zip((p for p, _ in alive), built.trained, strict=True)}
+            self._unnamed += [(OwnReference(p), built, slot) for (p, _), slot in zip(alive, built.trained, strict=True)]
             for skeleton in built.models:
                 skeleton.resolve(slots)
             self.built.append(built)

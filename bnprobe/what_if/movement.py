@@ -5,7 +5,7 @@ A recorded trial has these figures from its recording. Here they are taken at so
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +16,7 @@ from bnprobe.observe.probes.tape import Slot
 from bnprobe.what_if.program import Backward, Item, Move, Program
 from bnprobe.what_if.rerun import State
 
-#: Steps at which it is looked at; how far weights move in all is interpolated between them.
+#: Updates of each optimizer that are looked at; how far weights move in all is interpolated between them.
 LOOKS = 12
 
 
@@ -25,7 +25,7 @@ class Movement:
 
     Args:
         program: the stretch.
-        names: of parameters, by slot; those of one name in two models are not told apart, and not watched.
+        names: of parameters in the recording, by slot; what it has no name for is not watched.
 
     Attributes:
         columns: by variable of a run file and by name of the parameter, (S,) each; NaN where it was not looked at.
@@ -33,23 +33,23 @@ class Movement:
 
     def __init__(self, program: Program, names: Mapping[Slot, str]) -> None:
         self.columns: dict[str, dict[str, NDArray[np.float64]]] = {"weight_norm": {}, "update_norm": {}, "parameter_gradient_norm": {}}
-        bearers = Counter(names.values())
-        self._program, self._names = program, {slot: name for slot, name in names.items() if bearers[name] == 1}
-        self._looked_at = frozenset(np.linspace(0, program.steps - 1, min(LOOKS, program.steps)).round().astype(int).tolist())
+        self._program, self._names = program, names
+        self._looked_at = _looked_at(program, names)
         self._before: dict[Slot, torch.Tensor] = {}
 
     def watch(self, item: Item, state: State) -> None:
         """An item has been executed."""
         if isinstance(item, Backward) and item.losses:
-            self._begin(item.step - self._program.first_step, state)
+            self._begin(item.step, state)
         elif isinstance(item, Move) and self._before:
             self._look(item, item.step - self._program.first_step, state)
 
     def _begin(self, step: int, state: State) -> None:
-        if step not in self._looked_at:
+        slots = self._looked_at.get(step)
+        if slots is None:
             self._before.clear()
             return
-        for slot in self._names:
+        for slot in slots:
             if slot not in self._before:
                 self._before[slot] = state.leaves[slot].detach().clone()
 
@@ -67,3 +67,15 @@ class Movement:
     def _put(self, variable: str, slot: Slot, step: int, value: torch.Tensor) -> None:
         column = self.columns[variable].setdefault(self._names[slot], np.full(self._program.steps, np.nan))
         column[step] = float(torch.linalg.vector_norm(value.float() if not value.is_complex() else value))
+
+
+def _looked_at(program: Program, names: Mapping[Slot, str]) -> dict[int, list[Slot]]:
+    """Return the slots to look at, by step: of optimizers that take turns, each has steps of its own, which even strides would pass over."""
+    moves: dict[int, list[Move]] = defaultdict(list)
+    for move in program.moves:
+        moves[move.optimizer].append(move)
+    found: dict[int, list[Slot]] = defaultdict(list)
+    for own in moves.values():
+        for place in np.unique(np.linspace(0, len(own) - 1, LOOKS).round().astype(int)).tolist():
+            found[own[place].step] += [slot for slot in own[place].held if slot in names]
+    return dict(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,6 +36,7 @@ class Built:
         models: what it trains.
         trained: slots of its parameters.
         random_state: of the default generator.
+        names: of its parameters in the recording, by slot.
         number: of the optimizer.
         was_loaded: whether weights had been loaded into a model.
         was_changed: whether weights were set afterwards, before the stretch began.
@@ -45,6 +46,7 @@ class Built:
     models: list[Skeleton]
     trained: list[Slot]
     random_state: torch.Tensor
+    names: dict[Slot, str] = field(default_factory=dict)
     number: int = -1
     was_loaded: bool = False
     was_changed: bool = False
@@ -65,9 +67,8 @@ class RemedyEdits:
 
     @property
     def parameter_names(self) -> dict[Slot, str]:
-        """Names of the parameters that are trained, by slot."""
-        named = (pair for built in self._built for model in built.models for pair in model.parameter_names())
-        return {slot: name for slot, name in named if slot in self._program.starts}
+        """What the recording calls the parameters that are trained, by slot."""
+        return {slot: name for built in self._built for slot, name in built.names.items() if slot in self._program.starts}
 
     def of(self, remedy: str, start: int | None = None) -> Edits:
         """Return the edits of a remedy.

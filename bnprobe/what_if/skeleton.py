@@ -80,13 +80,6 @@ class Skeleton:
             if (slot := skeleton.slots.get("weight")) is not None:
                 yield slot, module or skeleton.kind.__name__
 
-    def parameter_names(self) -> Iterator[tuple[Any, str]]:
-        """Yield the slot of every parameter that is trained, and its name."""
-        for module, skeleton in self._modules():
-            for name, slot in skeleton.slots.items():
-                if slot is not None:
-                    yield slot, f"{module}.{name}" if module else name
-
     def _modules(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Skeleton]]:
         seen = set() if seen is None else seen
         seen.add(id(self))

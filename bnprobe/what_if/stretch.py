@@ -50,6 +50,7 @@ class Stretch:
         settle: closes the step whose update has happened.
         optimizers: those of the recorded training.
         faults: where a fault goes.
+        name_of: tells the name of a parameter in the recording, empty as long as it has none.
         has_diverged: whether the training has; given, one stretch follows the other until then.
 
     Attributes:
@@ -66,6 +67,7 @@ class Stretch:
         settle: Callable[[], None],
         optimizers: Callable[[], list[Optimizer]],
         faults: Faults,
+        name_of: Callable[[torch.Tensor], str],
         has_diverged: Callable[[], bool] | None = None,
     ) -> None:
         self.refusal = ""
@@ -91,7 +93,7 @@ class Stretch:
         self._moving = False
         self._random_state = self._last_random_state = torch.zeros(0)
         self._last_step = 0
-        self._constructions = Constructions(lambda: self._over, self._guarded)
+        self._constructions = Constructions(lambda: self._over, self._guarded, name_of)
         self._moves = Moves(self._constructions, self.refuse)
         self._backwards = Backwards(lambda: self._tape if self.is_open else None, self._guarded, self.refuse)
 

@@ -137,6 +137,17 @@ def test_several_optimizers_or_targets_that_move_are_never_called_stuck() -> Non
         assert (found.outcome.word, found.outcome.trial, found.verdict.id) == ("unclear", "trains", "inconclusive"), found
 
 
+@pytest.mark.parametrize(("pace", "trial"), [(1.0, ("trains", "")), (1e-6, ("stuck", "slow"))])
+def test_weights_that_stand_train_nothing_whatever_the_loss_may_do(pace: float, trial: tuple[str, str]) -> None:
+    made = dataclasses.replace(residual_recording(steps=200), groups=["Adam[0]", "SGD[0]"])
+    made.loss = 0.7 + 0.01 * WAVE + 0.001 * LONG
+    run = made.run()
+    run.variables["update_norm"] = pace * run.variables["update_norm"]
+    found = outcome(RunAnalysis(run))
+    assert (found.word, found.trial, found.stuck_by) == ("unclear", *trial), found
+    assert ("the weights stand" in found.reason) is (pace < 1.0)
+
+
 def test_an_output_that_is_the_same_for_all_samples_has_collapsed() -> None:
     made = residual_recording(steps=200)
     made.loss = np.where(LONG < 5, 3.2, 2.6) + 0.05 * WAVE

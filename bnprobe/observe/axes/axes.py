@@ -60,6 +60,7 @@ class Axes:
         self._ownerless = 0  # parameters that belong to no module
         self._parameters: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._parameter_layers: dict[int, str] = {}
+        self._parameter_titles: dict[int, str] = {}
         self._owners: dict[str, weakref.ref[nn.Module]] = {}
         self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
         self._optimizers: IdentityMap[torch.optim.Optimizer, _KnownOptimizer] = IdentityMap()
@@ -113,6 +114,11 @@ class Axes:
         reference, place = self._parameters.get(key, (None, -1))
         return place if reference is not None and reference() is not None else None
 
+    def parameter_name(self, parameter: torch.Tensor) -> str:
+        """Return the name of a parameter in the file; empty where it was never introduced."""
+        place = self.parameter(parameter)
+        return self._parameter_titles[place] if place is not None else ""
+
     def layer_of(self, parameter: torch.Tensor | int) -> str:
         """Return the name of the layer that a parameter, or one of that id, belongs to; empty where it is not known."""
         key = parameter if isinstance(parameter, int) else id(parameter)
@@ -164,7 +170,7 @@ class Axes:
             known = self._known_parameters.pop(unique, None)
             place = known if known is not None else self._add_parameter(unique, owner, parameter, group)
             self._parameters[id(parameter)] = (OwnReference(parameter), place)
-            self._parameter_layers[place] = owner
+            self._parameter_layers[place], self._parameter_titles[place] = owner, unique
             if owner and id(parameter) in owners:
                 self._owners.setdefault(owner, weakref.ref(owners[id(parameter)]))
 

@@ -43,4 +43,5 @@ def companions_of(
             output.faults,
             output.notes.say,
             lambda: output.delivery.has_diverged,
+            output.axes.parameter_name,
         )

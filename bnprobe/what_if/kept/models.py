@@ -40,6 +40,7 @@ def write_built(built: list[Built], values: ValuesOut) -> dict[str, Any]:
             **{name: getattr(one, name) for name in _FLAGS},
             "models": [number(model) for model in one.models],
             "trained": values.value(one.trained),
+            "names": [[values.value(slot), name] for slot, name in one.names.items()],
             "random_state": values.value(one.random_state),
         }
         for one in built
@@ -62,6 +63,7 @@ def read_built(told: dict[str, Any], values: ValuesIn) -> list[Built]:
         Built(
             models=[skeletons[model] for model in one["models"]],
             trained=values.value(one["trained"]),
+            names={values.value(slot): name for slot, name in one.get("names", [])},
             random_state=values.value(one["random_state"]),
             **{name: one[name] for name in _FLAGS},
         )
