@@ -69,7 +69,7 @@ def _is_warming_up(run: RunAnalysis) -> bool:
 
 
 def usual_distance(run: RunAnalysis) -> float | None:
-    """How far the fastest layer moves in as many steps as are usual, at the pace of the steps that were recorded, or in all if they are more."""
+    """How far the fastest layer moves in as many steps as are usual, at the pace of those that were recorded; or in these, if more."""
     distance = distance_moved(run)
     return None if distance is None else distance * max(1.0, thresholds.USUAL_STEPS / run.steps_spanned)
 

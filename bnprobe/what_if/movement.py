@@ -70,7 +70,7 @@ class Movement:
 
 
 def _looked_at(program: Program, names: Mapping[Slot, str]) -> dict[int, list[Slot]]:
-    """Return the slots to look at, by step: of optimizers that take turns, each has steps of its own, which even strides would pass over."""
+    """Return the slots to look at, by step: of optimizers that take turns, each has steps of its own, which strides would pass over."""
     moves: dict[int, list[Move]] = defaultdict(list)
     for move in program.moves:
         moves[move.optimizer].append(move)

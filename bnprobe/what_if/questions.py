@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bnprobe.analyse.limits import Verdict, bracket
 from bnprobe.analyse.what_if import CURVE_PLACES
@@ -22,6 +23,9 @@ from bnprobe.what_if.rerun import Rerun, State
 
 #: Remedies whose losses are drawn at several rates.
 CURVE_REMEDIES = (NONE, "msr")
+#: Places at which these are drawn, above the script's own rate and below it.
+CURVES_FASTER = tuple(place for place in CURVE_PLACES if place > 0)
+CURVES_SLOWER = tuple(place for place in reversed(CURVE_PLACES) if place < 0)
 #: Strides of the search of these, so that it goes through the places of the curves.
 CURVE_STRIDES = (3, 3, 8)
 #: Strides of the others, from the limit of the training as it is: theirs will be near.
@@ -89,24 +93,33 @@ class Questions:
     def limit(self, remedy: str) -> None:
         """Find the bracket on the grid of ``lr-limit``; a remedy that is drawn at several rates is tried at these, too."""
         tried: dict[int, Trial] = {}
+        too_slow: set[int] = set()
 
         def make(place: int) -> None:
             tried[place] = self.trial(remedy, factor_of(place), place)
+
+        def draw() -> None:
+            for place in CURVES_FASTER:
+                if place not in tried:
+                    make(place)
+            for place in CURVES_SLOWER:
+                if learns_less(tried, place):
+                    too_slow.add(place)
+                elif place not in tried:
+                    make(place)
 
         make(0)
         is_drawn = remedy in CURVE_REMEDIES
         start = self.limit_of_none or 0
         if is_drawn and tried[0].outcome == "stuck":  # the way is not known: look around, which the curves do anyway
-            _each(make, CURVE_PLACES, tried)
+            draw()
         elif not is_drawn and start:
             make(start)
         strides = CURVE_STRIDES if is_drawn else NEAR_STRIDES if start else STRIDES
-        while (place := _next(tried, strides)) is not None:
+        while (place := _next(tried, strides, too_slow)) is not None:
             make(place)
         if is_drawn:
-            _each(make, CURVE_PLACES[1:], tried)
-            if not learns_faster(tried[0], tried[CURVE_PLACES[1]]):
-                _each(make, CURVE_PLACES[:1], tried)
+            draw()
         if remedy == NONE:
             self.limit_of_none = max((place for place, trial in tried.items() if trial.outcome == "trains"), default=None)
 
@@ -173,27 +186,29 @@ def both(activations: Activations | None, movement: Movement) -> Callable[[Item,
     return watch
 
 
-def _each(make: Callable[[int], None], places: Sequence[int], tried: Mapping[int, Trial]) -> None:
-    for place in places:
-        if place not in tried:
-            make(place)
+def learns_less(tried: Mapping[int, Trial], place: int) -> bool:
+    """Whether it is known without a trial that a slow place learns less: of two faster ones the slower did."""
+    pairs = itertools.combinations(sorted(each for each in tried if each > place), 2)
+    return any(learns_faster(tried[faster], tried[slower]) for slower, faster in pairs)
 
 
 def learns_faster(one: Trial, slower: Trial) -> bool:
     """Whether a training learns more in the stretch than another at a smaller rate: rates below that one would learn less still."""
-    return one.outcome == "trains" and slower.outcome != "diverges" and _end(one) < _end(slower)
+    return "diverges" not in (one.outcome, slower.outcome) and _end(one) < _end(slower)
 
 
 def _end(trial: Trial) -> float:
-    """Return the median loss of the last tenth of a stretch."""
-    return statistics.median(trial.losses[-max(1, len(trial.losses) // 10) :])
+    """Return the loss at the end, the one that a verdict tells."""
+    return statistics.median(trial.losses[-max(1, len(trial.losses) // 4) :])
 
 
-def _next(tried: Mapping[int, Trial], strides: tuple[int, ...]) -> int | None:
-    verdicts = {place: verdict(trial) for place, trial in tried.items()}
+def _next(tried: Mapping[int, Trial], strides: tuple[int, ...], too_slow: Collection[int] = ()) -> int | None:
+    verdicts: dict[int, Verdict] = {place: "slow" for place in too_slow if place not in tried}
+    known = len(verdicts)
+    verdicts |= {place: verdict(trial) for place, trial in tried.items()}
     if "trains" not in verdicts.values():
         most = MOST_WITHOUT_SUCCESS if _knows_the_way(verdicts) or _may_be_too_slow(tried) else MOST_WITHOUT_A_WAY
-        return next_index(verdicts, strides=strides, most_trials=most)
+        return next_index(verdicts, strides=strides, most_trials=most + known)
     place = next_index(verdicts, strides=strides)
     if place is None:
         return _second_window(tried) if len(tried) < MOST_TRIALS else None

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import pytest
 
 from bnprobe.what_if.judging import Trial
-from bnprobe.what_if.questions import CURVE_STRIDES, _next, learns_faster
+from bnprobe.what_if.questions import CURVE_STRIDES, Questions, _next, learns_faster
 
 Becomes = Callable[[int], tuple[Literal["trains", "stuck", "diverges"], str]]
 
@@ -91,14 +91,60 @@ def test_a_narrow_window_is_found_between_rates_that_are_stuck() -> None:
     [
         pytest.param(("trains", 0.2), ("trains", 0.5), True, id="a smaller rate learns less"),
         pytest.param(("trains", 0.2), ("stuck", 2.3), True, id="a smaller rate does not learn"),
+        pytest.param(("stuck", 2.2), ("stuck", 2.3), True, id="neither has learned much"),
         pytest.param(("trains", 0.5), ("trains", 0.2), False, id="a smaller rate learns more"),
         pytest.param(("diverges", 900.0), ("trains", 0.2), False, id="the own rate diverges"),
-        pytest.param(("stuck", 2.2), ("stuck", 2.3), False, id="neither learns"),
         pytest.param(("trains", 0.2), ("diverges", 900.0), False, id="a smaller rate diverges"),
     ],
 )
-def test_a_tenth_of_the_rate_is_of_use_unless_a_third_learns_less(
+def test_which_of_two_rates_learns_more(
     own: tuple[Literal["trains", "stuck", "diverges"], float], third: tuple[Literal["trains", "stuck", "diverges"], float], is_faster: bool
 ) -> None:
     one, slower = (Trial("none", 1.0, outcome, "", "", (2.3, *[end] * 20)) for outcome, end in (own, third))
     assert learns_faster(one, slower) is is_faster
+
+
+class Told(Questions):
+    """Questions whose trainings come out as told."""
+
+    def __init__(self, becomes: Mapping[int, tuple[Literal["trains", "stuck", "diverges"], str, float]]) -> None:
+        self.trials, self.limit_of_none, self._becomes = [], None, becomes
+
+    def trial(self, remedy: str, factor: float, place: int | None = None) -> Trial:
+        assert place is not None
+        outcome, stuck_by, end = self._becomes[place]
+        self.trials.append(Trial(remedy, factor, outcome, stuck_by, "", (2.3, *[end] * 20), place))
+        return self.trials[-1]
+
+
+DIVERGES = ("diverges", "", 1e6)
+LEVEL = ("stuck", "level", 2.3)
+
+
+@pytest.mark.parametrize(
+    ("becomes", "left_out"),
+    [
+        pytest.param({0: ("trains", "", 0.5), 3: ("trains", "", 0.3)}, (-3, -6), id="the own rate learns less than a faster one"),
+        pytest.param({0: ("trains", "", 0.3), -3: ("trains", "", 0.5)}, (-6,), id="a third learns less than the own rate"),
+        pytest.param({0: ("trains", "", 0.5), -3: ("trains", "", 0.3), -6: ("trains", "", 0.4)}, (), id="the own rate is too fast"),
+        pytest.param({0: ("stuck", "level", 2.29), -3: LEVEL}, (-6,), id="stuck, and a third learns less"),
+        pytest.param({0: LEVEL, -3: ("stuck", "level", 2.29), -6: ("trains", "", 1.0)}, (), id="stuck, and a third learns more"),
+    ],
+)
+def test_rates_that_learn_less_still_are_left_out(
+    becomes: dict[int, tuple[Literal["trains", "stuck", "diverges"], str, float]], left_out: tuple[int, ...]
+) -> None:
+    asked = Told(dict.fromkeys(range(1, 9), DIVERGES) | dict.fromkeys((-2, -4, -5), LEVEL) | becomes)
+    asked.limit("none")
+    tried = {trial.grid_index for trial in asked.trials}
+    assert {-6, -3, 0, 3, 6} - tried == set(left_out)
+    trains = [place for place, (outcome, _, _) in becomes.items() if outcome == "trains"]
+    assert asked.limit_of_none == max(trains, default=None)
+
+
+def test_above_rates_that_learn_less_the_slower_they_are_it_goes_on() -> None:
+    slow = {0: LEVEL, 3: ("stuck", "level", 2.29), 6: ("stuck", "level", 2.28)}
+    risen = dict.fromkeys((7, 8, 9, 10), ("stuck", "risen", 9.0))
+    asked = Told(slow | risen | {7: DIVERGES})  # type: ignore[arg-type]
+    asked.limit("none")
+    assert [trial.grid_index for trial in asked.trials] == [0, 3, 6, 10, 8, 7]
