@@ -8,6 +8,7 @@ from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.outcome import Outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.script_error import advice, error_of
 from bnprobe.diagnose.wording import decades, number
 
 
@@ -24,7 +25,7 @@ def nothing_recorded(run: RunAnalysis) -> Finding | None:
         step=None,
         evidence=(Evidence("recorded steps", 0.0, 1.0),),
         cause=f"The file holds no training step{problems}: the script took none, or ended before its first (it {_ending(run)}).",
-        fix="Let the script reach its first optimizer step; `bnprobe inspect` says what could not be seen.",
+        fix=_what_to_mend(run),
         source="the step axis of the run file",
     )
 
@@ -38,31 +39,36 @@ def no_cause(run: RunAnalysis, found: Outcome) -> Finding:
         parts.append("no layer was measured, so only the loss was judged")
     if run.recorded.problems:
         parts.append(f"a part of the file could not be read ({run.recorded.problems[0]})")
-    if run.recorded.status == "crashed":
-        parts.append("the script ended with an error of its own")
+    crashed = f"the script ended with an error of its own: {error}" if (error := error_of(run.recorded)) else ""
+    parts = [*parts, crashed] if is_healthy else [crashed, *parts]
     return Finding(
         id="healthy" if is_healthy else "inconclusive",
-        severity="info",
+        severity="warning" if error and not is_healthy else "info",
         confidence=0.5 if is_partial or not is_healthy else 0.9,
         layers=(),
         step=None,
         evidence=_evidence(run),
-        cause="; ".join(parts) + ".",
+        cause=_sentence(parts),
         fix="Nothing needs to be done. Wrong labels and scrambled inputs do not show in a training loss: validation tells."
         if is_healthy
-        else _next_step(run, found),
+        else advice(error) or _next_step(run, found),
         source="none of the known causes was found",
     )
+
+
+def _sentence(parts: list[str]) -> str:
+    said = "; ".join(filter(None, parts))
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _judgement(run: RunAnalysis, found: Outcome) -> str:
     steps = f"{run.recorded.trained_steps} step{'s' if run.recorded.trained_steps != 1 else ''}"
     if found.word == "learns":
-        return f"It learns, as far as the training loss tells: {found.reason} in {steps}"
+        return f"it learns, as far as the training loss tells: {found.reason} in {steps}"
     excluded = "none of the known causes shows" if run.measured_rows.size else "nothing can be excluded"
     if found.word == "learns-poorly":
-        return f"It learns little so far, and {excluded}: {found.reason}, after {steps}"
-    return f"Whether it learns cannot be told, and {excluded}: {found.reason}"
+        return f"it learns little so far, and {excluded}: {found.reason}, after {steps}"
+    return f"whether it learns cannot be told, and {excluded}: {found.reason}"
 
 
 def _next_step(run: RunAnalysis, found: Outcome) -> str:
@@ -97,5 +103,13 @@ def _evidence(run: RunAnalysis) -> tuple[Evidence, ...]:
     return tuple(evidence)
 
 
+def _what_to_mend(run: RunAnalysis) -> str:
+    if error := error_of(run.recorded):
+        return advice(error) or "The error is the script's own: it shows without bnprobe, too."
+    return "Let the script reach its first optimizer step; `bnprobe inspect` says what could not be seen."
+
+
 def _ending(run: RunAnalysis) -> str:
+    if error := error_of(run.recorded):
+        return f"crashed: {error}"
     return {"running": "was killed or is still running"}.get(run.recorded.status, run.recorded.status)

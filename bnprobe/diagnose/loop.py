@@ -188,13 +188,15 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient ever reached
     (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be meant, as when a
     backbone is kept: it is told for information while the rest learns, unless all that is kept lies behind trained layers and the loss
-    stands above half of its start; so are normalisations among what is kept. Of a network without trained parameters, such as a teacher,
-    nothing is said. Looks like vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were
+    stands above half of its start; so are normalisations among what is kept, and a table beside a trained embedding. Of a network without
+    trained parameters, such as a teacher, nothing is said, nor of a copy of a trained one, such as a target network that is not detached.
+    Looks like vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were
     measured count.
     """
     if run.gradients_were_cleared:  # nothing is cut off: the loop takes the gradients away
         return None
     forgotten, frozen = training.untrained_elements(run.recorded)
+    forgotten = np.where(_are_copies(run), 0.0, forgotten)
     unreached = training.unreached_layers(run.recorded)
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
     if layers.size and not _is_tuning_the_head(run, layers, frozen):
@@ -202,6 +204,21 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     if (cut := _in_no_grad(run)) is not None:
         return cut
     return _kept(run, np.flatnonzero(frozen > 0), frozen)
+
+
+def _are_copies(run: RunAnalysis) -> NDArray[np.bool_]:
+    """Layers of models that are made like one that is trained, (L,): target networks and teachers are given its weights.
+
+    Where the optimizers' own parameters get no gradient, the copy was to be trained.
+    """
+    trained, parts = _trained(run), dict[int, list[tuple[str, int]]]()
+    for layer in run.recorded.layers:
+        if layer.role == "output" and layer.call == 0:
+            parts.setdefault(layer.model, []).append((layer.type, layer.channels))
+    of_trained = {layer.model for layer in run.recorded.layers if module_of(layer.name) in trained}
+    originals = [sorted(parts.get(model, [])) for model in of_trained if not _optimizers_train_another(run)]
+    copies = {model for model, its in parts.items() if model not in of_trained and sorted(its) in originals}
+    return np.array([layer.model in copies for layer in run.recorded.layers], dtype=bool)
 
 
 def _is_tuning_the_head(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float64]) -> bool:
@@ -291,7 +308,7 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
     is_behind = _is_behind_trained(run, layers)
     return Finding(
         id="frozen-parameters",
-        severity="warning" if run.underperforms or (is_behind and not run.has_come_down) else "info",
+        severity="warning" if (run.underperforms and not _is_table(run, layers)) or (is_behind and not run.has_come_down) else "info",
         confidence=0.7 if is_behind else 0.6,
         layers=tuple(run.name(layer) for layer in layers[:3]),
         step=run.step(run.first_row),
@@ -302,6 +319,13 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
         fix="Where that is not meant, set `requires_grad_(True)` before the optimizer is built.",
         source=_OPTIMIZERS,
     )
+
+
+def _is_table(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
+    """Whether all that is kept are embeddings, and others are trained: positions come from such a table, which is meant to stay."""
+    trained, kept = _trained(run), {module_of(run.name(layer)) for layer in layers}
+    embeddings = {module_of(layer.name) for layer in run.recorded.layers if layer.kind == "embedding"}
+    return kept <= embeddings and bool(embeddings & trained)
 
 
 def _of_trained_models(run: RunAnalysis, layers: NDArray[np.int64]) -> NDArray[np.int64]:

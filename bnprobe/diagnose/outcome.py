@@ -80,7 +80,8 @@ def outcome(run: RunAnalysis) -> Outcome:
     if course is None:
         return Outcome("unclear", "no loss was seen", None)
     if course.steps < thresholds.COURSE_STEPS:
-        return Outcome("unclear", f"only {course.steps} losses were seen, and {thresholds.COURSE_STEPS} are needed to tell", None)
+        seen = "1 loss was" if course.steps == 1 else f"{course.steps} losses were"
+        return Outcome("unclear", f"only {seen} seen, and {thresholds.COURSE_STEPS} are needed to tell", None)
     return _of_comparable(run, course) if not run.loss_may_stand else _of_standing(run, course)
 
 

@@ -249,6 +249,8 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
     if became.is_failure or run.has_relapsed:
         found = _held_responsible(found, run)
+    elif run.has_fitted:
+        found = list(map(_kept_nothing_back, found))
     if not any(finding.severity == "error" for finding in found):
         remaining = [finding for fallback in FALLBACKS if (finding := fallback(run)) is not None][:1]
         is_explained = any(finding.severity == "warning" for finding in found)
@@ -264,6 +266,12 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
 def _told_once(finding: Finding) -> Finding:
     """The finding of a run that learns: what follows from a cause that is warned of is told beside it, and is no warning of its own."""
     return replace(finding, severity="info") if finding.follows_from and finding.severity == "warning" else finding
+
+
+def _kept_nothing_back(finding: Finding) -> Finding:
+    """The finding of a run that learned all there is: what explains a failure is no fault here, but for a loss that leapt."""
+    is_harmless = finding.severity == "warning" and finding.id in EXPLAINING and finding.id != "loss-spike"
+    return replace(finding, severity="info") if is_harmless else finding
 
 
 def _held_responsible(found: list[Finding], run: RunAnalysis) -> list[Finding]:

@@ -31,16 +31,28 @@ def test_a_part_that_could_not_be_read_is_said() -> None:
 
 def test_a_script_that_failed_by_itself_is_no_fault_of_the_training() -> None:
     made = residual_recording(steps=40)
-    made.status = "crashed"
-    assert only(made.run()).cause.endswith("the script ended with an error of its own.")
+    made.status, made.attributes["ending"] = "crashed", "KeyError: 'labels'"
+    finding = only(made.run())
+    assert (finding.id, finding.severity) == ("healthy", "info")
+    assert finding.cause.endswith("the script ended with an error of its own: KeyError: 'labels'.")
+
+
+def test_where_nothing_can_be_told_the_error_of_the_script_comes_first() -> None:
+    made = residual_recording(steps=5)
+    made.status, made.attributes["ending"] = "crashed", "RuntimeError: Trying to backward through the graph a second time."
+    finding = only(made.run())
+    assert (finding.id, finding.severity) == ("inconclusive", "warning")
+    assert finding.cause.startswith("The script ended with an error of its own: RuntimeError: Trying to backward")
+    assert "detach()" in finding.fix
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [("running", "it was killed or is still running"), ("crashed", "it crashed"), ("finished", "it finished")]
+    ("status", "words"),
+    [("running", "it was killed or is still running"), ("crashed", "it crashed: KeyError"), ("finished", "it finished")],
 )
 def test_no_step(status: str, words: str) -> None:
     made = residual_recording(steps=0)
-    made.status = status
+    made.status, made.attributes["ending"] = status, "KeyError" if status == "crashed" else ""
     finding = only(made.run())
     assert (finding.id, finding.severity) == ("nothing-recorded", "warning")
     assert words in finding.cause

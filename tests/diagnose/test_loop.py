@@ -134,6 +134,17 @@ class TestFrozenParameters:
         assert (detached.id, detached.layers) == ("frozen-parameters", ("encoder",))
         assert "no gradient ever reached" in detached.cause
 
+    def test_a_target_network_is_given_its_weights(self, findings: Findings) -> None:
+        assert "frozen-parameters" not in {one.id for one in findings("target-network")}
+
+    def test_a_table_that_is_kept_beside_a_trained_embedding_is_told_for_information(self) -> None:
+        made = self.behind_trained("stage1.block1.conv1")
+        made.loss[:] = np.linspace(2.3, 2.2, 40)
+        assert self.severity(made) == "warning"
+        for layer in made.layers:
+            layer["layer_kind"] = "embedding" if layer["layer"] in ("conv1", "stage1.block1.conv1") else layer["layer_kind"]
+        assert self.severity(made) == "info"
+
     def test_a_backbone_that_is_kept_is_told_for_information(self, findings: Findings) -> None:
         healthy, kept = findings("frozen-backbone")
         assert (healthy.id, kept.id, kept.severity, kept.layers) == ("healthy", "frozen-parameters", "info", ("0",))

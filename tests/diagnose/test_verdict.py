@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,21 @@ def test_what_follows_in_a_run_that_learns_is_no_warning_of_its_own(monkeypatch:
     assert {one.id: one.severity for one in diagnose(made.run())}["dead-units"] == "warning"
 
 
+@pytest.mark.parametrize(("last", "severity"), [(0.2, "warning"), (1e-5, "info")])
+def test_what_explains_a_failure_is_no_fault_where_the_loss_came_down_by_decades(
+    monkeypatch: pytest.MonkeyPatch, last: float, severity: str
+) -> None:
+    for name in ("exploding-gradients", "loss-spike"):
+        finding = Finding(name, "warning", 0.6, (), 3, (), "A cause.", "A fix.", "a source")
+        monkeypatch.setitem(CAUSES, name, lambda run, finding=finding: replace(finding, step=None))
+    made = residual_recording(steps=50)
+    made.loss = np.geomspace(2.3, last, 50)
+    told = {
+        one.id: one.severity for one in diagnose(made.run()) if not one.is_candidate and one.id in ("exploding-gradients", "loss-spike")
+    }
+    assert told == {"exploding-gradients": severity, "loss-spike": "info" if severity == "warning" else "warning"}
+
+
 @pytest.mark.parametrize(("kept", "told"), [("info", ()), ("warning", ("frozen-parameters",))])
 def test_what_is_told_for_information_explains_no_fault(monkeypatch: pytest.MonkeyPatch, kept: str, told: tuple[str, ...]) -> None:
     def found(name: str, severity: str) -> Finding:
@@ -115,7 +131,7 @@ def test_a_run_of_which_only_the_loss_was_seen_can_be_healthy() -> None:
 def test_short_runs(steps: int) -> None:
     (finding,) = diagnose(residual_recording(steps=steps).run())
     assert (finding.id, finding.severity) == ("inconclusive", "info")
-    assert f"only {steps} losses were seen" in finding.cause
+    assert f"only {'1 loss was' if steps == 1 else f'{steps} losses were'} seen" in finding.cause
     made = exploding_recording(steps=steps + 8, leaves_at=-8)
     assert diagnose(made.run())[0].id == "exploding-activations"
 

@@ -115,6 +115,7 @@ if kind == "frozen-norm":
     model[1].eval().requires_grad_(False)
 if kind == "frozen-backbone":
     model[0].requires_grad_(False)
+target = network()
 trained = model[-1].parameters() if kind in ("forgotten", "unfreezing") else [p for p in model.parameters() if p.requires_grad]
 decay = {"weight-decay-too-strong": 1.0, "weight-decay": 5e-4}.get(kind, 0.0)
 rate = 30.0 if kind.startswith("learning-rate-too-high") or kind == "student-of-lost" else 0.05
@@ -138,6 +139,9 @@ for step in range(STEPS):
         loss = F.nll_loss(output.log(), y) if kind == "probabilities" else F.cross_entropy(output, y)
         if kind == "codes-then-classes":
             loss = F.mse_loss(output, 1e-3 * x[:, :5])
+        if kind == "target-network":  # a copy that is not detached: its gradient is nobody's
+            target.load_state_dict(model.state_dict()) if step % 20 == 0 else None
+            loss = loss + 0.1 * F.mse_loss(output, 0.9 * target(x))
         scale = 2.0**24 if kind == "half-precision-overflow" and step > 30 else 1.0
         (scale * loss).backward()
         for parameter in model.parameters() if scale > 1 else ():

@@ -62,7 +62,8 @@ class Axes:
         self._parameter_layers: dict[int, str] = {}
         self._parameter_titles: dict[int, str] = {}
         self._owners: dict[str, weakref.ref[nn.Module]] = {}
-        self._taken: dict[str, set[str]] = {"layer": set(), "parameter": set()}
+        self._taken: dict[str, set[str]] = {"module": set(), "layer": set(), "parameter": set()}
+        self._own_names: IdentityMap[nn.Module, dict[str, str]] = IdentityMap()
         self._optimizers: IdentityMap[torch.optim.Optimizer, _KnownOptimizer] = IdentityMap()
         self._optimizer_names: list[str] = []
         self._groups = 0
@@ -160,6 +161,8 @@ class Axes:
         owners = self._parameter_owners() if unknown else {}
         for parameter in unknown:
             name, owner = names.get(id(parameter), (f"parameter{self._ownerless}", ""))
+            if owner and (module := owners.get(id(parameter))) is not None:
+                owner = self._own_name(self._tree.root(module), owner)
             if id(parameter) not in names:
                 self._ownerless += 1
                 reason = "they belong to no module, so no layer's gradient can be told (a flat buffer, a wrapper, a free tensor)"
@@ -245,7 +248,7 @@ class Axes:
     def _add_layer(self, tap: Tap, module: nn.Module) -> None:
         key, width = tap.key, tap.moments.channels
         root = self._tree.root(module)
-        name = self._labels.qualify(root, self._tree.name(module)) or class_name(module)
+        name = self._own_name(root, self._labels.qualify(root, self._tree.name(module)) or class_name(module))
         if key.call:
             name += f":{key.call + 1}"
         if key.role == INPUT:
@@ -323,6 +326,15 @@ class Axes:
         same = self._optimizer_names.count(name)
         self._optimizer_names.append(name)
         return f"{name}#{same + 1}" if same else name
+
+    def _own_name(self, root: nn.Module, name: str) -> str:
+        """Return what a part of a model is called in the file: of parts that have one name, as in two models of one class, each its own."""
+        names = self._own_names.get(root)
+        if names is None:
+            names = self._own_names[root] = {}
+        if name not in names:
+            names[name] = self._unique(name, "module")
+        return names[name]
 
     def _unique(self, name: str, axis: str) -> str:
         taken = self._taken[axis]

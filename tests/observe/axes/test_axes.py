@@ -156,3 +156,13 @@ def test_names_are_unique(bench: Bench) -> None:
         model[0] = kept[-1]
         bench.see(model[0])
     assert [layer.name for layer in bench.run().layers] == ["0", "0~2", "0~3", "0~4"]
+
+
+def test_parameters_are_of_the_layer_that_bears_their_name(bench: Bench) -> None:
+    copies = [nn.ModuleDict({"body": nn.Linear(3, 4)}) for _ in range(2)]
+    for copy in reversed(copies):
+        bench.see(copy["body"], 4)
+        bench.axes.introduce(torch.optim.SGD(copy.parameters(), lr=0.1))
+    run = bench.run()
+    assert [layer.name for layer in run.layers] == ["body", "body~2"]
+    assert [parameter.layer for parameter in run.parameters] == ["body", "body", "body~2", "body~2"]
