@@ -178,7 +178,9 @@ def _in_its_course(run: RunAnalysis, layer: int) -> Finding | None:
     grown = size - float(robust.median(run.size[run.baseline_rows, layer]))
     late = float(robust.median(grown[-max(1, size.size // 4) :]))
     first = _for_good(grown >= thresholds.ODD_BATCH_DECADES)
-    if not late >= thresholds.OUTLYING_DECADES or first == rows.size or _follows_layers(run, layer, rows, grown):
+    if not late >= thresholds.OUTLYING_DECADES or first == rows.size:
+        return None
+    if not _climbs_stairs(size, late) and _follows_layers(run, layer, rows, grown):
         return None
     step, rms = run.step(int(rows[first])), float(10 ** size[first])
     return Finding(
@@ -196,6 +198,18 @@ def _in_its_course(run: RunAnalysis, layer: int) -> Finding | None:
         fix="Look for what changes the data in place from epoch to epoch, such as `-=`, `/=` or `normalize_` on a stored array.",
         source="the size of what the first layer receives, against its first steps",
     )
+
+
+def _climbs_stairs(size: NDArray[np.float64], grown: float) -> bool:
+    """Whether a signal grew in single leaps and stood between them: so do data that are changed once an epoch, and nothing that is trained.
+
+    Args:
+        size: decades, one a measured step.
+        grown: by how much it is larger in the end than at first, decades.
+    """
+    leaps = np.diff(size)
+    leaps = leaps[leaps >= thresholds.ODD_BATCH_DECADES]
+    return bool(leaps.size * thresholds.STAIR_STEPS <= size.size and leaps.sum() >= thresholds.STAIRS_SHARE * grown)
 
 
 def _for_good(is_above: NDArray[np.bool_]) -> int:

@@ -247,6 +247,9 @@ JOINED_TIMES = 10.0
 #: Size of one batch against those before it, and of late batches against the first, decades. Practice: batches of the same data differ by
 #: far less.
 OUTLYING_DECADES = 1.0
+#: Share of an input's growth that lies in single leaps, and measured steps that each level stands for at least. Practice: what grows with
+#: the weights does so from step to step.
+STAIRS_SHARE, STAIR_STEPS = 0.8, 5
 
 #: Everything within this many decades of its recent course counts as calm before a fault. Measured: 0 to 1.4 before a fault
 #: of the arithmetic, the most where a young network was learning fast; 2 to 35 at the divergence of an instability whose last

@@ -162,6 +162,15 @@ def test_an_input_that_grows_from_epoch_to_epoch() -> None:
     assert not found(made)
 
 
+@pytest.mark.parametrize(("pace", "is_named"), [(10, True), (1, False)], ids=["once in ten steps", "at every step"])
+def test_an_input_that_grows_by_stairs_is_changed_by_nothing_that_was_trained_before(pace: int, is_named: bool) -> None:
+    made = with_input(1.0, lost=False)
+    stand(made)
+    made.activation.rms[:, 0] = 10 ** (0.9 * (np.arange(made.steps) // 10 if pace > 1 else np.arange(made.steps) / 10))
+    made.activation.rms[:, 1:] *= 10 ** np.clip((np.arange(made.steps)[:, None] - 5) * 0.4, 0, 4)  # as fast as layers learn, and before it
+    assert (unscaled_input(RunAnalysis(made.run())) is not None) is is_named
+
+
 def test_an_input_of_which_the_first_steps_hold_no_size_has_not_grown() -> None:
     made = with_input(1.0, lost=False)
     stand(made)
