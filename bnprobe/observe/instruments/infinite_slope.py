@@ -18,7 +18,7 @@ from bnprobe.observe.instruments.nonfinite_graph import nodes_of, operation_name
 _FINITE_THERE = ("Sqrt", "Acos", "Asin")
 #: Not finite where their slope is not: the loss is finite all the same where such values were left out of it, by ``where`` or a mask.
 _LEFT_OUT = (
-    *("Log", "Log2", "Log10", "Log1P", "Rsqrt", "Reciprocal", "Atanh", "Acosh", "Exp", "Xlogy"),
+    *("Log", "Log2", "Log10", "Log1P", "Rsqrt", "Reciprocal", "Atanh", "Acosh", "Exp", "Xlogy", "Logsumexp"),
     *("LinalgSvd", "LinalgEigh", "LinalgInvEx", "LinalgSlogdet"),
 )
 #: Operations that are told at most: of more, none stands out.

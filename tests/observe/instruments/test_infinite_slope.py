@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,7 @@ def told(make: Function, *, freed: bool = True) -> list[str]:
         (lambda x: torch.where(x > 0, x.log(), x).mean(), ["log"]),
         (lambda x: (x / 2 + x.square()).mean(), []),
         (lambda x: torch.log_softmax(x, 1).mean(), []),
+        (lambda x: x.masked_fill(torch.ones(2, 3, dtype=torch.bool), -math.inf).logsumexp(1).clamp(min=-1).mean(), ["logsumexp"]),
     ],
 )
 def test_operations_with_an_infinite_slope_are_named_when_the_graph_is_freed(make: Function, names: list[str]) -> None:
