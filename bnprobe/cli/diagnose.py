@@ -57,7 +57,7 @@ def diagnose(
     if not (as_json or as_sarif) and (told := ranks_of(diagnosis.analysis)):
         paragraphs = [textwrap.fill(printable(sentence), WIDTH, subsequent_indent="  ", break_on_hyphens=False) for sentence in told]
         print("\nranks: " + "\n  ".join(paragraphs))
-    if not (as_json or as_sarif) and (limit := line_of(recorded)):
+    if not (as_json or as_sarif) and (limit := line_of(diagnosis.analysis.recorded)):
         sentence = f"limit: {limit[:1].lower()}{printable(limit[1:])}."
         print(f"\n{textwrap.fill(sentence, WIDTH, subsequent_indent='  ', break_on_hyphens=False)}")
     grave = {FailOn.ERROR: {"error"}, FailOn.WARNING: {"error", "warning"}}[fail_on] if fail_on else set()

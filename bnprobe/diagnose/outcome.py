@@ -61,8 +61,9 @@ def outcome(run: RunAnalysis) -> Outcome:
 
     *Diverged*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
 
-    *Unclear*: no loss, or too few; a loss that may stand although the training is right (``RunAnalysis.loss_may_stand``) and has not
-    fallen; noise that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its first value.
+    *Unclear*: no loss, or too few; a loss without a target that is at its floor while outputs came to be alike; a loss that may stand
+    although the training is right (``RunAnalysis.loss_may_stand``) and has not fallen, or that is signed and may have moving targets; noise
+    that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its first value.
 
     *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise; or such a leap came of large updates,
     or left a classifier worse than guessing, and the loss falls no more. *Collapsed output*: the same, or
@@ -92,6 +93,11 @@ def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
     """
     if run.ignores_its_input:
         return Outcome("unclear", f"{loss_way(course)}, {_one_output(run)}", "trains")
+    if run.share_that_fell is not None:
+        return Outcome("unclear", f"{loss_way(course)}, {_alike(run)}", "trains")
+    if run.is_signed and run.is_evaluated_in_most_steps:
+        reason = "the loss takes negative values, and the network is also evaluated without gradients, as a critic is for its own targets"
+        return Outcome("unclear", f"{loss_way(course)}, and {reason}: what fell may be the critic's part alone", "trains")
     if course.moved and course.late < course.start - MOVED_SHARE * abs(course.start):
         return Outcome("learns", loss_way(course), "trains")
     if (distance := usual_distance(run)) is not None and distance < thresholds.STANDING_DISTANCE:
@@ -103,6 +109,15 @@ def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
 def _one_output(run: RunAnalysis) -> str:
     """That the loss says nothing, as a clause: what gives the same for every sample may still come closer to the mean of the targets."""
     return f"yet the last layer, {run.place(run.last_layer or 0)}, gives nearly the same output for every sample"
+
+
+def _alike(run: RunAnalysis) -> str:
+    """That an embedding comes to be one point, as a clause."""
+    layer, first, late = run.share_that_fell or (0, 0.0, 0.0)
+    return (
+        f"yet outputs come to be alike: of the energy of {run.place(layer)} {percent(first)} differed between samples at first and "
+        f"{percent(late)} in the end, as where an embedding collapses and all distances are small"
+    )
 
 
 def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
@@ -129,6 +144,8 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
         return Outcome("learns-poorly", reason, *_trial(run, course))
     if run.ignores_its_input:
         return Outcome("learns-poorly", f"{loss_way(course)}, {_one_output(run)}", *_trial(run, course))
+    if run.share_that_fell is not None:
+        return Outcome("unclear", f"{loss_way(course)}, {_alike(run)}", *_trial(run, course))
     if run.is_no_better_than_a_constant:
         reason = f"{loss_way(course)}, and its squared error is {constant_summary(run)}"
         return Outcome("learns-poorly", reason, *_trial(run, course))

@@ -88,18 +88,28 @@ class RunAnalysis(Quantities):
         A policy's or a critic's loss and a log-likelihood have no lower bound at zero; of adversaries each undoes what the other gains; and
         a network that is also evaluated in every step may chase targets that it, or a copy of it, makes.
         """
-        loss = self.recorded.loss
-        if (loss[np.isfinite(loss)] < 0).any():
+        if self.is_signed:
             return "the loss takes negative values, so that it is no distance from a goal"
         optimizers = {group.partition("[")[0] for group in self.recorded.groups}
         if len(optimizers) > 1:
             return f"{len(optimizers)} optimizers train parts of it, whose losses may work against each other"
         if self.separate_networks > 1:
             return f"{self.separate_networks} separate networks share it, each with a term of its own"
-        evaluations = self.recorded.evaluations
-        if (known := evaluations[evaluations >= 0]).size and np.median(known) >= 1 and not self.is_at_chance:
+        if self.is_evaluated_in_most_steps and not self.is_at_chance:
             return "the network is also evaluated without gradients in most steps, so that its targets may move with it"
         return ""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the loss takes negative values."""
+        loss = self.recorded.loss
+        return bool((loss[np.isfinite(loss)] < 0).any())
+
+    @property
+    def is_evaluated_in_most_steps(self) -> bool:
+        """Whether most steps call the network without gradients as well, as for targets that it makes itself."""
+        evaluations = self.recorded.evaluations
+        return bool((known := evaluations[evaluations >= 0]).size and np.median(known) >= 1)
 
     @cached_property
     def separate_networks(self) -> int:
@@ -202,6 +212,30 @@ class RunAnalysis(Quantities):
     def ignores_its_input(self) -> bool:
         """Whether the output has collapsed, however far the loss fell; a squared error that beats every constant shows that it has not."""
         return self.output_has_collapsed and (self.constant_share is None or self.is_no_better_than_a_constant)
+
+    @cached_property
+    def share_that_fell(self) -> tuple[int, float, float] | None:
+        """Of an embedding that comes to be one point: the layer, and the share of its energy that differs between samples, first and late.
+
+        So it is where a loss that was never seen to compare with a target, but compares outputs with each other, has come to its floor (all
+        distances zero, or all cosines one), while all that ends beside the last layer came to be alike. None where it is not so.
+        """
+        recorded, course, layer = self.recorded, self._full_course, self.last_layer
+        targets = (recorded.target_smallest, recorded.target_class, recorded.target_variance)
+        if course is None or layer is None or any(np.isfinite(known.astype(float)).any() for known in targets):
+            return None
+        lowest = float(np.nanmin(recorded.loss))
+        is_at_zero = lowest >= 0 and course.late < thresholds.FLOOR_SHARE * course.start
+        is_at_one = -1 - thresholds.ROUNDING <= lowest < 0 and course.late < thresholds.FLOOR_SHARE - 1
+        if not (is_at_zero or is_at_one) or not self.has_batches:
+            return None
+        ends = [*heads(recorded, layer), *(network[-1] for network in self._networks[:-1])]
+        shares = {end: share for end in ends if (share := self._of_samples(end)[1]).size >= thresholds.CALM_STEPS}
+        fell = {end: (float(share[0]), float(robust.median(_late(share)))) for end, share in shares.items()}
+        if not fell or any(late >= thresholds.ALIKE_TIMES * first for first, late in fell.values()):
+            return None
+        alike = min(fell, key=lambda end: fell[end][1])
+        return alike, *fell[alike]
 
     @cached_property
     def only_target(self) -> float | None:

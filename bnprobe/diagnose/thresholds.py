@@ -60,6 +60,11 @@ COLLAPSED_SHARE = 1e-3
 #: By what that share falls at least where all samples come to get one answer. Measured: to 0.03 and 0.13 of its first value where targets
 #: were all the same; contrastive and ranking losses keep it or let it grow.
 ALIKE_TIMES = 0.5
+#: Share of its start below which a loss that compares outputs with each other is at its floor: all distances zero, all cosines one.
+#: Practice.
+FLOOR_SHARE = 0.05
+#: By what a mean of cosines may pass one.
+ROUNDING = 1e-4
 #: Growth of that energy since the first step from which an output is not collapsed but small beside its mean. Practice.
 OUTPUT_GROWTH = 10.0
 #: A loss that has come down to this share of its first has been learned from, even if it leapt there or on the way: practice.

@@ -121,7 +121,7 @@ def _analyse(run: Run, label: str) -> AnalysedRun:
         diagnosis=diagnosis,
         tolerances=_tolerances(recorded),
         # Trials find what the estimate estimates: where there are any, it is not told.
-        stopping_rate=None if answers is not None and answers.proved else stopping_rate(recorded),
+        stopping_rate=None if answers is not None and answers.proved else stopping_rate(diagnosis.analysis.recorded),
         what_if=answers,
         confirmation=confirmation_beside(run),
         fields={quantity.key: _field(diagnosis, quantity) for quantity in QUANTITIES},

@@ -194,6 +194,41 @@ def test_a_fall_says_nothing_where_every_target_is_the_same(seen: dict[str, np.n
     assert diagnose(made.run()).outcome.word == word
 
 
+NEAR_ONE, NEAR_ZERO = -1 + 0.8 * np.exp(-LONG / 20) + 0.001 * (1 + WAVE), 2.0 * np.exp(-LONG / 20) + 0.001 * (1 + WAVE)
+
+
+@pytest.mark.parametrize(
+    ("loss", "late", "seen", "word"),
+    [
+        pytest.param(NEAR_ONE, 0.8, {}, "unclear", id="all cosines are one"),
+        pytest.param(NEAR_ZERO, 0.8, {}, "unclear", id="all distances are zero"),
+        pytest.param(NEAR_ONE, 0.4, {}, "learns", id="outputs keep differing"),
+        pytest.param(NEAR_ZERO, 0.8, {"target_variance": np.ones(200)}, "learns", id="there is a target"),
+        pytest.param(NEAR_ONE - 0.5, 0.8, {}, "learns", id="no cosine"),
+        pytest.param(NEAR_ZERO + 0.5, 0.8, {}, "learns", id="not at its floor"),
+    ],
+)
+def test_an_embedding_whose_outputs_come_to_be_alike(loss: np.ndarray, late: float, seen: dict[str, np.ndarray], word: str) -> None:
+    """Losses that compare outputs with each other are smallest where all of them are one."""
+    made = residual_recording(steps=200)
+    made.loss = loss
+    made.by_step |= seen
+    made.activation.kappa[:, -1] = np.where(LONG < 5, 0.3, late)
+    found = diagnose(made.run())
+    assert (found.outcome.word, found.verdict.severity) == (word, "info"), found.outcome
+    assert ("outputs come to be alike" in found.outcome.reason) is (word == "unclear")
+
+
+def test_a_signed_loss_whose_targets_may_move_says_nothing_by_its_fall() -> None:
+    """What fell may be a critic's part, while the policy's goes anywhere."""
+    made = residual_recording(steps=200)
+    made.loss = 3.0 * np.exp(-LONG / 20) + 0.05 * WAVE
+    assert (made.loss < 0).any()
+    assert diagnose(made.run()).outcome.word == "learns"
+    made.by_step["evaluations"] = np.ones(200)
+    assert diagnose(made.run()).outcome.word == "unclear"
+
+
 def test_one_of_several_heads_may_be_constant() -> None:
     made = residual_recording(steps=200)
     made.loss = np.where(LONG < 5, 3.2, 0.4) + 0.05 * WAVE

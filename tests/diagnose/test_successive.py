@@ -8,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bnprobe.analyse.lines import lines
 from bnprobe.analyse.stability import divergence
 from bnprobe.analyse.successive import trainings
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.document import to_document
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.report import analysed
 from bnprobe.report.analysed import analyse_runs
 from bnprobe.report.terminal import summary
+from bnprobe.report.tolerance_story import line_of
 from bnprobe.report.verdict import verdict
 from bnprobe.store.reader import Run
 from bnprobe.store.schema import VARIABLES, variables_along
@@ -43,6 +46,17 @@ def test_a_fault_of_the_second_training_is_seen(recorded: Callable[..., Run], se
     found = diagnose(recorded("student-of-probabilities", seed))
     assert found.verdict.id == "probabilities-for-logarithms"
     assert (found.verdict.step or 0) >= 60
+
+
+def test_limits_are_those_of_the_training_that_is_judged(recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded("student-of-probabilities", line_probe=20)
+    judged = diagnose(run).analysis.recorded
+    assert {line.step for line in lines(run)} > {line.step for line in lines(judged)}
+    assert min(line.step for line in lines(judged)) >= 60
+    assert line_of(judged)
+    monkeypatch.setattr(analysed, "stopping_rate", lambda part: part["step"].tolist())
+    (page,) = analyse_runs([run])
+    assert page.stopping_rate == list(range(60, 120))
 
 
 def test_one_training_is_left_as_it_is(recorded: Callable[..., Run]) -> None:
