@@ -384,6 +384,30 @@ void bnprobe_norms(const float *const *x, const float *const *minus, float *cons
     }
 }
 
+/* Counts the labels of each class, those left out that are `ignored`; returns how many classes there are, 0 where a label is none of 0 to
+ * `most` - 1. `counts` holds as many numbers, and then those of the classes, in order; `frequent` is the most frequent one, the first of several. */
+ptrdiff_t bnprobe_classes(const int64_t *labels, ptrdiff_t length, int64_t ignored, int64_t *counts, ptrdiff_t most, int64_t *frequent) {
+    int64_t end = 0, largest = 0;
+    ptrdiff_t classes = 0;
+    for (ptrdiff_t i = 0; i < length; i++) {
+        if (labels[i] == ignored) continue;
+        if (labels[i] < 0 || labels[i] >= most) return 0;
+        if (labels[i] >= end) end = labels[i] + 1;
+    }
+    memset(counts, 0, (size_t)end * sizeof *counts);
+    for (ptrdiff_t i = 0; i < length; i++)
+        if (labels[i] != ignored) counts[labels[i]]++;
+    for (int64_t label = 0; label < end; label++) {
+        if (!counts[label]) continue;
+        if (counts[label] > largest) {
+            largest = counts[label];
+            *frequent = label;
+        }
+        counts[classes++] = counts[label];
+    }
+    return classes;
+}
+
 /* How far a batch norm's two modes are apart over a batch, squared; see batch_norm.py. `packed` are the moments of what it received. */
 FOR_EVERY_CPU
 double bnprobe_gap(const double *restrict packed, const float *restrict running_mean, const float *restrict running_variance, ptrdiff_t channels,

@@ -34,6 +34,8 @@ MOST_PARTS = 64
 INTERFACE = 5
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
+#: Labels from 0 on that are counted.
+MOST_CLASSES = 2**16
 #: Figures behind the channel vectors; see ``moments.Moments``.
 SUMMARY = 8
 
@@ -170,6 +172,28 @@ def evaluation_gap(
     return np.sqrt([_library().bnprobe_gap(packed.ctypes.data, *statistics, channels, eps)])
 
 
+def class_counts(labels: torch.Tensor, ignored: int | None) -> tuple[NDArray[np.int64], int] | None:
+    """Count the labels of each class.
+
+    Args:
+        labels: int64 on the CPU, in one piece, and small as classes are.
+        ignored: the label that does not count, if any.
+
+    Returns:
+        Of each class that is there how many labels, in order; and the most frequent one, the first of several. None where the labels are
+        otherwise, none counts, or the compiled code is older than this.
+    """
+    count = getattr(_library(), "bnprobe_classes", None) if available() else None
+    is_laid = type(labels) is torch.Tensor and labels.dtype is torch.int64 and labels.is_cpu and labels.is_contiguous()
+    if count is None or not is_laid:
+        return None
+    counts, address = _memory.labels()
+    frequent = ctypes.c_int64()
+    left_out = -(2**63) if ignored is None else ignored
+    classes = count(labels.data_ptr(), labels.numel(), left_out, address, len(counts), ctypes.byref(frequent))
+    return (counts[:classes], frequent.value) if classes else None
+
+
 def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
     return (_pointer * len(tensors))(*[None if tensor is None else tensor.data_ptr() for tensor in tensors])
 
@@ -193,6 +217,13 @@ class _Memory(Blocks):
         super().__init__()
         self._table = np.empty(0)
         self._table_begin = 0
+        self._counts = np.empty(0, np.int64)
+
+    def labels(self) -> tuple[NDArray[np.int64], int]:
+        """Return a table of counts, good until the next one is asked for, and its address."""
+        if not self._counts.size:
+            self._counts = np.empty(MOST_CLASSES, np.int64)
+        return self._counts, self._counts.ctypes.data
 
     def scratch(self, count: int) -> int:
         """Return the address of an uninitialised table, good until the next one is asked for."""
@@ -252,6 +283,9 @@ def _library() -> Any:
     library.bnprobe_moments.restype = ctypes.c_double
     library.bnprobe_norms.argtypes = [*[_pointer] * 4, _size, *[_pointer] * 2, ctypes.POINTER(_Team)]
     library.bnprobe_norms.restype = None
+    if hasattr(library, "bnprobe_classes"):  # an installation that was compiled before it has none
+        library.bnprobe_classes.argtypes = [_pointer, _size, ctypes.c_int64, _pointer, _size, _pointer]
+        library.bnprobe_classes.restype = _size
     library.bnprobe_gap.argtypes = [*[_pointer] * 3, _size, ctypes.c_double]
     library.bnprobe_gap.restype = ctypes.c_double
     return library

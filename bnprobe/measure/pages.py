@@ -7,6 +7,7 @@ for a large tensor, so the training's peak rises by many times their size, and i
 from __future__ import annotations
 
 import mmap
+import sys
 import threading
 
 import numpy as np
@@ -17,11 +18,17 @@ _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MA
 
 def pages(count: int) -> NDArray[np.float64]:
     """Return ``count`` zeros in pages of their own, which go back to the system with the last array that shows them."""
-    return np.frombuffer(mmap.mmap(-1, 8 * max(count, 1), **_PRIVATE))[:count]
+    return np.frombuffer(mmap.mmap(-1, 8 * max(count, 1), **_PRIVATE), count=count)
 
 
 #: Figures of one block, 256 KiB.
 BLOCK_FIGURES = 2**15
+
+
+#: Blocks that are used again, 16 MiB: new pages are cleared by the system, which takes as long as all that is written into them.
+MOST_BLOCKS = 64
+#: References to a block that nothing shows: from the list of blocks, and from where they are counted.
+_UNSHOWN = 3
 
 
 class Blocks(threading.local):
@@ -29,14 +36,27 @@ class Blocks(threading.local):
 
     def __init__(self) -> None:
         self._block = np.empty(0)
+        self._blocks: list[NDArray[np.float64]] = []
         self._used = self._begin = 0
 
     def cut(self, count: int) -> tuple[NDArray[np.float64], int]:
         """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
         end = self._used + count
         if end > self._block.size:
-            self._block = pages(max(count, BLOCK_FIGURES))
+            self._block = self.block(count)
             self._begin, self._used, end = self._block.ctypes.data, 0, count
         vector, address = self._block[self._used : end], self._begin + 8 * self._used
         self._used = end
         return vector, address
+
+    def block(self, count: int) -> NDArray[np.float64]:
+        """Return an uninitialised block of so many figures or more: one that no array shows any longer, if there is any."""
+        if count > BLOCK_FIGURES:
+            return pages(count)
+        for block in self._blocks:
+            if sys.getrefcount(block) == _UNSHOWN:
+                return block[:]
+        block = pages(BLOCK_FIGURES)
+        if len(self._blocks) < MOST_BLOCKS:
+            self._blocks.append(block)
+        return block[:]

@@ -29,8 +29,12 @@ class Transfer:
 
     def __init__(self, vectors: Sequence[torch.Tensor | Vector]) -> None:
         self._arrays: list[Vector | None] = [None] * len(vectors)
-        self._parts: list[tuple[list[tuple[int, int]], torch.Tensor]] = []
+        self._parts: list[tuple[list[tuple[int, int]], Vector | torch.Tensor]] = []
         self._events: list[Any] = []
+        if all([type(vector) is np.ndarray for vector in vectors]):  # as at most steps on the host
+            lengths = list(enumerate(map(len, vectors)))
+            self._parts = [(lengths, _laid_together(vectors))] if lengths else []  # type: ignore[arg-type]
+            return
         by_device: dict[torch.device, list[tuple[int, torch.Tensor]]] = {}
         at_hand: list[tuple[int, Vector]] = []
         for index, vector in enumerate(vectors):
@@ -40,8 +44,7 @@ class Transfer:
                 by_device.setdefault(vector.device, []).append((index, vector))
         if at_hand:
             lengths = [(index, len(vector)) for index, vector in at_hand]
-            together = np.concatenate([vector for _, vector in at_hand], out=_blocks.cut(sum(length for _, length in lengths))[0])
-            self._parts.append((lengths, torch.from_numpy(together)))
+            self._parts.append((lengths, _laid_together([vector for _, vector in at_hand])))
         for device, found in by_device.items():
             flat = torch.cat([vector.detach().to(torch.float64) for _, vector in found])
             self._parts.append(([(index, len(vector)) for index, vector in found], self._start(flat, device)))
@@ -54,7 +57,7 @@ class Transfer:
     def together(self) -> Vector:
         """Return all vectors end to end, waiting for them if need be."""
         if len(self._parts) == 1 and not self._events:
-            return self._parts[0][1].numpy()
+            return _array(self._parts[0][1])
         arrays = self.result()
         return np.concatenate(arrays) if arrays else np.empty(0)
 
@@ -63,7 +66,7 @@ class Transfer:
         for event in self._events:
             event.synchronize()
         for lengths, host in self._parts:
-            flat, begin = host.numpy(), 0
+            flat, begin = _array(host), 0
             for index, length in lengths:
                 self._arrays[index] = flat[begin : begin + length]
                 begin += length
@@ -78,3 +81,12 @@ class Transfer:
         event.record(torch.cuda.current_stream(device))
         self._events.append(event)
         return host
+
+
+def _laid_together(vectors: Sequence[Vector]) -> Vector:
+    """Return vectors end to end, in memory apart from the training's."""
+    return np.concatenate(vectors, out=_blocks.cut(sum(map(len, vectors)))[0])
+
+
+def _array(host: Vector | torch.Tensor) -> Vector:
+    return host if isinstance(host, np.ndarray) else host.numpy()

@@ -6,6 +6,7 @@ prediction would score, which no value of the loss tells by itself; and whether 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnprobe.measure.fused import class_counts
 from bnprobe.measure.host_memory import copied
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.instruments.graph import kind, loss_nodes, saved
@@ -101,6 +103,9 @@ def classes(labels: torch.Tensor | None, ignored: object) -> Mapping[str, torch.
         return {}
     if isinstance(ignored, int) and ignored >= 2**63:
         ignored -= 2**64  # torch says -100 as an unsigned number
+    if (by_class := class_counts(labels, ignored if isinstance(ignored, int) else None)) is not None:
+        counts, frequent = by_class
+        return _of_counts(counts.tolist(), float(frequent))
     if labels.is_cpu and labels.layout is torch.strided and (found := _classes_at_hand(copied(labels).reshape(-1), ignored)):
         return found
     counted = labels.reshape(-1).long()
@@ -129,10 +134,15 @@ def _classes_at_hand(labels: NDArray[Any], ignored: object) -> dict[str, float]:
         return {}
     begins = np.flatnonzero(np.concatenate(([True], in_order[1:] != in_order[:-1])))
     counts = np.diff(begins, append=in_order.size)
-    share = counts / in_order.size
+    return _of_counts(counts.tolist(), float(in_order[begins[counts.argmax()]]))
+
+
+def _of_counts(counts: Sequence[int], frequent: float) -> dict[str, float]:
+    """Return what is told of classes, from how many labels each has, in order, and the most frequent one."""
+    number = sum(counts)
     return {
-        "target_labels": float(in_order.size),
+        "target_labels": float(number),
         "target_classes": float(len(counts)),
-        "target_class": float(in_order[begins[counts.argmax()]]),
-        "target_entropy": -float((share * np.log(share)).sum()),
+        "target_class": frequent,
+        "target_entropy": -sum([count / number * math.log(count / number) for count in counts]),
     }

@@ -25,7 +25,7 @@ from bnprobe.identity import OwnReference
 from bnprobe.measure import fused
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.moments import Moments
-from bnprobe.measure.pages import BLOCK_FIGURES, pages
+from bnprobe.measure.pages import Blocks
 from bnprobe.observe.faults import is_the_scripts
 from bnprobe.observe.modules.kinds import ObservedModule
 from bnprobe.observe.modules.tree import ModuleTree
@@ -281,7 +281,10 @@ def _compiled() -> Any:
     return _known_calls if _known_calls.INTERFACE == INTERFACE else None
 
 
+_blocks = Blocks()
+
+
 def _new_block(count: int) -> tuple[Any, int, int]:
     """Return a block for results, its address and its size, in figures."""
-    block = pages(max(count, BLOCK_FIGURES))
+    block = _blocks.block(count)
     return block, block.ctypes.data, block.size

@@ -45,6 +45,7 @@ def test_labels_are_counted_without_those_to_be_ignored() -> None:
 def test_labels_on_the_host_and_elsewhere_are_counted_alike(kind, ignored, monkeypatch) -> None:
     labels = torch.randint(0, 7, (40, 3), generator=torch.Generator().manual_seed(1)).to(kind)
     here = classes(labels, ignored)
+    monkeypatch.setattr(targets, "class_counts", lambda *_: None)
     monkeypatch.setattr(targets, "_classes_at_hand", lambda *_: {})
     elsewhere = classes(labels, ignored)
     assert here.keys() == elsewhere.keys()
@@ -66,3 +67,12 @@ def test_a_shared_graph_is_gone_through_once() -> None:
     for _ in range(40):
         signal = signal + signal
     assert sum(1 for _ in nodes(signal.sum())) == 43
+
+
+@pytest.mark.parametrize("labels", [[3, 1, 3, 1, 0], [5], [-1, 2, 2], [70000, 1], [7, 7, -100, -100, -100]], ids=str)
+@pytest.mark.parametrize("ignored", [None, -100, 7])
+def test_compiled_counts_of_classes_are_those_of_numpy(labels: list[int], ignored: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = torch.tensor(labels)
+    found = classes(given, ignored)
+    monkeypatch.setattr(targets, "class_counts", lambda *_: None)
+    assert found == classes(given, ignored)
