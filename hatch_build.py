@@ -16,11 +16,11 @@ OPTIONS = ("-O3", "-fno-math-errno", "-fPIC", "-shared")
 
 
 class CompiledPartsHook(BuildHookInterface):
-    """Compiles three C files before the wheel is put together.
+    """Compiles four C files before the wheel is put together.
 
-    ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``observe/signals/known_calls.c`` and
-    ``observe/recording/passing.c`` need Python's header and are named after the version they are built for. So a wheel with them is for
-    one version of Python on one platform, and one without, as ``BNPROBE_PURE=1`` makes it, is for all.
+    ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``measure/tensors.c``,
+    ``observe/signals/known_calls.c`` and ``observe/recording/passing.c`` need Python's header and are named after the version they are
+    built for. So a wheel with them is for one version of Python on one platform, and one without, as ``BNPROBE_PURE=1`` makes it, is for all.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -34,6 +34,7 @@ class CompiledPartsHook(BuildHookInterface):
         late = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
         parts = [
             (package / "measure" / "fused.c", "_fused.so", [], "moments; torch does their work"),
+            (package / "measure" / "tensors.c", f"_tensors{suffix}", [*header, *late], "walk over tensors; Python will do its work"),
             (
                 package / "observe" / "signals" / "known_calls.c",
                 f"_known_calls{suffix}",

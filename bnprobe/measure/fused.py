@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure.layout import Layout
 from bnprobe.measure.pages import Blocks
+from bnprobe.torch_private import gradient_of
 
 LIBRARY = Path(__file__).with_name("_fused.so")
 #: What a thread reads at a time; a signal of less than two such parts is read by one.
@@ -32,6 +33,8 @@ GRAIN = 2**15
 MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
 INTERFACE = 5
+#: Of tensors.c, likewise.
+TENSORS_INTERFACE = 1
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
 #: Labels from 0 on that are counted.
@@ -128,33 +131,70 @@ def lengths(
     tensors: Sequence[torch.Tensor | None],
     minus: Sequence[torch.Tensor | None] | None = None,
     copies: Sequence[torch.Tensor | None] | None = None,
-) -> NDArray[np.float64]:
-    """Return (k,) Euclidean norms in float64, and copy on the way.
+) -> NDArray[np.float64] | None:
+    """Return (k,) Euclidean norms in float64, and copy on the way; None where a tensor is not ``is_walkable``, or nothing is compiled.
 
     Args:
-        tensors: those whose norms are taken; they ``is_walkable``. Without one, NaN.
+        tensors: those whose norms are taken. Without one, NaN.
         minus: what is subtracted from each first, of the same shapes.
         copies: where each is copied to, unless that is None.
     """
+    if not available():
+        return None
     count = len(tensors)
-    sizes = [0 if tensor is None else tensor.numel() for tensor in tensors]
-    table = np.empty(2 * count + sum(sizes) // CHUNK)  # sums of squares, then those of each chunk
-    begin = table.ctypes.data
+    sizes, begin = _memory.addresses(count)
+    largest = _walk(tensors, begin[0], begin[3])
+    if largest is None:
+        return None
+    for others, place in ((minus, 1), (copies, 2)):
+        if others is not None and _walk(others, begin[place], begin[4]) is None:
+            return None
+    table = np.empty(2 * count + int(sizes[:count].sum()) // CHUNK)  # sums of squares, then those of each chunk
+    sums = table.ctypes.data
     _library().bnprobe_norms(
-        _pointers(tensors),
-        _pointers(minus) if minus is not None else None,
-        _pointers(copies) if copies is not None else None,
-        (_size * count)(*sizes),
+        begin[0],
+        begin[1] if minus is not None else None,
+        begin[2] if copies is not None else None,
+        begin[3],
         count,
-        begin + 8 * count,
-        begin,
-        _team(torch.get_num_threads() if max(sizes, default=0) > GRAIN else 1),
+        sums + 8 * count,
+        sums,
+        _team(torch.get_num_threads() if largest > GRAIN else 1),
     )
     found: NDArray[np.float64] = np.sqrt(table[:count])
     missing = [place for place, tensor in enumerate(tensors) if tensor is None]
     if missing:
         found[missing] = np.nan
     return found
+
+
+def _walk(tensors: Sequence[torch.Tensor | None], addresses: int, sizes: int) -> int | None:
+    """Note where tensors lie, and how many numbers each has, in two tables; return the largest size, None where one is not walkable."""
+    compiled = _tensors()
+    if compiled is not None:
+        return compiled.walk(tensors, addresses, sizes, torch.Tensor, torch.nn.Parameter, torch.float32, torch.strided)  # type: ignore[no-any-return]
+    if not all(tensor is None or is_walkable(tensor) for tensor in tensors):
+        return None
+    numbers: list[Any] = [0 if tensor is None else tensor.numel() for tensor in tensors]
+    (_size * len(tensors)).from_address(sizes)[:] = numbers
+    places: list[Any] = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+    (_pointer * len(tensors)).from_address(addresses)[:] = places
+    return max(numbers, default=0)
+
+
+def gradients(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor | None]:
+    """Return the gradient that each tensor holds, if any."""
+    compiled = _tensors()
+    return [gradient_of(one) for one in parameters] if compiled is None else compiled.gradients(parameters)
+
+
+def numbers_among(things: Sequence[object]) -> list[torch.Tensor]:
+    """Return the tensors of floating-point or complex numbers among some things, each once, in their order."""
+    compiled = _tensors()
+    if compiled is not None:
+        return compiled.numbers_among(things, torch.Tensor)  # type: ignore[no-any-return]
+    found = [one for one in things if isinstance(one, torch.Tensor) and (one.is_floating_point() or one.is_complex())]
+    return list({id(one): one for one in found}.values())
 
 
 def evaluation_gap(
@@ -194,10 +234,6 @@ def class_counts(labels: torch.Tensor, ignored: int | None) -> tuple[NDArray[np.
     return (counts[:classes], frequent.value) if classes else None
 
 
-def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
-    return (_pointer * len(tensors))(*[None if tensor is None else tensor.data_ptr() for tensor in tensors])
-
-
 def is_walkable(tensor: torch.Tensor) -> bool:
     """Whether ``lengths`` can read a tensor: float32 numbers on the CPU that lie side by side."""
     return (
@@ -218,6 +254,16 @@ class _Memory(Blocks):
         self._table = np.empty(0)
         self._table_begin = 0
         self._counts = np.empty(0, np.int64)
+        self._addresses = np.empty((5, 0), np.int64)
+        self._addresses_begin: tuple[int, ...] = (0,) * 5
+
+    def addresses(self, count: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+        """Return the fourth of five tables for so many tensors, and where each of the five begins; good until they are asked for again."""
+        if count > self._addresses.shape[1]:
+            self._addresses = np.empty((5, 2 * count), np.int64)
+            first, step = self._addresses.ctypes.data, 16 * count
+            self._addresses_begin = tuple(first + step * place for place in range(5))
+        return self._addresses[3], self._addresses_begin
 
     def labels(self) -> tuple[NDArray[np.int64], int]:
         """Return a table of counts, good until the next one is asked for, and its address."""
@@ -269,6 +315,16 @@ def _runtime() -> tuple[int | None, int | None]:
             continue
         return ctypes.cast(functions[0], _pointer).value, ctypes.cast(functions[1], _pointer).value
     return None, None
+
+
+@cache
+def _tensors() -> Any:
+    """Return what is compiled for this version of Python to ask many tensors at once; None where nothing is."""
+    try:
+        from bnprobe.measure import _tensors as compiled  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    return compiled if compiled.INTERFACE == TENSORS_INTERFACE else None
 
 
 @cache

@@ -28,8 +28,8 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
     """
-    if fused.available() and all(tensor is None or fused.is_walkable(tensor) for tensor in tensors):
-        return _single(fused.lengths(tensors))
+    if (found := fused.lengths(tensors)) is not None:
+        return _single(found)
     present = [(index, _dense(tensor)) for index, tensor in enumerate(tensors) if tensor is not None and _has_norm(tensor)]
     if not present:
         return torch.full((len(tensors),), torch.nan, dtype=torch.float32)
@@ -58,8 +58,8 @@ def distances(olds: Sequence[torch.Tensor | None], news: Sequence[torch.Tensor |
         news: None where the old one is.
     """
     befores, afters = [old for old in olds if old is not None], [new for new in news if new is not None]
-    if fused.available() and all(map(fused.is_walkable, befores)) and all(map(fused.is_walkable, afters)):
-        return _single(fused.lengths(news, olds))
+    if (found := fused.lengths(news, olds)) is not None:
+        return _single(found)
     if befores:
         torch._foreach_sub_(befores, afters)
     return norms(olds)

@@ -16,6 +16,7 @@ import torch
 from torch.optim import optimizer as torch_optimizer
 
 from bnprobe.identity import IdentityMap, IdentitySet
+from bnprobe.measure.fused import numbers_among
 from bnprobe.observe.attaching.frames import uncounted
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.remedies.closures import around_closure, closure_of, with_closure
@@ -211,14 +212,10 @@ def trains_nothing(optimizer: Optimizer) -> bool:
 
 def trained_parameters(groups: Iterable[Mapping[str, object]]) -> list[torch.Tensor]:
     """Return the tensors of an optimizer's parameter groups that can be trained, each once."""
-    found: dict[int, torch.Tensor] = {}
+    things: list[object] = []
+    for group in groups:
+        parameters = group.get("params", ())
+        if isinstance(parameters, list | tuple):
+            things += parameters
     with user_modes_disabled():
-        for group in groups:
-            parameters = group.get("params", ())
-            if isinstance(parameters, list | tuple):
-                found.update((id(parameter), parameter) for parameter in parameters if _is_number(parameter))
-    return list(found.values())
-
-
-def _is_number(parameter: object) -> bool:
-    return isinstance(parameter, torch.Tensor) and (parameter.is_floating_point() or parameter.is_complex())
+        return numbers_among(things)

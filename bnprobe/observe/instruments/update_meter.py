@@ -37,16 +37,17 @@ class UpdateMeter:
             The measurement, to be completed once the weights have moved.
         """
         kept = list(parameters)
-        found = [gradient_of(parameter) if gradients is None else gradients.get(id(parameter)) for parameter in kept]
+        found = fused.gradients(kept) if gradients is None else [gradients.get(id(parameter)) for parameter in kept]
         turns = self._take_turns(kept)
         weights = [_local(kept[index]) for index in turns]
         before = [self._buffer(id(kept[index]), weight) for index, weight in zip(turns, weights, strict=True)]
         unknown = 0
-        if fused.available() and all(one is None or fused.is_walkable(one) for one in (*found, *kept)):
-            copies: list[torch.Tensor | None] = [None] * (2 * len(kept))
-            for index, copy in zip(turns, before, strict=True):
-                copies[len(kept) + index] = copy
-            gradient, weight = torch.from_numpy(fused.lengths((*found, *kept), copies=copies)).chunk(2) if kept else (norms([]), norms([]))
+        copies: list[torch.Tensor | None] = [None] * (2 * len(kept))
+        for index, copy in zip(turns, before, strict=True):
+            copies[len(kept) + index] = copy
+        lengths = fused.lengths((*found, *kept), copies=copies) if kept else None
+        if lengths is not None:
+            gradient, weight = torch.from_numpy(lengths).chunk(2)
         else:
             elsewhere = [one is not None and not is_same_part(one, parameter) for one, parameter in zip(found, kept, strict=True)]
             unknown = sum(elsewhere)
@@ -75,8 +76,8 @@ class UpdateMeter:
             if old.shape == new.shape and old.dtype == new.dtype:
                 olds[index], news[index] = old, new
         measurement.lost = _lost(olds, news, parameters)
-        if fused.available() and all(map(fused.is_walkable, (one for one in news if one is not None))):
-            measurement.update = torch.from_numpy(fused.lengths(news, olds))
+        if (lengths := fused.lengths(news, olds)) is not None:
+            measurement.update = torch.from_numpy(lengths)
         else:
             measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []

@@ -22,7 +22,7 @@ from bnprobe.measure.transfer import Transfer
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.observe.axes.channel_row import ChannelRow, Laid, LaidMoments
 from bnprobe.observe.instruments.instrument import Instrument, Reading, overriding
-from bnprobe.observe.signals.records import Tap
+from bnprobe.observe.rows.measured_signals import MeasuredSignals, Signal
 from bnprobe.observe.steps.open_step import OpenStep, own_columns, own_row
 from bnprobe.store.schema import VARIABLES
 
@@ -34,16 +34,6 @@ _SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
 _OF_NUMPY = (torch.float32, torch.float64)
 #: Figures of the summary, one after another.
 _SUMMARY = np.arange(-SUMMARY, 0)
-
-
-class _Signal(NamedTuple):
-    """What a measured signal is, and how many numbers there are of it."""
-
-    place: int
-    is_gradient: bool
-    samples: int
-    positions: int
-    length: int
 
 
 class _Column(NamedTuple):
@@ -59,7 +49,7 @@ class _Structure(NamedTuple):
 
     is_observed: bool
     has_batch_size: bool
-    signals: tuple[_Signal, ...]
+    signals: tuple[Signal, ...]
     columns: tuple[_Column, ...]
 
 
@@ -68,7 +58,7 @@ class ClosedStep:
 
     Args:
         step: the step.
-        taps: its measured signals, and the place of the layer of each; None for one that has none.
+        measured: its measured signals that have places.
         readings: what instruments found, by name of the schema.
         instruments: those that look at the moments once they have arrived.
 
@@ -83,15 +73,13 @@ class ClosedStep:
     def __init__(
         self,
         step: OpenStep,
-        taps: Sequence[tuple[Tap, int | None]] = (),
+        measured: MeasuredSignals = MeasuredSignals(),  # noqa: B008 - it cannot be changed
         readings: Sequence[tuple[str, Reading]] = (),
         instruments: Sequence[Instrument] = (),
     ) -> None:
         self.step = step
         self.instruments = instruments
-        known = [(tap.moments, place, tap.is_gradient) for tap, place in taps if place is not None]
-        vectors = [moments.packed for moments, _, _ in known]
-        self._signals = tuple([_Signal(place, is_gradient, one[0], one[1], len(one[2])) for one, place, is_gradient in known])
+        self._signals, vectors, self._has_several = measured
         values = [_as_vector(reading.values) for _, reading in readings]
         self._columns = tuple(
             [
@@ -129,7 +117,7 @@ class ClosedStep:
         for name, number in zip(_SINGLES, rest[len(step.groups) :], strict=True):
             setattr(step, name, number)
         self.numbers = numbers
-        if len({(one.place, one.is_gradient) for one in self._signals}) < len(self._signals):
+        if self._has_several:
             self._merge()
         self.structure = _Structure(step.observed, bool(step.batch_size), self._signals, self._columns)
 
@@ -143,7 +131,7 @@ class ClosedStep:
             key = (one.place, one.is_gradient)
             merged[key] = merge(merged[key], measured) if key in merged else measured
         rest = self.numbers[begin:]
-        self._signals = tuple(_Signal(*key, one.samples, one.positions, len(one.packed)) for key, one in merged.items())
+        self._signals = tuple(Signal(*key, one.samples, one.positions, len(one.packed)) for key, one in merged.items())
         self.numbers = np.concatenate([*(np.asarray(one.packed) for one in merged.values()), rest])
 
 
@@ -202,7 +190,7 @@ def _axis_of(name: str) -> str:
     return VARIABLES[name].dims[0]
 
 
-def _laid(signals: Sequence[_Signal], *, is_gradient: bool) -> list[Laid]:
+def _laid(signals: Sequence[Signal], *, is_gradient: bool) -> list[Laid]:
     """Return where the numbers of each layer lie."""
     found, begin = [], 0
     for one in signals:

@@ -20,6 +20,7 @@ from bnprobe.observe.faults import Faults, is_the_scripts
 from bnprobe.observe.instruments.instrument import Instrument, Reading
 from bnprobe.observe.rows.closed_step import ClosedStep, rows
 from bnprobe.observe.rows.flight_recorder import FlightRecorder
+from bnprobe.observe.rows.measured_signals import SignalPlaces
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.schedule.schedule import Schedule
 from bnprobe.observe.signals.records import Tap
@@ -56,6 +57,7 @@ class Delivery:
         self._schedule = schedule
         self._faults = faults
         self._warn = warn
+        self._places = SignalPlaces(axes.layer)
         self._flight = FlightRecorder()
         self._travelling: ClosedStep | None = None
         self._waiting: list[OpenStep | ClosedStep] = []  # what was measured of a step, or a bare one
@@ -86,7 +88,7 @@ class Delivery:
             self._wait(step, step)
             return
         with user_modes_disabled():
-            closed = self._travelling = ClosedStep(step, [(tap, self._axes.layer(tap)) for tap in taps], readings, instruments)
+            closed = self._travelling = ClosedStep(step, self._places.of(taps), readings, instruments)
         if not closed.is_asynchronous:
             self._receive_travelling()
 

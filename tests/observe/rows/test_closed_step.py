@@ -18,6 +18,7 @@ from bnprobe.observe.axes.axes import Axes
 from bnprobe.observe.instruments.instrument import Instrument, Reading, Surroundings
 from bnprobe.observe.instruments.kurtosis import Kurtosis
 from bnprobe.observe.rows.closed_step import ClosedStep, rows
+from bnprobe.observe.rows.measured_signals import SignalPlaces
 from bnprobe.observe.signals.records import OUTPUT, Pass, Tap, TapKey
 from bnprobe.observe.steps.modes import Modes
 from bnprobe.observe.steps.open_step import GroupSettings, OpenStep
@@ -49,7 +50,7 @@ def close(step: OpenStep, *taps: Tap, readings: Sequence[tuple[str, Reading]] = 
 
 def arrived(step: OpenStep, *taps: Tap, readings: Sequence[tuple[str, Reading]] = (), instruments: Sequence[Instrument] = ()) -> ClosedStep:
     """Return a closed step whose numbers are on the host."""
-    closed = ClosedStep(step, [(one, KEYS.index(one.key)) for one in taps], readings, instruments)
+    closed = ClosedStep(step, SignalPlaces(lambda tap: KEYS.index(tap.key)).of(taps), readings, instruments)
     closed.arrive()
     return closed
 
