@@ -20,7 +20,8 @@ class CompiledPartsHook(BuildHookInterface):
 
     ``measure/fused.c`` knows nothing of Python: no header, no ABI, one build for all versions. ``measure/tensors.c``,
     ``observe/signals/known_calls.c`` and ``observe/recording/passing.c`` need Python's header and are named after the version they are
-    built for. So a wheel with them is for one version of Python on one platform, and one without, as ``BNPROBE_PURE=1`` makes it, is for all.
+    built for. So a wheel with them is for one version of Python on one platform, and one without, as ``BNPROBE_PURE=1`` makes it, is
+    for all.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
