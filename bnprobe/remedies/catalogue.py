@@ -180,6 +180,30 @@ ENTRIES: tuple[Entry, ...] = (
         s.SkipInitSettings,
         "skip_init:SkipInit",
     ),
+    Entry(
+        "fixup",
+        "residual branches start at zero and small: initialisation in place of normalisation",
+        "weights of residual branches and of the classifier at the start; scalar shifts and factors in the branches",
+        "Zhang, Dauphin, Ma 2019, arXiv 1901.09321",
+        s.FixupSettings,
+        "fixup:Fixup",
+    ),
+    Entry(
+        "deep-norm",
+        "a heavier shortcut where a residual sum is normalised, LN(a x + f(x)), and branches that start small",
+        "residual branches whose sum is normalised; weights of linear layers and attention in them at the start",
+        "Wang et al. 2022, arXiv 2203.00555",
+        s.DeepNormSettings,
+        "deep_norm:DeepNorm",
+    ),
+    Entry(
+        "qk-norm",
+        "normalise queries and keys, so that attention logits cannot grow without bound",
+        "queries and keys of nn.MultiheadAttention, and of modules with heads that call scaled_dot_product_attention",
+        "Henry et al. 2020, arXiv 2010.04245; Dehghani et al. 2023, arXiv 2302.05442",
+        s.QueryKeyNormSettings,
+        "query_key_norm:QueryKeyNorm",
+    ),
 )
 
 

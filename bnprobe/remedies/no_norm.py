@@ -18,6 +18,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from bnprobe.errors import RemedyError
+from bnprobe.remedies.fast_paths import leave_fast_paths
 from bnprobe.remedies.norms import Norm, norms
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
@@ -83,7 +84,7 @@ class NoNorm(Remedy[NoNormSettings]):
         found = self.look(scope)
         for norm in found:
             self._switch_off(norm)
-        self._leave_fast_paths(scope, {id(norm.module) for norm in found})
+        leave_fast_paths(self, scope, {id(norm.module) for norm in found})
         return Touched("normalisations", tuple(norm.name for norm in found))
 
     def _switch_off(self, norm: Norm) -> None:
@@ -96,21 +97,6 @@ class NoNorm(Remedy[NoNormSettings]):
             original = type(module)
             module.__class__ = _LAYOUTS[norm.layout]
             self._undo.append(lambda: setattr(module, "__class__", original))
-
-    def _leave_fast_paths(self, scope: Scope, switched_off: set[int]) -> None:
-        """In evaluation torch's encoder layers read weights and eps of their norms, and never call them, unless told not to."""
-        layers = [one for _, one in scope.modules() if isinstance(one, nn.TransformerEncoderLayer)]
-        slow = [layer for layer in layers if any(id(child) in switched_off for child in layer.children())]
-        for layer in slow:
-            self._set(layer, "activation_relu_or_gelu", 0)
-        for _, encoder in scope.modules():
-            if isinstance(encoder, nn.TransformerEncoder) and any(one is layer for one in encoder.modules() for layer in slow):
-                self._set(encoder, "use_nested_tensor", False)
-
-    def _set(self, module: nn.Module, name: str, value: Any) -> None:
-        before = getattr(module, name, None)
-        setattr(module, name, value)
-        self._undo.append(lambda: setattr(module, name, before))
 
 
 class _AffineAlone(TorchFunctionMode):

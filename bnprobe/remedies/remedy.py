@@ -252,6 +252,12 @@ class Remedy(Generic[S]):
 
         self._undo.append(undo)
 
+    def set_attribute(self, owner: Any, name: str, value: Any) -> None:
+        """Set an attribute until ``remove``."""
+        before = getattr(owner, name, None)
+        setattr(owner, name, value)
+        self._undo.append(lambda: setattr(owner, name, before))
+
     def hook(self, handle: Any) -> None:
         """Keep a hook's handle until ``remove``."""
         self._undo.append(handle.remove)

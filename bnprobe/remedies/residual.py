@@ -8,18 +8,21 @@ trace (its control flow depends on values) shows no branches.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from bnprobe.remedies.linear_layers import is_linear
+from bnprobe.remedies.norms import normalises
 from bnprobe.remedies.own_code import graph_of
 from bnprobe.remedies.scope import CONVOLUTIONS, Convolution, Scope
 from bnprobe.torch_private import ConvNd
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_TORCHS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
@@ -32,7 +35,8 @@ class Branch:
         block: that module.
         last_name: of the last module of the branch.
         last: that module; what it returns goes into the addition.
-        parts: the modules of the branch, all children of the block.
+        parts: the modules of the branch, all children of the block, in the order in which they are called.
+        norm: what alone takes the sum, if that is a normalisation: LN(x + f(x)).
     """
 
     name: str
@@ -40,6 +44,7 @@ class Branch:
     last_name: str
     last: nn.Module
     parts: tuple[nn.Module, ...]
+    norm: nn.Module | None = None
 
     def convolutions(self) -> list[Convolution]:
         """Return the convolutions inside the branch."""
@@ -51,8 +56,19 @@ def residual_branches(scope: Scope) -> list[Branch]:
     found: list[Branch] = []
     for name, module in scope.modules():
         if not isinstance(module, _CONTAINERS) and _weight_layers(module) and len(module._modules) and scope.is_trained(module):
-            found += _branches_of(name, module)
+            found += _of_torchs_layer(name, module) if isinstance(module, _TORCHS) else _branches_of(name, module)
     return found
+
+
+def _of_torchs_layer(name: str, block: Any) -> Iterator[Branch]:
+    """Yield those of torch's own layers of transformers: their code tests its arguments, which torch.fx cannot follow."""
+    is_decoder = isinstance(block, nn.TransformerDecoderLayer)
+    attentions = [block.self_attn, *((block.multihead_attn,) if is_decoder else ())]
+    branches = [(one,) for one in attentions] + [(block.linear1, block.dropout, block.linear2)]
+    for number, parts in enumerate(branches, 1):
+        last = getattr(block, f"dropout{number}")
+        norm = None if block.norm_first else getattr(block, f"norm{number}")
+        yield Branch(name, block, f"{name}.dropout{number}" if name else f"dropout{number}", last, (*parts, last), norm)
 
 
 def _branches_of(name: str, block: nn.Module) -> Iterator[Branch]:
@@ -76,7 +92,13 @@ def _branches_of(name: str, block: nn.Module) -> Iterator[Branch]:
         if last is not None and last in own[side]:
             target = str(last.target)
             parts = tuple(children[str(n.target)] for n in graph.nodes if n in own[side])
-            yield Branch(name, block, f"{name}.{target}" if name else target, children[target], parts)
+            yield Branch(name, block, f"{name}.{target}" if name else target, children[target], parts, _norm_behind(node, children))
+
+
+def _norm_behind(node: fx.Node, children: Mapping[str, nn.Module]) -> nn.Module | None:
+    users = list(node.users)
+    child = children.get(str(users[0].target)) if len(users) == 1 and users[0].op == "call_module" else None
+    return child if child is not None and normalises(child) else None
 
 
 def _is_addition(node: fx.Node) -> bool:

@@ -33,12 +33,18 @@ class Scope:
         models: the models; shared modules count once.
         trained: the parameters under training; those that require a gradient if None.
         loaded: modules into which weights were loaded.
+        returning: names of what remedies had added to a checkpoint that was loaded.
     """
 
     def __init__(
-        self, models: Sequence[nn.Module], trained: Iterable[nn.Parameter] | None = None, loaded: Iterable[nn.Module] = ()
+        self,
+        models: Sequence[nn.Module],
+        trained: Iterable[nn.Parameter] | None = None,
+        loaded: Iterable[nn.Module] = (),
+        returning: Iterable[str] = (),
     ) -> None:
         self.models = list(models)
+        self._returning = tuple(returning)
         self._loaded = {id(inner): type(module).__name__ for module in loaded for inner in modules(module)}
         found = (p for model in models for p in parameters(model) if p.requires_grad) if trained is None else trained
         self.trained = {id(parameter): parameter for parameter in found}
@@ -109,6 +115,12 @@ class Scope:
     def loaded_into(self, module: nn.Module) -> str | None:
         """Return the class of what weights were loaded into, a module or something that it is part of; None if none were."""
         return self._loaded.get(id(module))
+
+    def returns(self, attribute: str, at: str | None = None) -> bool:
+        """Whether a checkpoint was loaded of a training with the remedy that adds an attribute of this name, to any module or to one."""
+        if at is not None:
+            return any(f"{at}.".endswith(f"{name.partition(attribute)[0]}") for name in self._returning if attribute in name)
+        return any(attribute in name.split(".") for name in self._returning)
 
     def last_linear(self) -> nn.Module | None:
         """Return the last linear layer in the order of the tree, trained or not: what gives the logits."""

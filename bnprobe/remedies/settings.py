@@ -180,6 +180,27 @@ class SpectralNormSettings(Settings):
 
 
 @dataclass(frozen=True)
+class QueryKeyNormSettings(Settings):
+    """Settings of ``qk-norm``."""
+
+    gain: float = setting(1.0, "factor on the logits, which lie within gain sqrt(d)", low=0.0)
+
+
+@dataclass(frozen=True)
+class FixupSettings(Settings):
+    """Settings of ``fixup``."""
+
+    keep_weights: bool = setting(False, "start from the weights as they are: scalar shifts and factors alone")
+
+
+@dataclass(frozen=True)
+class DeepNormSettings(Settings):
+    """Settings of ``deep-norm``."""
+
+    keep_weights: bool = setting(False, "start from the weights as they are: the factor on the shortcut alone")
+
+
+@dataclass(frozen=True)
 class SkipInitSettings(Settings):
     """Settings of ``skip-init``."""
 

@@ -7,35 +7,16 @@ in the block's own code (see ``residual``).
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import nn
 
+from bnprobe.module_parts import modules
+from bnprobe.remedies.branch_factor import ATTRIBUTE, BranchFactor, hook_for, trained_weight
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.residual import Branch, residual_branches
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import SkipInitSettings
 
-_ATTRIBUTE = "added_branch_factor"
-_RETURN_SEVERAL = (nn.MultiheadAttention, nn.RNNBase, nn.LSTMCell)
-
-
-class BranchFactor(nn.Module):
-    """Multiply by a learnable scalar.
-
-    Args:
-        start: its first value.
-        like: gives device and dtype.
-    """
-
-    def __init__(self, start: float, like: torch.Tensor) -> None:
-        super().__init__()
-        self.factor = nn.Parameter(torch.full((), start, dtype=like.dtype, device=like.device))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a x."""
-        return self.factor * x
+OFF = "left as it is, for it starts at zero by its own weights, and a factor of zero would keep it there"
 
 
 class SkipInit(Remedy[SkipInitSettings]):
@@ -50,31 +31,35 @@ class SkipInit(Remedy[SkipInitSettings]):
             raise self.nothing(
                 "no residual branch x + f(x) in its modules' code", "a forward that torch.fx cannot trace hides its branches"
             )
-        left = self.untreated({branch.last_name: branch.last for branch in branches}, _ATTRIBUTE)
-        beside = {branch.last_name: _trained(branch, scope) for branch in branches if branch.last_name in left}
+        off = tuple(branch.last_name for branch in branches if _is_left(branch, scope))
+        branches = [branch for branch in branches if branch.last_name not in off]
+        if not branches:
+            raise self.nothing("every residual branch starts at zero already, by its own weights", "the script as it is begins so")
+        left = self.untreated({branch.last_name: branch.last for branch in branches}, ATTRIBUTE)
+        beside = {branch.last_name: trained_weight(branch, scope) for branch in branches if branch.last_name in left}
         added = tuple(self._add_factor(one, weight) for one in branches if (weight := beside.get(one.last_name)) is not None)
         if not added:
             raise self.nothing("no residual branch whose weights are trained", "unfreeze them before the optimizer is built")
-        return Touched("residual branches", tuple(name for name, weight in beside.items() if weight is not None), added)
+        return Touched("residual branches", tuple(name for name, weight in beside.items() if weight is not None), added, {OFF: off})
 
     def _add_factor(self, branch: Branch, beside: nn.Parameter) -> Added:
         factor = BranchFactor(self.settings.start, beside)
-        known = type(branch.last).__module__.startswith("torch.nn.") and not isinstance(branch.last, _RETURN_SEVERAL)
-        self.add_behind(branch.last, _ATTRIBUTE, factor, _weigh if known else _weigh_first)
-        return Added(f"{branch.last_name}.{_ATTRIBUTE}.factor", factor.factor, beside)
+        self.add_behind(branch.last, ATTRIBUTE, factor, hook_for(branch.last))
+        assert isinstance(factor.factor, nn.Parameter)
+        return Added(f"{branch.last_name}.{ATTRIBUTE}.factor", factor.factor, beside)
 
 
-def _trained(branch: Branch, scope: Scope) -> nn.Parameter | None:
-    return next((p for part in branch.parts for p in part.parameters() if id(p) in scope.trained), None)
+def _is_left(branch: Branch, scope: Scope) -> bool:
+    """Whether a branch is left without a factor; a training that goes on leaves those that it left when it began."""
+    if scope.returns(ATTRIBUTE):
+        return not scope.returns(ATTRIBUTE, branch.last_name)
+    return _starts_switched_off(branch)
 
 
-def _weigh(self: Any, input: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-    """Forward hook: pass a branch's result through its factor. torch.jit.script compiles it: hence names and types."""
-    return self.added_branch_factor(output)  # type: ignore[no-any-return]
-
-
-def _weigh_first(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-    """Forward hook: pass a branch's result through its factor; of several results the first is what is added."""
-    factor = module._modules[_ATTRIBUTE]
-    assert factor is not None
-    return (factor(output[0]), *output[1:]) if isinstance(output, tuple) else factor(output)
+def _starts_switched_off(branch: Branch) -> bool:
+    """Whether a branch gives zero as it is: the last of its modules that has a weight has one of zeros, and no other shift."""
+    for one in reversed([one for part in branch.parts for one in modules(part)]):
+        weight, bias = (one._parameters.get(key) for key in ("weight", "bias"))
+        if weight is not None:
+            return not any(bool(p.detach().any()) for p in (weight, bias) if p is not None)
+    return False

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.remedies.trainings import Training, tensor_of
 
@@ -221,10 +222,12 @@ def noise(training: Training, moment: str) -> Iterator[str]:
 
 def batch_norm(training: Training, moment: str) -> Iterator[str]:
     for name, (module, args, output) in normalised_calls(training).items():
-        with torch.no_grad():  # without the hook
-            raw = by_channel(module, type(module).forward(module, *args)).transpose(0, 1).flatten(1).var(1, correction=0)
+        raw = torch.tensor(float("inf"))
+        if len(args) == 1:
+            with torch.no_grad():  # without the hook
+                raw = by_channel(module, type(module).forward(module, *args)).transpose(0, 1).flatten(1).var(1, correction=0)
         y = by_channel(module, output).transpose(0, 1).flatten(1)
-        if y.mean(1).abs().max() > 1e-4 or (y.var(1, correction=0) - raw / (raw + 1e-5)).abs().max() > 1e-3:
+        if y.mean(1).abs().max() > 1e-4 or (y.var(1, correction=0) - 1 / (1 + 1e-5 / raw)).abs().max() > 1e-3:
             yield f"{name}: means up to {float(y.mean(1).abs().max()):.2g}, variances {float(y.var(1, correction=0).min()):.3g} and up"
 
 
@@ -285,6 +288,11 @@ def warm_up(training: Training, moment: str) -> Iterator[str]:
         moved = [float((one - two).abs().max()) for one, two in zip(weights, before, strict=True)]
         if isinstance(optimizer, torch.optim.SGD):  # momentum has nothing to add to the first step
             own = [rate * float(p.grad.abs().max()) for p in optimizer.param_groups[0]["params"] if p.grad is not None]
+        elif isinstance(optimizer, torch.optim.Muon):  # nearly orthogonal matrices
+            own = [rate]
+            moved = [float(torch.linalg.matrix_norm(one - two, 2)) for one, two in zip(weights, before, strict=True)]
+            shapes = [max(1.0, one.shape[0] / one.shape[1]) ** 0.5 for one in weights]
+            moved = [0.01 * rate if 0.006 < one / (rate * shape) < 0.014 else one for one, shape in zip(moved, shapes, strict=True)]
         else:  # Adam's first step is the rate, for every element
             own = [rate]
         if not 0.008 < max(moved) / max(own) < 0.012:
@@ -407,10 +415,86 @@ def skip_init(training: Training, moment: str) -> Iterator[str]:
             if one.abs().max() > 0 and other.abs().max() > 0:
                 yield f"{name}: a branch is added that is not switched off"
     else:
+        training.steps += 1
         for model in training.models:
             for name, p in model.named_parameters():
-                if name.endswith("added_branch_factor.factor") and (p.grad is None or p == 0):
+                # A head that starts at zero lets nothing through at the first step.
+                if name.endswith("added_branch_factor.factor") and (p.grad is None or (p == 0 and training.steps > 2)):
                     yield f"{name}: is not trained"
+
+
+def fixup(training: Training, moment: str) -> Iterator[str]:
+    if moment == "start":
+        yield from skip_init(training, moment)
+        for model in training.models:
+            answers = [one for one in model.modules() if isinstance(one, nn.Linear)][-1:]
+            if any(one.weight.abs().max() > 0 and is_trained(one.weight, training) for one in answers):
+                yield "the classifier does not start at zero"
+    else:
+        for model in training.models:
+            for name, p in model.named_parameters():
+                if name.endswith(("added_branch_factor.factor", "added_shift.shift")) and p.grad is None:
+                    yield f"{name}: is not trained"
+
+
+def deep_norm(training: Training, moment: str) -> Iterator[str]:
+    """torch's encoder layers of n are LN(a x + f(x)), a = (2 n)^(1/4), by the formula."""
+    layers = {name: one for name, one in modules_of(training) if isinstance(one, nn.TransformerEncoderLayer)}
+    a, b = (2 * len(layers)) ** 0.25, (8 * max(1, len(layers))) ** -0.25
+    for name, layer in layers.items():
+        x = torch.randn(3, 5, layer.linear1.in_features)
+        with torch.no_grad():
+            y = nn.functional.layer_norm(a * x + layer.self_attn(x, x, x)[0], (x.shape[-1],), layer.norm1.weight, layer.norm1.bias, 1e-5)
+            hidden = layer.linear2(layer.activation(layer.linear1(y)))
+            y = nn.functional.layer_norm(a * y + hidden, (x.shape[-1],), layer.norm2.weight, layer.norm2.bias, 1e-5)
+            for mode in (True, False):
+                if not torch.allclose(layer.train(mode)(x), y, atol=1e-5):
+                    yield f"{name}: does not compute LN(a x + f(x)), training: {mode}"
+        layer.train()
+        queries, keys, values = layer.self_attn.in_proj_weight.chunk(3)
+        for weight, gain in ((queries, 1), (keys, 1), (values, b), (layer.linear1.weight, b), (layer.linear2.weight, b)):
+            expected = gain * (2 / sum(weight.shape)) ** 0.5
+            if moment == "start" and not 0.85 < float(weight.detach().std()) / expected < 1.15:
+                yield f"{name}: weights of deviation {float(weight.detach().std()):.3g} in place of {expected:.3g}"
+
+
+class Attentions(TorchDispatchMode):
+    """Notes queries and keys where torch computes an attention, below all that a module or a remedy can change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        if "scaled_dot_product" in func.name() and "backward" not in func.name():
+            self.found += [one.detach().double() for one in args[:2]]
+        return func(*args, **(kwargs or {}))
+
+
+class AttentionCalls(TorchFunctionMode):
+    """Notes queries and keys of calls that torch makes of other operations, as with dropout on a CPU."""
+
+    def __init__(self, found: list[Tensor]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        given = kwargs or {}
+        if func is nn.functional.scaled_dot_product_attention:
+            self._found += [one.detach().double() for one in (*args, *(given[key] for key in ("query", "key") if key in given))[:2]]
+        return func(*args, **given)
+
+
+def qk_norm(training: Training, moment: str) -> Iterator[str]:
+    noted = Attentions()
+    with noted, AttentionCalls(noted.found):
+        list(training.forwards())
+    if not noted.found:
+        yield "no attention was seen"
+    for number, one in enumerate(noted.found):
+        lengths = one.square().mean(-1).sqrt()
+        if (lengths - 1).abs().max() > 1e-2:
+            yield f"attention {number // 2}: root mean squares from {float(lengths.min()):.3g} to {float(lengths.max()):.3g}"
 
 
 PROPERTIES: dict[str, Property] = {
@@ -432,4 +516,7 @@ PROPERTIES: dict[str, Property] = {
     "weight-standardisation": weight_standardisation,
     "spectral-norm": spectral_norm,
     "skip-init": skip_init,
+    "fixup": fixup,
+    "deep-norm": deep_norm,
+    "qk-norm": qk_norm,
 }

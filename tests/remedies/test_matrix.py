@@ -18,6 +18,10 @@ SAMPLE = [
     ("weight-norm", "LSTM", "holds"),
     ("no-norm", "TransformerEncoder", "holds"),
     ("batch-norm", "TransformerEncoder", "refuses"),
+    ("skip-init", "residual MLP, Muon and AdamW", "holds"),
+    ("fixup", "residual CNN", "holds"),
+    ("deep-norm", "TransformerEncoder, norms behind", "holds"),
+    ("qk-norm", "TransformerEncoder", "holds"),
 ]
 
 
@@ -44,5 +48,6 @@ def test_every_remedy_has_its_property() -> None:
 def test_without_the_remedy_its_property_does_not_hold(remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A property that holds of any network would measure nothing."""
     monkeypatch.setattr("tests.remedies.matrix.RemedyInjector.attach", lambda self: None)
-    networks = ["TransformerEncoder"] if remedy == "no-norm" else ["residual CNN", "MLP, AdamW and SGD, groups"]
+    of_attention = remedy in ("no-norm", "deep-norm", "qk-norm")
+    networks = ["TransformerEncoder, norms behind"] if of_attention else ["residual CNN", "MLP, AdamW and SGD, groups"]
     assert any(judge(remedy, network).verdict == "wrong" for network in networks)

@@ -317,3 +317,12 @@ class TestPartsOfASequence:
         assert 1.09 < float(factors.max()) <= 1.1  # twice would reach 1.2
         remedy.remove()
         assert list(block._modules) == ["0", "1"]
+
+    def test_a_branch_that_starts_at_zero_by_itself_is_left(self) -> None:
+        """With a factor of zero beside weights of zero neither has a gradient, for good."""
+        model = nn.Sequential(Sequences(), Sequences(), nn.Linear(4, 1))
+        nn.init.zeros_(model[0].branch[2].weight)
+        nn.init.zeros_(model[0].branch[2].bias)
+        touched = apply("skip-init", model).touched[0]
+        assert touched.names == ("1.branch",)
+        assert next(iter(touched.left.values())) == ("0.branch",)

@@ -39,6 +39,7 @@ class Training:
         self.inputs = inputs
         self.copies: list[nn.Module] = []
         self.optimizers: list[torch.optim.Optimizer] = []
+        self.steps = 0
 
     @property
     def models(self) -> list[nn.Module]:
@@ -112,6 +113,14 @@ class InGroups(Training):
         self.optimizers = [torch.optim.AdamW(groups, lr=1e-3), torch.optim.SGD([head, bias], lr=1e-3)]
 
 
+class ByShape(Training):
+    """Matrices by Muon, all else by AdamW."""
+
+    def build(self) -> None:
+        matrices, others = ([p for p in self.model.parameters() if (p.dim() == 2) is wanted] for wanted in (True, False))
+        self.optimizers = [torch.optim.Muon(matrices, lr=1e-3), torch.optim.AdamW(others, lr=1e-3)]
+
+
 class Adversarial(Training):
     """A generator and a discriminator as in DCGAN, with an optimizer each."""
 
@@ -156,6 +165,21 @@ class Adversarial(Training):
 def multilayer_perceptron() -> nn.Module:
     hidden = (layer for _ in range(3) for layer in (nn.Linear(12, 12), nn.ReLU()))
     return nn.Sequential(nn.Linear(6, 12), nn.ReLU(), *hidden, nn.Linear(12, 3))
+
+
+class Perceptron(nn.Module):
+    """x + f(x), where f is an nn.Sequential."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+def residual_perceptron() -> nn.Module:
+    return nn.Sequential(nn.Linear(10, 16), Perceptron(16), Perceptron(16), nn.Linear(16, 3))
 
 
 def plain_network() -> nn.Module:
@@ -226,10 +250,10 @@ class Recurrent(nn.Module):
 class Encoder(nn.Module):
     """torch's own encoder over words."""
 
-    def __init__(self) -> None:
+    def __init__(self, norm_first: bool = True) -> None:
         super().__init__()
         self.words = nn.Embedding(20, 16)
-        layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, activation="gelu", norm_first=True)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, activation="gelu", norm_first=norm_first)
         self.body = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.fc = nn.Linear(16, 20)
 
@@ -307,6 +331,8 @@ TRAININGS: dict[str, Callable[[], Training]] = {
     "LSTM": lambda: Training(Recurrent(nn.LSTM), words),
     "GRU": lambda: Training(Recurrent(nn.GRU), words),
     "TransformerEncoder": lambda: Training(Encoder(), words),
+    "TransformerEncoder, norms behind": lambda: Training(Encoder(norm_first=False), words),
+    "residual MLP, Muon and AdamW": lambda: ByShape(residual_perceptron(), lambda: torch.randn(16, 10)),
     "timm ResNet": lambda: of_timm("resnet18", layers=(1, 1, 1, 1), channels=(8, 8, 16, 16)),
     "timm ConvNeXt": lambda: of_timm("convnext_atto", depths=(1, 1, 1, 1), dims=(8, 8, 16, 16)),
     "timm ViT": lambda: of_timm("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2),

@@ -50,6 +50,10 @@ class HeldLoads:
             module.register_forward_pre_hook(_refuse)
         return plain
 
+    def names(self) -> list[str]:
+        """Name what is held back."""
+        return [name for _, left in self._held for name in left]
+
     def put_in(self, models: Sequence[nn.Module], load: Callable[..., Any]) -> None:
         """The remedies have acted on these models: load what was held back.
 

@@ -99,7 +99,7 @@ class RemedyInjector:
         new = [p for group in optimizer.param_groups for p in group["params"] if not self._is_known(p)]
         models = models_of(new) if new else []
         if models:
-            scope = Scope(models, new, self._loaded)
+            scope = Scope(models, new, self._loaded, self._held.names())
             copies = self._find_copies(models, new)
             treatment = _Treatment(Applied(self._specifications, scope, passing_over=True), models)
             self._treatments.append(treatment)

@@ -60,7 +60,17 @@ print("frozen", not any(p.requires_grad for p in average.parameters()))
 """
 DEEP = "copy.deepcopy(model).requires_grad_(False)"
 LOADED = "Network().requires_grad_(False); average.load_state_dict(model.state_dict())"
-REMEDIES = ["weight-norm", "msr", "skip-init", "batch-norm:affine", "msr:scale", "spectral-norm:mean", "weight-standardisation", "dropout"]
+REMEDIES = [
+    "weight-norm",
+    "msr",
+    "skip-init",
+    "batch-norm:affine",
+    "msr:scale",
+    "fixup",
+    "spectral-norm:mean",
+    "weight-standardisation",
+    "dropout",
+]
 
 
 def run(server: ProgramServer, folder: Path, remedy: str, copy: str, steps: int, save: int = -1) -> Outcome:

@@ -63,7 +63,17 @@ def record_of(tmp_path: Path) -> list[dict[str, object]]:
     return json.loads(str(read_run(tmp_path / "run.h5").attributes["remedies"]))
 
 
-REMEDIES = ["msr", "msr:scale,noise", "batch-norm:affine", "weight-norm", "spectral-norm", "agc", "skip-init", "dropout:after=convolutions"]
+REMEDIES = [
+    "msr",
+    "msr:scale,noise",
+    "batch-norm:affine",
+    "weight-norm",
+    "spectral-norm",
+    "agc",
+    "skip-init",
+    "fixup",
+    "dropout:after=convolutions",
+]
 
 
 @pytest.mark.parametrize("remedy", shortened(REMEDIES, 3))

@@ -1,0 +1,100 @@
+"""Queries and keys normalised: against the formula written out."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bnprobe.errors import NothingToActOn, RemedyError
+from bnprobe.remedies import apply
+
+
+class Attention(nn.Module):
+    """Causal attention of two heads, packed, as in many scripts."""
+
+    def __init__(self, fused: bool = True) -> None:
+        super().__init__()
+        self.n_head, self.fused = 2, fused
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (one.view(*x.shape[:2], 2, 4).transpose(1, 2) for one in self.qkv(x).chunk(3, -1))
+        if self.fused:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            y = (q @ k.transpose(-1, -2) / 2).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+def rms(x: torch.Tensor) -> torch.Tensor:
+    return x / x.square().mean(-1, keepdim=True).add(1e-6).sqrt()
+
+
+def test_attention_of_a_script() -> None:
+    torch.manual_seed(0)
+    module, x = Attention().double(), torch.randn(3, 5, 8, dtype=torch.float64)
+    q, k, v = (one.view(3, 5, 2, 4).transpose(1, 2) for one in module.qkv(x).chunk(3, -1))
+    logits = (2.0 * rms(q) @ rms(k).transpose(-1, -2) / math.sqrt(4)).masked_fill(torch.ones(5, 5).triu(1).bool(), -math.inf)
+    expected = module.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+    plain = module(x)
+    with apply("qk-norm:gain=2", nn.ModuleList([module, nn.Linear(8, 2)])) as applied:
+        assert applied.touched[0].names == ("0",)
+        torch.testing.assert_close(module(x), expected)
+        torch.testing.assert_close(copy.deepcopy(module)(x), expected)
+    assert torch.equal(module(x), plain)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"batch_first": True}, {"bias": False}, {"kdim": 6, "vdim": 5}])
+def test_attention_of_torch(settings: dict[str, object], need_weights: bool) -> None:
+    torch.manual_seed(0)
+    module = nn.MultiheadAttention(8, 2, dtype=torch.float64, **settings)
+    sizes = (8, settings.get("kdim", 8), settings.get("vdim", 8))
+    given = [torch.randn(4, 3, size, dtype=torch.float64) for size in sizes]
+    mask = torch.zeros(4, 4, dtype=torch.float64) if not module.batch_first else torch.zeros(3, 3, dtype=torch.float64)
+    mask[0, 1] = -math.inf
+    batch = [one if module.batch_first else one.transpose(0, 1) for one in given]
+    separate = (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
+    weights = module.in_proj_weight.chunk(3) if module._qkv_same_embed_dim else separate
+    shifts = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+    q, k, v = (F.linear(*one).unflatten(-1, (2, 4)).transpose(1, 2) for one in zip(batch, weights, shifts, strict=True))
+    probabilities = (rms(q) @ rms(k).transpose(-1, -2) / 2 + mask).softmax(-1)
+    expected = module.out_proj((probabilities @ v).transpose(1, 2).flatten(2))
+    apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)]))
+    found, seen = module(*given, attn_mask=mask, need_weights=need_weights)
+    torch.testing.assert_close(found if module.batch_first else found.transpose(0, 1), expected)
+    if need_weights:
+        torch.testing.assert_close(seen, probabilities.mean(1))
+    found.sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+
+
+def test_an_encoder_computes_the_same_in_evaluation() -> None:
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), 2)
+    apply("qk-norm", encoder)
+    with torch.no_grad():
+        x = 30 * torch.randn(2, 5, 8)
+        torch.testing.assert_close(encoder.eval()(x), encoder.train()(x))
+
+
+def test_logits_that_are_computed_otherwise_are_refused() -> None:
+    module = Attention(fused=False)
+    apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)]))
+    with pytest.raises(RemedyError, match="'0', a Attention, has heads and does not call scaled_dot_product_attention"):
+        module(torch.randn(1, 2, 8))
+
+
+def test_without_attention_there_is_nothing() -> None:
+    with pytest.raises(NothingToActOn, match="no module that has heads"):
+        apply("qk-norm", nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+
+
+def test_keys_of_its_own_are_refused() -> None:
+    with pytest.raises(RemedyError, match="adds a key of its own"):
+        apply("qk-norm", nn.ModuleList([nn.MultiheadAttention(4, 2, add_bias_kv=True)]))
