@@ -120,10 +120,12 @@ _EXACT = (
     "no-clipping",
     "no-weight-decay",
 )
+#: Trials whose own loss has noise in it that the script's has not: a higher loss says nothing.
+NOISIER = ("training-mode",)
 #: Causes that show elsewhere than in the training loss: a trial in which they are not found any more has removed them.
 SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap", "loss-spike")
 #: Causes that show where the script evaluates its model: so they do in the losses of those evaluations.
-HELD_OUT = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap")
+HELD_OUT = ("eval-mode-training", "batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap")
 
 
 def counterfactual(name: str) -> Counterfactual:

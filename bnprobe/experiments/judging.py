@@ -12,7 +12,7 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, HELPS_MANY, OF_THE_RATE, SMALLER_STEPS, Counterfactual, trials_of
+from bnprobe.experiments.counterfactuals import GENERIC, HELPS_MANY, NOISIER, OF_THE_RATE, SMALLER_STEPS, Counterfactual, trials_of
 from bnprobe.experiments.evidence import compared, how_it_helps, leaps_whatever_is_changed, spread_of, told
 from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.numerals import number
@@ -174,7 +174,8 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
             seen.append(f"{test.name} {'refused' if trial.status == 'refused' else 'gave no outcome'}: {trial.why}")
         elif not all(helps):
             seen.append(compared(trial, base))
-            if trial.level >= base.level:
+            is_told = test.name not in NOISIER or (math.isfinite(trial.held_out) and math.isfinite(base.held_out))
+            if trial.level >= base.level and is_told:
                 has_changed_nothing.append(trial)
         elif cause not in OF_THE_RATE and generic is not None and _does_as_well(cause, test, generic, trial, base, spread):
             seen.append(f"{compared(trial, base, helps[0])}, but {told(generic)} with {GENERIC}")

@@ -262,3 +262,12 @@ def test_an_optimizer_that_takes_no_step_is_an_outcome() -> None:
     found = judge_recording(AS_IS, idle)
     assert (found.status, found.outcome, found.level) == ("ran", "untrained", 0)
     assert judged("no-optimizer-step", found, replace(found, name=GENERIC), trial("take-steps", 0.3))[0] == "confirmed"
+
+
+def test_a_loss_with_dropout_in_it_refutes_nothing() -> None:
+    made = (trial(AS_IS, 0.1), trial(GENERIC, 1.0))
+    word, reason = judged("eval-mode-training", *made, trial("training-mode", 0.3))
+    assert (word, reason) == ("undecided", "loss 0.3 after 200 steps with training-mode, 0.1 without")
+    evaluated = (trial(AS_IS, 0.1, held_out=0.9), trial(GENERIC, 1.0, held_out=1.2))
+    assert judged("eval-mode-training", *evaluated, trial("training-mode", 0.3, held_out=0.88))[0] == "refuted"
+    assert judged("eval-mode-training", *evaluated, trial("training-mode", 0.3, held_out=0.4))[0] == "confirmed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnprobe.observe.attaching.patches import Patches
@@ -12,6 +12,21 @@ from bnprobe.observe.compared.held_out import HeldOut
 from bnprobe.observe.compared.step_costs import StepCosts
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.modules.tree import ModuleTree
+
+#: Characters that a text of the run file has room for.
+LONGEST = 8000
+
+
+def written(evaluations: Sequence[dict[str, Any]]) -> str:
+    """Return evaluations as JSON that has room in the run file: those that held anything out, and the last of these in any case.
+
+    >>> len(written([{"step": step, "samples": 3} for step in range(1000)])) <= LONGEST
+    True
+    """
+    kept = [one for one in evaluations if one["samples"]] or list(evaluations[-1:])
+    while len(text := json.dumps(kept)) > LONGEST:
+        kept = kept[::-1][::2][::-1]
+    return text
 
 
 class Compared(Companion):
@@ -51,5 +66,5 @@ class Compared(Companion):
     def finish(self, steps: int, ending: Any) -> None:
         """Hand over what was found."""
         self._held_out.end_evaluation(steps)
-        self._set_attribute("evaluations", json.dumps(self._held_out.evaluations))
+        self._set_attribute("evaluations", written(self._held_out.evaluations))
         self._set_attribute("step_costs", json.dumps(self._costs.summary()))
