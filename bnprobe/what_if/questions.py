@@ -116,7 +116,8 @@ class Questions:
         elif not is_drawn and start:
             make(start)
         strides = CURVE_STRIDES if is_drawn else NEAR_STRIDES if start else STRIDES
-        while (place := _next(tried, strides, too_slow)) is not None:
+        near = self.limit_of_none if is_drawn else None
+        while (place := _next(tried, strides, too_slow, near)) is not None:
             make(place)
         if is_drawn:
             draw()
@@ -202,7 +203,8 @@ def _end(trial: Trial) -> float:
     return statistics.median(trial.losses[-max(1, len(trial.losses) // 4) :])
 
 
-def _next(tried: Mapping[int, Trial], strides: tuple[int, ...], too_slow: Collection[int] = ()) -> int | None:
+def _next(tried: Mapping[int, Trial], strides: tuple[int, ...], too_slow: Collection[int] = (), near: int | None = None) -> int | None:
+    """Return the place to try next, or None where the search is over; ``near`` is the limit of the training without a remedy."""
     verdicts: dict[int, Verdict] = {place: "slow" for place in too_slow if place not in tried}
     known = len(verdicts)
     verdicts |= {place: verdict(trial) for place, trial in tried.items()}
@@ -213,10 +215,23 @@ def _next(tried: Mapping[int, Trial], strides: tuple[int, ...], too_slow: Collec
     if place is None:
         return _second_window(tried) if len(tried) < MOST_TRIALS else None
     low, high = bracket(verdicts)
+    if near is not None and low is not None:
+        if high is None and place > CURVE_PLACES[-1]:
+            return _beyond(tried, near)
+        if high is not None and low < near < high:
+            return near
     if low is not None and high is not None and low < place < high and tried[high].outcome == "diverges":
         # Of the two places in the middle of an odd gap the upper one: if it trains it settles the limit, if it diverges it ends early.
         return (low + high + 1) // 2
     return place
+
+
+def _beyond(tried: Mapping[int, Trial], near: int) -> int:
+    """Return a place above all that were tried and trained: the limit without a remedy, and from there in strides that grow."""
+    if near > max(tried):
+        return near
+    beyond = sum(place > max(near, CURVE_PLACES[-1]) for place in tried)
+    return max(tried) + NEAR_STRIDES[min(1 + beyond, len(NEAR_STRIDES) - 1)]
 
 
 def _knows_the_way(verdicts: Mapping[int, Verdict]) -> bool:

@@ -148,3 +148,20 @@ def test_above_rates_that_learn_less_the_slower_they_are_it_goes_on() -> None:
     asked = Told(slow | risen | {7: DIVERGES})  # type: ignore[arg-type]
     asked.limit("none")
     assert [trial.grid_index for trial in asked.trials] == [0, 3, 6, 10, 8, 7]
+
+
+@pytest.mark.parametrize(
+    ("near", "limit", "tries"),
+    [
+        pytest.param(12, 12, (0, 3, 6, 12, 13), id="the limit of the training without it, and one above"),
+        pytest.param(12, 10, (0, 3, 6, 12, 9, 11, 10), id="it lies below that"),
+        pytest.param(4, 7, (0, 3, 6, 7, 9, 8), id="it lies above, beyond the curves"),
+        pytest.param(1, 1, (0, 3, 1, 2, 6), id="between the curves"),
+    ],
+)
+def test_the_search_of_a_remedy_that_is_drawn_begins_at_the_limit_without_it(near: int, limit: int, tries: tuple[int, ...]) -> None:
+    fast = {place: ("trains", "", 1.0 / (place + 2)) if place <= limit else DIVERGES for place in range(20)}
+    asked = Told(fast)  # type: ignore[arg-type]
+    asked.limit_of_none = near
+    asked.limit("msr")
+    assert tuple(trial.grid_index for trial in asked.trials) == tries
