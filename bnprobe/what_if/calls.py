@@ -21,10 +21,12 @@ class Call:
         operation: it.
     """
 
-    __slots__ = ("_nested", "_outputs", "_slots", "operation")
+    __slots__ = ("_nested", "_outputs", "_slots", "asks_for_gradients", "operation")
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
+        #: Whether autograd is on. A view of what has no gradient is made with it: without, nothing that has one may be written into it.
+        self.asks_for_gradients = operation.with_grad or operation.function is view
         kinds = [type(given) for given in operation.arguments]
         self._slots = _places(tuple(place for place, kind in enumerate(kinds) if kind is Slot))
         self._nested = _places(tuple(place for place, kind in enumerate(kinds) if kind in _NESTED))

@@ -122,6 +122,7 @@ class Decision:
     slot: Slot
     value: bool
     place: int = -1
+    asks = "a truth value"
 
     @property
     def reads(self) -> list[Slot]:
@@ -132,6 +133,21 @@ class Decision:
     def writes(self) -> list[Slot]:
         """The slots it overwrites: none."""
         return []
+
+    def taken(self, value: Any) -> bool:
+        """Return how it is decided by a signal's value."""
+        return bool(value)
+
+
+@dataclass(eq=False)
+class Emptiness(Decision):
+    """Values of a signal say how many there are of another, as of the samples that a router gives to an expert: none may be passed over."""
+
+    asks = "whether any value was chosen"
+
+    def taken(self, value: Any) -> bool:
+        """Return whether there are none."""
+        return not value.numel()
 
 
 Item = Operation | Backward | SetGradient | Move | Decision

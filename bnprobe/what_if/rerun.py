@@ -151,7 +151,7 @@ class Rerun:
                         unchanging.keep(place, state.values)
                     try:
                         call = self._calls[place]
-                        set_gradient_mode(call is None or call.operation.with_grad)
+                        set_gradient_mode(call is None or call.asks_for_gradients)
                         if call is not None:
                             _operate(call, state, edits)
                         elif isinstance(item, Backward):
@@ -161,11 +161,11 @@ class Rerun:
                         elif isinstance(item, Move):
                             _move(item, state, factor if place >= begins else 1.0, course)
                         elif isinstance(item, Decision):
-                            if bool(state.values[item.slot]) != item.value:
+                            if item.taken(state.values[item.slot]) != item.value:
                                 if not _is_finite(state):
                                     steps.lose()
                                     return course
-                                raise RerunError("the script looks at a truth value, which is another here: it might go another way", place)
+                                raise RerunError(f"the script looks at {item.asks}, which is another here: it might go another way", place)
                         elif isinstance(item, SetGradient):
                             _set_gradient(item, state)
                             if item.gradient is None:

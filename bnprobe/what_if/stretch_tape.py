@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
-from bnprobe.observe.probes.operation_kinds import OperationKind
+from bnprobe.observe.probes.operation_kinds import OperationKind, kind_of
 from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
 from bnprobe.torch_private import gradient_of
 from bnprobe.what_if.earlier_parameters import EarlierParameters
-from bnprobe.what_if.program import Decision, Item, SetGradient, needed
+from bnprobe.what_if.program import Decision, Emptiness, Item, SetGradient, needed
 
 #: Operations that give a tensor its first values, whatever it held before.
 _INITIALISING = {"uniform_", "normal_", "zero_", "fill_", "bernoulli_", "exponential_"}
@@ -185,6 +185,9 @@ class StretchTape(Tape):
         super()._after(operation, args, kwargs, result)
         if type(result) is bool and operation.reads:
             self.note(Decision(operation.reads[0], result))
+        elif kind_of(operation.function).is_sized_by_values and (sized := operation.outputs[0]) is not None:
+            first = result[0] if isinstance(result, list | tuple) else result
+            self.note(Emptiness(sized, not first.numel()))
 
     # -- memory -------------------------------------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ class Unchanging:
 
 def _has_shape_of_values(operation: Operation) -> bool:
     """Whether values of a signal decide how large the result is."""
-    if torch.Tag.dynamic_output_shape not in getattr(operation.function, "tags", ()):
+    if not kind_of(operation.function).is_sized_by_values:
         return False
     # What is picked by places that no weight has a part in is as large in every rerun.
     return (

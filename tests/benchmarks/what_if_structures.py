@@ -12,10 +12,14 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.benchmarks.what_if_recipes import RECIPES
 
 WORDS, LENGTH, WIDTH = 24, 12, 16
 
@@ -347,6 +351,7 @@ STRUCTURES: dict[str, Callable[[int], list[nn.Module]]] = {
     "cnn-accumulated": cnn_accumulated,
     "vae": vae,
     "distilled": distilled,
+    **RECIPES,
 }
 
 

@@ -25,7 +25,7 @@ from bnprobe.what_if.course import losses_differ
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import Built, RemedyEdits
-from bnprobe.what_if.rerun import Rerun
+from bnprobe.what_if.rerun import Rerun, RerunError
 from tests.suites import shortened
 
 STEPS = 24
@@ -51,6 +51,24 @@ class Recurrent(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         return self.head(self.cell(x[:, 0])[0][:, -1])
+
+
+class Picked(nn.Module):
+    """An expert that gets the samples to which a router gives more than zero, into a buffer, and nothing where there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.expert, self.all = nn.Linear(64, 1), nn.Linear(64, 4), nn.Linear(64, 4)
+        nn.init.constant_(self.router.bias, 1000.0)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = x.flatten(1)
+        self.score = self.router(x)[:, 0]
+        out = x.new_zeros(len(x), 4)
+        rows = torch.where(self.score > 0)[0]
+        if rows.numel():
+            out.index_add_(0, rows, self.expert(x[rows]))
+        return 0.01 * (out + self.all(x))
 
 
 def momentum(model: nn.Module) -> torch.optim.Optimizer:
@@ -85,6 +103,14 @@ def plain(training: Training) -> None:
     for _, x, y in training.batches(STEPS):
         training.optimizer.zero_grad()
         training.descend(F.cross_entropy(training.model(x), y))
+        training.optimizer.step()
+
+
+def picked(training: Training) -> None:
+    """The loss pulls down what the router says."""
+    for _, x, y in training.batches(STEPS):
+        training.optimizer.zero_grad()
+        training.descend(F.cross_entropy(training.model(x), y) + training.model.score.mean())  # type: ignore[operator, union-attr]
         training.optimizer.step()
 
 
@@ -284,6 +310,7 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
     ("late averaged target of torch", cnn, momentum, functools.partial(averaged, begins=5, kind="swa")),
     ("evaluated", normalised, momentum, evaluated),
     ("closure", cnn, momentum, closure),
+    ("picked", Picked, momentum, picked),
 ]
 
 
@@ -291,6 +318,7 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
 SLOW = {
     *("accumulated", "adversarial", "clipped", "closure", "evaluated", "recurrent", "scaled"),
     *("averaged target", "late average", "averaged target of torch", "late averaged target of torch", "late averaged target", "scheduled"),
+    "picked",
     *("agc", "msr+agc", "clip-norm", "gradient-centralisation", "no-norm", "weight-norm", "weight-standardisation"),
 }
 
@@ -446,6 +474,14 @@ def test_a_gradient_of_its_own_is_no_proof(tmp_path: Path, monkeypatch: pytest.M
     assert taped.program is not None
     parted = losses_differ(taped.program, Rerun(taped.program).run(keep_values=True))
     assert parted is not None and parted[0] == 1
+
+
+@pytest.mark.slow
+def test_a_choice_that_becomes_empty_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taped = tape(Picked, momentum, picked, tmp_path / "run.h5", monkeypatch)
+    assert taped.program is not None
+    with pytest.raises(RerunError, match="whether any value was chosen"):
+        Rerun(taped.program).run(100.0)
 
 
 def test_memory_ends_the_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

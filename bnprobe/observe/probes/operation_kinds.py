@@ -31,6 +31,7 @@ class OperationKind:
         name: without its namespace and overload; "" without a schema.
         may_alias: whether what it returns may share the memory of what it was given.
         draws: whether it draws random numbers.
+        is_sized_by_values: whether values, and not shapes alone, say how large its result is.
         silent: places of arguments that it overwrites without saying so.
         written: place and name of the arguments that it says it overwrites.
     """
@@ -38,6 +39,7 @@ class OperationKind:
     name: str
     may_alias: bool
     draws: bool
+    is_sized_by_values: bool
     silent: tuple[int, ...]
     written: tuple[tuple[int, str], ...]
 
@@ -57,8 +59,9 @@ def kind_of(function: Callable[..., Any]) -> OperationKind:
     schema = getattr(function, "_schema", None)
     name = operation_name(function)
     draws = torch.Tag.nondeterministic_seeded in getattr(function, "tags", ()) or name in _RANDOM
+    is_sized = torch.Tag.dynamic_output_shape in getattr(function, "tags", ())
     if schema is None:
-        return OperationKind(name, False, draws, (), ())
+        return OperationKind(name, False, draws, is_sized, (), ())
     written = tuple(
         (place, argument.name)
         for place, argument in enumerate(schema.arguments)
@@ -66,7 +69,7 @@ def kind_of(function: Callable[..., Any]) -> OperationKind:
     )
     # reshape, contiguous and the like return their argument or a copy: what they return is marked as no alias, and is a new tensor here.
     may_alias = any(result.alias_info is not None for result in schema.returns)
-    return OperationKind(name, may_alias, draws, _RUNNING_STATISTICS if name in _SILENT_WRITERS else (), written)
+    return OperationKind(name, may_alias, draws, is_sized, _RUNNING_STATISTICS if name in _SILENT_WRITERS else (), written)
 
 
 def operation_name(function: Any) -> str:

@@ -16,7 +16,7 @@ from bnprobe.what_if.kept.torch_names import name_of, operation, optimizer_class
 from bnprobe.what_if.kept.unkept import Unkept, Unreadable
 from bnprobe.what_if.kept.values import ValuesIn, ValuesOut
 from bnprobe.what_if.optimizer_copy import HOOKS
-from bnprobe.what_if.program import Backward, Decision, Item, Move, Program, SetGradient
+from bnprobe.what_if.program import Backward, Decision, Emptiness, Item, Move, Program, SetGradient
 
 #: What stands between operations, by name, with its fields.
 _MARKS: dict[str, tuple[type[Backward | SetGradient | Move | Decision], tuple[str, ...]]] = {
@@ -27,6 +27,7 @@ _MARKS: dict[str, tuple[type[Backward | SetGradient | Move | Decision], tuple[st
     "gradient": (SetGradient, ("leaf", "gradient")),
     "move": (Move, ("optimizer", "settings", "held", "gradients", "step", "conditions", "handed")),
     "decision": (Decision, ("slot", "value")),
+    "emptiness": (Emptiness, ("slot", "value")),
 }
 _PLAIN = ("first_step", "steps", "own_rate", "draws_nothing")
 
