@@ -110,7 +110,6 @@ class Confirming(Experiment[str]):
             KeyboardInterrupt: Ctrl-C; what has ended is on disk, and nothing is left running.
         """
         with self.owning_the_file():
-            self._executor.share_start(AS_IS not in self.trials or self.is_repeated)
             self.make_trials()
             return self._save(self.judgements())
 
@@ -164,6 +163,10 @@ class Confirming(Experiment[str]):
             cwd=plan.cwd,
         )
 
+    def may_share_start(self, name: str) -> bool:
+        """The script as it is may; the others where that repeats the recording, which it may not for what it shared."""
+        return AS_IS not in self.trials or self.is_repeated
+
     def ended(self, name: str, process: RunningTrial) -> None:
         """Judge a trial and keep it."""
         if process.is_over():
@@ -173,8 +176,6 @@ class Confirming(Experiment[str]):
                 name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds
             )
         self.trials[name] = trial
-        if name == AS_IS and not self.is_repeated:  # perhaps for what it shared with the others
-            self._executor.share_start(False)
         self._save(())
         self._on_trial(trial)
 

@@ -53,6 +53,7 @@ class Experiment(ABC, Generic[Order]):
         self._folder = path.with_name(f".{path.name}.trials")
         self._running: list[tuple[Order, RunningTrial]] = []
         self._started = 0
+        self._can_share_start = False
 
     @abstractmethod
     def next_order(self) -> Order | None:
@@ -73,6 +74,15 @@ class Experiment(ABC, Generic[Order]):
     def takes_too_long(self, trial: RunningTrial) -> bool:
         """Whether a trial is to be given up."""
         return False
+
+    def may_share_start(self, order: Order) -> bool:
+        """Whether a trial may begin with what others have imported; false for those whose time or memory is told."""
+        return False
+
+    @property
+    def can_share_start(self) -> bool:
+        """Whether a trial that began by itself has shown that the script imports torch with the variables that it was given."""
+        return self._can_share_start
 
     @property
     def under_way(self) -> Sequence[tuple[Order, RunningTrial]]:
@@ -118,6 +128,7 @@ class Experiment(ABC, Generic[Order]):
             self._executor.beat(self._folder)  # it may take long to start, judge and end many
             self._started += 1
             trial = self.trial_of(order)
+            self._executor.share_start(self.may_share_start(order))
             with signals_held():
                 self._running.append((order, self._executor.start(trial, self._folder / f"trial-{self._started}")))
         return bool(self._running)
@@ -132,6 +143,7 @@ class Experiment(ABC, Generic[Order]):
             order, trial = one
             self._executor.beat(self._folder)
             self._running.remove(one)
+            self._can_share_start |= trial.has_plain_start
             try:
                 self.ended(order, trial)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -15,6 +16,8 @@ NO_OUTCOME = {
     "interrupted": "the process was interrupted",
 }
 LAST_LINES = 15
+#: What a trial writes when torch has been imported: the names of variables that the script had changed by then.
+START = "start.json"
 _LONGEST_LINE = 300
 
 
@@ -56,6 +59,13 @@ class RunningTrial(ABC):
     def run_file(self) -> Path:
         """The recording; it need not exist."""
         return self.folder / "run.h5"
+
+    @property
+    def has_plain_start(self) -> bool:
+        """Whether it imported torch, with the variables that it was given."""
+        with contextlib.suppress(OSError, ValueError):
+            return not json.loads((self.folder / START).read_text(encoding="utf-8"))
+        return False
 
     def output(self) -> str:
         """All that the script wrote."""

@@ -117,6 +117,7 @@ def main() -> None:
         "trial_seed": str(order.seed),
         "trial_protection": protection,
     }
+    given = dict(os.environ)
     probed = max(1, order.steps // PROBES) if order.probes and order.steps else None
     options = RecordOptions(
         every=FEW if order.command == "compare" else 1,
@@ -133,6 +134,8 @@ def main() -> None:
         from bnprobe.observe.recorder import Recorder  # needs torch, which is there by now
         from bnprobe.observe.trial import Trial
 
+        changed = sorted(name for name in given.keys() | os.environ.keys() if given.get(name) != os.environ.get(name))
+        (folder / "start.json").write_text(json.dumps(changed), encoding="utf-8")
         recorder = Recorder(folder / "run.h5", options, provenance)
         at_work = AtWork(order.interventions, order.steps or LONG) if order.interventions else None
         return Trial(recorder, order.factor, order.seed, lambda: os.getppid() != order.parent, at_work)

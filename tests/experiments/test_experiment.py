@@ -111,3 +111,30 @@ def test_a_trial_that_cannot_be_ended_keeps_none_of_the_others(tmp_path: Path) -
     asked, rest = executor.told[-9:-6], executor.told[-6:]
     assert sorted(asked) == ["asked 1", "asked 2", "asked 3"]
     assert sorted(rest) == sorted(f"{what} {number}" for what in ("ended", "cleared") for number in (1, 2, 3))
+
+
+class Plain(Made):
+    """A trial that shows that others may be forked."""
+
+    has_plain_start = True
+
+
+class Forking(Recorded):
+    def start(self, order: TrialOrder, folder: Path) -> RunningTrial:
+        super().start(order, folder)
+        return Plain(0, self.told, folder, True)
+
+    def share_start(self, is_shared: bool) -> None:
+        self.told.append(f"shared: {is_shared}")
+
+
+def test_trials_share_their_start_once_one_has_shown_that_they_may(tmp_path: Path) -> None:
+    class Sharing(Numbered):
+        def may_share_start(self, order: int) -> bool:
+            return self.can_share_start
+
+    executor = Forking(are_done=True)
+    experiment = Sharing(tmp_path / "results.h5", executor)
+    experiment._jobs = 1
+    experiment.make_trials()
+    assert [line for line in executor.told if line.startswith("shared")] == ["shared: False", "shared: True", "shared: True"]

@@ -127,3 +127,16 @@ def test_a_process_that_died_is_done_without(order: TrialOrder, tmp_path: Path) 
     assert warm.refusal == "it has died"
     warm.close()
     assert first.loss == second.loss, "one goes on, and one is started by itself"
+
+
+@pytest.mark.parametrize(
+    ("before", "is_plain"),
+    [("", True), ("import os; os.environ['OMP_NUM_THREADS'] = '2'\n", False), ("import sys; sys.exit()\n", False)],
+    ids=["nothing", "a variable", "no torch"],
+)
+def test_a_trial_by_itself_shows_whether_others_may_be_forked(order: TrialOrder, tmp_path: Path, before: str, is_plain: bool) -> None:
+    (tmp_path / "train.py").write_text(before + SCRIPT)
+    process = TrialProcess(order, tmp_path / "trial")
+    process.wait()
+    assert process.has_plain_start is is_plain
+    process.clear()

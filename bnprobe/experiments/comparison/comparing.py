@@ -91,6 +91,10 @@ class Comparing(Experiment[Assignment]):
         steps = None if assignment.length == WHOLE else assignment.length
         return TrialOrder(plan.script, change, steps, plan.threads, command="compare", compared=True)
 
+    def may_share_start(self, assignment: Assignment) -> bool:
+        """Those that look for rates may, once one by itself has shown it; those of full length are told by their time and memory."""
+        return self.can_share_start and not self._stage(assignment)[0] and assignment.length != self._plan.terms.length
+
     def ended(self, assignment: Assignment, process: RunningTrial) -> None:
         """Judge a trial and keep it."""
         trial = judge(assignment, process, self._plan.metric)

@@ -142,6 +142,10 @@ class Searches(Experiment[Assignment]):
         plan = self._plan
         return TrialOrder(plan.script, change, plan.steps, plan.threads, command="lr-limit", probes=_predicts(assignment))
 
+    def may_share_start(self, assignment: Assignment) -> bool:
+        """Trials begin with torch imported once one by itself has shown that they may."""
+        return self.can_share_start
+
     def ended(self, assignment: Assignment, process: RunningTrial) -> None:
         """Keep a trial, with what it predicts."""
         run = recording_of(process)
