@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import common_mode, depth_profile, robust
-from bnprobe.analyse.layers import is_joined, measured_inputs, profile_layers
+from bnprobe.analyse.layers import is_joined, measured_inputs, module_of, profile_layers
 from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.extinction import extinguishing_layer
@@ -276,10 +276,17 @@ def _throughout_limit(run: RunAnalysis) -> float:
 
 
 def _least_fraction(run: RunAnalysis) -> float:
-    """Smallest common-mode fraction of any layer in the first steps, of the first layer before the first update; infinite without any."""
-    early = robust.median(run.kappa[np.ix_(_early_rows(run), run.profile)], axis=0)
+    """Smallest common-mode fraction of any layer in the first steps, of the first layer before the first update; infinite without any.
+
+    A network that is called several times in a step, on other data each, may be given inputs that are alike at one of the calls.
+    """
+    rows, layers = _early_rows(run), run.recorded.layers
+    early = robust.median(run.kappa[np.ix_(rows, run.profile)], axis=0)
     early[0] = np.fmin(early[0], run.kappa[run.first_row, run.profile[0]])  # later ones the first updates may have made so
-    return float(np.fmin.reduce(early, initial=np.inf))
+    own = {module_of(run.name(layer)) for layer in run.profile}
+    calls = [i for i, layer in enumerate(layers) if layer.call and layer.role == "output" and module_of(layer.name) in own]
+    others = robust.median(run.kappa[np.ix_(rows, calls)], axis=0)
+    return float(np.fmin.reduce([*early, *others], initial=np.inf))
 
 
 def _early_rows(run: RunAnalysis) -> NDArray[np.int64]:

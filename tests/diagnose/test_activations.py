@@ -115,6 +115,14 @@ class TestMeanShift:
         made.activation.kappa[:] = 0.97  # as of a constant input that a sound recurrent network received
         assert mean_shift(case(made)) is None
 
+    @pytest.mark.parametrize(("again", "is_shift"), [(0.99, True), (0.6, False)])
+    def test_inputs_that_are_alike_at_one_of_several_calls_are_no_shift(self, again: float, is_shift: bool) -> None:
+        made = at_chance(residual_recording(steps=40))
+        made.activation.kappa = np.full_like(made.activation.rms, 0.99)
+        made.layers[1] |= made.layers[0] | {"layer": "conv1:2", "layer_call": 1, "layer_depth": 1}
+        made.activation.kappa[:, 1] = again
+        assert (mean_shift(case(made)) is not None) is is_shift
+
     @pytest.mark.parametrize(("left", "is_shift"), [(1e-4, True), (1e-13, False)])
     def test_a_layer_that_gives_the_same_for_every_input_is_a_place_and_no_course(self, left: float, is_shift: bool) -> None:
         made = self.shifted()

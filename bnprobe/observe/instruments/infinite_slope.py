@@ -51,10 +51,13 @@ def _rank(node: Any) -> int:
     """Tell how likely an operation is: 0 if it is finite itself, 1 if its value has to be left out, 2 if it has no such slope."""
     name = type(node).__name__.split("Backward")[0]
     if name == "Pow":
-        exponent = getattr(node, "_saved_exponent", None)
-        is_root = isinstance(exponent, int | float) and 0 < exponent < 1
-        is_inverse = isinstance(exponent, int | float) and exponent < 0
-        return 0 if is_root else 1 if is_inverse or not isinstance(exponent, int | float) else 2
+        try:
+            exponent = getattr(node, "_saved_exponent", None)
+        except RuntimeError:  # a tensor, freed by now
+            exponent = None
+        if not isinstance(exponent, int | float):
+            return 0  # a tensor, which may be a root
+        return 0 if 0 < exponent < 1 else 1 if exponent < 0 else 2
     if name == "Div":  # by something that the network makes; a constant divisor of zero would have made the loss so
         return 1 if len(node.next_functions) > 1 and node.next_functions[1][0] is not None else 2
     return 0 if name in _FINITE_THERE else 1 if name in _LEFT_OUT else 2

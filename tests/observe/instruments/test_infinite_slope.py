@@ -29,6 +29,7 @@ def told(make: Function, *, freed: bool = True) -> list[str]:
         (lambda x: (1 - x.exp()).pow(0.5).mean(), ["pow"]),
         (lambda x: x.exp().acos().mean(), ["acos"]),
         (lambda x: (x.exp().acos() + (1 - x.exp()).sqrt()).mean(), ["acos", "sqrt"]),
+        (lambda x: (1 - x.exp()).pow(torch.tensor(0.3)).mean(), ["pow"]),
         # A root is finite at zero; a logarithm would have spoilt the loss, unless it was left out.
         (lambda x: (x.exp().log() + x.square().sqrt()).mean(), ["sqrt"]),
         (lambda x: torch.where(x > 0, x.log(), x).mean(), ["log"]),
