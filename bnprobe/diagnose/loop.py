@@ -188,7 +188,7 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient ever reached
     (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be meant, as when a
     backbone is kept: it is told for information while the rest learns, unless all that is kept lies behind trained layers and the loss
-    stands above half of its start; so are normalisations among what is kept, and a table beside a trained embedding. Of a network without
+    stands above half of its start; so are normalisations among what is kept, and a table of positions. Of a network without
     trained parameters, such as a teacher, nothing is said, nor of a copy of a trained one, such as a target network that is not detached.
     Looks like vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were
     measured count.
@@ -322,10 +322,14 @@ def _kept(run: RunAnalysis, layers: NDArray[np.int64], frozen: NDArray[np.float6
 
 
 def _is_table(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
-    """Whether all that is kept are embeddings, and others are trained: positions come from such a table, which is meant to stay."""
+    """Whether all that is kept are embeddings that give the same for every sample, and others are trained.
+
+    Positions come from such a table, which is meant to stay. One that differs between samples holds what the data are made of.
+    """
     trained, kept = _trained(run), {module_of(run.name(layer)) for layer in layers}
     embeddings = {module_of(layer.name) for layer in run.recorded.layers if layer.kind == "embedding"}
-    return kept <= embeddings and bool(embeddings & trained)
+    differing = run.recorded.activation.between_energy[np.ix_(run.measured_rows, layers)]
+    return kept <= embeddings and bool(embeddings & trained) and not (differing > 0).any()
 
 
 def _of_trained_models(run: RunAnalysis, layers: NDArray[np.int64]) -> NDArray[np.int64]:

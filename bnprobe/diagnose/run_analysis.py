@@ -72,8 +72,14 @@ class RunAnalysis(Quantities):
 
     @property
     def has_fitted(self) -> bool:
-        """Whether the loss has come down by decades: nothing kept the weights from what they were to learn."""
-        return self.course is not None and self.divergence is None and 0 < self.course.late < thresholds.FITTED_SHARE * self.course.start
+        """Whether the loss has come down by decades: nothing kept the weights from what they were to learn.
+
+        From its first value, too: one that the first steps threw up has far to fall.
+        """
+        course = self.course
+        return (
+            course is not None and self.divergence is None and 0 < course.late < thresholds.FITTED_SHARE * min(course.first, course.start)
+        )
 
     @cached_property
     def _full_course(self) -> LossCourse | None:

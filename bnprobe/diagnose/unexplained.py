@@ -159,14 +159,14 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
         )
     )
     is_collapsed = found.word == "collapsed-output"
-    ends_at = extinguishing_layer(run, run.late_row) if is_collapsed else None
+    ends_at = extinguishing_layer(run, run.late_row)
     where = "" if ends_at is None else f" What differs between samples ends at {run.place(ends_at)}, which gives the same for all."
     excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the known causes."
     return Finding(
         id="stuck",
         severity="error" if is_collapsed else "warning",
         confidence=0.4,
-        layers=tuple(run.name(layer) for layer in (ends_at, run.last_layer) if layer is not None) if is_collapsed else (),
+        layers=tuple(run.name(layer) for layer in (ends_at, run.last_layer if is_collapsed else None) if layer is not None),
         step=None,
         evidence=compared,
         cause=f"The training does not learn, and the recording does not show why: {found.reason}.{where}{excluded}",
