@@ -58,6 +58,15 @@ def test_a_run_at_chance_level_is_stuck() -> None:
     assert verdicts(at_chance()) == ["stuck"]
 
 
+def test_where_what_differs_between_samples_ends_is_told_of_a_run_that_is_stuck() -> None:
+    made = at_chance()
+    end = made.index("stage2.block1.conv1")
+    made.activation.kappa[:, end:] = 1 - 1e-13
+    (found, *_) = diagnose(made.run())
+    assert (found.id, found.layers[0]) == ("stuck", "stage2.block1.conv1")
+    assert "What differs between samples ends at stage2.block1.conv1" in found.cause
+
+
 def test_a_run_that_falls_slowly_from_there_is_not() -> None:
     assert verdicts(at_chance(fall=0.0005)) == ["inconclusive"]
 
