@@ -284,7 +284,7 @@ def _least_fraction(run: RunAnalysis) -> float:
     early = robust.median(run.kappa[np.ix_(rows, run.profile)], axis=0)
     early[0] = np.fmin(early[0], run.kappa[run.first_row, run.profile[0]])  # later ones the first updates may have made so
     own = {module_of(run.name(layer)) for layer in run.profile}
-    calls = [i for i, layer in enumerate(layers) if layer.call and layer.role == "output" and module_of(layer.name) in own]
+    calls = np.flatnonzero([layer.call > 0 and layer.role == "output" and module_of(layer.name) in own for layer in layers])
     others = robust.median(run.kappa[np.ix_(rows, calls)], axis=0)
     return float(np.fmin.reduce([*early, *others], initial=np.inf))
 
