@@ -122,10 +122,12 @@ _EXACT = (
 )
 #: Trials whose own loss has noise in it that the script's has not: a higher loss says nothing.
 NOISIER = ("training-mode",)
+#: Trials whose own loss lacks a noise that the script's has: it is lower in any training, and has to be much lower.
+QUIETER = ("no-dropout",)
 #: Causes that show elsewhere than in the training loss: a trial in which they are not found any more has removed them.
 SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap", "loss-spike")
 #: Causes that show where the script evaluates its model: so they do in the losses of those evaluations.
-HELD_OUT = ("eval-mode-training", "batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap")
+HELD_OUT = ("eval-mode-training", "dropout-too-strong", "batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap")
 
 
 def counterfactual(name: str) -> Counterfactual:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnprobe.experiments.counterfactuals import HELD_OUT, SYMPTOMS, Counterfactual
+from bnprobe.experiments.counterfactuals import HELD_OUT, QUIETER, SYMPTOMS, Counterfactual
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Trial
 
@@ -20,6 +20,8 @@ CLEAR_SHARE = 0.8
 #: ... and lower by so many standard errors of both, and so many times what two runs of the same script differ by.
 CLEAR_ERRORS = 3.0
 CLEAR_SPREADS = 2.0
+#: Without a noise that is in the other's it has to be so much of it.
+MUCH_LOWER = 0.5
 #: Step by step, a loss has to have fallen further by so much of what another one fell, and by so much of that ...
 FURTHER, WORTH_A_WORD = 0.2, 0.02
 #: ... over the last part of the steps, of which so many blocks say how sure that is.
@@ -43,7 +45,8 @@ def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, s
     Returns:
         "loss", "step by step", "held out", "after the leap" or "symptom"; "" where it did not.
     """
-    if is_better(trial, other, spread, test.changes_loss):
+    is_quieter = test.name in QUIETER and trial.level == other.level
+    if is_better(trial, other, spread, test.changes_loss) and not (is_quieter and trial.late > MUCH_LOWER * other.late):
         return "loss"
     if test.is_exact and not test.changes_loss and spread == 0 and is_further_step_by_step(trial, other):
         return "step by step"

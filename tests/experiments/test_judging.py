@@ -271,3 +271,12 @@ def test_a_loss_with_dropout_in_it_refutes_nothing() -> None:
     evaluated = (trial(AS_IS, 0.1, held_out=0.9), trial(GENERIC, 1.0, held_out=1.2))
     assert judged("eval-mode-training", *evaluated, trial("training-mode", 0.3, held_out=0.88))[0] == "refuted"
     assert judged("eval-mode-training", *evaluated, trial("training-mode", 0.3, held_out=0.4))[0] == "confirmed"
+
+
+def test_without_dropout_the_loss_has_to_be_much_lower() -> None:
+    made = (trial(AS_IS, 0.3), trial(GENERIC, 1.0))
+    assert judged("dropout-too-strong", *made, trial("no-dropout", 0.2))[0] == "refuted", "so it is in any training"
+    assert judged("dropout-too-strong", *made, trial("no-dropout", 0.1))[0] == "confirmed"
+    assert judged("dropout-too-strong", stuck(AS_IS), stuck(GENERIC), trial("no-dropout", 1.4))[0] == "confirmed"
+    evaluated = (trial(AS_IS, 0.3, held_out=0.9), trial(GENERIC, 1.0, held_out=1.0))
+    assert judged("dropout-too-strong", *evaluated, trial("no-dropout", 0.2, held_out=0.3))[0] == "confirmed"
