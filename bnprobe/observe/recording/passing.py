@@ -36,7 +36,7 @@ from bnprobe.observe.recording.attached import Attached
 from bnprobe.observe.recording.output import Output
 from bnprobe.observe.recording.step_keeper import StepKeeper
 from bnprobe.observe.steps.modes import Modes
-from bnprobe.observe.steps.open_step import GroupSettings
+from bnprobe.observe.steps.open_step import GroupSettings, OpenStep
 from bnprobe.observe.steps.step_clock import StepClock
 from bnprobe.originals import Original
 from bnprobe.torch_private import (
@@ -191,12 +191,13 @@ class Passing:
             self._rest = 0 if len(steps) >= FEWEST else min(2 * self._rest + 1, LONGEST_REST)
             self._rested = 0
             self.made += len(steps)
-            before = self._watch.take() / max(len(steps), 1)  # what making the ones before them has cost
-            for noted, at in (*((one, UPDATE) for one in steps), *([(opened, state)] if state > WAITS else ())):
-                try:
-                    self._make(_Step(*noted), at, before)
-                except BaseException as error:  # a signal's handler may raise anything: no other step is to suffer from it
-                    raised = raised or error
+            try:
+                if steps:
+                    self._make(list(map(_Step._make, steps)))
+                if state > WAITS:
+                    self._go_on(_Step(*opened), state)
+            except BaseException as error:
+                raised = error
             self._output.schedule.keep_promise()
         self._is_taking = False
         if isinstance(raised, Exception):
@@ -208,31 +209,45 @@ class Passing:
         """Forget what has passed by: this is a forked child."""
         self._passer.take()
 
-    def _make(self, noted: _Step, state: int, seconds: float) -> None:
-        """Do what would have been done at the events of a step so far."""
-        keeper, clock, attached = self._keeper, self._clock, self._attached
+    def _make(self, noted: list[_Step]) -> None:
+        """Make steps that are whole."""
+        seconds = self._watch.take() / len(noted)  # what making the ones before them has cost
+        steps = []
+        for number, one in enumerate(noted, self._clock.number + 1):
+            step = OpenStep(number, observed=False)
+            self._fill(step, one)
+            step.micro_steps, step.groups = 1, one.settings
+            step.observer_seconds = one.seconds + seconds
+            steps.append(step)
+        optimizer = self._optimizer() if self._optimizer is not None else None
+        if optimizer is not None:
+            self._output.unseen.note_update(optimizer, self._output.axes, was_observed=False, count=len(noted))
+        self._keeper.pass_by(steps, [one.ended for one in noted], self._number)
+
+    def _go_on(self, noted: _Step, state: int) -> None:
+        """Do what would have been done so far at the events of a step that goes on in the usual way."""
+        keeper, clock = self._keeper, self._clock
         keeper.follow(clock.backward_began())
         step = keeper.step
-        step.micro_steps, step.losses, step.loss_rows, step.modes = clock.micro_steps, (noted.loss,), noted.rows, self._modes
-        step.observer_seconds += noted.seconds + seconds
+        self._fill(step, noted)
+        step.micro_steps = clock.micro_steps
+        step.observer_seconds += noted.seconds
         if state == BACKWARD:
             return
         keeper.follow(clock.backward_ended(has_optimizer=True))
-        if noted.norm is not None:
-            step.clip_norm, step.clip_limit = noted.norm, noted.limit
         if state == READY:
             return
-        optimizer = self._optimizer() if self._optimizer is not None else None
         keeper.follow(clock.update_began(self._number))
         step.groups = noted.settings
         self._output.schedule.watches_gradients()
-        if noted.ended:
-            if optimizer is not None:
-                self._output.unseen.note_update(optimizer, self._output.axes, was_observed=False)
-            clock.update_ended(self._number)
-            keeper.end_step(noted.ended)
-        elif optimizer is not None:
-            attached.optimizers.begin_late(optimizer)
+        optimizer = self._optimizer() if self._optimizer is not None else None
+        if optimizer is not None:
+            self._attached.optimizers.begin_late(optimizer)
+
+    def _fill(self, step: OpenStep, noted: _Step) -> None:
+        step.losses, step.loss_rows, step.modes = (noted.loss,), noted.rows, self._modes
+        if noted.norm is not None:
+            step.clip_norm, step.clip_limit = noted.norm, noted.limit
 
     def _reread(self, optimizer: Optimizer) -> Any:
         """The settings of an optimizer's groups are not the same objects: return them, unless they are news."""

@@ -155,13 +155,16 @@ class StepKeeper:
     def _tell_schedule(self, step: OpenStep) -> None:
         """Tell what may decide whether the next step is measured, as far as it is known before this one is closed."""
         self._schedule.note_optimizers(step.number, self._clock.moved_by)
-        if step.groups is not self._groups:
-            self._groups = step.groups
-            self._schedule.note_rates(step.groups)
+        self._note_rates(step)
         if step.modes is not None:
             self._schedule.note_modes(step.modes)
         if not step.is_heard and (loss := step.loss_at_hand) is not None:
             self._output.delivery.hear(step, loss)
+
+    def _note_rates(self, step: OpenStep) -> None:
+        if step.groups is not self._groups:
+            self._groups = step.groups
+            self._schedule.note_rates(step.groups)
 
     def _prepare(self, number: int) -> None:
         """Attach or detach the forward taps for the step that comes next."""
@@ -174,6 +177,31 @@ class StepKeeper:
         elif forward.attached:
             forward.detach()
         probes.prepare(number, is_probed)
+
+    def pass_by(self, passed: Sequence[OpenStep], ended: Sequence[float], optimizer: int) -> None:
+        """Do of steps in which nothing was otherwise what is done at the end of each, and as it is closed. The last one stays open.
+
+        Args:
+            passed: those after the open one, which has had its update. They have their losses and settings.
+            ended: when each had its update, on the clock of ``time.perf_counter``.
+            optimizer: what moved their weights.
+        """
+        self._close_step()
+        output, before = self._output, self._output.began - self._output.beginning.seconds_before
+        for step, now in zip(passed, ended, strict=True):
+            step.seconds, self._step_began = now - self._step_began, now
+            step.wall_time = now - before
+            step.evaluations_seen, step.is_heard = False, True
+            self._note_rates(step)
+        self._clock.passed(len(passed), optimizer)
+        self._schedule.pass_by(passed[-1].number, [loss for step in passed if (loss := step.loss_at_hand) is not None])
+        self.step, closed = passed[-1], passed[:-1]
+        if closed:
+            output.delivery.take_bare(closed)
+            self._observer_total += sum(step.observer_seconds for step in closed)
+            for step in closed:
+                self._adapt(step)
+            output.progress.show(output.delivery, self._observer_total)
 
     # -- its end ------------------------------------------------------------------------------------------------------
 

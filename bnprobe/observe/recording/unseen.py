@@ -64,15 +64,15 @@ class Unseen:
         why = "the script trains in several threads at once; the one that went backward first is recorded"
         self._writer.add_coverage("training in another thread", why)
 
-    def note_update(self, optimizer: Optimizer, axes: Axes, *, was_observed: bool) -> None:
-        """An optimizer has moved its weights, in a step that was measured or not."""
+    def note_update(self, optimizer: Optimizer, axes: Axes, *, was_observed: bool, count: int = 1) -> None:
+        """An optimizer has moved its weights, in a step that was measured or not, or in several."""
         known = self._updates.get(optimizer)
         if known is None:
             first = next((name for one in trained_parameters(optimizer.param_groups) if (name := axes.layer_of(one))), "")
             known = self._updates[optimizer] = _Updates(axes.optimizer_name(optimizer), first)
             self._all_updates.append(known)
-        known.count += 1
-        known.measured += was_observed
+        known.count += count
+        known.measured += count * was_observed
 
     def write(self, steps: int, forward: ForwardTaps, compiled: CompiledModules, optimizers: OptimizerTaps, axes: Axes) -> None:
         """Write it down at the end of the run.

@@ -92,6 +92,16 @@ class Delivery:
         if not closed.is_asynchronous:
             self._receive_travelling()
 
+    def take_bare(self, steps: Sequence[OpenStep]) -> None:
+        """Take steps of which nothing was measured, and whose losses the schedule has been told."""
+        self._receive_travelling()
+        for step in steps:
+            if (loss := step.loss) is not None:
+                self._judge(step.number, loss, was_skipped=False)
+        self._waiting += steps
+        self.last_step = steps[-1]
+        self._deliver_if_due(steps[-1])
+
     def hear(self, step: OpenStep, loss: float) -> None:
         """Tell the schedule a step's loss, once; one that is at hand can be told before the step is closed."""
         if step.is_heard:
@@ -154,6 +164,10 @@ class Delivery:
         if loss is not None:
             self.hear(step, loss)
             self._judge(step.number, loss, was_skipped=bool(step.skipped))
+        self._deliver_if_due(step)
+
+    def _deliver_if_due(self, step: OpenStep) -> None:
+        """Make rows of what waits once there is enough of it; ``step`` is the last of it."""
         if not self._waiting:
             return
         waited = step.wall_time - _opened(self._waiting[0]).wall_time

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bnprobe.observe.schedule.agreed_steps import channel_level, is_chosen, level_of
 from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
@@ -129,6 +129,17 @@ class Schedule:
     def keep_promise(self) -> None:
         """What was promised is over: steps may be measured again."""
         self._promised = 0
+
+    def pass_by(self, step: int, losses: Sequence[float]) -> None:
+        """Take note of the losses of promised steps, the last of which is this one, in which nothing else was otherwise.
+
+        The step after it was asked about.
+        """
+        for loss in losses:
+            self._loss_alarm.take(loss)
+        self._turns.note_again(step - self.first, len(losses))
+        self._asked = step - self.first + 1
+        self._steps_since_look += len(losses)
 
     def losses_without_news(self, count: int) -> tuple[float, float]:
         """Return between which losses, the first excluded, the next ones say nothing, up to so many of them."""

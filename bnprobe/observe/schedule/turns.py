@@ -58,6 +58,11 @@ class Turns:
             self._forget()
         return is_new and not is_first
 
+    def note_again(self, step: int, count: int) -> None:
+        """The optimizers of the step noted last have moved weights in so many more, the last of which is this one."""
+        self._steps.extend(itertools.repeat(self._steps[-1], count))
+        self._step, self._was_measured = step, False
+
     def begins_anew(self) -> bool:
         """Whether none of the optimizers of the step noted last has moved weights in the remembered steps before it."""
         own = self._steps[-1]

@@ -165,6 +165,15 @@ class StepClock:
         self._is_moved = True
         return (WeightsMoved(self.number, by_hand=False),)
 
+    def passed(self, count: int, optimizer: int) -> None:
+        """The open step, which has had its update, was followed by so many of one backward and one update of this optimizer each."""
+        self.number += count
+        self.micro_steps = 1
+        self._moved_before, self._moved_by = frozenset((optimizer,)) if count > 1 else frozenset(self._moved_by), (optimizer,)
+        self._is_moved = True
+        self.counts_backwards = False
+        self._backwards_without_update = 0
+
     def _close(self) -> tuple[Event, ...]:
         closed = StepClosed(self.number)
         self.number += 1
