@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from bnprobe.observe.probes.memory import view
 from bnprobe.observe.probes.replay import valued
-from bnprobe.observe.probes.tape import Constant, Operation, Slot, view
+from bnprobe.observe.probes.tape import Constant, Operation, Slot
 
 _NESTED = (Constant, list, tuple)
 

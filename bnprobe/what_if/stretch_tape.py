@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from bnprobe.identity import OwnReference
+from bnprobe.observe.probes.memory import set_memory, storage_key, view
 from bnprobe.observe.probes.operation_kinds import OperationKind, kind_of
 from bnprobe.observe.probes.tape import Constant, Hole, Operation, Slot, Tape
 from bnprobe.torch_private import gradient_of
@@ -82,15 +83,33 @@ class StretchTape(Tape):
         if self.has_moved and isinstance(tensor, torch.nn.Parameter) and not self._earlier.as_it_was(tensor):
             self.late.add(slot)
         if tensor.layout is torch.strided:
-            self._storages[slot] = tensor.untyped_storage()._cdata
+            self._storages[slot] = storage_key(tensor)
         return slot
 
     def _resolve(self, tensor: torch.Tensor) -> Slot | Constant | Hole:
         found = super()._resolve(tensor)
-        if type(found) is Slot and found in self._asks and self._asks[found] != tensor.requires_grad and self._leaves[found]() is tensor:
-            self._asks[found] = tensor.requires_grad
-            self._append(Operation(set_requires_grad, (found, tensor.requires_grad), {}, [], [found], [found]))
+        if type(found) is Slot and found in self._asks and self._leaves[found]() is tensor:
+            if self._asks[found] != tensor.requires_grad:
+                self._asks[found] = tensor.requires_grad
+                self._append(Operation(set_requires_grad, (found, tensor.requires_grad), {}, [], [found], [found]))
+            self._note_memory(found, tensor)
         return found
+
+    def _note_memory(self, slot: Slot, leaf: torch.Tensor) -> None:
+        """A leaf that was given the memory of another signal (``p.data = kept``) is given it again; memory that is not known is a fault."""
+        if slot not in self._storages or (key := storage_key(leaf)) == self._storages[slot]:
+            return
+        memory, left = self._memory.get(key), self._memory.pop(self._storages[slot], None)
+        is_known = memory is not None and memory.dtype == leaf.dtype and leaf.storage_offset() >= memory.offset
+        is_held = left is not None and not left.reference.expired()
+        if memory is None or not is_known or is_held or memory.slot in self._asks:
+            self.broken = self.broken or "a parameter was given other memory during the stretch"
+            return
+        source = self._number()
+        place = (tuple(leaf.shape), leaf.stride(), leaf.storage_offset() - memory.offset)
+        self._append(Operation(view, (memory.slot, *place), {}, [source], [memory.slot], with_grad=False))
+        self._append(Operation(set_memory, (slot, source), {}, [None], [source, slot], [slot], with_grad=False))
+        self._storages[slot] = key
 
     def _alias(self, tensor: torch.Tensor, memory: Any) -> Slot | Hole:
         """Another view of a known storage. A parameter that is one is a copy made during the stretch, or lies in memory of another."""
@@ -120,8 +139,7 @@ class StretchTape(Tape):
             if leaf is None:
                 continue
             gradient, known = gradient_of(leaf), self._gradients[slot]
-            if leaf.layout is torch.strided and leaf.untyped_storage()._cdata != self._storages[slot]:
-                self.broken = self.broken or "a parameter was given other memory during the stretch"
+            self._note_memory(slot, leaf)
             if gradient is None:
                 found = None
             else:

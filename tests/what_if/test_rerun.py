@@ -114,6 +114,25 @@ def picked(training: Training) -> None:
         training.optimizer.step()
 
 
+def returned(training: Training) -> None:
+    """Weights climb a little, are differentiated there, and get back the memory in which they were kept: sharpness-aware training."""
+    for _, x, y in training.batches(STEPS):
+        training.descend(F.cross_entropy(training.model(x), y))
+        kept = [parameter.data.clone() for parameter in training.model.parameters()]
+        with torch.no_grad():
+            for parameter in training.model.parameters():
+                assert parameter.grad is not None
+                parameter.add_(0.05 * parameter.grad)
+        training.optimizer.zero_grad()
+        loss = F.cross_entropy(training.model(x), y)
+        training.losses[-1] += loss.item()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for parameter, own in zip(training.model.parameters(), kept, strict=True):
+            parameter.data = own
+        training.optimizer.step()
+        training.optimizer.zero_grad()
+
+
 def clipped(training: Training) -> None:
     for _, x, y in training.batches(STEPS):
         training.optimizer.zero_grad()
@@ -311,6 +330,7 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
     ("evaluated", normalised, momentum, evaluated),
     ("closure", cnn, momentum, closure),
     ("picked", Picked, momentum, picked),
+    ("returned", cnn, momentum, returned),
 ]
 
 
@@ -318,7 +338,7 @@ KINDS: list[tuple[str, Make, Optimizers, Run]] = [
 SLOW = {
     *("accumulated", "adversarial", "clipped", "closure", "evaluated", "recurrent", "scaled"),
     *("averaged target", "late average", "averaged target of torch", "late averaged target of torch", "late averaged target", "scheduled"),
-    "picked",
+    *("picked", "returned"),
     *("agc", "msr+agc", "clip-norm", "gradient-centralisation", "no-norm", "weight-norm", "weight-standardisation"),
 }
 

@@ -22,14 +22,14 @@ from torch.multiprocessing import reductions
 
 from bnprobe.identity import OwnReference
 from bnprobe.observe.faults import let_through
+from bnprobe.observe.probes.memory import PLAIN, set_memory, storage_key, view
 from bnprobe.observe.probes.operation_kinds import OperationKind, found, generator_state, kind_of, why_unrepeatable
-from bnprobe.torch_private import DispatchMode, answers_itself, functorch_wraps, revived, version
+from bnprobe.torch_private import DispatchMode, revived, version
 
 #: Identifies a storage for as long as it lives. Untyped in torch.
 StorageWeakRef: Any = reductions.StorageWeakRef
 #: A forward of more operations than this is given up.
 MOST_OPERATIONS = 500_000
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 #: Why a loss is not replayed that depends on what no operation of the tape has made.
 UNSEEN = "a part of the loss was computed where no operation is seen: before the forward, in compiled code, a custom function, another step"
 #: Operations that write to weights as a part of their forward. Any other write puts new weights in the place of the old ones.
@@ -180,7 +180,7 @@ class Tape:
         """Write down what depends on a tensor of data, too, so that a replay can have others in its place."""
         if not tensor.requires_grad and isinstance(self._resolve(tensor), Constant):
             # Other views of its memory stay what they are: labels may be the same tokens, one further.
-            self._followed.add(_storage(tensor))
+            self._followed.add(storage_key(tensor))
             self.inputs[self._define(tensor)] = Constant(tensor, version(tensor))
 
     def mark(self, tensor: torch.Tensor, note: Any) -> None:
@@ -271,9 +271,9 @@ class Tape:
         if known is not None:
             return known
         kind = type(tensor)
-        if kind not in _PLAIN and hasattr(kind, "__torch_dispatch__") and kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+        if kind not in PLAIN and hasattr(kind, "__torch_dispatch__") and kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
             return Hole(f"a {kind.__name__} is no plain tensor (sharded, quantised, traced)")
-        memory = self._memory.get(_storage(tensor))
+        memory = self._memory.get(storage_key(tensor))
         if memory is not None:
             return self._alias(tensor, memory)
         if tensor.requires_grad:
@@ -286,11 +286,15 @@ class Tape:
         self.parameters[slot] = OwnReference(tensor)
         return slot
 
-    def _define(self, tensor: torch.Tensor) -> Slot:
-        slot = Slot(self._count)
+    def _number(self) -> Slot:
+        """Return a slot that is no tensor's yet."""
         self._count += 1
+        return Slot(self._count - 1)
+
+    def _define(self, tensor: torch.Tensor) -> Slot:
+        slot = self._number()
         self._slots[tensor] = slot
-        key = _storage(tensor)
+        key = storage_key(tensor)
         if key in self._followed:
             return slot
         # A storage that is referred to, if weakly, keeps its address: what is known there is of this one.
@@ -303,8 +307,7 @@ class Tape:
         if tensor.dtype != memory.dtype or tensor.storage_offset() < memory.offset:
             return Hole("a signal was looked at as another type, or from before its beginning")
         place = (tuple(tensor.shape), tensor.stride(), tensor.storage_offset() - memory.offset)
-        slot = Slot(self._count)
-        self._count += 1
+        slot = self._number()
         self._slots[tensor] = slot
         self._append(Operation(view, (memory.slot, *place), {}, [slot], [memory.slot], with_grad=tensor.requires_grad))
         return slot
@@ -313,30 +316,30 @@ class Tape:
         """Whether a tensor is a leaf, or a view of the memory of one."""
         if tensor.requires_grad and tensor.is_leaf:
             return True
-        memory = self._memory.get(_storage(tensor))
+        memory = self._memory.get(storage_key(tensor))
         return memory is not None and not memory.reference.expired() and memory.slot in self.parameters
 
     def _renew(self, tensor: torch.Tensor) -> None:
         """The script writes to a weight: what has been computed from it belongs to the old one."""
-        key = _storage(tensor)
+        key = storage_key(tensor)
         for slot, reference in list(self.parameters.items()):
             parameter = reference()
-            if parameter is not None and (parameter is tensor or (key and _storage(parameter) == key)):
+            if parameter is not None and (parameter is tensor or (key and storage_key(parameter) == key)):
                 self.outdated.add(slot)
                 del self.parameters[slot]
         self._memory.pop(key, None)
-        for known in [known for known in self._slots if known is tensor or (key and _storage(known) == key)]:
+        for known in [known for known in self._slots if known is tensor or (key and storage_key(known) == key)]:
             self._slots.forget(known)
 
     def _constant(self, tensor: torch.Tensor) -> Constant:
         constant = Constant(tensor, version(tensor))
-        self._constants.setdefault(_storage(tensor), []).append(OwnReference(constant))
+        self._constants.setdefault(storage_key(tensor), []).append(OwnReference(constant))
         return constant
 
     def _freeze(self, tensor: torch.Tensor) -> None:
         """A storage is about to be overwritten: copy what the tape refers to in it."""
         copies: dict[int, torch.Tensor] = {}
-        for reference in self._constants.pop(_storage(tensor), ()):
+        for reference in self._constants.pop(storage_key(tensor), ()):
             constant = reference()
             if constant is not None:
                 key = id(constant.tensor)
@@ -355,9 +358,8 @@ class Tape:
         whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(
             storage, 0, (storage.nbytes() // tensor.element_size(),), (1,)
         )
-        slot = Slot(self._count)
-        self._count += 1
-        self._memory[_storage(tensor)] = _Memory(StorageWeakRef(storage), slot, 0, tensor.dtype)
+        slot = self._number()
+        self._memory[storage_key(tensor)] = _Memory(StorageWeakRef(storage), slot, 0, tensor.dtype)
         self._append(Operation(torch.Tensor.clone, (Constant(whole.clone(), 0),), {}, [slot], []))
         owned = self._resolve(tensor)
         assert isinstance(owned, Slot)
@@ -403,6 +405,9 @@ def alias_classes(operations: Sequence[Operation]) -> dict[Slot, Slot]:
         if operation.reads and may_alias(operation.function):
             base = classes.get(operation.reads[0], operation.reads[0])
             classes.update((slot, base) for slot in operation.outputs if slot is not None)
+        elif operation.function is set_memory:
+            leaf, signal = (classes.get(slot, slot) for slot in operation.arguments)
+            classes |= {slot: leaf for slot, base in classes.items() if base == signal} | {signal: leaf}
     return classes
 
 
@@ -419,26 +424,9 @@ def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[int]:
     return given
 
 
-def view(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> torch.Tensor:
-    """Return another view of a signal's memory, which no operation has made."""
-    return tensor.as_strided(size, stride, tensor.storage_offset() + offset)
-
-
 def _mapped(value: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     if isinstance(value, torch.Tensor):
         return replace(value)
     if type(value) in (list, tuple):
         return type(value)([_mapped(part, replace) for part in value])
     return value
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    """Return what identifies a tensor's memory; 0 for one that has none of its own."""
-    if (
-        (type(tensor) not in _PLAIN and answers_itself(tensor))
-        or tensor.layout is not torch.strided
-        or tensor.is_nested
-        or functorch_wraps(tensor)
-    ):
-        return 0
-    return int(tensor.untyped_storage()._cdata)

@@ -14,13 +14,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnprobe.observe.probes.tape import view
+from bnprobe.observe.probes.memory import set_memory, view
 from bnprobe.torch_private import OpOverload
 from bnprobe.what_if.kept.unkept import Unkept, Unreadable
 from bnprobe.what_if.stretch_tape import set_requires_grad
 
 #: What the tape itself puts between the operations of torch.
-_OWN: dict[str, Callable[..., Any]] = {"clone": torch.Tensor.clone, "view": view, "set_requires_grad": set_requires_grad}
+_OWN: dict[str, Callable[..., Any]] = {
+    "clone": torch.Tensor.clone,
+    "view": view,
+    "set_requires_grad": set_requires_grad,
+    "set_memory": set_memory,
+}
 _NAME = re.compile(r"(aten|prims)::([A-Za-z]\w*|_[A-Za-z]\w*|__[a-z]+__)(?:\.(\w+))?")
 
 
