@@ -1,7 +1,8 @@
 """Confidence as how often such findings were right.
 
 A rule states how well its evidence tells its cause from what looks alike. That statement counts as a few observations, beside those of the
-fault library and of the faults that people reported, by cause (`calibration.json`, written by `python -m tests.benchmarks.calibration`).
+faults that people reported, and of the fault library for no more than such a statement, by cause (`calibration.json`, written by
+`python -m tests.benchmarks.calibration --write`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ UNSURE = 0.5
 MOST = 0.95
 
 
-def posterior(right: int, of: int, stated: float) -> float:
+def posterior(right: float, of: float, stated: float) -> float:
     """Share that is right, of a kind that was right so often, a statement being worth a few observations.
 
     >>> posterior(9, 10, 0.6), posterior(0, 0, 0.7)
@@ -42,6 +43,6 @@ def calibrated(finding: Finding) -> Finding:
 
 
 @functools.cache
-def _counts() -> dict[str, tuple[int, int]]:
+def _counts() -> dict[str, tuple[float, float]]:
     counts = json.loads(TABLE.read_text(encoding="utf-8"))
-    return {kind: (int(right), int(of)) for kind, (right, of) in counts.items()} | UNTUNED
+    return {kind: (float(right), float(of)) for kind, (right, of) in counts.items()} | UNTUNED

@@ -4,7 +4,8 @@
 
 A checkout is a folder with ``bnprobe/`` in it, such as ``git archive COMMIT | tar -x -C FOLDER`` makes; without one it is this one. Printed
 are the longest files of the package; parts of ``observe/`` (its folders, and files beside them), arrows (which part imports which) and
-floors (the longest way along them), and circles; private names of torch by file; and words of a dialect that no one else speaks.
+floors (the longest way along them), and circles; what the rules of ``diagnose/`` consist of; private names of torch by file; and words of
+a dialect that no one else speaks.
 """
 
 from __future__ import annotations
@@ -83,6 +84,15 @@ def lengths(checkout: Path) -> dict[str, int]:
     return {str(path.relative_to(package)): len(path.read_text(encoding="utf-8").splitlines()) for path in package.rglob("*.py")}
 
 
+def rules(checkout: Path) -> tuple[int, int, int, int]:
+    """Return files, lines, constants (assignments of ``thresholds.py``) and conditions (comparisons, and, or) of ``diagnose/``."""
+    sources = {path: path.read_text(encoding="utf-8") for path in sorted((checkout / "bnprobe" / "diagnose").rglob("*.py"))}
+    nodes = [(path.name, node) for path, source in sources.items() for node in ast.walk(ast.parse(source))]
+    constants = sum(name == "thresholds.py" and isinstance(node, ast.Assign | ast.AnnAssign) for name, node in nodes)
+    conditions = sum(isinstance(node, ast.Compare | ast.BoolOp) for _, node in nodes)
+    return len(sources), sum(len(source.splitlines()) for source in sources.values()), constants, conditions
+
+
 def dialect(checkout: Path) -> dict[str, int]:
     """Return how often each word stands in the package and the docs."""
     paths = [path for name in ("bnprobe", "docs") for path in (checkout / name).rglob("*") if path.suffix in _TEXTS]
@@ -104,6 +114,8 @@ def main() -> None:
         found = parts(checkout)
         height = floors(found)
         print(f"  observe/: {len(found)} parts, {sum(map(len, found.values()))} arrows, {height or 'a circle, no'} floors")
+        files, length, constants, conditions = rules(checkout)
+        print(f"  diagnose/: {files} files, {length} lines, {constants} constants, {conditions} conditions")
         private = {str(path.relative_to(checkout)): len(private_names(path)) for path in sorted((checkout / "bnprobe").rglob("*.py"))}
         private = {name: count for name, count in private.items() if count}
         print(f"  private names of torch: {sum(private.values())} in {len(private)} files")
