@@ -204,6 +204,14 @@ ENTRIES: tuple[Entry, ...] = (
         s.QueryKeyNormSettings,
         "query_key_norm:QueryKeyNorm",
     ),
+    Entry(
+        "mup-output",
+        "weights of the answer count as base / inputs, so that an update moves wide and narrow networks' logits alike",
+        "what goes into the linear layers that give the answer",
+        "Yang, Hu et al. 2022, arXiv 2203.03466",
+        s.OutputMultiplierSettings,
+        "output_multiplier:OutputMultiplier",
+    ),
 )
 
 

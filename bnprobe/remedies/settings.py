@@ -187,6 +187,13 @@ class QueryKeyNormSettings(Settings):
 
 
 @dataclass(frozen=True)
+class OutputMultiplierSettings(Settings):
+    """Settings of ``mup-output``."""
+
+    base: int = setting(64, "the width at which nothing changes", low=1)
+
+
+@dataclass(frozen=True)
 class FixupSettings(Settings):
     """Settings of ``fixup``."""
 

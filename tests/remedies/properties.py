@@ -497,6 +497,19 @@ def qk_norm(training: Training, moment: str) -> Iterator[str]:
             yield f"attention {number // 2}: root mean squares from {float(lengths.min()):.3g} to {float(lengths.max()):.3g}"
 
 
+def mup_output(training: Training, moment: str) -> Iterator[str]:
+    """Weights of the last linear layer, or of the heads that a model names, count as 64 / inputs, the bias as it is."""
+    for model in training.models:
+        found = [(name, one) for name, one in model.named_modules() if isinstance(one, nn.Linear)]
+        heads = getattr(model, "heads", None)
+        for name, layer in [one for one in found if one[0] in heads] if heads else found[-1:]:
+            x = torch.randn(4, layer.in_features)
+            with torch.no_grad():
+                expected = nn.functional.linear(x * 64 / layer.in_features, layer.weight, layer.bias)
+                if not torch.allclose(layer(x), expected, rtol=1e-4, atol=1e-5):
+                    yield f"{name}: is not multiplied by 64 / {layer.in_features}"
+
+
 PROPERTIES: dict[str, Property] = {
     "msr": msr,
     "msr-published": msr_published,
@@ -519,4 +532,5 @@ PROPERTIES: dict[str, Property] = {
     "fixup": fixup,
     "deep-norm": deep_norm,
     "qk-norm": qk_norm,
+    "mup-output": mup_output,
 }

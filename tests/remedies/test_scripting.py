@@ -24,7 +24,16 @@ class Network(nn.Module):
         return self.head((y + self.second(y)).flatten(1))
 
 
-ADDING = ["dropout", "dropout:channels", "batch-norm", "layer-norm:affine", "rms-norm", "noise:at=convolutions", "skip-init:start=0.5"]
+ADDING = [
+    "dropout",
+    "dropout:channels",
+    "batch-norm",
+    "layer-norm:affine",
+    "rms-norm",
+    "noise:at=convolutions",
+    "skip-init:start=0.5",
+    "mup-output:base=16",
+]
 #: torch compiles no parametrisation; it exports them.
 PARAMETRISING = ["spectral-norm:mean", "weight-norm", "msr:scale"]
 

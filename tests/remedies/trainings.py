@@ -222,6 +222,8 @@ class UNet(nn.Module):
 class ActorCritic(nn.Module):
     """Two heads that are registered before what they stand on, one of them of one output, and a gate."""
 
+    heads = ("actor", "critic")
+
     def __init__(self) -> None:
         super().__init__()
         self.actor, self.critic, self.gate = nn.Linear(12, 4), nn.Linear(12, 1), nn.Linear(12, 1)

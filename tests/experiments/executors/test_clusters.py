@@ -18,7 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
+from bnprobe.store.comparison_file import WHOLE, read_comparison
 from bnprobe.store.limits_file import Limits, read_limits
+from tests.experiments.comparison.test_compare import write_script
 from tests.experiments.limits.conftest import QUADRATIC
 from tests.processes import processes_of
 
@@ -65,6 +67,39 @@ def test_the_file_is_that_of_this_machine_to_the_last_number(cluster: Cluster, m
     assert len(here.trials) == 2 and all(len(one.loss) == 20 for one in here.trials)
     np.testing.assert_equal(numbers_of(there), numbers_of(here))
     assert not list(made_here.glob(".*")), "nothing is left beside the file"
+
+
+@pytest.fixture(scope="module")
+def compared_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compared")
+    write_script(folder, steps=30)
+    compare(folder, "local.h5", dict(os.environ))
+    return folder
+
+
+def compare(folder: Path, file: str, environment: dict[str, str], *options: str) -> None:
+    command = [sys.executable, "-m", "bnprobe", "compare", "--remedy", "clip-norm", "--seeds", "1", "--search-steps", "20"]
+    command += ["--jobs", "2", "--cpus-per-trial", "1", *options, "-o", file, "train.py"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def comparison_of(path: Path) -> list[dict[str, Any]]:
+    """What a comparison holds of each trial but its costs, in an order that does not depend on which ended first."""
+    trials = [dataclasses.asdict(one) for one in read_comparison(path).trials]
+    costs = ("seconds", "step_seconds", "peak_bytes", "device_bytes")
+    kept = [{key: value for key, value in one.items() if key not in costs} for one in trials]
+    return sorted(kept, key=lambda one: (one["remedy"], one["seed"], one["length"], one["grid_index"]))
+
+
+def test_a_comparison_goes_to_its_end_and_has_the_numbers_of_this_machine(cluster: Cluster, compared_here: Path) -> None:
+    executor, environment = cluster
+    compare(compared_here, f"{executor}.h5", environment, "--executor", executor)
+    here, there = comparison_of(compared_here / "local.h5"), comparison_of(compared_here / f"{executor}.h5")
+    assert {one["remedy"] for one in here} == {"NONE", "clip-norm"}
+    assert any(one["length"] == WHOLE and one["held_out_samples"] == 100 and len(one["loss"]) == 30 for one in here)
+    np.testing.assert_equal(there, here)
+    assert not list(compared_here.glob(".*")), "nothing is left beside the file"
 
 
 @pytest.fixture
