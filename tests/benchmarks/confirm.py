@@ -12,8 +12,9 @@ figure. --candidates N puts the first N candidates of each run to the test in pl
 recording takes longer.
 
 It prints, with 95 % intervals (Wilson): of verdicts that name the right cause, the share that is confirmed; of those that name a wrong one,
-the share that is refuted or corrected, which is that a right one is confirmed instead; of all other candidates that were tested, the shares
-confirmed and refuted; and healthy programs for which a cause was confirmed.
+the share that is refuted or corrected, which is that a right one is confirmed instead. Wrong verdicts are few: the same is counted of the
+first candidate beside a right verdict that is no cause, as if the diagnosis had named it (--candidates 2 and more). Then the shares of all
+other candidates that are confirmed and refuted; and healthy programs for which a cause was confirmed.
 """
 
 from __future__ import annotations
@@ -79,7 +80,16 @@ class Result:
 
     @property
     def is_corrected(self) -> bool:
-        return self.word == "refuted" or any(self.words.get(one) == "confirmed" for one in self.case.right)
+        return self.is_undone(self.verdict)
+
+    @property
+    def other(self) -> str:
+        """The first candidate that is not the cause, and would be the verdict if the right one had been missed; "" where there is none."""
+        return next((one for one in self.words if one not in (*self.case.right, *self.case.partly)), "")
+
+    def is_undone(self, cause: str) -> bool:
+        """Whether the trials refute a wrong cause, or confirm a right one instead."""
+        return self.words[cause] == "refuted" or any(self.words.get(one) == "confirmed" for one in self.case.right)
 
 
 class NotMade(Exception):
@@ -148,7 +158,8 @@ def report(results: Sequence[Result]) -> str:
     faulty, healthy = [one for one in results if not one.case.is_healthy], [one for one in results if one.case.is_healthy]
     right, wrong = [one for one in faulty if one.is_right], [one for one in faulty if one.is_wrong]
     neither = [one for one in faulty if not one.is_right and not one.is_wrong]
-    words = Counter(one.word for one in right)
+    beside = [one for one in right if one.other]
+    words, told = Counter(one.word for one in right), Counter(one.words[one.other] for one in beside)
     untested = sum(not TESTS[one.verdict] for one in right)
     others = [word for one in faulty for cause, word in one.words.items() if cause != one.verdict and cause not in one.case.right]
     wrongly = sum("confirmed" in one.words.values() for one in healthy)
@@ -163,6 +174,9 @@ def report(results: Sequence[Result]) -> str:
             f"    refuted: {sum(one.word == 'refuted' for one in wrong)}; confirmed: {sum(one.word == 'confirmed' for one in wrong)}",
             f"of verdicts that name no cause, or half of it, those with a cause confirmed that is not the right one: "
             f"{Share(unnamed, len(neither))}",
+            "of the first candidates beside a right verdict that are no cause, refuted or corrected: "
+            f"{Share(sum(one.is_undone(one.other) for one in beside), len(beside))}",
+            f"    refuted: {told['refuted']}; confirmed: {told['confirmed']}",
             f"of other candidates refuted: {Share(others.count('refuted'), len(others))}; confirmed: {others.count('confirmed')}",
             f"of healthy programs those with a cause confirmed: {Share(wrongly, len(healthy))}; "
             f"with one tested: {sum(bool(one.words) for one in healthy)}",

@@ -24,6 +24,9 @@ EQUAL = {
     "rectified_logits_tags": "bypass-squashing",
     "softmax_over_batch_classes": "class-softmax",
     "flat_second_derivative_rod": "smooth-units",
+    "no_optimizer_step_scheduler": "take-steps",
+    "detached_loss_by_hand": "keep-graph",
+    "detached_loss_collected": "keep-graph",
 }
 
 
