@@ -83,9 +83,8 @@ def is_better(one: Trial, other: Trial, spread: float, changes_loss: bool) -> bo
         return True
     if changes_loss:
         return _is_further(one, other)
-    if one.level > other.level:
-        return one.late < other.late - CLEAR_SPREADS * spread
-    return _is_clearly_lower(one, other, spread)
+    least = 0.0 if one.level > other.level else 1 - CLEAR_SHARE
+    return _is_lower(one, other, spread, least)
 
 
 def _is_further(one: Trial, other: Trial) -> bool:
@@ -104,10 +103,10 @@ def _is_further(one: Trial, other: Trial) -> bool:
     return one.start > 0 < other.start and one.late / one.start < CLEAR_SHARE * other.late / other.start
 
 
-def _is_clearly_lower(one: Trial, other: Trial, spread: float) -> bool:
+def _is_lower(one: Trial, other: Trial, spread: float, least: float) -> bool:
+    """Whether a loss is lower by more than its errors, and by at least so much of the other."""
     errors = CLEAR_ERRORS * math.hypot(one.noise, other.noise)
-    margin = max((1 - CLEAR_SHARE) * abs(other.late), errors, CLEAR_SPREADS * spread)
-    return one.late < other.late - margin
+    return one.late < other.late - max(least * abs(other.late), errors, CLEAR_SPREADS * spread)
 
 
 def is_further_step_by_step(one: Trial, other: Trial) -> bool:

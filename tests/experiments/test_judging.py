@@ -280,3 +280,9 @@ def test_without_dropout_the_loss_has_to_be_much_lower() -> None:
     assert judged("dropout-too-strong", stuck(AS_IS), stuck(GENERIC), trial("no-dropout", 1.4))[0] == "confirmed"
     evaluated = (trial(AS_IS, 0.3, held_out=0.9), trial(GENERIC, 1.0, held_out=1.0))
     assert judged("dropout-too-strong", *evaluated, trial("no-dropout", 0.2, held_out=0.3))[0] == "confirmed"
+
+
+def test_an_outcome_that_is_better_by_its_word_alone_is_no_difference() -> None:
+    barely = trial("reinitialise", 2.28, outcome="learns-poorly", level=1, noise=0.02)
+    assert not is_better(barely, replace(stuck(AS_IS), noise=0.02), 0.0, changes_loss=False)
+    assert is_better(replace(barely, late=2.0), replace(stuck(AS_IS), noise=0.02), 0.0, changes_loss=False)
