@@ -199,7 +199,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "qk-norm",
         "normalise queries and keys, so that attention logits cannot grow without bound",
-        "queries and keys of nn.MultiheadAttention, and of modules with heads that call scaled_dot_product_attention",
+        "queries and keys of nn.MultiheadAttention, and of modules that call scaled_dot_product_attention",
         "Henry et al. 2020, arXiv 2010.04245; Dehghani et al. 2023, arXiv 2302.05442",
         s.QueryKeyNormSettings,
         "query_key_norm:QueryKeyNorm",

@@ -6,12 +6,14 @@ learned scale there, and show that it ends the divergence of the logits.
 
 Ours: the root mean square, and nothing that is learned. With the usual 1/sqrt(d) a logit lies within gain sqrt(d). It is taken where the
 attention is computed, behind position encodings that rotate, which keep lengths: in torch's ``nn.MultiheadAttention``, and wherever a
-module that has heads calls ``scaled_dot_product_attention``. A module that computes its logits otherwise is refused when it first does.
+module that has heads, or names the function in its forward, calls ``scaled_dot_product_attention``. A module that has heads and computes
+its logits otherwise is refused when it first does.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -48,7 +50,11 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
         own = tuple(name for name, one in found.items() if sum(map(normalises, one.children())) > 1)
         places = {name: one for name, one in found.items() if name not in own}
         if not places:
-            what = "every attention holds normalisations of its own" if own else "no nn.MultiheadAttention, and no module that has heads"
+            what = (
+                "every attention holds normalisations of its own"
+                if own
+                else "no nn.MultiheadAttention, and no module that has heads or calls scaled_dot_product_attention"
+            )
             raise self.nothing(what, "weight-norm learns the lengths of the weights of queries and keys")
         for name, one in places.items():
             self._check(name, one)
@@ -76,8 +82,9 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
 
 
 def _is_attention(module: nn.Module) -> bool:
-    """Whether a module is torch's attention, or has heads, by a number that it holds, and linear layers of its own."""
-    if isinstance(module, nn.MultiheadAttention):
+    """Whether a module is torch's attention, names its function, or has heads, by a number that it holds, and linear layers of its own."""
+    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    if isinstance(module, nn.MultiheadAttention) or (code is not None and F.scaled_dot_product_attention.__name__ in code.co_names):
         return True
     has_heads = any(_HEADS.search(name) and type(value) is int for name, value in vars(module).items())
     return has_heads and any(is_linear(child) for child in module._modules.values() if child is not None)

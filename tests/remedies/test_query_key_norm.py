@@ -90,6 +90,30 @@ def test_logits_that_are_computed_otherwise_are_refused() -> None:
         module(torch.randn(1, 2, 8))
 
 
+class WithoutANumber(nn.Module):
+    """Attention of a script whose number of heads is a constant beside the class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, 2, 4).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(100 * q, k, v).transpose(1, 2).flatten(2)
+
+
+def test_an_attention_is_known_by_the_function_that_it_calls() -> None:
+    torch.manual_seed(0)
+    module, x = WithoutANumber(), torch.randn(2, 3, 8)
+    applied = apply("qk-norm", nn.Sequential(module, nn.Linear(8, 2)))
+    assert applied.touched[0].names == ("0",)
+    before = module(x)
+    with torch.no_grad():
+        module.qkv.weight[:16] *= 7
+        module.qkv.bias[:16] *= 7
+    torch.testing.assert_close(module(x), before)  # whatever the size of queries and keys
+
+
 def test_without_attention_there_is_nothing() -> None:
     with pytest.raises(NothingToActOn, match="no module that has heads"):
         apply("qk-norm", nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
