@@ -162,8 +162,8 @@ class Passing:
         limit = schedule.promise(step.number + 1, MOST)
         if self._most_steps is not None:
             limit = min(limit, self._most_steps + schedule.first - step.number - 2)
-        low, high = schedule.losses_without_news(MOST)
-        if limit < FEWEST or (loss := step.loss_at_hand) is None or not low < loss <= high:
+        low, high = schedule.losses_without_news(MOST) if limit >= FEWEST else (0.0, 0.0)
+        if (loss := step.loss_at_hand) is None or not low < loss <= high:
             schedule.keep_promise()
             return
         if self._optimizer is None or self._optimizer() is not optimizer:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from bnprobe.observe.options import RecordOptions
+from bnprobe.observe.options import RecordOptions, StopTraining
 from bnprobe.observe.recorder import Recorder
 from bnprobe.observe.recording import passing
 from bnprobe.observe.schedule.schedule import BASELINE_STEPS, Schedule
@@ -29,12 +29,12 @@ STEPS = 400
 class Training:
     """A small network whose training is recorded in this process; a test adds to what a step does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 1))
         self.inputs = torch.randn(64, 6)
         self.targets = self.inputs.sum(1, keepdim=True)
-        self.recorder = Recorder(path, RecordOptions(budget=0.05), {})
+        self.recorder = Recorder(path, RecordOptions(budget=0.05, **options), {})
         self.recorder.install()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
         self.number = 0
@@ -332,6 +332,29 @@ def test_what_passes_by_is_recorded_as_what_does_not(record: Callable[..., tuple
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
     assert none == 0 and count >= PASSES[train], "steps that passed by"
+
+
+@pytest.mark.parametrize("limit", [180, 181, 199, 216])
+def test_a_training_ends_at_its_last_step(tmp_path: Path, by_steps: None, limit: int) -> None:
+    training = Training(tmp_path / "run.h5", max_steps=limit)
+    try:
+        with pytest.raises(StopTraining):
+            plainly(training)
+        assert training.recorder.steps == limit and training.made > 0
+    finally:
+        training.recorder.pause()
+        training.recorder.abandon()
+
+
+def test_a_forked_child_forgets_what_has_passed_by(tmp_path: Path, by_steps: None) -> None:
+    training = Training(tmp_path / "run.h5")
+    while training.recorder._events.passing._passer.state == passing.CLOSED:
+        training.step()
+    for _ in range(3):
+        training.step()
+    training.recorder.abandon()
+    assert training.recorder._events.passing._passer.state == passing.CLOSED and training.made == 0
+    training.step()
 
 
 def test_weights_are_the_same_to_the_last_bit(tmp_path: Path, by_steps: None) -> None:
