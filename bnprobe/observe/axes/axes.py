@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from bnprobe.identity import IdentityMap, IdentitySet, OwnReference
-from bnprobe.module_parts import parameters
+from bnprobe.module_parts import modules, parameters
 from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.axes.model_labels import ModelLabels, shape_text
 from bnprobe.observe.modules.kinds import class_name
@@ -330,8 +330,10 @@ class Axes:
     def _own_name(self, root: nn.Module, name: str) -> str:
         """Return what a part of a model is called in the file: of parts that have one name, as in two models of one class, each its own."""
         names = self._own_names.get(root)
-        if names is None:
-            names = self._own_names[root] = {}
+        if names is None:  # of a wrapper, the names that what it wraps had before
+            wrapped = (module for module in modules(root) if not self._tree.name(module))
+            names = next((known for module in wrapped if (known := self._own_names.get(module)) is not None), {})
+            self._own_names[root] = names
         if name not in names:
             names[name] = self._unique(name, "module")
         return names[name]

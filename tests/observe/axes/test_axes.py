@@ -166,3 +166,18 @@ def test_parameters_are_of_the_layer_that_bears_their_name(bench: Bench) -> None
     run = bench.run()
     assert [layer.name for layer in run.layers] == ["body", "body~2"]
     assert [parameter.layer for parameter in run.parameters] == ["body", "body", "body~2", "body~2"]
+
+
+def test_a_wrapper_that_comes_later_keeps_the_names(bench: Bench) -> None:
+    model = nn.ModuleDict({"body": nn.Linear(3, 4), "head": nn.Linear(4, 1)})
+    for layer in model.values():
+        bench.see(layer, layer.out_features)
+    bench.axes.introduce(torch.optim.SGD(model["head"].parameters(), lr=0.1))
+    wrapped = nn.DataParallel(model)
+    bench.tree.get(wrapped)
+    assert bench.tree.root(model["body"]) is wrapped
+    bench.axes.introduce(torch.optim.SGD(wrapped.parameters(), lr=0.1))
+    assert [(one.name, one.layer) for one in bench.run().parameters if one.layer != "head"] == [
+        ("body.weight", "body"),
+        ("body.bias", "body"),
+    ]
