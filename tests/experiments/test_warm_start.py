@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bnprobe.experiments.executors.local import LocalExecutor
@@ -140,3 +142,37 @@ def test_a_trial_by_itself_shows_whether_others_may_be_forked(order: TrialOrder,
     process.wait()
     assert process.has_plain_start is is_plain
     process.clear()
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from bnprobe.experiments.order import Change, Script, TrialOrder
+from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.warm_start import ForkedProcess, WarmStart
+
+folder = Path(sys.argv[1])
+warm = WarmStart()
+order = TrialOrder(Script("train.py", False, ()), Change(), 40, 1, command="lr-limit", cwd=str(folder))
+process = TrialProcess(order, folder / "trial", warm=warm)
+assert isinstance(process._process, ForkedProcess), warm.refusal
+while "begun" not in process.output():
+    time.sleep(0.05)
+print(warm._process.pid, process._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_command_leaves_neither_a_trial_nor_what_it_was_forked_from(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(600)\n")
+    command = subprocess.Popen([sys.executable, "-c", WAITING, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None
+    pids = [int(word) for word in command.stdout.readline().split()]
+    assert len(pids) == 2
+    command.kill()
+    command.wait()
+    command.stdout.close()
+    latest = time.monotonic() + 20
+    while left := [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < latest, left
+        time.sleep(0.05)
