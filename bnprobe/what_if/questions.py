@@ -116,7 +116,7 @@ class Questions:
         elif not is_drawn and start:
             make(start)
         strides = CURVE_STRIDES if is_drawn else NEAR_STRIDES if start else STRIDES
-        near = self.limit_of_none if is_drawn else None
+        near = self.limit_of_none if is_drawn and remedy != NONE else None
         while (place := _next(tried, strides, too_slow, near)) is not None:
             make(place)
         if is_drawn:

@@ -23,6 +23,8 @@ from bnprobe.what_if.program import Decision, Emptiness, Item, SetGradient, need
 
 #: Operations that give a tensor its first values, whatever it held before.
 _INITIALISING = {"uniform_", "normal_", "zero_", "fill_", "bernoulli_", "exponential_"}
+#: Operations that tell which values were chosen: a script that goes through choices may pass over an empty one.
+_CHOOSING = {"nonzero", "unique_dim", "_unique2", "unique_consecutive"}
 _LOADED = "weights were loaded, or set from outside the tape, after the training had begun: at other rates they would have been others"
 #: Operations that draw as many random numbers as their input makes them: at other weights, all that is drawn after them is another.
 _DRAWING_BY_VALUE = {"rrelu_with_noise", "rrelu_with_noise_", "poisson", "binomial", "_standard_gamma", "_sample_dirichlet"}
@@ -203,7 +205,7 @@ class StretchTape(Tape):
         super()._after(operation, args, kwargs, result)
         if type(result) is bool and operation.reads:
             self.note(Decision(operation.reads[0], result))
-        elif kind_of(operation.function).is_sized_by_values and (sized := operation.outputs[0]) is not None:
+        elif kind_of(operation.function).name in _CHOOSING and (sized := operation.outputs[0]) is not None:
             first = result[0] if isinstance(result, list | tuple) else result
             self.note(Emptiness(sized, not first.numel()))
 
