@@ -115,7 +115,7 @@ if kind == "frozen-norm":
     model[1].eval().requires_grad_(False)
 if kind == "frozen-backbone":
     model[0].requires_grad_(False)
-target = network()
+target = network() if kind == "target-network" else model  # without drawing numbers in the other trainings
 trained = model[-1].parameters() if kind in ("forgotten", "unfreezing") else [p for p in model.parameters() if p.requires_grad]
 decay = {"weight-decay-too-strong": 1.0, "weight-decay": 5e-4}.get(kind, 0.0)
 rate = 30.0 if kind.startswith("learning-rate-too-high") or kind == "student-of-lost" else 0.05
