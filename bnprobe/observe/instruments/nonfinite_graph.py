@@ -25,6 +25,10 @@ MOST_PARAMETERS = 8
 _RESULTS = ("result", "result0", "result1", "result2", "output", "out", "log_sumexp", "logsumexp", "invstd")
 #: Operations that make no value that is not finite of finite ones, unless they overflow.
 _ADDING = ("add", "sub", "rsub")
+#: Losses that are divided by the total weight of their targets, where they are means.
+_OF_A_MEAN = ("NllLoss", "NllLoss2D")
+#: What autograd calls the reduction to a mean.
+_MEAN = 1
 #: Where -inf is meant: it leaves positions out.
 _MASKS = ("mask", "attn_bias")
 
@@ -110,6 +114,8 @@ def _told_by(node: Any, name: str, tensor: torch.Tensor, first: int) -> Origin:
 def _singular(node: Any) -> str:
     """Return the argument at which an operation has no finite value; empty where there is none."""
     name = type(node).__name__.split("Backward")[0]
+    if name in _OF_A_MEAN and getattr(node, "_saved_reduction", _MEAN) != _MEAN:
+        return ""  # the total weight is kept as zero where nothing is divided by it
     if name in _SINGULAR:
         return _SINGULAR[name](dict(saved_tensors(node)))
     exponent = getattr(node, "_saved_exponent", None) if name == "Pow" else None

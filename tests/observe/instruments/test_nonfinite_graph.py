@@ -13,6 +13,8 @@ from bnprobe.torch_private import TELLS_OF_SAVED_HOOKS
 
 pytestmark = pytest.mark.skipif(not TELLS_OF_SAVED_HOOKS, reason="this torch does not give what a graph keeps")
 
+LABELS = torch.arange(4)
+
 
 def born(loss: torch.Tensor) -> tuple[str, str]:
     assert not math.isfinite(loss.item())
@@ -37,6 +39,8 @@ def test_nodes_come_in_the_order_in_which_they_were_computed() -> None:
         (lambda x: (x * 0).pow(-0.5).mean(), "pow"),
         (lambda x: ((x * 0).log() @ x).relu().mean(), "log"),
         (lambda x: F.cross_entropy(x, torch.full((4,), -100)), "nll_loss"),
+        (lambda x: F.cross_entropy(x, LABELS, reduction="none").sum() / torch.zeros(()), "div"),
+        (lambda x: F.cross_entropy(x[None].mT, LABELS[None], reduction="none").sum() / torch.zeros(()), "div"),
         (lambda x: x.masked_fill(torch.ones(4, 4, dtype=torch.bool), -math.inf).softmax(1).pow(2).mean(), "softmax"),
     ],
 )
