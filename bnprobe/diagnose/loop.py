@@ -188,22 +188,23 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     Looks for parameters that require a gradient and are in no optimizer, for parameters that an optimizer has and no gradient ever reached
     (a `detach`, a `no_grad`, a conversion to numpy on the way), and for those that ask for no gradient. The last may be meant, as when a
     backbone is kept: it is told for information while the rest learns, unless all that is kept lies behind trained layers and the loss
-    stands above half of its start; so are normalisations among what is kept, and a table of positions. Of a network without
-    trained parameters, such as a teacher, nothing is said, nor of a copy of a trained one, such as a target network that is not detached.
-    Looks like vanishing gradients; those are small, not absent. An unused layer is no matter: only layers that were
-    measured count.
+    stands above half of its start; so are normalisations among what is kept, and a table of positions. Of a network without trained
+    parameters, such as a teacher, nothing is said. One that is made like a trained one and is not detached is told for information: target
+    networks are given their weights, a second critic is not. Looks like vanishing gradients; those are small, not absent. An unused layer
+    is no matter: only layers that were measured count.
     """
     if run.gradients_were_cleared:  # nothing is cut off: the loop takes the gradients away
         return None
     forgotten, frozen = training.untrained_elements(run.recorded)
-    forgotten = np.where(_are_copies(run), 0.0, forgotten)
+    is_copy = _are_copies(run) & (forgotten > 0)
+    copied, forgotten = np.where(is_copy, forgotten, 0.0), np.where(is_copy, 0.0, forgotten)
     unreached = training.unreached_layers(run.recorded)
     layers = np.flatnonzero(forgotten > 0) if (forgotten > 0).any() else np.flatnonzero(unreached & ~(frozen > 0))
     if layers.size and not _is_tuning_the_head(run, layers, frozen):
         return _untrained(run, layers, forgotten)
     if (cut := _in_no_grad(run)) is not None:
         return cut
-    return _kept(run, np.flatnonzero(frozen > 0), frozen)
+    return _kept(run, np.flatnonzero(frozen > 0), frozen) or _copied(run, np.flatnonzero(is_copy), copied)
 
 
 def _are_copies(run: RunAnalysis) -> NDArray[np.bool_]:
@@ -330,6 +331,25 @@ def _is_table(run: RunAnalysis, layers: NDArray[np.int64]) -> bool:
     embeddings = {module_of(layer.name) for layer in run.recorded.layers if layer.kind == "embedding"}
     differing = run.recorded.activation.between_energy[np.ix_(run.measured_rows, layers)]
     return kept <= embeddings and bool(embeddings & trained) and not (differing > 0).any()
+
+
+def _copied(run: RunAnalysis, layers: NDArray[np.int64], copied: NDArray[np.float64]) -> Finding | None:
+    if not layers.size:
+        return None
+    count = float(copied.sum())
+    return Finding(
+        id="frozen-parameters",
+        severity="info",
+        confidence=0.6,
+        layers=tuple(run.name(layer) for layer in layers[:3]),
+        step=run.step(run.first_row),
+        evidence=(Evidence("parameters that require a gradient and are in no optimizer", count, 0.0),),
+        cause=f"No optimizer has the {number(count)} parameters of {_names(run, layers)}, of a network made like one that is trained; "
+        f"{loss_summary(run)}.",
+        fix="As it should be for a target network or a teacher that is given its weights (call it inside `torch.no_grad()`); a second "
+        "network that is to be trained belongs into an optimizer.",
+        source=_OPTIMIZERS,
+    )
 
 
 def _of_trained_models(run: RunAnalysis, layers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -294,9 +294,10 @@ class RunAnalysis(Quantities):
     def constant_share(self) -> float | None:
         """Late squared error over that of the best constant prediction, the variance of the targets; None where it was not measured late.
 
-        Of a loss that may stand it says nothing: its targets move with the network.
+        Of a loss that may stand it says nothing: its targets move with the network. Nor beside a loss of classes: it may be a small term of
+        it, as where a student or a critic is also compared with a copy of itself.
         """
-        if self._full_course is None or self.loss_may_stand:
+        if self._full_course is None or self.loss_may_stand or np.isfinite(self.recorded.target_classes).any():
             return None
         error, variance = self.recorded.prediction_error, self.recorded.target_variance
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -16,7 +16,8 @@ _KNOWN = (
     ),
     (
         "backward through the graph a second time",
-        "A tensor of an earlier step is part of this loss: `detach()` a hidden state, a running loss or a stored output between steps.",
+        "A tensor of an earlier step is part of this loss: `detach()` a hidden state, a running loss or a stored output between steps. "
+        "Or backward was called twice on one loss: add up the losses first.",
     ),
     (
         "does not require grad and does not have a grad_fn",
@@ -25,11 +26,23 @@ _KNOWN = (
     ),
     (
         "cannot be multiplied",
-        "A linear layer gets another number of features than its `in_features`: print the shape before it, and flatten all but the batch.",
+        "The shapes of a linear layer or of a matrix product do not fit: print the shape in front of it; a linear layer takes "
+        "`in_features` in the last dimension, and what comes from convolutions is flattened behind the batch.",
     ),
-    ("index out of range in self", "An embedding gets an index beyond its rows: compare the largest index with `num_embeddings`."),
+    (
+        "index out of range in self",
+        "An embedding, or a selection, gets an index beyond its rows: compare the largest with `num_embeddings`.",
+    ),
     (r"Target -?\d+ is out of bounds", "A label lies beyond the network's outputs: labels run from 0 to the number of classes less one."),
-    ("between 0 and 1", "`binary_cross_entropy` gets what is no probability: use `binary_cross_entropy_with_logits` on the raw output."),
+    (
+        "elements of target should be between 0 and 1",
+        "The labels of a binary cross-entropy lie beyond 0 and 1: scale a mask of 0 and 255, and give indices of classes "
+        "to `cross_entropy`.",
+    ),
+    (
+        "elements of input should be between 0 and 1",
+        "`binary_cross_entropy` gets what is no probability: use `binary_cross_entropy_with_logits` on the raw output.",
+    ),
     (
         "more than 1 value per channel when training",
         "A batch norm gets a single sample: leave the last, shorter batch out (`drop_last=True`), or evaluate in evaluation mode.",
@@ -57,6 +70,6 @@ def advice(error: str) -> str:
     """What to do about an error; empty where it is none of those that torch is known for.
 
     >>> advice("IndexError: index out of range in self")
-    'An embedding gets an index beyond its rows: compare the largest index with `num_embeddings`.'
+    'An embedding, or a selection, gets an index beyond its rows: compare the largest with `num_embeddings`.'
     """
     return next((said for pattern, said in _KNOWN if re.search(pattern, error)), "")

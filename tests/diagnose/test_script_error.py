@@ -40,6 +40,8 @@ def without_a_graph() -> None:
         (lambda: nn.Embedding(3, 2)(torch.tensor([3])), "num_embeddings"),
         (lambda: F.cross_entropy(torch.zeros(1, 3), torch.tensor([3])), "number of classes less one"),
         (lambda: F.binary_cross_entropy(torch.tensor([2.0]), torch.ones(1)), "binary_cross_entropy_with_logits"),
+        (lambda: F.binary_cross_entropy(torch.ones(1), torch.tensor([255.0])), "scale a mask"),
+        (lambda: torch.ones(2, 3) @ torch.ones(4, 2), "matrix product"),
         (lambda: nn.BatchNorm1d(3)(torch.ones(1, 3)), "drop_last=True"),
         (lambda: torch.empty(2**50), "smaller"),
         (lambda: nn.Linear(3, 1)(torch.ones(2, 3, dtype=torch.float64)), "one dtype"),
@@ -60,3 +62,4 @@ def test_what_needs_another_device_to_happen() -> None:
 def test_of_another_error_nothing_is_said() -> None:
     assert advice("KeyError: 'labels'") == ""
     assert advice("") == ""
+    assert advice("ValueError: dropout probability has to be between 0 and 1, but got 1.5") == ""
