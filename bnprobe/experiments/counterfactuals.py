@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from bnprobe.experiments.order import Change
 from bnprobe.interventions.catalogue import ENTRIES
@@ -28,6 +29,29 @@ _INTERVENTIONS = {one.name: one for one in ENTRIES}
 _REMEDIES = {one.name: one for one in REMEDIES}
 
 
+#: Which trainings a trial helps: none, for it undoes a mistake and finds nothing to do where that was not made; those whose script meant
+#: what is taken away (a loss is lower without weight decay or a clip, with frozen weights or a target trained, too); those whose steps are
+#: too large, whatever makes them so; many that fail at steps as large as they are; or few.
+Helps: TypeAlias = Literal["none", "where meant", "by smaller steps", "many", "few"]
+_HELPS: dict[Helps, tuple[str, ...]] = {
+    "none": (
+        "clear-gradients",
+        "training-mode",
+        "keep-gradients",
+        "align-shapes",
+        "bypass-squashing",
+        "class-softmax",
+        "clip-unscaled",
+        "float32",
+        "norm-by-call",
+    ),
+    "where meant": ("keep-graph", "unfreeze", "no-clipping", "no-weight-decay"),
+    "by smaller steps": (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm", "skip-leaps"),
+    "many": ("reinitialise", "layer-norm", "batch-norm", "group-norm", "msr", "leaky-units", "reinitialise + rectified-units"),
+}
+_OWN_NOISE: dict[str, Literal["more", "less"]] = {"training-mode": "more", "no-dropout": "less"}
+
+
 @dataclass(frozen=True)
 class Counterfactual:
     """A trial that tests causes.
@@ -37,17 +61,17 @@ class Counterfactual:
         change: what it changes.
         summary: what it does, in one line.
         changes_loss: whether its losses are of another scale or kind than the script's own.
+        helps: which trainings it helps, beside those with its cause.
+        own_noise: "more" where its own loss has noise in it that the script's has not, so that a higher loss says nothing; "less" where it
+            lacks one that the script's has, so that its loss is lower in any training, and has to be much lower.
     """
 
     name: str
     change: Change
     summary: str
     changes_loss: bool = False
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it undoes just what its cause names, and does nothing for a training without that."""
-        return self.name in _EXACT
+    helps: Helps = "few"
+    own_noise: Literal["more", "same", "less"] = "same"
 
 
 #: By cause, the likeliest first; the keys are those of ``diagnose.verdict.CAUSES``.
@@ -100,30 +124,6 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 #: Causes that are the rate: for them the tenth of it is the counterfactual, and only the script as it is has to do worse.
 OF_THE_RATE = ("learning-rate-too-high",)
-#: Trials that soften steps, whatever is wrong with them.
-SMALLER_STEPS = (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm", "skip-leaps")
-#: Trials that help many a training, whatever is wrong with it, if its steps are as large as they were.
-HELPS_MANY = ("reinitialise", "layer-norm", "batch-norm", "group-norm", "msr", "leaky-units", "reinitialise + rectified-units")
-#: Trials that undo a mistake, and find nothing to do where it was not made; all others would help many a training.
-_EXACT = (
-    "clear-gradients",
-    "training-mode",
-    "keep-gradients",
-    "keep-graph",
-    "unfreeze",
-    "align-shapes",
-    "bypass-squashing",
-    "class-softmax",
-    "clip-unscaled",
-    "float32",
-    "norm-by-call",
-    "no-clipping",
-    "no-weight-decay",
-)
-#: Trials whose own loss has noise in it that the script's has not: a higher loss says nothing.
-NOISIER = ("training-mode",)
-#: Trials whose own loss lacks a noise that the script's has: it is lower in any training, and has to be much lower.
-QUIETER = ("no-dropout",)
 #: Causes that show elsewhere than in the training loss: a trial in which they are not found any more has removed them.
 SYMPTOMS = ("batch-norm-reused", "batch-norm-small-batch", "batch-norm-train-eval-gap", "loss-spike")
 #: Causes that show where the script evaluates its model: so they do in the losses of those evaluations.
@@ -136,6 +136,11 @@ def counterfactual(name: str) -> Counterfactual:
     Raises:
         KeyError: there is none.
     """
+    helps: Helps = next((kind for kind, names in _HELPS.items() if name in names), "few")
+    return replace(_plain(name), helps=helps, own_noise=_OWN_NOISE.get(name, "same"))
+
+
+def _plain(name: str) -> Counterfactual:
     if " + " in name:
         return _joined([counterfactual(part) for part in name.split(" + ")])
     if name in _RATES:

@@ -7,11 +7,11 @@ and an optimizer that takes no step in weights that stay where they were.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bnprobe.experiments.counterfactuals import HELD_OUT, QUIETER, SYMPTOMS, Counterfactual
+from bnprobe.experiments.counterfactuals import HELD_OUT, SYMPTOMS, Counterfactual
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Trial
 
@@ -32,7 +32,7 @@ AFTER_A_LEAP, CALMER = 20, 0.5
 SAME_LEAP = 0.25
 
 
-def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, spread: float) -> str:
+def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, as_is: Sequence[Trial]) -> str:
     """Say in what a trial without a cause did clearly better than another one.
 
     Args:
@@ -40,29 +40,54 @@ def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, s
         test: what was changed.
         trial: the trial without it.
         other: the script as it is, or at a tenth of its rate.
-        spread: by how much two runs of the script differ.
+        as_is: the script as it is, once or twice, which tells how much two runs of it differ.
 
     Returns:
-        "loss", "step by step", "held out", "after the leap" or "symptom"; "" where it did not.
+        A clause with what was seen of both; "" where it did not.
     """
-    is_quieter = test.name in QUIETER and trial.level == other.level
-    if is_better(trial, other, spread, test.changes_loss) and not (is_quieter and trial.late > MUCH_LOWER * other.late):
-        return "loss"
-    if test.is_exact and not test.changes_loss and spread == 0 and is_further_step_by_step(trial, other):
-        return "step by step"
+    spread = spread_of(one.late for one in as_is)
+    is_no_quieter = test.own_noise != "less" or trial.level != other.level or trial.late <= MUCH_LOWER * other.late
+    if is_better(trial, other, spread, test.changes_loss) and is_no_quieter:
+        return compared(trial, other)
+    if test.helps == "none" and not test.changes_loss and spread == 0 and is_further_step_by_step(trial, other):
+        return f"{compared(trial, other)}; on the same batches it is lower step by step"
     if trial.level < max(1, other.level):
         return ""
-    if cause in HELD_OUT and is_better_held_out(trial, other):
-        return "held out"
+    if cause in HELD_OUT and (held_out := better_held_out(trial, other, as_is)):
+        return held_out
     if cause == "loss-spike" and is_calmer(trial, other):
-        return "after the leap"
-    return "symptom" if cause in SYMPTOMS and cause in other.findings and cause not in trial.findings else ""
+        rises = [number(_rise(one, other.leap)) for one in (trial, other)]
+        return f"{compared(trial, other)}; from step {other.leap} on the loss rose by {rises[0]} on average, and by {rises[1]} without"
+    if cause in SYMPTOMS and cause in other.findings and cause not in trial.findings:
+        return f"{compared(trial, other)}, and what showed it is gone"
+    return ""
 
 
-def spread_of(as_is: Sequence[Trial]) -> float:
-    """By how much trials of the script as it is differ at their end; 0 where they do not, or where there is one."""
-    late = [one.late for one in as_is if math.isfinite(one.late)]
-    return max(late) - min(late) if len(late) > 1 else 0.0
+def smaller_steps_do_as_well(cause: str, test: Counterfactual, generic: Trial, trial: Trial, as_is: Sequence[Trial]) -> bool:
+    """Whether a tenth of the rate does better than the script as it is, beyond errors alone, and the trial not clearly better than that.
+
+    Args:
+        cause: its id.
+        test: what was changed.
+        generic: the script at a tenth of its rate.
+        trial: the trial without the cause, which does clearly better than the script as it is.
+        as_is: the script as it is, once or twice.
+
+    Returns:
+        True where the trial says no more than that smaller steps help.
+    """
+    if generic.status != "ran":
+        return False
+    base, spread = as_is[0], spread_of(one.late for one in as_is)
+    has_lower_loss = math.isfinite(generic.late) and (not math.isfinite(base.late) or _is_lower(generic, base, spread, 0.0))
+    helps = has_lower_loss or bool(how_it_helps(cause, test, generic, base, as_is))
+    return helps and not how_it_helps(cause, test, trial, generic, as_is)
+
+
+def spread_of(measured: Iterable[float]) -> float:
+    """By how much runs of the script as it is differ in a figure; 0 where they do not, or where there is one."""
+    known = [one for one in measured if math.isfinite(one)]
+    return max(known) - min(known) if len(known) > 1 else 0.0
 
 
 def is_better(one: Trial, other: Trial, spread: float, changes_loss: bool) -> bool:
@@ -134,10 +159,39 @@ def is_further_step_by_step(one: Trial, other: Trial) -> bool:
     return bool(is_sure and lower.mean() > max(FURTHER * fell, WORTH_A_WORD * abs(others[-last:].mean())))
 
 
-def is_better_held_out(one: Trial, other: Trial) -> bool:
-    """Whether the script's own evaluations say clearly less loss, or clearly fewer labels missed; False where there are none."""
-    pairs = ((one.held_out, other.held_out), (one.missed, other.missed))
-    return any(mine <= CLEAR_SHARE * others and mine < others for mine, others in pairs if math.isfinite(mine) and others > 0)
+def better_held_out(one: Trial, other: Trial, as_is: Sequence[Trial]) -> str:
+    """Say what the script's own evaluations show to be clearly better, the loss or the share of labels missed.
+
+    A share p of n labels is known but for an error of sqrt(p (1 - p) / n), with p that of both trials together.
+
+    Args:
+        one: a trial with an outcome.
+        other: another one.
+        as_is: the script as it is, once or twice, which tells how much two runs of it differ.
+
+    Returns:
+        A clause with both figures; "" where neither is clearly better, one is clearly worse, or nothing was evaluated.
+    """
+    samples = min(one.samples, other.samples)
+    together = (one.missed + other.missed) / 2
+    error = math.sqrt(2 * together * (1 - together) / samples) if samples and 0 <= together <= 1 else 0.0
+    loss = _clearly(one.held_out, other.held_out, CLEAR_SPREADS * spread_of(trial.held_out for trial in as_is))
+    labels = _clearly(one.missed, other.missed, max(CLEAR_ERRORS * error, CLEAR_SPREADS * spread_of(trial.missed for trial in as_is)))
+    if "higher" in (loss, labels):
+        return ""
+    if loss == "lower":
+        return f"held-out loss {number(one.held_out)} with {one.name}, {number(other.held_out)} without"
+    if labels == "lower" and samples:
+        return f"{one.missed:.1%} of the held-out labels missed with {one.name}, {other.missed:.1%} without"
+    return ""
+
+
+def _clearly(mine: float, others: float, least: float) -> str:
+    """Whether a figure that is never negative is clearly "lower" or "higher" than another one; "" where neither, or where one is NaN."""
+    lower, higher = sorted((mine, others))
+    if not (higher - lower > least and lower <= CLEAR_SHARE * higher):
+        return ""
+    return "lower" if mine < others else "higher"
 
 
 def is_calmer(one: Trial, other: Trial) -> bool:
@@ -162,32 +216,10 @@ def _rise(trial: Trial, leap: int, steps: int = AFTER_A_LEAP) -> float:
     return float(np.nanmean(after) - np.nanmedian(before))
 
 
-def compared(trial: Trial, base: Trial, how: str = "") -> str:
-    """What a trial showed beside the script as it is, in words.
-
-    Args:
-        trial: the trial.
-        base: the script as it is.
-        how: in what the trial did better, as ``how_it_helps`` says it.
-
-    Returns:
-        A clause.
-    """
-    if how == "held out":
-        return _held_out(trial, base)
+def compared(trial: Trial, base: Trial) -> str:
+    """The end of a trial beside that of the script as it is, in words."""
     has_same_steps = trial.steps == base.steps and "diverged" not in (trial.outcome, base.outcome)
-    words = f"{told(trial)} with {trial.name}, {number(base.late) if has_same_steps else told(base)} without"
-    if how == "after the leap":
-        rises = [number(_rise(one, base.leap)) for one in (trial, base)]
-        return f"{words}; from step {base.leap} on the loss rose by {rises[0]} on average, and by {rises[1]} without"
-    words += "; on the same batches it is lower step by step" if how == "step by step" else ""
-    return f"{words}, and what showed it is gone" if how == "symptom" else words
-
-
-def _held_out(trial: Trial, base: Trial) -> str:
-    if math.isfinite(trial.held_out) and math.isfinite(base.held_out):
-        return f"held-out loss {number(trial.held_out)} with {trial.name}, {number(base.held_out)} without"
-    return f"{trial.missed:.1%} of the held-out labels missed with {trial.name}, {base.missed:.1%} without"
+    return f"{told(trial)} with {trial.name}, {number(base.late) if has_same_steps else told(base)} without"
 
 
 def told(trial: Trial) -> str:

@@ -12,8 +12,8 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, HELPS_MANY, NOISIER, OF_THE_RATE, SMALLER_STEPS, Counterfactual, trials_of
-from bnprobe.experiments.evidence import compared, how_it_helps, leaps_whatever_is_changed, spread_of, told
+from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, Counterfactual, counterfactual, trials_of
+from bnprobe.experiments.evidence import compared, how_it_helps, leaps_whatever_is_changed, smaller_steps_do_as_well, told
 from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
@@ -82,13 +82,13 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
     )
 
 
-def _held_out(run: Run) -> dict[str, float]:
+def _held_out(run: Run) -> dict[str, Any]:
     """What the script's last evaluation says of samples that were not trained on."""
     made = [one for one in _entries(run, "evaluations") if one["samples"]]
     if not made:
         return {}
     loss, accuracy = (math.nan if made[-1][name] is None else float(made[-1][name]) for name in ("loss", "accuracy"))
-    return {"held_out": loss, "missed": 1.0 - accuracy}
+    return {"held_out": loss, "missed": 1.0 - accuracy, "samples": int(made[-1]["samples"])}
 
 
 def refusal_of(run: Run) -> str:
@@ -123,11 +123,11 @@ def _told_apart(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
         The judgements, in the same order.
     """
     confirmed = [one for one in judgements if one.word == "confirmed"]
-    deeper = next((one for one in confirmed if one.trial not in (*SMALLER_STEPS, *HELPS_MANY)), None)
+    deeper = next((one for one in confirmed if counterfactual(one.trial).helps not in ("by smaller steps", "many")), None)
     told = []
     for one in judgements:
         earlier = confirmed[: confirmed.index(one)] if one in confirmed else []
-        if one in confirmed and one.trial in SMALLER_STEPS and deeper is not None:
+        if one in confirmed and deeper is not None and counterfactual(one.trial).helps == "by smaller steps":
             one = _undecided(one, f"smaller steps help, but so does {deeper.trial}, which takes away {deeper.cause}")
         elif same := next((other for other in earlier if other.trial == one.trial), None):
             one = _undecided(one, f"{one.trial} helps, but it also takes away {same.cause}")
@@ -144,9 +144,9 @@ def _undecided(judgement: Judgement, why: str) -> Judgement:
 def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial]) -> Judgement:
     """Say what the trials tell of a cause.
 
-    *Confirmed*: a counterfactual trains clearly better than the script as it is, and than a tenth of the rate, which helps many a training
-    whatever is wrong with it, in what the cause shows in (``evidence.py``). *Refuted*: no counterfactual that could be made changes
-    anything. *Undecided*: the rest.
+    *Confirmed*: a counterfactual trains clearly better than the script as it is, and than a tenth of the rate, where that helps at all, in
+    what the cause shows in (``evidence.py``): smaller steps help many a training whatever is wrong with it. What a script may mean
+    has to be named by its recording, too. *Refuted*: no counterfactual that could be made changes anything. *Undecided*: the rest.
 
     Args:
         cause: its id.
@@ -162,25 +162,27 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     if not as_is or as_is[0].status != "ran":
         why = as_is[0].why if as_is else "it was not run"
         return Judgement(cause, "undecided", f"the script as it is gave no outcome: {why}")
-    spread, base, generic = spread_of(as_is), as_is[0], trials.get(GENERIC)
+    base, generic = as_is[0], trials.get(GENERIC)
     seen: list[str] = []
     has_changed_nothing: list[Trial] = []
     for test in tests:
         trial = trials.get(test.name)
         if trial is None:
             continue
-        helps = [how_it_helps(cause, test, trial, one, spread) for one in as_is] if trial.status == "ran" else []
+        helps = [how_it_helps(cause, test, trial, one, as_is) for one in as_is] if trial.status == "ran" else []
         if trial.status != "ran":
             seen.append(f"{test.name} {'refused' if trial.status == 'refused' else 'gave no outcome'}: {trial.why}")
         elif not all(helps):
             seen.append(compared(trial, base))
-            is_told = test.name not in NOISIER or (math.isfinite(trial.held_out) and math.isfinite(base.held_out))
+            is_told = test.own_noise != "more" or (math.isfinite(trial.held_out) and math.isfinite(base.held_out))
             if trial.level >= base.level and is_told:
                 has_changed_nothing.append(trial)
-        elif cause not in OF_THE_RATE and generic is not None and _does_as_well(cause, test, generic, trial, base, spread):
-            seen.append(f"{compared(trial, base, helps[0])}, but {told(generic)} with {GENERIC}")
+        elif cause not in OF_THE_RATE and generic is not None and smaller_steps_do_as_well(cause, test, generic, trial, as_is):
+            seen.append(f"{helps[0]}, but {told(generic)} with {GENERIC}")
+        elif meant := _may_be_meant(cause, test, trial, base):
+            seen.append(f"{helps[0]}, but that lowers the loss of many a healthy training, and {meant}")
         else:
-            return Judgement(cause, "confirmed", compared(trial, base, helps[0]), trial.name)
+            return Judgement(cause, "confirmed", helps[0], trial.name)
     smaller = [trials[name] for name in (GENERIC, "warm-up") if name in trials and trials[name].status == "ran"]
     if cause == "loss-spike" and leaps_whatever_is_changed(smaller, base):
         why = f"the loss leaps at step {base.leap} at {GENERIC} and with a warm-up, too: it is the batch of that step"
@@ -190,11 +192,17 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")
 
 
-def _does_as_well(cause: str, test: Counterfactual, generic: Trial, trial: Trial, base: Trial, spread: float) -> bool:
-    """Whether smaller steps mend what the trial mends, and no less."""
-    if generic.status != "ran" or not how_it_helps(cause, test, generic, base, spread):
-        return False
-    return not how_it_helps(cause, test, trial, generic, spread)
+def _may_be_meant(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
+    """Why the script may have meant what a trial takes away; "" where it cannot, or where the trial takes nothing of that kind away."""
+    if test.helps != "where meant":
+        return ""
+    if cause not in base.findings:
+        return "the recording names no such cause"
+    if base.level == _LEVELS["learns"]:
+        return "the script as it is learns"
+    if cause == "weight-decay-too-strong" and trial.held_out >= base.held_out:
+        return f"the held-out loss is no lower: {number(trial.held_out)} with {trial.name}, {number(base.held_out)} without"
+    return ""
 
 
 def _made(tests: Sequence[Counterfactual], trials: Mapping[str, Trial]) -> list[Trial]:

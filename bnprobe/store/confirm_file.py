@@ -41,6 +41,7 @@ class Trial:
         noise: standard error of ``late``.
         held_out: loss of the script's last evaluations; NaN where it made none.
         missed: share of their labels that were not found; NaN where they have none.
+        samples: of the last evaluation; 0 where it is not known.
         leap: step at which the loss leapt furthest; -1 where it never did.
         findings: ids of what its own diagnosis found, warnings and errors.
         loss: of each step; NaN where none was seen.
@@ -59,6 +60,7 @@ class Trial:
     noise: float = 0.0
     held_out: float = math.nan
     missed: float = math.nan
+    samples: int = 0
     leap: int = -1
     findings: tuple[str, ...] = ()
     loss: tuple[float, ...] = ()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bnprobe.diagnose.verdict import CAUSES
-from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, SMALLER_STEPS, SYMPTOMS, TESTS, counterfactual, trials_of
+from bnprobe.experiments.counterfactuals import _HELPS, _OWN_NOISE, GENERIC, OF_THE_RATE, SYMPTOMS, TESTS, counterfactual, trials_of
 from bnprobe.interventions.catalogue import ENTRIES
 
 
@@ -24,7 +24,8 @@ def test_every_trial_is_known_and_changes_one_thing() -> None:
 def test_every_intervention_tests_a_cause() -> None:
     used = {part for cause in TESTS for test in trials_of(cause) for part in test.name.split(" + ")}
     assert {entry.name for entry in ENTRIES} <= used
-    assert set(SMALLER_STEPS) <= used
+    whole = {test.name for cause in TESTS for test in trials_of(cause)}
+    assert {name for names in _HELPS.values() for name in names} | set(_OWN_NOISE) <= whole
 
 
 def test_a_factor_is_what_its_name_says() -> None:
