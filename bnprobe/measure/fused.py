@@ -34,7 +34,7 @@ MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
 INTERFACE = 5
 #: Of tensors.c, likewise.
-TENSORS_INTERFACE = 1
+TENSORS_INTERFACE = 2
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
 #: Labels from 0 on that are counted.
@@ -243,6 +243,7 @@ def is_walkable(tensor: torch.Tensor) -> bool:
         and tensor.is_cpu
         and tensor.is_contiguous()
         and not tensor.is_neg()
+        and (tensor.data_ptr() != 0 or not tensor.numel())  # 0: its memory was given back
     )
 
 

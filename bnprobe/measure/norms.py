@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnprobe.measure import fused
 from bnprobe.measure.unchecked import unchecked
-from bnprobe.torch_private import answers_itself, is_summand
+from bnprobe.torch_private import answers_itself, is_freed, is_summand
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -23,7 +23,7 @@ def norms(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
     Args:
         tensors: any shapes, dtypes and devices; None for a missing gradient. Sparse tensors are norms over their values; a sharded
             tensor contributes its local shard, so that no rank has to wait for another. NaN for a tensor whose class computes by itself,
-            and where each rank holds a summand.
+            for one whose memory was given back, and where each rank holds a summand.
 
     Returns:
         (len(tensors),) in float32, on the device of the first tensor. Half precision is accumulated in float32.
@@ -79,7 +79,7 @@ def total_norm(tensors: Sequence[torch.Tensor]) -> float:
 
 
 def _has_norm(tensor: torch.Tensor) -> bool:
-    return type(tensor) in _PLAIN or not (answers_itself(tensor) or is_summand(tensor))
+    return (type(tensor) in _PLAIN or not (answers_itself(tensor) or is_summand(tensor))) and not is_freed(tensor)
 
 
 def _dense(tensor: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#define INTERFACE 1
+#define INTERFACE 2
 
 #define NAMES(X) X(dtype) X(layout) X(is_cpu) X(is_contiguous) X(is_neg) X(data_ptr) X(numel) X(is_leaf) X(retains_grad) X(grad) X(is_floating_point) \
     X(is_complex)
@@ -74,6 +74,10 @@ static PyObject *walk(PyObject *self, PyObject *const *arguments, Py_ssize_t cou
         if (PyErr_Occurred()) {
             Py_DECREF(tensors);
             return NULL;
+        }
+        if (sizes[i] && !addresses[i]) { /* its memory was given back */
+            Py_DECREF(tensors);
+            Py_RETURN_NONE;
         }
         if (sizes[i] > largest) largest = sizes[i];
     }

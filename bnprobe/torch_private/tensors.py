@@ -35,18 +35,30 @@ def _arrived(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def holds_numbers(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has numbers in memory of its own, laid out in strides: not a meta or fake one, nor sparse, nested or batched."""
+    """Whether a tensor has numbers in memory of its own, laid out in strides: no meta, fake, freed, sparse, nested or batched one."""
     if tensor.is_nested or stands_for_many(tensor) or tensor._is_zerotensor():
         return False
     if type(tensor) is torch.Tensor or type(tensor) is torch.nn.Parameter:
-        return tensor.layout is torch.strided and not tensor.is_meta
+        return tensor.layout is torch.strided and not tensor.is_meta and not _is_bare(tensor)
     kind = type(tensor)
     if kind.__module__.startswith("torch._subclasses"):
         return False
     if hasattr(tensor, "to_local"):
-        return not is_summand(tensor) and tensor.layout is torch.strided and not tensor.is_meta
+        return not is_summand(tensor) and tensor.layout is torch.strided and not tensor.is_meta and not is_freed(tensor)
     # A wrapper subclass keeps its numbers in other tensors: its own memory is none.
-    return tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+    has_own = tensor.layout is torch.strided and not tensor.is_meta and "__torch_dispatch__" not in _own_attributes(kind)
+    return has_own and not is_freed(tensor)
+
+
+def is_freed(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's memory was given back, as FSDP does it to whole weights, and scripts to what they keep elsewhere meanwhile."""
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_nested or stands_for_many(tensor) or tensor._is_zerotensor():
+        return False
+    return _is_bare(plain(tensor.detach()))
+
+
+def _is_bare(tensor: torch.Tensor) -> bool:
+    return bool(tensor.numel()) and not tensor.untyped_storage().size()
 
 
 #: Tells a tensor that python has let go of, and that C still holds, that python holds it again; 2.6, and None where there is no need.

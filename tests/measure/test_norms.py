@@ -30,6 +30,13 @@ def test_nothing_present():
     assert torch.isnan(norms([None, None])).tolist() == [True, True]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64], ids=str)
+def test_what_was_given_back_has_no_norm(path, dtype):
+    freed, new = torch.ones(64, 64, dtype=dtype), torch.ones(4)
+    freed.untyped_storage().resize_(0)
+    assert norms([freed, new]).tolist() == pytest.approx([math.nan, 2.0], nan_ok=True)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (64, 64), (16, 8, 3, 3), (0,), (3, 0)])
 def test_one_tensor(shape, dtype):

@@ -34,6 +34,8 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], tuple
 def tensors() -> dict[str, torch.Tensor | None]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(6, 4, generator=generator)
+    freed = torch.ones(64)
+    freed.untyped_storage().resize_(0)
     return {
         "plain": x,
         "a parameter": nn.Parameter(x),
@@ -49,6 +51,7 @@ def tensors() -> dict[str, torch.Tensor | None]:
         "elsewhere": x.to("meta"),
         "sparse": x.to_sparse(),
         "of its own class": x.as_subclass(Own),
+        "given back": freed,
     }
 
 

@@ -15,7 +15,7 @@ from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Upd
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.originals import Original
-from bnprobe.torch_private import answers_itself, gradient_of, is_summand
+from bnprobe.torch_private import answers_itself, gradient_of, is_freed, is_summand
 
 #: Norms above which numpy adds them up in less time than python.
 MANY = 100
@@ -41,7 +41,7 @@ class GradientWatch(Instrument):
             return
         started, stride = Original.perf_counter(), self._schedule.watch_stride
         gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
-        is_known = all(gradient.is_cpu and not answers_itself(gradient) and not is_summand(gradient) for gradient in gradients)
+        is_known = all(one.is_cpu and not (answers_itself(one) or is_summand(one) or is_freed(one)) for one in gradients)
         norm = total_norm(gradients) if is_known else None
         if norm is not None:
             step.gradient_norm = self._hear(step, norm)

@@ -56,9 +56,7 @@ class MovedByHand(Instrument):
     def after_update(self, step: OpenStep, update: Update) -> None:
         """Leave out what is freed by now: it was gathered for one forward and its backward, and the optimizer has the shards of it."""
         kept = ((key, reference, reference()) for key, reference in self._reached.items())
-        self._reached = {
-            key: reference for key, reference, leaf in kept if leaf is not None and not (holds_numbers(leaf) and _is_freed(leaf))
-        }
+        self._reached = {key: reference for key, reference, leaf in kept if leaf is not None and holds_numbers(leaf)}
 
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
         """Compare what was reached with what it was when it was reached before; nothing goes into the step's row."""
@@ -71,13 +69,7 @@ class MovedByHand(Instrument):
         moved: list[torch.Tensor] = []
         for key, reference in reached.items():
             leaf = reference()
-            if (
-                leaf is None
-                or not holds_numbers(leaf)
-                or _is_freed(leaf)
-                or _memory(leaf) in held
-                or self._around.axes.parameter(leaf) is not None
-            ):
+            if leaf is None or not holds_numbers(leaf) or _memory(leaf) in held or self._around.axes.parameter(leaf) is not None:
                 continue
             numbers = plain(leaf.detach()).reshape(-1)[:COMPARED].clone()
             before = self._seen.get(key)
@@ -100,12 +92,6 @@ class MovedByHand(Instrument):
             if found:
                 return found
         return ""
-
-
-def _is_freed(tensor: torch.Tensor) -> bool:
-    """Whether a tensor's memory was given back: FSDP does that to the whole weights that it gathers for a forward and its backward."""
-    local = plain(tensor.detach())
-    return bool(local.numel()) and not local.untyped_storage().size()
 
 
 def _memory(tensor: torch.Tensor) -> int:

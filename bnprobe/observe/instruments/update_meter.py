@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Container, Mapping, Sequence
 
 import torch
@@ -11,7 +12,7 @@ from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
-from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, is_same_part, plain
+from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, is_freed, is_same_part, plain
 
 #: Copies of weights from which the size of an update is taken. Larger models take turns: what has no turn at a step is missing there.
 COPY_LIMIT_BYTES = 48 * 2**20
@@ -53,6 +54,9 @@ class UpdateMeter:
             unknown = sum(elsewhere)
             found = [None if is_elsewhere else one for one, is_elsewhere in zip(found, elsewhere, strict=True)]
             gradient, weight = norms(found), norms(kept)
+            held = [not is_freed(weight) for weight in weights]
+            turns = list(itertools.compress(turns, held))
+            weights, before = list(itertools.compress(weights, held)), list(itertools.compress(before, held))
             if weights:
                 torch._foreach_copy_(before, weights)
         return UpdateMeasurement(list(map(id, kept)), gradient, weight, unknown=unknown, _turns=turns, _before=before)
@@ -72,16 +76,21 @@ class UpdateMeter:
         olds: list[torch.Tensor | None] = [None] * len(parameters)
         news = list(olds)
         for index, old in zip(measurement._turns, measurement._before, strict=True):
-            new = _local(parameters[index])
-            if old.shape == new.shape and old.dtype == new.dtype:
-                olds[index], news[index] = old, new
+            local = _local(parameters[index])
+            if old.shape == local.shape and old.dtype == local.dtype:
+                olds[index], news[index] = old, local
+        lengths = fused.lengths(news, olds)
+        if lengths is None:
+            for index, new in enumerate(news):
+                if new is not None and is_freed(new):
+                    olds[index] = news[index] = None
         measurement.lost = _lost(olds, news, parameters)
-        if (lengths := fused.lengths(news, olds)) is not None:
+        if lengths is not None:
             measurement.update = torch.from_numpy(lengths)
         else:
             measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
-        found = [_local(parameter) if id(parameter) in kernels and _is_copied(parameter) else None for parameter in parameters]
+        found = [_local(one) if id(one) in kernels and _is_copied(one) and not is_freed(one) else None for one in parameters]
         if any(kernel is not None for kernel in found):
             # A rank may hold no part of a small kernel.
             parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
@@ -135,7 +144,7 @@ def _lost(
         if old is None or new is None or new.dtype not in (torch.bfloat16, torch.float16):
             continue
         gradient = gradient_of(parameters[index])
-        if gradient is not None and gradient.shape == new.shape and gradient.layout is torch.strided:
+        if gradient is not None and gradient.shape == new.shape and gradient.layout is torch.strided and not is_freed(gradient):
             has_gradient = gradient != 0
             shares[index] = ((old == new) & has_gradient).sum() / has_gradient.sum()
     if not shares:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -40,6 +42,30 @@ def test_gradient_weight_and_update_norms() -> None:
     assert measurement.gradient.tolist() == pytest.approx([20**0.5, float("nan")], nan_ok=True)
     assert measurement.weight.tolist() == pytest.approx(before, rel=1e-6)
     assert step(meter, kept) == pytest.approx([1.0, 2.0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("when", ["before", "between", "its gradient"])
+def test_memory_that_was_given_back_has_no_norms(when: str, dtype: torch.dtype) -> None:
+    kept = [nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(64, 8, 3, dtype=dtype))]
+    freed = kept[1]
+    if when == "its gradient":
+        freed.grad = torch.ones_like(freed)
+        freed.grad.untyped_storage().resize_(0)
+    elif when == "before":
+        freed.untyped_storage().resize_(0)
+    meter = UpdateMeter()
+    measurement = meter.before(kept)
+    if when == "between":
+        freed.untyped_storage().resize_(0)
+    with torch.no_grad():
+        kept[0] += 1.0
+    meter.after(measurement, kept, {id(freed)}, rows=True)
+    assert measurement.update is not None and measurement.rows is not None
+    length = freed.numel() ** 0.5
+    assert measurement.weight.tolist() == pytest.approx([2.0, math.nan if when == "before" else length], rel=1e-3, nan_ok=True)
+    assert measurement.update.tolist() == pytest.approx([2.0, 0.0 if when == "its gradient" else math.nan], nan_ok=True)
+    assert math.isnan(measurement.gradient[1])
 
 
 def test_a_sparse_weight_has_norms_and_no_update() -> None:
