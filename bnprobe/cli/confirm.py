@@ -83,6 +83,7 @@ def confirm(
     from bnprobe.cli.voice import say
     from bnprobe.diagnose import diagnose
     from bnprobe.experiments.confirm import Confirming
+    from bnprobe.experiments.counterfactuals import AGAIN
     from bnprobe.experiments.executors.catalogue import Resources
     from bnprobe.report.confirm_text import table
     from bnprobe.store.confirm_file import confirm_file_of
@@ -113,7 +114,7 @@ def confirm(
             raise typer.Exit(130) from None
         finally:
             voice.end()
-    if not confirming.is_repeated:
+    if AGAIN in confirming.trials:
         say(
             "the script does not repeat its recording: it draws its own random numbers, or has changed; it was run twice to see by how much"
         )

@@ -98,6 +98,9 @@ class Confirming(Experiment[str]):
         self._key = key
         self._on_trial = on_trial
         self._on_wait = on_wait
+        #: Trials that have to begin by themselves, for forked they failed; and whether the script as it is has shown that it can be forked.
+        self._alone: set[str] = set()
+        self._can_be_forked = False
 
     def run(self) -> Confirmation:
         """Make the trials that are missing, and judge.
@@ -165,12 +168,16 @@ class Confirming(Experiment[str]):
 
     def may_share_start(self, name: str) -> bool:
         """The script as it is may; the others where that repeats the recording, which it may not for what it shared."""
-        return AS_IS not in self.trials or self.is_repeated
+        return not {name, AS_IS} & self._alone and (AS_IS not in self.trials or self.is_repeated)
 
     def ended(self, name: str, process: RunningTrial) -> None:
-        """Judge a trial and keep it."""
+        """Judge a trial and keep it. A forked one that failed is made once more by itself: it may have imported torch too early."""
         if process.is_over():
             trial = judge_trial(name, process)
+            if trial.status == "failed" and process.is_forked and not self._can_be_forked:
+                self._alone.add(name)
+                return
+            self._can_be_forked |= name == AS_IS and process.is_forked and trial.status == "ran"
         else:
             trial = Trial(
                 name, "failed", f"ended after {process.seconds:.0f} s: the script as it is took far less", seconds=process.seconds

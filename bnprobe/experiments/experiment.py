@@ -129,6 +129,7 @@ class Experiment(ABC, Generic[Order]):
             self._started += 1
             trial = self.trial_of(order)
             self._executor.share_start(self.may_share_start(order))
+            self._executor.prepare(trial)
             with signals_held():
                 self._running.append((order, self._executor.start(trial, self._folder / f"trial-{self._started}")))
         return bool(self._running)

@@ -53,9 +53,7 @@ class TrialProcess(RunningTrial):
             "compared": order.compared,
             "until_diverged": order.until_diverged,
         }
-        variables = {**os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1", **(environment or {})}
-        if order.threads is not None:
-            variables["OMP_NUM_THREADS"] = str(order.threads)
+        variables = variables_of(order, environment)
         begun = warm.begin(json.dumps(document), self._output, order.cwd, variables) if warm is not None else None
         self._process: subprocess.Popen[bytes] | ForkedProcess = begun or self._started(json.dumps(document), order, variables)
 
@@ -89,6 +87,11 @@ class TrialProcess(RunningTrial):
         """Whether the process has ended."""
         return self._process.poll() is not None
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether it began with what others have imported."""
+        return isinstance(self._process, ForkedProcess)
+
     def wait(self) -> None:
         """Wait until it has ended."""
         self._process.wait()
@@ -118,3 +121,9 @@ class TrialProcess(RunningTrial):
     def clear(self) -> None:
         """Remove what it left in its folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def variables_of(order: TrialOrder, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a trial."""
+    variables = {**os.environ, "WANDB_MODE": "disabled", "PYTHONUNBUFFERED": "1", **(environment or {})}
+    return variables if order.threads is None else {**variables, "OMP_NUM_THREADS": str(order.threads)}

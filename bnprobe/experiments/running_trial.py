@@ -67,6 +67,11 @@ class RunningTrial(ABC):
             return not json.loads((self.folder / START).read_text(encoding="utf-8"))
         return False
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether it began with what others have imported."""
+        return False
+
     def output(self) -> str:
         """All that the script wrote."""
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bnprobe import start
+from bnprobe.experiments.held_signals import signals_held
 
 _BECOME_THE_PARENT = 36  # PR_SET_CHILD_SUBREAPER
 _POLL_SECONDS = 0.01
+#: How long torch may take to be imported, and a fork to be made.
+_IMPORT_SECONDS, _ANSWER_SECONDS = 300.0, 30.0
 
 
 class ForkedProcess:
@@ -78,27 +82,35 @@ class WarmStart:
         Returns:
             The trial; None where it has to be started by itself.
         """
-        if self._process is None and not self.refusal:
-            self._start(variables)
+        self.start(variables)
         if self.refusal or self._process is None or variables != self._variables:
             return None
         work = {"order": order, "output": str(output.absolute()), "cwd": cwd, "environment": dict(variables)}
         answer = self._ask(json.dumps(work))
         return ForkedProcess(int(answer["pid"])) if "pid" in answer else None
 
-    def _start(self, variables: Mapping[str, str]) -> None:
+    def start(self, variables: Mapping[str, str]) -> None:
+        """Have torch imported, which takes seconds, if that was not done before. It may be interrupted; ``close`` has to follow.
+
+        Args:
+            variables: the environment that it is imported with.
+        """
+        if self._process is not None or self.refusal:
+            return
         ctypes.CDLL(None).prctl(_BECOME_THE_PARENT, 1)
         self._variables = dict(variables)
-        self._process = subprocess.Popen(
-            [*start.command("bnprobe.launch.warm_start"), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=self._variables,
-            text=True,
-            start_new_session=True,
-        )
-        self.refusal = str(self._read().get("refusal", "it could not be started"))
+        with signals_held():
+            self._process = subprocess.Popen(
+                [*start.command("bnprobe.launch.warm_start"), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._variables,
+                text=True,
+                start_new_session=True,
+            )
+        self.refusal = "it was interrupted"
+        self.refusal = str(self._read(_IMPORT_SECONDS).get("refusal", "it could not be started"))
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process is not None and self._process.stdin is not None
@@ -108,10 +120,13 @@ class WarmStart:
         except OSError:
             self.refusal = "it has died"
             return {}
-        return self._read()
+        return self._read(_ANSWER_SECONDS)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, seconds: float) -> dict[str, Any]:
         assert self._process is not None and self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            self.refusal = f"it has not answered for {seconds:g} s"
+            return {"refusal": self.refusal}
         try:
             answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         except ValueError:

@@ -176,3 +176,28 @@ def test_a_killed_command_leaves_neither_a_trial_nor_what_it_was_forked_from(tmp
     while left := [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < latest, left
         time.sleep(0.05)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from bnprobe.experiments import warm_start
+from bnprobe.experiments.executors.local import LocalExecutor
+from bnprobe.experiments.order import Change, Script, TrialOrder
+
+warm_start.start.command = lambda module: [sys.executable, "-c", "import time; time.sleep(600)"]  # an import that takes long
+executor = LocalExecutor()
+executor.share_start(True)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    executor.prepare(TrialOrder(Script("train.py", False, ()), Change(), 40, 1, command="confirm"))
+except KeyboardInterrupt:
+    pid = executor._warm._process.pid
+    executor.close()
+    print("interrupted", Path(f"/proc/{pid}").exists())
+"""
+
+
+def test_ctrl_c_does_not_wait_for_the_import() -> None:
+    made = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=True)
+    assert made.stdout.split() == ["interrupted", "False"]

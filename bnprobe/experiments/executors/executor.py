@@ -27,6 +27,9 @@ class Executor(ABC):
     def share_start(self, is_shared: bool) -> None:  # noqa: B027 - most executors share nothing
         """Let trials share what takes long at their start, where the executor can do that; or let each begin by itself."""
 
+    def prepare(self, order: TrialOrder) -> None:  # noqa: B027 - most executors have nothing to prepare
+        """Do what takes long before a trial can be started. Unlike ``start`` it may be interrupted at any moment."""
+
     @abstractmethod
     def beat(self, folder: Path) -> None:
         """Say that the experiment, whose folder this is, is still at work; called some times a second."""

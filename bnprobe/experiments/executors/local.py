@@ -9,7 +9,7 @@ from bnprobe.errors import UsageError
 from bnprobe.experiments.executors.devices import VISIBLE
 from bnprobe.experiments.executors.executor import Executor
 from bnprobe.experiments.order import TrialOrder
-from bnprobe.experiments.process import TrialProcess
+from bnprobe.experiments.process import TrialProcess, variables_of
 from bnprobe.experiments.warm_start import WarmStart
 
 
@@ -59,6 +59,12 @@ class LocalExecutor(Executor):
     def share_start(self, is_shared: bool) -> None:
         """Begin trials with torch imported from now on, or by themselves."""
         self._shares_start = is_shared
+
+    def prepare(self, order: TrialOrder) -> None:
+        """Have torch imported, where trials begin with that."""
+        warm = None if self._gpus else self._warm_start()
+        if warm is not None:
+            warm.start(variables_of(order))
 
     def _warm_start(self) -> WarmStart | None:
         if self._shares_start and self._warm is None:
