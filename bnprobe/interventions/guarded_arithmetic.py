@@ -28,7 +28,10 @@ class GuardArithmetic(Intervention):
     """The intervention ``guard-arithmetic``."""
 
     what = "calls with arguments at which a function has no finite value or slope"
-    nothing = "no logarithm, root, quotient, power, exponential or inverse sine came near where it has no finite value or slope"
+    nothing = (
+        "no logarithm, root, quotient, power, exponential or inverse sine came near where it has no finite value or slope, and no mean was "
+        "taken of nothing"
+    )
     by_step = None
 
     def calls(self) -> Mapping[str, Handler]:
@@ -40,6 +43,7 @@ class GuardArithmetic(Intervention):
             **dict.fromkeys(("__rtruediv__", "__rdiv__", "reciprocal"), self._under),
             **dict.fromkeys(("pow", "__pow__", "float_power"), self._power),
             "exp": self._exponential,
+            **dict.fromkeys(("mean", "cross_entropy", "nll_loss"), self._of_nothing),
             "std": self._deviation,
             "atan2": self._angle,
             "masked_fill": self._masked,
@@ -94,6 +98,14 @@ class GuardArithmetic(Intervention):
         if _is_float(values):
             args, kwargs = with_argument(args, kwargs, 0, "input", self._moved(func, values, values > _LARGEST_EXPONENT, _LARGEST_EXPONENT))
         return func(*args, **kwargs)
+
+    def _of_nothing(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A mean of no values, or a cross-entropy of which every label is ignored, is zero, with a gradient of zero."""
+        result, values = func(*args, **kwargs), argument(args, kwargs, 0, "input")
+        if not _is_float(values) or not _is_float(result) or not bool(result.isnan().all()) or not bool(values.isfinite().all()):
+            return result
+        self.touched[func.__name__] += 1
+        return torch.zeros_like(result) + 0 * values.sum()
 
     def _deviation(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         values = argument(args, kwargs, 0, "input")

@@ -503,6 +503,21 @@ def test_away_from_there_it_is_the_same_function(function: Callable[[torch.Tenso
     assert at_work.record()[0]["refusal"].startswith("no logarithm")
 
 
+@pytest.mark.parametrize(
+    "mean",
+    [lambda x: x[:0].mean(), lambda x: F.cross_entropy(x, torch.full((3,), -100)), lambda x: F.nll_loss(x, torch.full((3,), -100))],
+    ids=["mean", "cross-entropy", "likelihood"],
+)
+def test_a_mean_of_nothing_is_zero_and_moves_nothing(mean: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x = torch.randn(3, 5, requires_grad=True)
+    assert mean(x).isnan()
+    with AtWork(["guard-arithmetic"], STEPS) as at_work:
+        loss = mean(x)
+        loss.backward()  # type: ignore[no-untyped-call]
+    assert loss == 0 and x.grad is not None and not x.grad.any()
+    assert at_work.record()[0]["count"] == 1
+
+
 def test_a_deviation_of_equal_values_and_a_softmax_over_nothing_are_finite() -> None:
     with AtWork(["guard-arithmetic"], STEPS):
         x = torch.ones(3, 5, requires_grad=True)
