@@ -47,7 +47,9 @@ class KeepGraph(Intervention):
         return torch.is_grad_enabled() and isinstance(values, torch.Tensor) and values.requires_grad and not values.is_leaf
 
     def _told(self, how: str, values: torch.Tensor) -> torch.Tensor:
-        """The same values, which say when a gradient flows through them."""
+        """The same values, which say when a gradient flows through them; made whole numbers they have none."""
+        if not values.requires_grad:
+            return values
 
         def flows(gradient: torch.Tensor) -> None:
             self.touched[how] += 1
@@ -125,12 +127,17 @@ class _Number(float):
         _GRAPHS.pop(id(self), None)
 
     def _reckoned(self, operation: Callable[..., Any], other: Any, is_swapped: bool) -> Any:
+        if isinstance(other, np.ndarray | np.generic) and not isinstance(other, float):
+            return NotImplemented  # numpy asks ``__array_ufunc__``
         graph = _GRAPHS.get(id(self))
         beside = other if graph is None or not isinstance(other, _Number) else _GRAPHS.get(id(other), float(other))
         pair = (graph if graph is not None else float(self), beside)
         found = operation(*reversed(pair)) if is_swapped else operation(*pair)
         is_number = isinstance(other, float | int) and isinstance(found, torch.Tensor) and found.dim() == 0
         return _Number.of(found) if is_number else found
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return _reckoned_by_numpy(ufunc, method, inputs, kwargs)
 
     def __neg__(self) -> Any:
         return self._reckoned(operator.mul, -1.0, False)
@@ -165,17 +172,9 @@ class _Array(np.ndarray):
         _GRAPHS.pop(id(self), None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        plain = [one.view(np.ndarray) if isinstance(one, _Array) else one for one in inputs]
         if method == "reduce" and ufunc is np.add and kwargs.get("out") is None and kwargs.get("axis") is None:
-            return self._reduced(torch.sum, ufunc.reduce(*plain, **kwargs))
-        follows = getattr(torch, ufunc.__name__, None)
-        if method != "__call__" or follows is None or kwargs:
-            out = kwargs.get("out")
-            if out is not None:
-                kwargs["out"] = tuple(one.view(np.ndarray) if isinstance(one, _Array) else one for one in out)
-            return getattr(ufunc, method)(*plain, **kwargs)
-        found, values = follows(*(_as_operand(one) for one in inputs)), ufunc(*plain)
-        return _Array.of(found, values) if np.ndim(values) else _Number.of(found)
+            return self._reduced(torch.sum, ufunc.reduce(*map(_plain, inputs), **kwargs))
+        return _reckoned_by_numpy(ufunc, method, inputs, kwargs)
 
     def mean(self, *args: Any, **kwargs: Any) -> Any:
         """Over all elements with the graph, over some without."""
@@ -186,11 +185,49 @@ class _Array(np.ndarray):
         return _Number.of(reduce(graph)) if graph is not None and np.ndim(found) == 0 else np.asarray(found)[()]
 
 
+def _reckoned_by_numpy(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What numpy makes of numbers and arrays, some of which remember a tensor, and so does the result where torch can follow."""
+    if kwargs.get("out") is not None:
+        kwargs["out"] = tuple(map(_plain, kwargs["out"]))
+    values = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
+    if method != "__call__" or kwargs or ufunc not in _FOLLOWED or not all(map(_is_numeric, inputs)):
+        return values
+    found = _FOLLOWED[ufunc](*map(_as_operand, inputs))
+    if not found.requires_grad:
+        return values
+    return _Array.of(found, values) if np.ndim(values) else _Number.of(found)
+
+
+#: What torch does as numpy does it.
+_FOLLOWED: dict[Any, Callable[..., torch.Tensor]] = {
+    np.add: torch.add,
+    np.subtract: torch.subtract,
+    np.multiply: torch.multiply,
+    np.divide: torch.divide,
+    np.power: torch.pow,
+    np.negative: torch.negative,
+    np.absolute: torch.absolute,
+    np.square: torch.square,
+    np.sqrt: torch.sqrt,
+    np.exp: torch.exp,
+    np.log: torch.log,
+    np.tanh: torch.tanh,
+    np.maximum: torch.maximum,
+    np.minimum: torch.minimum,
+}
+
+
+def _is_numeric(value: Any) -> bool:
+    return np.asarray(_plain(value)).dtype.kind in "fiub"
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, _Array) else float(value) if isinstance(value, _Number) else value
+
+
 def _as_operand(value: Any) -> Any:
     graph = _with_graph(value)
-    if graph is not None:
-        return graph
-    return torch.as_tensor(value.view(np.ndarray) if isinstance(value, _Array) else value)
+    return graph if graph is not None else torch.as_tensor(_plain(value))
 
 
 def _remember(value: Any, graph: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,3 +107,41 @@ def test_a_running_total_keeps_no_graph_of_earlier_steps() -> None:
         names.append(node.name() if node is not None else "")
         pending += [before for before, _ in node.next_functions] if node is not None else []
     assert sum("NllLoss" in name for name in names) == 1, "that of the last step"
+
+
+def accuracy(array: np.ndarray) -> float:
+    return float((array.argmax(1) == np.zeros(len(array))).mean())
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        accuracy,
+        lambda array: float(torch.from_numpy(array > 0).sum()),
+        lambda array: float(torch.tensor(array > 0).float().mean()),
+        lambda array: float(torch.from_numpy(array.argmax(1)).sum()),
+        lambda array: float(np.sign(array).sum() + np.floor(array).max() + np.isfinite(array).all()),
+        lambda array: float(np.clip(array, 0, 1).max() + np.where(array > 0, array, 0).sum() + np.equal(array, 1.0).sum()),
+        lambda array: float(torch.tensor(array, dtype=torch.long).sum()),
+        lambda array: float(len([str(one) for one in array.tolist()])),
+    ],
+)
+def test_what_is_logged_by_numpy_stays_what_it_is(logged: Callable[[np.ndarray], float]) -> None:
+    model = network()
+    x = next(iter(batches()))[0]
+    plain = logged(model(x).detach().numpy())
+    with AtWork(["keep-graph"], STEPS):
+        kept = logged(model(x).detach().numpy())
+    assert kept == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("of", [lambda v: v * np.ones(2), lambda v: np.ones(2) * v, lambda v: np.float64(2) * v * np.ones(2)])
+def test_a_number_beside_an_array_makes_an_array_from_either_side(of: Callable[[float], Any]) -> None:
+    with AtWork(["keep-graph"], STEPS):
+        model = nn.Linear(3, 1)
+        number = model(torch.ones(2, 3)).mean().item()
+        made = of(number)
+        assert isinstance(made, np.ndarray) and isinstance(np.float64(2) * number, float) and isinstance(number * np.float64(2), float)
+        assert made.tolist() == of(float(str(number))).tolist()
+        torch.from_numpy(made).sum().backward()  # type: ignore[no-untyped-call]
+        assert model.weight.grad is not None and model.weight.grad.any()
