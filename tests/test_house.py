@@ -16,7 +16,7 @@ PACKAGE = Path(bnprobe.__file__).parent
 #: What each folder may import of the package. The command line knows all.
 ALLOWED = {
     "launch": {"launch", "observe.attaching.frames", "observe.options", "observe.recorder", "observe.trial", "interventions.at_work"},
-    "interventions": {"interventions", "observe.attaching.patches", "observe.remedies.injector", "remedies.scope"},
+    "interventions": {"interventions", "observe.attaching.patches", "observe.remedies.injector", "remedies.answers", "remedies.scope"},
     "experiments": {
         "experiments",
         "diagnose",

@@ -35,6 +35,7 @@ class AtWork:
         self._handles: list[Any] = []
         self._mode: _Calls | None = None
         self._steps = 0
+        self._is_going_backward = False
 
     def attach(self) -> None:
         """Listen to the training; torch has just been imported."""
@@ -105,9 +106,15 @@ class AtWork:
     def _telling_of_backwards(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def backward(*args: Any, **kwargs: Any) -> Any:
-            for one in self._interventions:
-                one.before_backward()
-            result = original(*args, **kwargs)
+            if self._is_going_backward:  # a checkpoint goes backward in the middle of one
+                return original(*args, **kwargs)
+            self._is_going_backward = True
+            try:
+                for one in self._interventions:
+                    one.before_backward()
+                result = original(*args, **kwargs)
+            finally:
+                self._is_going_backward = False
             for one in self._interventions:
                 one.after_backward()
             return result

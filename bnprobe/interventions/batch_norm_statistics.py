@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bnprobe.interventions.intervention import Handler, Intervention, argument
+from bnprobe.observe.attaching.patches import Patches
 from bnprobe.torch_private import BatchNormBase
 
 #: Batches of the training over which running statistics are computed anew.
@@ -40,7 +42,10 @@ class BatchStatistics(Intervention):
 
 
 class FreshStatistics(Intervention):
-    """The intervention ``fresh-statistics``: what ``torch.optim.swa_utils.update_bn`` does, by the last batches that were trained on."""
+    """The intervention ``fresh-statistics``: what ``torch.optim.swa_utils.update_bn`` does, by the last batches that were trained on.
+
+    A batch norm that the script keeps in evaluation mode while it trains is left alone.
+    """
 
     what = "evaluations before which running statistics were computed anew"
     nothing = "no network with batch norm is called in evaluation mode after it was trained"
@@ -48,46 +53,59 @@ class FreshStatistics(Intervention):
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
-        self._batches: weakref.WeakKeyDictionary[nn.Module, deque[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
-        self._depth = 0
-        self._is_at_work = False
+        #: Of each outermost module: arguments of its last calls in a training, and which of its parts were in training mode in the last.
+        self._calls: weakref.WeakKeyDictionary[nn.Module, deque[tuple[tuple[Any, ...], dict[str, Any]]]] = weakref.WeakKeyDictionary()
+        self._in_training: weakref.WeakKeyDictionary[nn.Module, set[int]] = weakref.WeakKeyDictionary()
+        self._is_inside = False
         self._fresh: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
-    def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """Keep the batch of a training, and use those that were kept before an evaluation. Knows outermost modules alone."""
-        self._depth += 1
-        if self._depth > 1 or self._is_at_work:
-            return
+    def attach(self, patches: Patches) -> None:
+        """Stand before the calls of modules."""
+        patches.replace(nn.Module, "__call__", self._around_call)
+
+    def _around_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if self._is_inside:
+                return original(module, *args, **kwargs)
+            self._is_inside = True
+            try:
+                self._before_call(module, args, kwargs)
+                return original(module, *args, **kwargs)
+            finally:
+                self._is_inside = False
+
+        return __call__
+
+    def _before_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Keep the batch of a training, and use those that were kept before an evaluation."""
         if module.training and torch.is_grad_enabled():
-            self._batches.setdefault(module, deque(maxlen=_BATCHES)).append(args)
+            self._calls.setdefault(module, deque(maxlen=_BATCHES)).append((args, kwargs))
+            self._in_training[module] = {id(one) for one in module.modules() if one.training}
             self._fresh.discard(module)
-        elif not module.training and module in self._batches and module not in self._fresh:
+        elif not module.training and module in self._calls and module not in self._fresh:
             self._fresh.add(module)
             self._compute_anew(module)
 
-    def after_forward(self, module: nn.Module) -> None:
-        """A call has ended."""
-        self._depth -= 1
-
     @torch.no_grad()
     def _compute_anew(self, model: nn.Module) -> None:
-        norms = [one for one in model.modules() if isinstance(one, BatchNormBase) and one.track_running_stats]
+        in_training = self._in_training[model]
+        norms = [one for one in model.modules() if isinstance(one, BatchNormBase) and one.track_running_stats and id(one) in in_training]
         if not norms:
             return
         modes = {one: one.training for one in model.modules()}
         momenta = [one.momentum for one in norms]
-        self._is_at_work = True
         try:
             with torch.random.fork_rng(devices=[]):
-                model.train()
+                for module in modes:
+                    module.training = id(module) in in_training
                 for norm in norms:
                     norm.reset_running_stats()
                     norm.momentum = None  # a plain average
-                for batch in self._batches[model]:
-                    model(*batch)
+                for args, kwargs in self._calls[model]:
+                    model(*args, **kwargs)
             self.touched[type(model).__name__] += 1
         finally:
-            self._is_at_work = False
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
             for module, mode in modes.items():
@@ -105,6 +123,7 @@ class NormByCall(Intervention):
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
+        self._were_loaded = False
         self._buffers: weakref.WeakKeyDictionary[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = weakref.WeakKeyDictionary()
         self._called: Counter[int] = Counter()
         self._depth = 0
@@ -123,7 +142,27 @@ class NormByCall(Intervention):
             own.append((torch.zeros_like(module.running_mean), torch.ones_like(module.running_var)))
         if place:
             self.touched[type(module).__name__] += 1
+        like = module.running_mean  # the script may have moved the module, or made it of another precision
+        own[place] = (own[place][0].to(like), own[place][1].to(like))
         module.running_mean, module.running_var = own[place]
+
+    def attach(self, patches: Patches) -> None:
+        """Stand before what loads weights."""
+        patches.replace(nn.Module, "load_state_dict", self._around_load)
+
+    def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def load_state_dict(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            self._were_loaded |= any(len(self._buffers.get(one, ())) > 1 for one in module.modules())
+            return original(module, *args, **kwargs)
+
+        return load_state_dict
+
+    def refusal(self) -> str:
+        """Say why nothing was changed."""
+        if self._were_loaded:
+            return "the script loads weights into a batch norm that is called more than once, and a state_dict keeps statistics of one call"
+        return super().refusal()
 
     def after_forward(self, module: nn.Module) -> None:
         """A call has ended."""

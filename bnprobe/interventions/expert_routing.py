@@ -15,6 +15,8 @@ from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.intervention import Intervention, held
 from bnprobe.observe.remedies.injector import models_of
+from bnprobe.remedies.answers import answers
+from bnprobe.remedies.scope import Scope
 
 #: So many modules made alike are experts.
 _FEWEST = 3
@@ -26,7 +28,7 @@ class BalancedExperts(Intervention):
     """The intervention ``balanced-experts``: the term is descended beside the loss, whose value stays the script's own."""
 
     what = "routers whose load is balanced"
-    nothing = "no layer with one output for each of several modules made alike stands beside these"
+    nothing = "no layer with one output for each of several modules made alike stands beside these, or more than one does"
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
@@ -66,15 +68,29 @@ class _WithTerm(torch.autograd.Function):
 
 
 def routers_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield, with their names, the linear layers that stand beside a list of modules made alike, with one output for each of these."""
+    """Find the linear layers that stand beside a list of modules made alike, with one output for each of these.
+
+    Of several beside one list a router is none which gives the model's answer: a classifier may have as many classes. Where several are
+    left, as with noise that is learned beside a router, none is told from the others.
+
+    Yields:
+        The routers with their names.
+    """
     for name, parent in model.named_modules():
         for _, experts in parent.named_children():
             if not (isinstance(experts, nn.ModuleList) and len(experts) >= _FEWEST and len({_shapes(one) for one in experts}) == 1):
                 continue
             inside = set(experts.modules())
-            for below, layer in parent.named_modules():
-                if isinstance(layer, nn.Linear) and layer not in inside and layer.out_features == len(experts):
-                    yield f"{name}.{below}" if name else below, layer
+            found = {
+                f"{name}.{below}" if name else below: layer
+                for below, layer in parent.named_modules()
+                if isinstance(layer, nn.Linear) and layer not in inside and layer.out_features == len(experts)
+            }
+            if len(found) > 1:
+                answering = {id(one) for one in answers(Scope([model]))}
+                found = {below: layer for below, layer in found.items() if id(layer) not in answering}
+            if len(found) == 1:
+                yield from found.items()
 
 
 def _shapes(module: nn.Module) -> tuple[tuple[int, ...], ...]:

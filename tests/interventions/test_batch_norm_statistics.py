@@ -102,3 +102,70 @@ def test_a_single_sample_has_no_statistics() -> None:
     tried, refusal = evaluated(plain(), ["batch-statistics"], PROBE[:1])
     assert refusal
     assert tried.isfinite().all()
+
+
+class ByName(nn.Module):
+    """Takes its input by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = plain()
+
+    def forward(self, *, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x)  # type: ignore[no-any-return]
+
+
+def test_statistics_are_computed_anew_of_what_was_given_by_name() -> None:
+    wanted, _ = evaluated(plain(), ["fresh-statistics"])
+    model = ByName()
+    with AtWork(["fresh-statistics"], STEPS) as at_work:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for x, y in batches():
+            optimizer.zero_grad()
+            F.cross_entropy(model(x=x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            assert torch.allclose(model(x=PROBE), wanted)
+    assert at_work.record()[0]["count"] == 1
+
+
+def test_a_batch_norm_that_is_kept_in_evaluation_mode_keeps_its_statistics() -> None:
+    frozen, free = nn.BatchNorm1d(8), nn.BatchNorm1d(8)
+    model = nn.Sequential(nn.Linear(6, 8), frozen, nn.Tanh(), free, nn.Linear(8, 3))
+    assert frozen.running_mean is not None and free.running_mean is not None
+    with AtWork(["fresh-statistics"], STEPS) as at_work:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        frozen.running_mean.fill_(5.0)
+        for x, y in batches():
+            model.train()
+            frozen.eval()
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        model.eval()
+        trained = free.running_mean.clone()
+        with torch.no_grad():
+            model(PROBE)
+        assert frozen.running_mean.eq(5.0).all() and not free.running_mean.equal(trained)
+        assert not any(one.training for one in model)
+    assert at_work.record()[0]["count"] == 1
+
+
+def test_statistics_by_call_follow_a_model_that_is_moved() -> None:
+    model = Shared(1)
+    evaluated(model, [])
+    with AtWork(["norm-by-call"], STEPS):
+        model.train()(PROBE)
+        output = model.double().eval()(PROBE.double())
+    assert output.dtype == torch.float64 and output.isfinite().all()
+
+
+def test_statistics_by_call_cannot_be_loaded() -> None:
+    with AtWork(["norm-by-call"], STEPS) as at_work:
+        model = Shared(1)
+        model.load_state_dict(Shared(1).state_dict())
+        model(PROBE)
+        assert not at_work.record()[0]["refusal"]
+        model.load_state_dict(model.state_dict())
+    assert at_work.record()[0]["refusal"].startswith("the script loads weights into a batch norm that is called more than once")

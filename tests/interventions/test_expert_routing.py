@@ -64,3 +64,24 @@ def test_without_a_router_it_refuses(model: nn.Module) -> None:
 def test_routers_stand_beside_their_experts() -> None:
     inside = nn.ModuleDict({"body": nn.Linear(6, EXPERTS), "block": Mixture()})
     assert [name for name, _ in routers_of(inside)] == ["block.router"]
+
+
+class Classifying(nn.Module):
+    """A mixture with a head that has as many classes as there are experts, and perhaps noise that is learned."""
+
+    def __init__(self, *, is_noisy: bool) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, EXPERTS)
+        self.router = nn.Linear(6, EXPERTS)
+        self.noise = nn.Linear(6, EXPERTS) if is_noisy else None
+        self.experts = nn.ModuleList(nn.Linear(6, 6) for _ in range(EXPERTS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.router(x) if self.noise is None else self.router(x) + self.noise(x)
+        weights = logits.softmax(-1)
+        return self.head(sum(weights[:, [place]] * expert(x) for place, expert in enumerate(self.experts)))  # type: ignore[no-any-return]
+
+
+def test_a_classifier_with_as_many_classes_is_no_router() -> None:
+    assert [name for name, _ in routers_of(Classifying(is_noisy=False))] == ["router"]
+    assert not list(routers_of(Classifying(is_noisy=True))), "which of two it is cannot be told"

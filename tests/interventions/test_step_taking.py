@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from bnprobe.interventions.at_work import AtWork
 from tests.interventions.test_interventions import STEPS, batches, network, trained
@@ -86,3 +88,16 @@ def test_what_stays_large_is_the_usual_soon() -> None:
     with AtWork(["skip-leaps"], len(many)) as at_work:
         trained(network(), data=many, lr=1e-4)
     assert 0 < at_work.record()[0]["count"] < 20
+
+
+def test_a_checkpoint_that_goes_backward_within_a_backward_takes_no_step() -> None:
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3)))
+    with AtWork(["take-steps"], STEPS) as at_work:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            hidden = torch.randn(8, 4, requires_grad=True)
+            for part in model:
+                hidden = checkpoint(part, hidden, use_reentrant=True)
+            hidden.square().mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.zero_grad()
+    assert at_work.record()[0]["count"] == 3
