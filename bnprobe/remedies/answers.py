@@ -7,18 +7,15 @@ be traced, or does not call it, the last layer in the order of the tree is taken
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from bnprobe.module_parts import modules, named_modules
 from bnprobe.remedies.linear_layers import is_linear
 from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.untouched import untouched
 from bnprobe.torch_private import ConvNd
 
 _LAYERS = (ConvNd, nn.RNNBase, nn.MultiheadAttention)
@@ -61,30 +58,11 @@ class _Layers(fx.Tracer):
 
 
 def _graph_of(model: nn.Module) -> fx.Graph | None:
-    with _put_back(model):
+    with untouched(*modules(model)):
         try:
             return _Layers().trace(model)
         except Exception:  # whatever a forward may raise when it is given proxies
             return None
-
-
-@contextmanager
-def _put_back(model: nn.Module) -> Iterator[None]:
-    """Take back what a forward sets on its modules, or puts into their lists: a stand-in is no tensor."""
-    holders: list[Any] = []
-    for one in modules(model):
-        if not isinstance(one, torch.jit.ScriptModule):  # that runs no code of a script's
-            holders += [vars(one), *(value for value in vars(one).values() if type(value) in (dict, OrderedDict, list, set))]
-    before = [copy.copy(holder) for holder in holders]
-    try:
-        yield
-    finally:
-        for holder, earlier in zip(holders, before, strict=True):
-            holder.clear()
-            if isinstance(holder, list):
-                holder += earlier
-            else:
-                holder.update(earlier)
 
 
 def _later(node: fx.Node) -> set[fx.Node]:

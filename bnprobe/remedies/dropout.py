@@ -19,6 +19,7 @@ from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import DropoutSettings
 from bnprobe.remedies.twin import twin_of
+from bnprobe.remedies.untouched import untouched
 
 _ATTRIBUTE = "added_dropout"
 #: What makes a class of a library's own worth asking whether it is an activation.
@@ -79,7 +80,7 @@ def is_activation(module: nn.Module) -> bool:
         return False
     x = torch.linspace(-3.0, 3.0, 24, device="cpu", dtype=torch.float32).view(1, 2, 3, 4)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with untouched(module), torch.no_grad():
             # Not a call: no hook is to see it.
             zero, y, twice, minus = (twin_of(module).forward(factor * x) for factor in (0, 1, 2, -1))
             turned = twin_of(module).forward(x.flip((1, 2, 3)))

@@ -14,6 +14,7 @@ from torch import nn
 
 from bnprobe.identity import IdentityMap
 from bnprobe.remedies.twin import PLAIN, twin_of
+from bnprobe.remedies.untouched import untouched
 from bnprobe.torch_private import ConvTransposeNd
 
 _TOLERANCE = 1e-3
@@ -72,7 +73,7 @@ def _try(module: nn.Module, rows: int, columns: int, *, has_bias: bool) -> int:
         signal = torch.randn(2, 3, len(inputs), generator=generator, **PLAIN)
         offset = shift[: len(outputs)] if has_bias else torch.zeros((), **PLAIN)
         try:
-            with torch.random.fork_rng(devices=[]):
+            with untouched(module):
                 twin = twin_of(module)
                 _give(twin, "weight", torch.outer(row, column))  # of rank one: a large weight is written and read once
                 _give(twin, "bias", offset)

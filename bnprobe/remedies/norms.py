@@ -20,6 +20,7 @@ from bnprobe.remedies.remedy import Remedy
 from bnprobe.remedies.sample_norm import SampleNorm
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.twin import PLAIN, twin_of
+from bnprobe.remedies.untouched import untouched
 from bnprobe.torch_private import InstanceNormBase, NormBase
 
 _LAST_AXES: tuple[type[nn.Module], ...] = (nn.LayerNorm, *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ()))
@@ -127,7 +128,7 @@ def _by_numbers(module: nn.Module) -> tuple[str, str]:
     signals = {turned: torch.randn(shape, generator=generator, **PLAIN) * 2 + 1 for turned, shape in shapes.items()}
     for turned, signal in signals.items():
         try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
+            with untouched(module), torch.no_grad():
                 twin = twin_of(module)
                 weight, bias = (twin._parameters.get(key) for key in ("weight", "bias"))
                 for given in (weight, bias):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from torch import fx, nn
 
+from bnprobe.remedies.untouched import untouched
+
 
 def graph_of(module: nn.Module) -> fx.Graph | None:
     """Trace a module's forward; None where torch.fx cannot follow it, as where its control flow depends on values."""
-    try:
-        return _OwnCode().trace(module)
-    except Exception:  # whatever a forward may raise when it is given proxies
-        return None
+    with untouched(module):
+        try:
+            return _OwnCode().trace(module)
+        except Exception:  # whatever a forward may raise when it is given proxies
+            return None
 
 
 def runs(module: nn.Module, child: str) -> bool:

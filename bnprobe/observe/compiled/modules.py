@@ -25,11 +25,11 @@ from torch import nn
 from torch.autograd import grad
 
 from bnprobe.observe.attaching.patches import Compilation, Patches
-from bnprobe.observe.compiled.repetition import without_side_effects
 from bnprobe.observe.compiled.steps import CompiledSteps, Habit
 from bnprobe.observe.faults import Faults
 from bnprobe.observe.signals.forward_hook import ForwardTaps
 from bnprobe.originals import Original
+from bnprobe.remedies.side_effects import without_side_effects
 from bnprobe.torch_private import COMPILED_CALL, ORIGINAL_MODULE, skip_when_compiling, tree_leaves, user_modes_disabled
 
 

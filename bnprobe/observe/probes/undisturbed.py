@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import random
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +22,7 @@ from bnprobe.identity import IdentitySet
 from bnprobe.observe.attaching.frames import uncounted
 from bnprobe.observe.attaching.patches import Patches
 from bnprobe.observe.compiled.modules import random_states, set_random_states
+from bnprobe.remedies.side_effects import without_warnings
 from bnprobe.torch_private import CHECKPOINTS, SELECTIVE_CHECKPOINT, holds_numbers, user_modes_disabled, version_kept
 
 
@@ -59,7 +59,7 @@ class ScriptHooks:
         retained = [(tensor, tensor.grad) for tensor in self._retaining]
         self._silent = True
         try:
-            with _without_warnings():
+            with without_warnings():
                 yield
         finally:
             self._silent = False
@@ -120,19 +120,6 @@ class ScriptHooks:
             return None if self._silent else hook(*args, **kwargs)
 
         return call
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Ignore warnings, and leave no trace of it: what ``catch_warnings`` does would let the script's own appear a second time."""
-    of_context = getattr(warnings, "_get_filters", None)  # from python 3.14
-    filters: Any = warnings.filters if of_context is None else of_context()
-    ignore = ("ignore", None, Warning, None, 0)
-    filters.insert(0, ignore)
-    try:
-        yield
-    finally:
-        filters[:] = [one for one in filters if one is not ignore]
 
 
 @contextmanager

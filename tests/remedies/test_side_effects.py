@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnprobe.observe.compiled.repetition import without_side_effects
+from bnprobe.remedies.side_effects import without_side_effects
 
 
 class Counting(nn.Module):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,16 +36,10 @@ def without_side_effects(root: nn.Module) -> Iterator[None]:
         for name, value in attributes.items()
         if name not in _PARTS and type(value) in _CONTAINERS
     ]
-    out, err = sys.stdout, sys.stderr
-    muted: tuple[Any, Any] = (_Muted(out), _Muted(err))
-    sys.stdout, sys.stderr = muted
     try:
-        yield
+        with muted():
+            yield
     finally:
-        if sys.stdout is muted[0]:
-            sys.stdout = out
-        if sys.stderr is muted[1]:
-            sys.stderr = err
         for now, before in kept:
             for name in now.keys() - before.keys():
                 del now[name]
@@ -52,6 +47,34 @@ def without_side_effects(root: nn.Module) -> Iterator[None]:
         for container, content in containers:
             container.clear()
             container.extend(content) if isinstance(container, list | deque) else container.update(content)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Print nothing from this thread."""
+    out, err = sys.stdout, sys.stderr
+    streams: tuple[Any, Any] = (_Muted(out), _Muted(err))
+    sys.stdout, sys.stderr = streams
+    try:
+        yield
+    finally:
+        if sys.stdout is streams[0]:
+            sys.stdout = out
+        if sys.stderr is streams[1]:
+            sys.stderr = err
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore warnings, and leave no trace of it: what ``catch_warnings`` does would let the script's own appear a second time."""
+    of_context = getattr(warnings, "_get_filters", None)  # from python 3.14
+    filters: Any = warnings.filters if of_context is None else of_context()
+    ignore = ("ignore", None, Warning, None, 0)
+    filters.insert(0, ignore)
+    try:
+        yield
+    finally:
+        filters[:] = [one for one in filters if one is not ignore]
 
 
 class _Muted:
