@@ -66,7 +66,8 @@ class Result:
 
     @property
     def is_right(self) -> bool:
-        return self.verdict in self.case.right
+        """Whether the verdict names the cause; to say rightly that there is none to name is nothing that trials could confirm."""
+        return self.verdict in self.case.right and self.verdict in TESTS
 
     @property
     def is_wrong(self) -> bool:
