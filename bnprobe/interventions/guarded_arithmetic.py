@@ -111,7 +111,10 @@ class GuardArithmetic(Intervention):
         values = argument(args, kwargs, 0, "input")
         if not _is_float(values):
             return func(*args, **kwargs)
-        variance = torch.var(*args, **kwargs).nan_to_num()  # of a single value it is NaN
+        variance = torch.var(*args, **kwargs)
+        if bool(variance.isnan().all()) and bool(values.isfinite().all()):  # of single values, and so is its slope
+            self.touched[func.__name__] += 1
+            return torch.full_like(variance, math.sqrt(_SMALLEST_VARIANCE)) + 0 * values.sum()
         if not bool((variance < _SMALLEST_VARIANCE).any()):
             return func(*args, **kwargs)
         return self._moved(func, variance, variance < _SMALLEST_VARIANCE, _SMALLEST_VARIANCE).sqrt()

@@ -518,6 +518,16 @@ def test_a_mean_of_nothing_is_zero_and_moves_nothing(mean: Callable[[torch.Tenso
     assert at_work.record()[0]["count"] == 1
 
 
+@pytest.mark.filterwarnings("ignore:var")  # as torch warns of the deviation itself
+def test_a_deviation_of_single_values_is_small_and_moves_nothing() -> None:
+    with AtWork(["guard-arithmetic"], STEPS) as at_work:
+        x = torch.randn(1, 5, requires_grad=True)
+        deviation = torch.std(x, dim=0)
+        deviation.sum().backward()  # type: ignore[no-untyped-call]
+    assert deviation.tolist() == pytest.approx([1e-4] * 5) and x.grad is not None and not x.grad.any()
+    assert at_work.record()[0]["touched"] == ["std"]
+
+
 def test_a_deviation_of_equal_values_and_a_softmax_over_nothing_are_finite() -> None:
     with AtWork(["guard-arithmetic"], STEPS):
         x = torch.ones(3, 5, requires_grad=True)
