@@ -141,6 +141,23 @@ def _without_gradient(run: RunAnalysis) -> Finding | None:
     )
 
 
+def _what_was_measured(run: RunAnalysis) -> str:
+    """What can be said of the known causes: none is shown, and whether some weights that an optimizer has never had a gradient."""
+    recorded = run.recorded
+    measured = np.isfinite(recorded.weight_norm).sum(axis=0) >= thresholds.DEAD_STEPS
+    reached = (np.isfinite(recorded.parameter_gradient_norm) | np.isinf(recorded.parameter_gradient_norm)).any(axis=0)
+    is_cut = measured & ~reached & reached.any()
+    out_of_reach = [one for one, cut in zip(recorded.parameters, is_cut, strict=True) if cut and one.group >= 0]
+    if not out_of_reach:
+        return " What was measured of layers, gradients and updates shows none of the known causes."
+    layers = list(dict.fromkeys(one.layer for one in out_of_reach))
+    more = f" and {len(layers) - 2} more" if len(layers) > 2 else ""
+    return (
+        f" No gradient ever reached {number(float(sum(one.size for one in out_of_reach)))} parameters that an optimizer has, those of "
+        f"{' and '.join(layers[:2])}{more}: look for `detach()`, `.data` or numpy between these and the loss."
+    )
+
+
 def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     course = run.course
     if course is None or (run.is_at_chance and course.noise > thresholds.NOISY_SHARE * course.late):
@@ -161,7 +178,7 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     is_collapsed = found.word == "collapsed-output"
     ends_at = extinguishing_layer(run, run.late_row)
     where = "" if ends_at is None else f" What differs between samples ends at {run.place(ends_at)}, which gives the same for all."
-    excluded = "" if not run.measured_rows.size else " What was measured of layers, gradients and updates excludes the known causes."
+    excluded = "" if not run.measured_rows.size else _what_was_measured(run)
     return Finding(
         id="stuck",
         severity="error" if is_collapsed else "warning",

@@ -187,6 +187,8 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     if cause == "loss-spike" and leaps_whatever_is_changed(smaller, base):
         why = f"the loss leaps at step {base.leap} at {GENERIC} and with a warm-up, too: it is the batch of that step"
         return Judgement(cause, "confirmed", why, smaller[0].name)
+    if cause in OF_THE_RATE and has_changed_nothing and all(one.outcome == "diverged" for one in has_changed_nothing):
+        return Judgement(cause, "undecided", f"{'; '.join(seen)}: all of them diverge, and a rate that is smaller still may not")
     if has_changed_nothing and len(has_changed_nothing) == sum(one.status != "refused" for one in _made(tests, trials)):
         return Judgement(cause, "refuted", "; ".join(seen), has_changed_nothing[0].name)
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")

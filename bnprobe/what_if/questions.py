@@ -36,6 +36,8 @@ MOST_WITHOUT_SUCCESS = 7
 MOST_WITHOUT_A_WAY = 5
 #: Steps of the grid above a limit, from one that is stuck to one that diverges, between which a rate is tried: a factor of more than two.
 WIDE_GAP = 2
+#: Two rates at which nothing trains end alike, whichever is lower, where their losses differ by less than this share.
+STUCK_ALIKE = 0.002
 #: Rates that are tried from a snapshot before a divergence, the script's own first.
 KEEPING_FACTORS = (1.0, 2.0 / 3.0, 1.0 / 3.0, 0.1, 0.03, 0.01)
 
@@ -188,9 +190,13 @@ def both(activations: Activations | None, movement: Movement) -> Callable[[Item,
 
 
 def learns_less(tried: Mapping[int, Trial], place: int) -> bool:
-    """Whether it is known without a trial that a slow place learns less: of two faster ones the slower did."""
+    """Whether it is known without a trial that a slow place learns less: of two faster ones the slower did, by more than nothing."""
     pairs = itertools.combinations(sorted(each for each in tried if each > place), 2)
-    return any(learns_faster(tried[faster], tried[slower]) for slower, faster in pairs)
+    return any(
+        learns_faster(tried[faster], tried[slower])
+        and (tried[faster].outcome == "trains" or _end(tried[faster]) < (1 - STUCK_ALIKE) * _end(tried[slower]))
+        for slower, faster in pairs
+    )
 
 
 def learns_faster(one: Trial, slower: Trial) -> bool:

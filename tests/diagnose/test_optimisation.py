@@ -237,3 +237,13 @@ class TestSchedule:
         found = learning_rate_too_low(RunAnalysis(made.run()))
         assert found is not None
         assert found.evidence[0].value == pytest.approx(0.1, rel=0.1)
+
+
+def test_what_no_gradient_reached_is_told_where_no_cause_is_found() -> None:
+    recording = at_chance()
+    assert "shows none of the known causes" in diagnose(recording.run()).verdict.cause
+    recording.gradient_norm[:, 0] = np.nan
+    said = diagnose(recording.run()).verdict.cause
+    first = recording.run().parameters[0]
+    assert f"No gradient ever reached {first.size} parameters that an optimizer has, those of {first.layer}: look for" in said
+    assert "known causes" not in said

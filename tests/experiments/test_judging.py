@@ -116,7 +116,14 @@ def test_one_counterfactual_of_several_is_enough() -> None:
 
 def test_of_a_rate_the_tenth_is_the_counterfactual() -> None:
     assert judged("learning-rate-too-high", diverged(AS_IS), trial(GENERIC, 0.2))[0] == "confirmed"
-    assert judged("learning-rate-too-high", diverged(AS_IS), diverged(GENERIC))[0] == "refuted"
+    assert judged("learning-rate-too-high", stuck(AS_IS), stuck(GENERIC))[0] == "refuted"
+
+
+def test_rates_that_all_diverge_do_not_refute_that_the_rate_is_too_high() -> None:
+    word, reason = judged("learning-rate-too-high", diverged(AS_IS), diverged(GENERIC), diverged("a hundredth of the rate"))
+    assert word == "undecided" and reason.endswith("all of them diverge, and a rate that is smaller still may not")
+    one_is_stuck = judged("learning-rate-too-high", diverged(AS_IS), diverged(GENERIC), stuck("a hundredth of the rate", 9.0))
+    assert one_is_stuck[0] != "confirmed"
 
 
 def test_smaller_steps_confirm_nothing_beside_a_cause_that_goes_away_at_full_ones() -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from bnprobe.what_if.judging import Trial
-from bnprobe.what_if.questions import CURVE_STRIDES, Questions, _next, learns_faster
+from bnprobe.what_if.questions import CURVE_STRIDES, Questions, _next, learns_faster, learns_less
 
 Becomes = Callable[[int], tuple[Literal["trains", "stuck", "diverges"], str]]
 
@@ -165,3 +165,14 @@ def test_the_search_of_a_remedy_that_is_drawn_begins_at_the_limit_without_it(nea
     asked.limit_of_none = near
     asked.limit("msr")
     assert tuple(trial.grid_index for trial in asked.trials) == tries
+
+
+@pytest.mark.parametrize(("outcome", "end", "is_known"), [("stuck", 2.3029, False), ("stuck", 2.29, True), ("trains", 2.3029, True)])
+def test_of_two_rates_at_which_nothing_trains_a_little_says_nothing_of_slower_ones(
+    outcome: Literal["stuck", "trains"], end: float, is_known: bool
+) -> None:
+    def ending(place: int, loss: float, became: Literal["stuck", "trains"]) -> Trial:
+        return Trial("none", 5.0 ** (place / 4), became, "", "", (2.31,) * 20 + (loss,) * 20, place)
+
+    tried = {0: ending(0, 2.3030, "stuck"), 6: ending(6, end, outcome), 12: ending(12, 2.31, "stuck")}
+    assert learns_less(tried, -6) is is_known
