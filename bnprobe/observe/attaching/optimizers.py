@@ -167,7 +167,14 @@ class OptimizerTaps:
             if self.passing.update_ended(optimizer):
                 self._steps += 1
                 return
-            self.passing.end_here()
+            try:
+                self.passing.end_here()
+            finally:  # an exception of the script's own comes after an update that was made
+                self._tell_after(optimizer)
+        else:
+            self._tell_after(optimizer)
+
+    def _tell_after(self, optimizer: Optimizer) -> None:
         if trains_nothing(optimizer):
             self.steps_of_shapes += 1
         elif not (self._begun.get(id(optimizer), True) or self.is_beside_others()) or not is_inner_step(optimizer):

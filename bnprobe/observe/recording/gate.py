@@ -68,14 +68,29 @@ _Guarded = TypeVar("_Guarded", bound=Guarded)
 
 def in_turn(event: Callable[Concatenate[_Guarded, _Arguments], None]) -> Callable[Concatenate[_Guarded, _Arguments], None]:
     """Let a method be called by the training: it does nothing unless its gate lets it through."""
+    return _in_turn(event, has_happened=False)
 
+
+def in_turn_after(event: Callable[Concatenate[_Guarded, _Arguments], None]) -> Callable[Concatenate[_Guarded, _Arguments], None]:
+    """As ``in_turn``, of what has happened: it is heard even where the script raises something of its own before its turn has come."""
+    return _in_turn(event, has_happened=True)
+
+
+def _in_turn(
+    event: Callable[Concatenate[_Guarded, _Arguments], None], *, has_happened: bool
+) -> Callable[Concatenate[_Guarded, _Arguments], None]:
     @functools.wraps(event)
     def take(guarded: _Guarded, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         gate = guarded.gate
         if not gate.is_shut and gate.thread.claims():
             with gate.thread.lock:
                 try:
-                    gate.before_event()
+                    try:
+                        gate.before_event()
+                    except BaseException:
+                        if has_happened:
+                            event(guarded, *args, **kwargs)
+                        raise
                     event(guarded, *args, **kwargs)
                 except ResumeError as error:
                     gate.refuse(error)

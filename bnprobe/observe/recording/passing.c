@@ -14,7 +14,7 @@
 #include <structmember.h>
 #include <time.h>
 
-#define INTERFACE 1
+#define INTERFACE 2
 #define MOST 32  /* as in passing.py */
 #define NODES 16 /* as in loss_rows.py */
 
@@ -192,11 +192,13 @@ static int attempt_backward(Passer *self, PyObject *arguments, PyObject *named) 
     REQUIRE(are_modes_as_before(self));
     OBTAIN(value, PyObject_CallMethodNoArgs(loss, s_item));
     REQUIRE(PyFloat_CheckExact(value));
-    self->open.loss = PyFloat_AS_DOUBLE(value);
-    REQUIRE(self->open.loss > self->lowest && self->open.loss <= self->highest);
+    REQUIRE(PyFloat_AS_DOUBLE(value) > self->lowest && PyFloat_AS_DOUBLE(value) <= self->highest);
     OBTAIN(node, PyObject_GetAttr(loss, s_grad_fn));
-    self->open.rows = rows_behind(node);
-    REQUIRE(self->open.rows < 0 ? -1 : 1);
+    long rows = rows_behind(node);
+    REQUIRE(rows < 0 ? -1 : 1);
+    REQUIRE(self->state == WAITS); /* not taken meanwhile, by a signal's handler */
+    self->open.loss = PyFloat_AS_DOUBLE(value);
+    self->open.rows = rows;
     self->state = BACKWARD;
     result = 1;
 end:
@@ -246,6 +248,9 @@ static int attempt_update(Passer *self, PyObject *optimizer, PyObject *arguments
     if (!as_before) {
         OBTAIN(settings, PyObject_CallOneArg(self->reread, optimizer)); /* (groups, settings), or None where they are news */
         REQUIRE(PyTuple_Check(settings) && PyTuple_GET_SIZE(settings) == 2 && PyList_Check(PyTuple_GET_ITEM(settings, 0)));
+    }
+    REQUIRE(self->state == READY); /* as above */
+    if (settings) {
         Py_INCREF(PyTuple_GET_ITEM(settings, 0));
         Py_XSETREF(self->groups, PyTuple_GET_ITEM(settings, 0));
         Py_INCREF(PyTuple_GET_ITEM(settings, 1));
@@ -270,8 +275,9 @@ static int attempt_end(Passer *self, PyObject *optimizer) {
     REQUIRE(PyDict_Size(self->before_hooks) == self->before && PyDict_Size(self->after_hooks) == self->after);
     OBTAIN(ended, PyObject_CallNoArgs(self->clock));
     REQUIRE(PyFloat_CheckExact(ended));
+    REQUIRE(PyFloat_AS_DOUBLE(ended) < self->until);
+    REQUIRE(self->state == UPDATE); /* as above */
     self->open.ended = PyFloat_AS_DOUBLE(ended);
-    REQUIRE(self->open.ended < self->until);
     self->steps[self->count++] = self->open;
     memset(&self->open, 0, sizeof self->open);
     self->state = WAITS;
@@ -362,31 +368,25 @@ static PyObject *step_of(Passer *self, Step *step) {
                          step->limit ? step->limit : Py_None, step->settings ? step->settings : Py_None);
 }
 
-/* take(): the steps that have passed, what the open one is at, and what is noted of it; nothing passes from now on. */
-static PyObject *passer_take(Passer *self, PyObject *none) {
-    if (self->is_busy) return Py_BuildValue("([]is)", CLOSED, NULL);
-    PyObject *steps = PyList_New(0), *open = NULL;
-    if (!steps) return NULL;
-    for (Py_ssize_t i = 0; i < self->count; i++) {
+/* take(list): adds to it the steps that have passed, what the open one is at, and what is noted of it; nothing passes from now on. Also while an
+ * event is looked at, by a signal's handler. What is returned might be lost: such a handler may raise before the caller has it. */
+static PyObject *passer_take(Passer *self, PyObject *list) {
+    if (!PyList_Check(list)) return PyErr_Format(PyExc_TypeError, "take(list)");
+    PyObject *steps = PyList_New(0), *taken = NULL;
+    for (Py_ssize_t i = 0; steps && i < self->count; i++) {
         PyObject *step = step_of(self, &self->steps[i]);
-        int failed = !step || PyList_Append(steps, step);
+        if (!step || PyList_Append(steps, step)) Py_CLEAR(steps);
         Py_XDECREF(step);
-        forget(&self->steps[i]);
-        if (failed) {
-            Py_DECREF(steps);
-            return NULL;
-        }
     }
-    int state = self->state;
-    open = step_of(self, &self->open);
+    if (steps) taken = Py_BuildValue("(NiN)", steps, self->state, step_of(self, &self->open));
+    int failed = !taken || PyList_Append(list, taken);
+    Py_XDECREF(taken);
+    for (Py_ssize_t i = 0; i < self->count; i++) forget(&self->steps[i]);
     forget(&self->open);
     self->state = CLOSED;
     self->count = 0;
-    if (!open) {
-        Py_DECREF(steps);
-        return NULL;
-    }
-    return Py_BuildValue("(NiN)", steps, state, open);
+    if (failed) return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyObject *passer_new(PyTypeObject *type, PyObject *arguments, PyObject *named) {
@@ -448,7 +448,7 @@ static PyMethodDef passer_methods[] = {
     {"clip", (PyCFunction)(void (*)(void))passer_clip, METH_FASTCALL, NULL},
     {"update_begins", (PyCFunction)(void (*)(void))passer_update_begins, METH_FASTCALL, NULL},
     {"update_ended", (PyCFunction)(void (*)(void))passer_update_ended, METH_FASTCALL, NULL},
-    {"take", (PyCFunction)passer_take, METH_NOARGS, NULL},
+    {"take", (PyCFunction)passer_take, METH_O, NULL},
     {NULL},
 };
 

@@ -50,7 +50,7 @@ from bnprobe.torch_private import (
 )
 
 #: Of passing.c, which an earlier installation may have compiled.
-INTERFACE = 1
+INTERFACE = 2
 #: Steps that pass by before they are made, and the seconds that they may take.
 MOST, MOST_SECONDS = 32, 0.1
 #: Fewer are not worth it, and after so many a training is left alone that had no more, several times as long each time.
@@ -119,6 +119,8 @@ class Passing:
         self._settings: dict[int, GroupSettings] = {}
         self._rest = self._rested = 0
         self._is_taking = False
+        self._taken: list[tuple[list[tuple[Any, ...]], int, tuple[Any, ...]]] = []  # what is still to be made, and the step it comes after
+        self._number_before = -1
         before, after = step_hooks()
         self._hooks = before, after
         passer = compiled.Passer(
@@ -182,32 +184,43 @@ class Passing:
 
     def end(self) -> None:
         """Make the steps that have passed by; the open one goes on in the usual way."""
-        if not self._passer.state or self._is_taking:
+        if self._is_taking or not (self._passer.state or self._taken):
             return
         self._is_taking = True
-        raised: BaseException | None = None
-        with self._watch:
-            steps, state, opened = self._passer.take()
-            self._rest = 0 if len(steps) >= FEWEST else min(2 * self._rest + 1, LONGEST_REST)
-            self._rested = 0
-            self.made += len(steps)
-            try:
-                if steps:
-                    self._make(list(map(_Step._make, steps)))
-                if state > WAITS:
-                    self._go_on(_Step(*opened), state)
-            except BaseException as error:
-                raised = error
-            self._output.schedule.keep_promise()
-        self._is_taking = False
-        if isinstance(raised, Exception):
-            self._output.faults.report("steps that are as the one before", raised)
-        elif raised is not None:
-            raise raised
+        try:
+            with self._watch:
+                try:
+                    self._make_all()
+                except BaseException:
+                    self._make_all()  # the script's own handler may have raised anywhere: what is left is made all the same
+                    raise
+                finally:
+                    self._output.schedule.keep_promise()
+        except Exception as error:
+            self._output.faults.report("steps that are as the one before", error)
+        finally:
+            self._is_taking = False
 
     def drop(self) -> None:
         """Forget what has passed by: this is a forked child."""
-        self._passer.take()
+        self._passer.take([])
+        self._taken.clear()
+
+    def _make_all(self) -> None:
+        """Make what has passed by; called again after it was interrupted, what was not made by then."""
+        if self._passer.state:
+            self._number_before = self._clock.number
+            self._passer.take(self._taken)
+        while self._taken:
+            steps, state, opened = self._taken[0]
+            if steps and self._clock.number == self._number_before:
+                self._make(list(map(_Step._make, steps)))
+            self._rest = 0 if len(steps) >= FEWEST else min(2 * self._rest + 1, LONGEST_REST)
+            self._rested = 0
+            self.made += len(steps)
+            del self._taken[0]
+            if state > WAITS:
+                self._go_on(_Step(*opened), state)
 
     def _make(self, noted: list[_Step]) -> None:
         """Make steps that are whole."""
@@ -219,10 +232,10 @@ class Passing:
             step.micro_steps, step.groups = 1, one.settings
             step.observer_seconds = one.seconds + seconds
             steps.append(step)
+        self._keeper.pass_by(steps, [one.ended for one in noted], self._number)
         optimizer = self._optimizer() if self._optimizer is not None else None
         if optimizer is not None:
             self._output.unseen.note_update(optimizer, self._output.axes, was_observed=False, count=len(noted))
-        self._keeper.pass_by(steps, [one.ended for one in noted], self._number)
 
     def _go_on(self, noted: _Step, state: int) -> None:
         """Do what would have been done so far at the events of a step that goes on in the usual way."""

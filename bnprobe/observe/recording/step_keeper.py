@@ -185,19 +185,30 @@ class StepKeeper:
             passed: those after the open one, which has had its update. They have their losses and settings.
             ended: when each had its update, on the clock of ``time.perf_counter``.
             optimizer: what moved their weights.
+
+        An exception of the script's own, out of a signal's handler, may come anywhere: nothing is done yet, or all are counted and kept.
         """
-        self._close_step()
-        output, before = self._output, self._output.began - self._output.beginning.seconds_before
+        output, before, began = self._output, self._output.began - self._output.beginning.seconds_before, self._step_began
         for step, now in zip(passed, ended, strict=True):
-            step.seconds, self._step_began = now - self._step_began, now
+            step.seconds, began = now - began, now
             step.wall_time = now - before
             step.evaluations_seen, step.is_heard = False, True
-            self._note_rates(step)
+        first, closed = self.step, passed[:-1]
         self._clock.passed(len(passed), optimizer)
-        self._schedule.pass_by(passed[-1].number, [loss for step in passed if (loss := step.loss_at_hand) is not None])
-        self.step, closed = passed[-1], passed[:-1]
+        try:
+            self._close_step()
+        except BaseException:
+            if not output.delivery.has_taken(first):
+                closed = [first, *closed]
+            raise
+        finally:
+            self.step, self._step_began = passed[-1], began
+            if closed:
+                output.delivery.take_bare(closed)
+            for step in passed:
+                self._note_rates(step)
+            self._schedule.pass_by(passed[-1].number, [loss for step in passed if (loss := step.loss_at_hand) is not None])
         if closed:
-            output.delivery.take_bare(closed)
             self._observer_total += sum(step.observer_seconds for step in closed)
             for step in closed:
                 self._adapt(step)

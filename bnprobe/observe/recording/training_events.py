@@ -13,7 +13,7 @@ from bnprobe.observe.instruments.instrument import Backward, Stopwatch, Update
 from bnprobe.observe.options import RecordOptions
 from bnprobe.observe.recording.attached import Attached
 from bnprobe.observe.recording.companions import companions_of
-from bnprobe.observe.recording.gate import in_turn
+from bnprobe.observe.recording.gate import in_turn, in_turn_after
 from bnprobe.observe.recording.output import Output
 from bnprobe.observe.recording.passing import passing
 from bnprobe.observe.recording.step_keeper import StepKeeper
@@ -119,7 +119,7 @@ class TrainingEvents:
         """The script asks for a gradient that is to be part of its loss."""
         self.attached.panel.ask("before_inner_gradient", self.keeper.step, outputs, inputs)
 
-    @in_turn
+    @in_turn_after
     def on_failed_backward(self) -> None:
         """The backward has raised."""
         step = self.keeper.step
@@ -131,7 +131,7 @@ class TrainingEvents:
             step.losses = step.losses[:-1]
         self.attached.forward.drop_micro_step()
 
-    @in_turn
+    @in_turn_after
     def after_backward(self, gradients: dict[int, torch.Tensor] | None) -> None:
         """A backward has run; ``gradients`` are those of ``torch.autograd.grad``, by id of the parameter."""
         attached = self.attached
@@ -150,7 +150,7 @@ class TrainingEvents:
         if self.passing is None or not self.passing.clip(norm, limit):
             self._note_clip(norm, limit)
 
-    @in_turn
+    @in_turn_after
     def _note_clip(self, norm: torch.Tensor | float, limit: float | None) -> None:
         self.keeper.step.clip_norm, self.keeper.step.clip_limit = norm, limit
 
@@ -167,7 +167,7 @@ class TrainingEvents:
         self.attached.probes.before_update(optimizer)
         self.companions.before_update(optimizer)
 
-    @in_turn
+    @in_turn_after
     def after_update(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights."""
         step = self.keeper.step
@@ -179,7 +179,7 @@ class TrainingEvents:
         if self.passing is not None:
             self.passing.begin(optimizer)
 
-    @in_turn
+    @in_turn_after
     def on_skipped(self, optimizer: Optimizer) -> None:
         """A gradient scaler found non-finite gradients and did not call the optimizer."""
         step = self.keeper.step
@@ -188,7 +188,7 @@ class TrainingEvents:
         step.skipped = True
         self._end_without_update(optimizer, "a gradient scaler skipped the update")
 
-    @in_turn
+    @in_turn_after
     def on_unmeasured(self, optimizer: Optimizer) -> None:
         """An optimizer has moved its weights inside compiled code, and that was not expected: how far is not known."""
         self._joining.join(moved=True)

@@ -94,13 +94,19 @@ class Delivery:
 
     def take_bare(self, steps: Sequence[OpenStep]) -> None:
         """Take steps of which nothing was measured, and whose losses the schedule has been told."""
-        self._receive_travelling()
+        try:
+            self._receive_travelling()
+        finally:
+            self._waiting += steps
+            self.last_step = steps[-1]
         for step in steps:
             if (loss := step.loss) is not None:
                 self._judge(step.number, loss, was_skipped=False)
-        self._waiting += steps
-        self.last_step = steps[-1]
         self._deliver_if_due(steps[-1])
+
+    def has_taken(self, step: OpenStep) -> bool:
+        """Whether a step is the one that was taken last."""
+        return step is (self._travelling.step if self._travelling is not None else self.last_step)
 
     def hear(self, step: OpenStep, loss: float) -> None:
         """Tell the schedule a step's loss, once; one that is at hand can be told before the step is closed."""
@@ -158,8 +164,8 @@ class Delivery:
 
     def _wait(self, waiting: OpenStep | ClosedStep, step: OpenStep) -> None:
         """Keep a step for a moment: rows are made together, which is cheaper by far. Its loss is judged now."""
-        self._waiting.append(waiting)
         self.last_step = step
+        self._waiting.append(waiting)
         loss = step.loss
         if loss is not None:
             self.hear(step, loss)

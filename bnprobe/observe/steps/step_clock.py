@@ -167,9 +167,10 @@ class StepClock:
 
     def passed(self, count: int, optimizer: int) -> None:
         """The open step, which has had its update, was followed by so many of one backward and one update of this optimizer each."""
-        self.number += count
+        before = frozenset((optimizer,)) if count > 1 else frozenset(self._moved_by)
+        self.number += count  # nothing is called from here on: no signal's handler comes between
         self.micro_steps = 1
-        self._moved_before, self._moved_by = frozenset((optimizer,)) if count > 1 else frozenset(self._moved_by), (optimizer,)
+        self._moved_before, self._moved_by = before, (optimizer,)
         self._is_moved = True
         self.counts_backwards = False
         self._backwards_without_update = 0
