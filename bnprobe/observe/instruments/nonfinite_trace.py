@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import torch
 
+from bnprobe.identity import OwnReference
 from bnprobe.observe.instruments.infinite_slope import MOST_TOLD, infinite_slopes
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update
 from bnprobe.observe.instruments.nonfinite_graph import Origin, bad_leaves, find_origin, nodes_of
@@ -73,7 +74,7 @@ class NonfiniteTrace(Instrument):
             return
         self._is_over = False
         self._graph = None
-        self._losses.extend(map(weakref.ref, backward.losses))
+        self._losses.extend(map(OwnReference, backward.losses))
         if step.observed and step.micro_steps == 1 and self._schedule.is_snapshot(step.number) and (nodes := nodes_of(backward.losses)):
             self._graph = sequence_number(nodes[0]), sequence_number(nodes[-1])
 
@@ -84,7 +85,7 @@ class NonfiniteTrace(Instrument):
             self._note(step.number, self._described(*origin))
         if self._is_over or step.gradient_norm is None or math.isfinite(step.gradient_norm):
             return
-        parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not gradient.isfinite().all()]
+        parameters = [one for one in update.parameters if (gradient := gradient_of(one)) is not None and not _is_finite(gradient)]
         losses = [loss for reference in self._losses if (loss := reference()) is not None]
         self._note_gradient(step.number, parameters, len(update.parameters), losses)
 
@@ -135,3 +136,9 @@ class NonfiniteTrace(Instrument):
     def _note(self, step: int, what: dict[str, object]) -> None:
         self._is_over = True
         self._writer.set_attribute(ATTRIBUTE, json.dumps({"step": step, **what}))
+
+
+def _is_finite(gradient: torch.Tensor) -> bool:
+    """Whether all numbers of a gradient are finite; those of a sparse one are asked once rows that came twice are added up."""
+    numbers = gradient.coalesce().values() if gradient.layout is torch.sparse_coo else gradient
+    return bool(numbers.isfinite().all())
