@@ -71,19 +71,28 @@ def _serve(answers: int) -> dict[str, Any] | None:
     """Answer until stdin closes; returns in a child, with what it has to do."""
     for line in iter(sys.stdin.readline, ""):
         reading, writing = os.pipe()
-        between = os.fork()
+        try:
+            between = os.fork()
+        except OSError:
+            between = -1
         if between == 0:  # its own child is left to whoever waits for it
-            child = os.fork()
-            if child == 0:
-                for end in (reading, writing, answers):
-                    os.close(end)
-                work: dict[str, Any] = json.loads(line)
-                return work
-            os.write(writing, str(child).encode())
-            os._exit(0)
+            child = -1
+            try:
+                child = os.fork()
+                if child > 0:
+                    os.write(writing, str(child).encode())
+            finally:
+                if child:  # never back into the server's own code
+                    os._exit(0)
+            for end in (reading, writing, answers):
+                os.close(end)
+            work: dict[str, Any] = json.loads(line)
+            return work
         os.close(writing)
-        os.waitpid(between, 0)
-        _say(answers, {"pid": int(os.read(reading, 32))})
+        if between > 0:
+            os.waitpid(between, 0)
+        number = os.read(reading, 32)
+        _say(answers, {"pid": int(number)} if number else {"refusal": "the system forks no further process"})
         os.close(reading)
     return None
 

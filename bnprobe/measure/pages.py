@@ -21,14 +21,22 @@ def pages(count: int) -> NDArray[np.float64]:
     return np.frombuffer(mmap.mmap(-1, 8 * max(count, 1), **_PRIVATE), count=count)
 
 
+def _referred_to(blocks: list[NDArray[np.float64]], times: int) -> NDArray[np.float64] | None:
+    """Return the first of some blocks that is referred to so many times while this looks at it."""
+    for block in blocks:
+        if sys.getrefcount(block) == times:
+            return block
+    return None
+
+
+#: References to a block that nothing but its list shows; which of those of the function count is for each version of Python to say.
+_UNSHOWN = next(times for times in range(1, 10) if _referred_to([np.empty(1)], times) is not None)
 #: Figures of one block, 256 KiB.
 BLOCK_FIGURES = 2**15
 
 
 #: Blocks that are used again, 16 MiB: new pages are cleared by the system, which takes as long as all that is written into them.
 MOST_BLOCKS = 64
-#: References to a block that nothing shows: from the list of blocks, and from where they are counted.
-_UNSHOWN = 3
 
 
 class Blocks(threading.local):
@@ -53,9 +61,9 @@ class Blocks(threading.local):
         """Return an uninitialised block of so many figures or more: one that no array shows any longer, if there is any."""
         if count > BLOCK_FIGURES:
             return pages(count)
-        for block in self._blocks:
-            if sys.getrefcount(block) == _UNSHOWN:
-                return block[:]
+        unshown = _referred_to(self._blocks, _UNSHOWN)
+        if unshown is not None:
+            return unshown[:]
         block = pages(BLOCK_FIGURES)
         if len(self._blocks) < MOST_BLOCKS:
             self._blocks.append(block)

@@ -201,3 +201,35 @@ except KeyboardInterrupt:
 def test_ctrl_c_does_not_wait_for_the_import() -> None:
     made = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=True)
     assert made.stdout.split() == ["interrupted", "False"]
+
+
+#: A server of a system that forks no further process: neither the one between nor, at every second order, its child.
+FULL = """
+import os
+from bnprobe.launch import warm_start
+
+server, fork, asked = os.getpid(), os.fork, []
+
+def refuse():
+    asked.append(os.getpid())
+    if os.getpid() != server or len(asked) % 2:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
+
+os.fork = refuse
+warm_start._serve(os.dup(1))
+print("served")
+"""
+
+
+def test_a_system_that_forks_no_further_process_is_said_so_and_the_server_lives() -> None:
+    served = subprocess.run([sys.executable, "-c", FULL], input="{}\n" * 4, capture_output=True, text=True, timeout=60, check=True)
+    assert served.stdout.splitlines() == ['{"refusal": "the system forks no further process"}'] * 4 + ["served"]
+    assert not served.stderr
+
+
+def test_a_trial_that_cannot_be_forked_begins_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = WarmStart()
+    monkeypatch.setattr(start, "_process", object())  # a server that runs
+    monkeypatch.setattr(start, "_ask", lambda line: {"refusal": "the system forks no further process"})
+    assert start.begin("order", tmp_path / "said", None, {}) is None and not start.refusal, "the next one is asked for again"
