@@ -26,17 +26,31 @@ def answers(scope: Scope) -> list[nn.Module]:
     found: dict[int, nn.Module] = {}
     for model in scope.models:
         last = scope.last_layer(model)
-        graph = _graph_of(model)
-        children = dict(named_modules(model))
-        calls = [] if graph is None else [(node, children[str(node.target)]) for node in graph.nodes if node.op == "call_module"]
-        layers = [(node, one) for node, one in calls if any(_is_layer(part) for part in modules(one))]
-        receiving = {node for node, _ in layers}
-        for node, one in layers:
-            if not _later(node) & receiving or any(user.op == "output" for user in node.users):
+        calls = _called_layers(model)
+        for node, one in calls:
+            if _is_last(node, calls) or any(user.op == "output" for user in node.users):
                 found[id(one)] = one
-        if last is not None and not any(last is part for _, one in layers for part in modules(one)):
+        if last is not None and not any(last is part for _, one in calls for part in modules(one)):
             found[id(last)] = last
     return list(found.values())
+
+
+def last_called(model: nn.Module) -> list[nn.Module]:
+    """Return the layers of a model whose output no other layer receives, by its code alone; none where torch.fx cannot follow that."""
+    calls = _called_layers(model)
+    return [one for node, one in calls if _is_last(node, calls)]
+
+
+def _called_layers(model: nn.Module) -> list[tuple[fx.Node, nn.Module]]:
+    """Return what holds layers and is called in a model's code, with its place there."""
+    graph = _graph_of(model)
+    children = dict(named_modules(model))
+    calls = [] if graph is None else [(node, children[str(node.target)]) for node in graph.nodes if node.op == "call_module"]
+    return [(node, one) for node, one in calls if any(_is_layer(part) for part in modules(one))]
+
+
+def _is_last(node: fx.Node, calls: list[tuple[fx.Node, nn.Module]]) -> bool:
+    return not _later(node) & {one for one, _ in calls}
 
 
 def _is_layer(module: nn.Module) -> bool:

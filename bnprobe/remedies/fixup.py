@@ -9,8 +9,9 @@ layers each:
 
 The paper's networks are residual networks of convolutions and, for translation, transformers. Ours: the weights that are multiplied are the
 script's own (the paper takes those of He et al. 2015); biases that a zeroed layer has are zeroed with it; of torch's attention the packed
-weight counts as one layer; an activation that is called as a function has no shift. Against the rule "without normalisation" a network
-that normalises is refused: ``--remedy no-norm --remedy fixup`` is the comparison.
+weight counts as one layer; an activation that is called as a function has no shift; the classifier is each linear layer whose output no
+other layer receives (``answers``). Against the rule "without normalisation" a network that normalises is refused:
+``--remedy no-norm --remedy fixup`` is the comparison.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import nn
 
 from bnprobe.errors import RemedyError
 from bnprobe.module_parts import modules
+from bnprobe.remedies.answers import last_called
 from bnprobe.remedies.branch_factor import ATTRIBUTE, BranchFactor, hook_for
 from bnprobe.remedies.dropout import is_activation
 from bnprobe.remedies.linear_layers import is_linear
@@ -33,6 +35,10 @@ from bnprobe.remedies.settings import FixupSettings
 from bnprobe.torch_private import ConvNd
 
 _SHIFT = "added_shift"
+FROZEN = "left as it is, for it is frozen"
+LAST_FROZEN = "left as it is, for the last of its weights is frozen, and could not be zero at the start and learn"
+UNSEEN = "its classifier is left at its start, for torch.fx cannot follow the model's code to it"
+OTHER_KIND = "left as it is, for it holds a layer that is neither a convolution nor linear nor torch's attention"
 
 
 class Shift(nn.Module):
@@ -60,12 +66,21 @@ class Fixup(Remedy[FixupSettings]):
         """Set the weights, and add shifts and factors."""
         refuse_further(self, scope, ATTRIBUTE)
         branches = residual_branches(scope)
-        weights = {branch.last_name: _weights(branch, scope) for branch in branches}
-        fitting = [branch for branch in branches if weights[branch.last_name]]
-        self.untreated({branch.last_name: branch.last for branch in fitting}, ATTRIBUTE)
-        if not fitting:
-            what = "no residual branch x + f(x) whose weights are trained"
+        if not branches:
+            what = "no residual branch x + f(x) in its modules' code"
             raise self.nothing(what, "a forward that torch.fx cannot trace hides its branches")
+        left: dict[str, list[str]] = {}
+        for branch in branches:
+            if why := _unfit(branch, scope):
+                left.setdefault(why, []).append(branch.last_name)
+        fitting = [branch for branch in branches if not any(branch.last_name in names for names in left.values())]
+        if not fitting:
+            why, names = next(iter(left.items()))
+            raise self.nothing(
+                f"every residual branch x + f(x) is {why}, as '{names[0]}'", "skip-init needs one trained weight of any kind"
+            )
+        weights = {branch.last_name: _weights(branch, scope) for branch in fitting}
+        self.untreated({branch.last_name: branch.last for branch in fitting}, ATTRIBUTE)
         if not (self.settings.keep_weights or scope.returns(_SHIFT)):
             self._refuse_loaded(scope, fitting)
             self._set_weights(scope, [weights[branch.last_name] for branch in fitting])
@@ -77,10 +92,9 @@ class Fixup(Remedy[FixupSettings]):
             self.add_behind(branch.last, ATTRIBUTE, factor, hook_for(branch.last))
             assert isinstance(factor.factor, nn.Parameter)
             added.append(Added(f"{branch.last_name}.{ATTRIBUTE}.factor", factor.factor, beside))
-        left = tuple(branch.last_name for branch in branches if branch not in fitting)
-        return Touched(
-            "residual branches", tuple(branch.last_name for branch in fitting), tuple(added), {"left as it is, for it is frozen": left}
-        )
+        of_others = {why: tuple(names) for why, names in left.items()}
+        of_others[UNSEEN] = tuple(type(model).__name__ for model in scope.models if not last_called(model))
+        return Touched("residual branches", tuple(branch.last_name for branch in fitting), tuple(added), of_others)
 
     def _refuse_loaded(self, scope: Scope, branches: list[Branch]) -> None:
         loaded = next((kind for branch in branches if (kind := scope.loaded_into(branch.block)) is not None), None)
@@ -96,10 +110,11 @@ class Fixup(Remedy[FixupSettings]):
             _zero(last, weight)
             for _, other in others:
                 other.mul_(float(len(weights)) ** (-0.5 / len(others)))  # m - 1 of them: L^(-1/(2m - 2))
-        classifier = scope.last_linear()
-        inside = any(owner is classifier for some in weights for owner, _ in some)
-        if classifier is not None and not inside and any(one is classifier for _, one in scope.weight_layers()):
-            _zero(classifier, classifier.get_parameter("weight"))
+        inside = [owner for some in weights for owner, _ in some]
+        trained = [one for _, one in scope.weight_layers()]
+        for one in (one for model in scope.models for one in last_called(model)):
+            if is_linear(one) and any(one is other for other in trained) and not any(one is owner for owner in inside):
+                _zero(one, one.get_parameter("weight"))
 
     def _add_shifts(self, scope: Scope, branch: Branch, beside: nn.Parameter) -> list[Added]:
         added: list[Added] = []
@@ -114,17 +129,24 @@ class Fixup(Remedy[FixupSettings]):
         return added
 
 
+def _unfit(branch: Branch, scope: Scope) -> str:
+    """Say why a branch cannot be made to start at zero by its last weight, with the others small; "" where it can."""
+    held = _matrices(branch)
+    if not any(id(weight) in scope.trained for _, weight in held):
+        return FROZEN
+    if any(not (isinstance(one, ConvNd | nn.MultiheadAttention) or is_linear(one)) for one, weight in held if id(weight) in scope.trained):
+        return OTHER_KIND
+    return "" if id(held[-1][1]) in scope.trained else LAST_FROZEN
+
+
 def _weights(branch: Branch, scope: Scope) -> list[tuple[nn.Module, nn.Parameter]]:
-    """Return the trained weights of a branch, in the order in which they act, each with its layer; none if the last is of another kind."""
-    found: list[tuple[nn.Module, nn.Parameter]] = []
-    for part in branch.parts:
-        for one in modules(part):
-            matrices = [p for p in one._parameters.values() if isinstance(p, nn.Parameter) and p.dim() > 1 and id(p) in scope.trained]
-            fits = isinstance(one, ConvNd | nn.MultiheadAttention) or is_linear(one)
-            if matrices and not fits:
-                return []
-            found += [(one, matrix) for matrix in matrices]
-    return found
+    """Return the trained weights of a branch, in the order in which they act, each with its layer."""
+    return [(one, weight) for one, weight in _matrices(branch) if id(weight) in scope.trained]
+
+
+def _matrices(branch: Branch) -> list[tuple[nn.Module, nn.Parameter]]:
+    held = [(one, p) for part in branch.parts for one in modules(part) for p in one._parameters.values()]
+    return [(one, p) for one, p in held if isinstance(p, nn.Parameter) and p.dim() > 1]
 
 
 def _zero(layer: nn.Module, weight: nn.Parameter) -> None:

@@ -116,11 +116,15 @@ class Scope:
         """Return the class of what weights were loaded into, a module or something that it is part of; None if none were."""
         return self._loaded.get(id(module))
 
-    def returns(self, attribute: str, at: str | None = None) -> bool:
-        """Whether a checkpoint was loaded of a training with the remedy that adds an attribute of this name, to any module or to one."""
-        if at is not None:
-            return any(f"{at}.".endswith(f"{name.partition(attribute)[0]}") for name in self._returning if attribute in name)
+    def returns(self, attribute: str) -> bool:
+        """Whether a checkpoint was loaded of a training with the remedy that adds an attribute of this name to modules."""
         return any(attribute in name.split(".") for name in self._returning)
+
+    def returns_at(self, attribute: str, at: str) -> bool:
+        """Whether that remedy had added it to a module of this name, which a checkpoint of a part of the model names by the end alone."""
+        paths = [name.split(".") for name in self._returning]
+        owners = [path[: path.index(attribute)] for path in paths if attribute in path]
+        return any(not owner or at.split(".")[-len(owner) :] == owner for owner in owners)
 
     def last_linear(self) -> nn.Module | None:
         """Return the last linear layer in the order of the tree, trained or not: what gives the logits."""

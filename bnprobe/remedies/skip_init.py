@@ -11,6 +11,7 @@ from torch import nn
 
 from bnprobe.module_parts import modules
 from bnprobe.remedies.branch_factor import ATTRIBUTE, BranchFactor, hook_for, trained_weight
+from bnprobe.remedies.norms import normalises
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Touched
 from bnprobe.remedies.residual import Branch, residual_branches
 from bnprobe.remedies.scope import Scope
@@ -52,14 +53,19 @@ class SkipInit(Remedy[SkipInitSettings]):
 def _is_left(branch: Branch, scope: Scope) -> bool:
     """Whether a branch is left without a factor; a training that goes on leaves those that it left when it began."""
     if scope.returns(ATTRIBUTE):
-        return not scope.returns(ATTRIBUTE, branch.last_name)
+        return not scope.returns_at(ATTRIBUTE, branch.last_name)
     return _starts_switched_off(branch)
 
 
 def _starts_switched_off(branch: Branch) -> bool:
-    """Whether a branch gives zero as it is: the last of its modules that has a weight has one of zeros, and no other shift."""
+    """Whether a branch gives zero as it is: the last of its modules that has a weight has one of zeros, and nothing shifts it after."""
     for one in reversed([one for part in branch.parts for one in modules(part)]):
         weight, bias = (one._parameters.get(key) for key in ("weight", "bias"))
+        if bias is not None and bool(bias.detach().any()):
+            return False
         if weight is not None:
-            return not any(bool(p.detach().any()) for p in (weight, bias) if p is not None)
+            if not bool(weight.detach().any()):
+                return True
+            if not normalises(one):  # a norm makes zeros of zeros, whatever its scale: the module before it decides
+                return False
     return False

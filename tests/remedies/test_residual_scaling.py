@@ -9,8 +9,10 @@ from torch import nn
 
 from bnprobe.errors import NothingToActOn, RemedyError
 from bnprobe.remedies import apply
+from bnprobe.remedies.fixup import LAST_FROZEN, OTHER_KIND, UNSEEN
 from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import Scope
+from bnprobe.remedies.skip_init import OFF
 from tests.remedies.networks import network
 from tests.remedies.trainings import Residual
 
@@ -89,6 +91,115 @@ def apply_to_loaded(remedy: str, model: nn.Module) -> None:
     from bnprobe.remedies.specification import parse_all
 
     Applied(parse_all(remedy), Scope([model], loaded=[model]))
+
+    def test_the_classifier_is_what_gives_the_answer_wherever_it_stands(self) -> None:
+        class Turned(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.head, self.blocks, self.embed = nn.Linear(8, 3), nn.Sequential(TwoLayers(), TwoLayers()), nn.Linear(5, 8)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.head(self.blocks(self.embed(x)))
+
+        model = Turned()
+        embedding = model.embed.weight.detach().clone()
+        apply("fixup", model)
+        assert not model.head.weight.any()
+        assert torch.equal(model.embed.weight, embedding)
+
+    def test_a_classifier_that_is_not_seen_is_left_and_named(self) -> None:
+        class Branching(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.block, self.head = TwoLayers(), nn.Linear(8, 3)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.head(self.block(x)) if x.sum() > 0 else self.head(x)
+
+        model = Branching()
+        applied = apply("fixup", model)
+        assert model.head.weight.any()
+        assert applied.touched[0].left[UNSEEN] == ("Branching",)
+
+    def test_a_branch_whose_last_weight_is_frozen_is_left(self) -> None:
+        model = nn.Sequential(TwoLayers(), TwoLayers(), nn.Linear(8, 1))
+        model[0].o.requires_grad_(False)
+        before = model[0].a.weight.detach().clone()
+        applied = apply("fixup", model)
+        assert applied.touched[0].names == ("1.o",)
+        assert applied.touched[0].left[LAST_FROZEN] == ("0.o",)
+        assert torch.equal(model[0].a.weight, before)
+
+    def test_a_branch_with_a_layer_of_another_kind_is_not_called_frozen(self) -> None:
+        applied = apply("fixup", nn.Sequential(WithGRU(), TwoLayers(), nn.Linear(8, 1)))
+        assert applied.touched[0].left[OTHER_KIND] == ("0.o",)
+        with pytest.raises(NothingToActOn, match=r"neither a convolution nor linear nor torch's attention, as '0.o'"):
+            apply("fixup", nn.Sequential(WithGRU(), nn.Linear(8, 1)))
+        with pytest.raises(NothingToActOn, match=r"is frozen, as '0.o'"):
+            apply("fixup", nn.Sequential(TwoLayers().requires_grad_(False), nn.Linear(8, 1)))
+
+
+class TwoLayers(nn.Module):
+    """x + O relu(A x)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.o = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.o(F.relu(self.a(x)))
+
+
+class WithGRU(nn.Module):
+    """x + O gru(A x)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.gru, self.o = nn.Linear(8, 8), nn.GRU(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.o(self.gru(self.a(x))[0])
+
+
+class ZeroedThenNormalised(nn.Module):
+    """x + norm(F x), F zero at the start."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.f, self.norm = nn.Linear(8, 8), norm
+        nn.init.zeros_(self.f.weight)
+        nn.init.zeros_(self.f.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.norm(self.f(x))
+
+
+class TestSkipInit:
+    @pytest.mark.parametrize("norm", [nn.LayerNorm(8), nn.BatchNorm1d(8), nn.LayerNorm(8, elementwise_affine=False)])
+    def test_a_branch_of_zeros_that_is_normalised_is_left(self, norm: nn.Module) -> None:
+        applied = apply("skip-init", nn.Sequential(ZeroedThenNormalised(norm), TwoLayers(), nn.Linear(8, 1)))
+        assert applied.touched[0].names == ("1.o",)
+        assert applied.touched[0].left[OFF] == ("0.norm",)
+
+    def test_a_norm_with_a_shift_gives_no_zeros(self) -> None:
+        norm = nn.LayerNorm(8)
+        nn.init.ones_(norm.bias)
+        applied = apply("skip-init", nn.Sequential(ZeroedThenNormalised(norm), nn.Linear(8, 1)))
+        assert applied.touched[0].names == ("0.norm",)
+
+    def test_a_norm_behind_weights_gives_no_zeros(self) -> None:
+        block = ZeroedThenNormalised(nn.LayerNorm(8))
+        nn.init.ones_(block.f.weight)
+        assert apply("skip-init", nn.Sequential(block, nn.Linear(8, 1))).touched[0].names == ("0.norm",)
+
+
+@pytest.mark.parametrize(
+    ("at", "returns"), [("0.f", True), ("blocks.0.f", True), ("blocks.10.f", False), ("0.ff", False), ("f", False), ("", False)]
+)
+def test_a_checkpoint_of_a_part_names_modules_by_their_last_names(at: str, returns: bool) -> None:
+    scope = Scope([nn.Linear(2, 2)], returning=("0.f.added_branch_factor.factor", "1.weight"))
+    assert scope.returns("added_branch_factor")
+    assert scope.returns_at("added_branch_factor", at) is returns
 
 
 class TestDeepNorm:
