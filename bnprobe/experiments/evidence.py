@@ -162,8 +162,6 @@ def is_further_step_by_step(one: Trial, other: Trial) -> bool:
 def better_held_out(one: Trial, other: Trial, as_is: Sequence[Trial]) -> str:
     """Say what the script's own evaluations show to be clearly better, the loss or the share of labels missed.
 
-    A share p of n labels is known but for an error of sqrt(p (1 - p) / n), with p that of both trials together.
-
     Args:
         one: a trial with an outcome.
         other: another one.
@@ -172,18 +170,35 @@ def better_held_out(one: Trial, other: Trial, as_is: Sequence[Trial]) -> str:
     Returns:
         A clause with both figures; "" where neither is clearly better, one is clearly worse, or nothing was evaluated.
     """
+    loss, labels = _held_out_changes(one, other, as_is)
+    if "higher" in (loss, labels):
+        return ""
+    if loss == "lower":
+        return f"held-out loss {number(one.held_out)} with {one.name}, {number(other.held_out)} without"
+    if labels == "lower" and min(one.samples, other.samples):
+        return f"{one.missed:.1%} of the held-out labels missed with {one.name}, {other.missed:.1%} without"
+    return ""
+
+
+def is_worse_held_out(one: Trial, other: Trial, as_is: Sequence[Trial]) -> bool:
+    """Whether the script's own evaluations show loss or labels missed to be clearly more, whatever the other of both does."""
+    return "higher" in _held_out_changes(one, other, as_is)
+
+
+def _held_out_changes(one: Trial, other: Trial, as_is: Sequence[Trial]) -> tuple[str, str]:
+    """Whether the held-out loss, and the share of labels missed, are clearly "lower" or "higher" than in another trial.
+
+    A share p of n labels is known but for an error of sqrt(p (1 - p) / n), with p that of both trials together.
+
+    Returns:
+        Both; "" where one is neither.
+    """
     samples = min(one.samples, other.samples)
     together = (one.missed + other.missed) / 2
     error = math.sqrt(2 * together * (1 - together) / samples) if samples and 0 <= together <= 1 else 0.0
     loss = _clearly(one.held_out, other.held_out, CLEAR_SPREADS * spread_of(trial.held_out for trial in as_is))
     labels = _clearly(one.missed, other.missed, max(CLEAR_ERRORS * error, CLEAR_SPREADS * spread_of(trial.missed for trial in as_is)))
-    if "higher" in (loss, labels):
-        return ""
-    if loss == "lower":
-        return f"held-out loss {number(one.held_out)} with {one.name}, {number(other.held_out)} without"
-    if labels == "lower" and samples:
-        return f"{one.missed:.1%} of the held-out labels missed with {one.name}, {other.missed:.1%} without"
-    return ""
+    return loss, labels
 
 
 def _clearly(mine: float, others: float, least: float) -> str:
@@ -220,6 +235,13 @@ def compared(trial: Trial, base: Trial) -> str:
     """The end of a trial beside that of the script as it is, in words."""
     has_same_steps = trial.steps == base.steps and "diverged" not in (trial.outcome, base.outcome)
     return f"{told(trial)} with {trial.name}, {number(base.late) if has_same_steps else told(base)} without"
+
+
+def held_out_figures(trial: Trial) -> str:
+    """What the script's last evaluation said, in words."""
+    loss = f"loss {number(trial.held_out)}" if math.isfinite(trial.held_out) else ""
+    labels = f"{trial.missed:.1%} of labels missed" if math.isfinite(trial.missed) else ""
+    return ", ".join(filter(None, (loss, labels)))
 
 
 def told(trial: Trial) -> str:

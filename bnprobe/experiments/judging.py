@@ -12,8 +12,16 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, OF_THE_RATE, Counterfactual, counterfactual, trials_of
-from bnprobe.experiments.evidence import compared, how_it_helps, leaps_whatever_is_changed, smaller_steps_do_as_well, told
+from bnprobe.experiments.counterfactuals import GENERIC, HELD_OUT, OF_THE_RATE, Counterfactual, counterfactual, trials_of
+from bnprobe.experiments.evidence import (
+    compared,
+    held_out_figures,
+    how_it_helps,
+    is_worse_held_out,
+    leaps_whatever_is_changed,
+    smaller_steps_do_as_well,
+    told,
+)
 from bnprobe.experiments.running_trial import NO_OUTCOME, RunningTrial
 from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
@@ -175,7 +183,10 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
         elif not all(helps):
             seen.append(compared(trial, base))
             is_told = test.own_noise != "more" or (math.isfinite(trial.held_out) and math.isfinite(base.held_out))
-            if trial.level >= base.level and is_told:
+            is_worse = cause in HELD_OUT and is_worse_held_out(trial, base, as_is)
+            if is_worse:
+                seen[-1] += f", and held out it is worse: {held_out_figures(trial)} with it, {held_out_figures(base)} without"
+            if trial.level >= base.level and is_told and not is_worse:
                 has_changed_nothing.append(trial)
         elif cause not in OF_THE_RATE and generic is not None and smaller_steps_do_as_well(cause, test, generic, trial, as_is):
             seen.append(f"{helps[0]}, but {told(generic)} with {GENERIC}")
