@@ -35,7 +35,9 @@ def symmetric_initialisation(run: RunAnalysis) -> Finding | None:
     step, late = int(recorded.snapshot[rows[0]]), int(recorded.snapshot[rows[-1]])
     owners = {module_of(layer.name) for layer in recorded.layers if layer.kind in TRANSFORMING}
     # Behind units that are dead nothing moves rows apart; rows of zeros are what keeps them dead.
-    reached = np.asarray((recorded.parameter_gradient_norm > 0).any(axis=0) | (recorded.weight_norm == 0).any(axis=0))
+    gradient = recorded.parameter_gradient_norm
+    are_zeros = (recorded.weight_norm == 0).any(axis=0) & np.isfinite(gradient).any(axis=0)
+    reached = np.asarray((gradient > 0).any(axis=0) | are_zeros)
     equal = [
         index
         for index, parameter in enumerate(recorded.parameters)

@@ -296,7 +296,8 @@ def _in_no_grad(run: RunAnalysis) -> Finding | None:
         cause=f"A part of the network is not trained: {' and '.join(names[:2])}{f' and {len(names) - 2} more' * (len(names) > 2)} "
         "run inside "
         f"`torch.no_grad()`, although an optimizer has their {number(count)} parameters; {loss_summary(run)}.",
-        fix="Take the call of that part out of `torch.no_grad()`; where it is to stay as it is, leave it out of the optimizer.",
+        fix="Take the call of that part out of `torch.no_grad()`; where it is checkpointed, pass `use_reentrant=False`, as a reentrant one "
+        "trains nothing whose input requires no gradient; where it is to stay as it is, leave it out of the optimizer.",
         source=_OPTIMIZERS,
     )
 

@@ -93,7 +93,8 @@ def distance_moved(run: RunAnalysis) -> float | None:
 def _schedule_ended(run: RunAnalysis) -> Finding | None:
     """A schedule took the learning rate down by decades early in the run, and the loss has stood since."""
     rates, course = run.recorded.learning_rate, run.course
-    if run.is_at_chance or course is None or not np.isfinite(rates).any():
+    # A loss that rose was ruined while the rate was high.
+    if run.is_at_chance or run.has_risen or course is None or not np.isfinite(rates).any():
         return None
     stands = not course.is_falling and course.third - course.late < MOVED_SHARE * abs(course.third)
     if not (run.is_stuck or (stands and course.late > thresholds.STANDING_SHARE * course.start)):

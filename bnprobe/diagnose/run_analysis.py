@@ -346,8 +346,11 @@ class RunAnalysis(Quantities):
     def rose_early(self) -> bool:
         """Whether the loss, median of three, stood at well above its first value for some time in the first half of the run.
 
-        Where batches differ by as much as their loss, the first may have been an easy one: then the median of the first few counts.
+        Where batches differ by as much as their loss, the first may have been an easy one: then the median of the first few counts. A loss
+        that may stand rises with what it is played against.
         """
+        if self.loss_may_stand:
+            return False
         loss, course = self.recorded.every_loss[1].astype(float), self.course
         loss = loss[np.isfinite(loss)]
         if loss.size < thresholds.COURSE_STEPS or not (loss > 0).all():
