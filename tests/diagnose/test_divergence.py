@@ -85,6 +85,14 @@ class TestLearningRateTooHigh:
         assert found is not None
         assert found.step == 3
 
+    def test_adversaries_that_rise_accuse_no_rate(self) -> None:
+        made = residual_recording(steps=40)
+        made.loss[:] = np.geomspace(0.7, 6.0, 40) + 0.01 * np.random.default_rng(0).standard_normal(40)
+        made.update_norm[3:6] = 2 * made.weight_norm[3:6]
+        assert learning_rate_too_high(case(made)) is not None
+        made.groups = ["Adam[0]", "Adam#2[0]"]
+        assert learning_rate_too_high(case(made)) is None
+
     def test_small_weights_that_move_by_many_times_their_size_are_none(self) -> None:
         made = residual_recording(steps=40)
         made.loss[10:] = np.log(10) + 0.01 * np.random.default_rng(0).standard_normal(30)

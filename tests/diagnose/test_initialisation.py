@@ -59,3 +59,5 @@ def test_equal_rows_behind_dead_units_are_no_copies_but_zeros_are() -> None:
     assert symmetric_initialisation(RunAnalysis(made.run())) is None
     made.weight_norm[:, 2] = 0.0
     assert symmetric_initialisation(RunAnalysis(made.run())) is not None
+    made.gradient_norm[:, 2] = np.nan  # no gradient ever reached it
+    assert symmetric_initialisation(RunAnalysis(made.run())) is None

@@ -48,6 +48,15 @@ def test_a_schedule_that_ended_early_did_so_at_a_share_of_the_steps() -> None:
     assert all(one is not None and one.evidence[-1].value == pytest.approx(20 / 60, abs=0.03) for one in found)
 
 
+@pytest.mark.parametrize(("after", "is_named"), [(2.25, True), (20.0, False)])
+def test_a_schedule_that_fell_after_the_loss_had_risen_is_not_why_nothing_moves(after: float, is_named: bool) -> None:
+    made = at_chance()
+    made.loss[:20], made.loss[20:] = 4.5, 2.0 * after
+    made.learning_rate = np.where(np.arange(60) < 20, 0.1, 1e-7)
+    found = learning_rate_too_low(RunAnalysis(made.run()))
+    assert (found is not None and "schedule" in found.cause) == is_named
+
+
 def test_small_updates_of_a_run_that_trains_are_fine() -> None:
     made = residual_recording(steps=60)
     made.update_norm[:] = 1e-7 * made.weight_norm
