@@ -10,7 +10,8 @@ gain 1. With N layers of an encoder and M of a decoder:
 
 Here the branch is divided by a, and eps of the norm by a^2, which is the same: LN does not see a common factor. Ours: residual branches in
 a block of the script's own, as far as torch.fx can follow its code, count as torch's layers do, a block a layer; what is no linear layer
-and no attention of torch's is left at its start.
+and no attention of torch's is left at its start. So are, in attention of the script's own, layers that give both logits and values, and all
+where its code cannot be followed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import nn
 
 from bnprobe.errors import RemedyError
 from bnprobe.module_parts import modules
+from bnprobe.remedies.attention import is_attention, logit_layers
 from bnprobe.remedies.branch_factor import ATTRIBUTE, BranchFactor, hook_for, trained_weight
 from bnprobe.remedies.fast_paths import leave_fast_paths
 from bnprobe.remedies.linear_layers import is_linear
@@ -30,6 +32,8 @@ from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.residual import Branch, residual_branches
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import DeepNormSettings
+
+PACKED = "left at its start, for it gives values of attention as well as logits, or its code does not tell"
 
 
 @dataclass(frozen=True)
@@ -79,18 +83,19 @@ class DeepNorm(Remedy[DeepNormSettings]):
                 "to go on from them: --remedy deep-norm:keep-weights",
             )
         blocks = {id(branch.block): branch.block for branch in branches}
+        unknown: dict[str, None] = {}
         decoders = sum(isinstance(one, nn.TransformerDecoderLayer) for one in blocks.values())
         of_encoder, of_decoder = constants_for(len(blocks) - decoders, decoders)
         for branch in branches:
             constants = of_decoder if isinstance(branch.block, nn.TransformerDecoderLayer) else of_encoder
             self._weigh(branch, scope, constants)
             if not returns and not self.settings.keep_weights:
-                _set_weights(branch, scope, constants.gain)
+                left = _set_weights(branch, scope, constants.gain)
+                unknown |= {name: None for name, one in scope.modules() if any(one is other for other in left)}
         leave_fast_paths(self, scope, {id(branch.last) for branch in branches})
         frozen = tuple(branch.last_name for branch in found if branch not in branches)
-        return Touched(
-            "residual branches", tuple(branch.last_name for branch in branches), left={"left as it is, for it is frozen": frozen}
-        )
+        reasons = {"left as it is, for it is frozen": frozen, PACKED: tuple(unknown)}
+        return Touched("residual branches", tuple(branch.last_name for branch in branches), left=reasons)
 
     def _weigh(self, branch: Branch, scope: Scope, constants: Constants) -> None:
         like = trained_weight(branch, scope)
@@ -102,8 +107,12 @@ class DeepNorm(Remedy[DeepNormSettings]):
 
 
 @torch.no_grad()
-def _set_weights(branch: Branch, scope: Scope, gain: float) -> None:
+def _set_weights(branch: Branch, scope: Scope, gain: float) -> list[nn.Module]:
+    """Set the weights of a branch; return the layers that were left, for they may give queries and keys as well as values."""
+    logits, left = _of_own_attention(branch)
     for one in (one for part in branch.parts for one in modules(part)):
+        if any(one is other for other in left):
+            continue
         if isinstance(one, nn.MultiheadAttention):
             size, packed = one.embed_dim, one._parameters.get("in_proj_weight")
             if packed is not None and id(packed) in scope.trained:
@@ -113,4 +122,23 @@ def _set_weights(branch: Branch, scope: Scope, gain: float) -> None:
                 if (weight := one._parameters.get(key)) is not None and id(weight) in scope.trained:
                     nn.init.xavier_normal_(weight, own)
         elif is_linear(one) and (weight := one._parameters.get("weight")) is not None and id(weight) in scope.trained:
-            nn.init.xavier_normal_(weight, gain)
+            nn.init.xavier_normal_(weight, 1.0 if any(one is other for other in logits) else gain)
+    return left
+
+
+def _of_own_attention(branch: Branch) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Return the linear layers of attention of the script's own that give logits alone, and those of which that is not known."""
+    logits: list[nn.Module] = []
+    unknown: list[nn.Module] = []
+    inside = [one for part in branch.parts for one in modules(part)]
+    for one in [branch.block, *inside]:
+        if isinstance(one, nn.MultiheadAttention | nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) or not is_attention(one):
+            continue
+        if one is branch.block and any(is_attention(part) for part in inside):
+            continue
+        told = logit_layers(one)
+        if told is None and one is not branch.block:
+            told = [], list(modules(one))
+        for found, layers in zip((logits, unknown), told or ([], []), strict=True):
+            found += [part for layer in layers for part in modules(layer) if is_linear(part)]
+    return logits, [one for one in unknown if any(one is other for other in inside)]

@@ -7,14 +7,12 @@ learned scale there, and show that it ends the divergence of the logits.
 Ours: the root mean square, and nothing that is learned. With the usual 1/sqrt(d) a logit lies within gain sqrt(d). It is taken where the
 attention is computed, behind position encodings that rotate, which keep lengths: in torch's ``nn.MultiheadAttention``, and wherever a
 module that has heads, or names the function in its forward, calls ``scaled_dot_product_attention``. A module that has heads and computes
-its logits otherwise is refused when it first does.
+its logits otherwise is refused when it first does; one that has heads for several tasks does not attend (``attention``).
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,16 +23,14 @@ from torch.overrides import TorchFunctionMode
 
 from bnprobe.errors import RemedyError
 from bnprobe.module_parts import modules
+from bnprobe.remedies.attention import is_attention
 from bnprobe.remedies.fast_paths import leave_fast_paths
-from bnprobe.remedies.linear_layers import is_linear
 from bnprobe.remedies.norms import normalises
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import QueryKeyNormSettings
 
 _EPS = 1e-6
-#: What a module calls the number of its heads, or their size.
-_HEADS = re.compile(r"(^|_)n?_?heads?$|(^|_)nheads?$|(^|_)heads?_dim$")
 NORMALISED = "left as it is, for it holds normalisations of its own"
 
 
@@ -45,8 +41,8 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Have every attention normalise its queries and keys."""
-        found = {name: one for name, one in scope.modules() if scope.is_trained(one) and _is_attention(one)}
-        found = {name: one for name, one in found.items() if not any(_is_attention(part) for part in modules(one) if part is not one)}
+        found = {name: one for name, one in scope.modules() if scope.is_trained(one) and is_attention(one)}
+        found = {name: one for name, one in found.items() if not any(is_attention(part) for part in modules(one) if part is not one)}
         own = tuple(name for name, one in found.items() if sum(map(normalises, one.children())) > 1)
         places = {name: one for name, one in found.items() if name not in own}
         if not places:
@@ -79,15 +75,6 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
             raise RemedyError(
                 f"remedy {self.name}: '{name}', a {kind}, {what}, which cannot be normalised", "clip-norm bounds the steps of every layer"
             )
-
-
-def _is_attention(module: nn.Module) -> bool:
-    """Whether a module is torch's attention, names its function, or has heads, by a number that it holds, and linear layers of its own."""
-    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
-    if isinstance(module, nn.MultiheadAttention) or (code is not None and F.scaled_dot_product_attention.__name__ in code.co_names):
-        return True
-    has_heads = any(_HEADS.search(name) and type(value) is int for name, value in vars(module).items())
-    return has_heads and any(is_linear(child) for child in module._modules.values() if child is not None)
 
 
 class _NormalisedArguments(TorchFunctionMode):

@@ -90,6 +90,45 @@ def test_logits_that_are_computed_otherwise_are_refused() -> None:
         module(torch.randn(1, 2, 8))
 
 
+class SeveralTasks(nn.Module):
+    """Heads of two tasks, which attend to nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_heads = 2
+        self.trunk, self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 1), nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self.trunk(x).relu()
+        return self.a(hidden), self.b(hidden)
+
+
+def test_heads_of_several_tasks_are_no_attention() -> None:
+    with pytest.raises(NothingToActOn, match="no module that has heads"):
+        apply("qk-norm", SeveralTasks())
+    model = nn.Sequential(Attention(), SeveralTasks())
+    assert apply("qk-norm", model).touched[0].names == ("0",)
+    model(torch.randn(1, 2, 8))
+
+
+class Delegating(Attention):
+    """Attention whose logits a method of its own gives."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.mix(self.qkv(x))
+
+    def mix(self, packed: torch.Tensor) -> torch.Tensor:
+        q, k, v = packed.chunk(3, -1)
+        return torch.einsum("bij,bjd->bid", torch.einsum("bid,bjd->bij", q, k).softmax(-1), v)
+
+
+def test_an_attention_is_known_by_what_its_methods_do() -> None:
+    with pytest.raises(RemedyError, match="does not call scaled_dot_product_attention"):
+        module = Delegating()
+        apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)]))
+        module(torch.randn(1, 2, 8))
+
+
 class WithoutANumber(nn.Module):
     """Attention of a script whose number of heads is a constant beside the class."""
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from bnprobe.errors import NothingToActOn, RemedyError
 from bnprobe.remedies import apply
+from bnprobe.remedies.deep_norm import PACKED
 from bnprobe.remedies.fixup import LAST_FROZEN, OTHER_KIND, UNSEEN
 from bnprobe.remedies.residual import residual_branches
 from bnprobe.remedies.scope import Scope
@@ -161,6 +162,33 @@ class WithGRU(nn.Module):
         return x + self.o(self.gru(self.a(x))[0])
 
 
+class OwnAttention(nn.Module):
+    """Attention of four layers, by torch's function or written out."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.n_heads, self.fused = 1, fused
+        self.q, self.k, self.v, self.o = (nn.Linear(64, 64) for _ in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.fused:
+            return self.o(F.scaled_dot_product_attention(self.q(x), self.k(x), value=self.v(x)))
+        return self.o((self.q(x) @ self.k(x).transpose(-1, -2) / 8).softmax(-1) @ self.v(x))
+
+
+class Attending(nn.Module):
+    """LN(x + attention(x)), then LN(x + f(x))."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.attention, self.norm1, self.norm2 = OwnAttention(fused), nn.LayerNorm(64), nn.LayerNorm(64)
+        self.f = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm1(x + self.attention(x))
+        return self.norm2(x + self.f(x))
+
+
 class ZeroedThenNormalised(nn.Module):
     """x + norm(F x), F zero at the start."""
 
@@ -247,6 +275,34 @@ class TestDeepNorm:
         block, x = model[3], torch.randn(4, 8, dtype=torch.float64)
         branch = block.f[2](F.relu(block.f[0](x)))
         torch.testing.assert_close(block(x), F.layer_norm(2.0 * x + branch, (8,), eps=1e-5))  # (2 * 8)^(1/4)
+
+    @pytest.mark.parametrize("fused", [False, True])
+    def test_queries_and_keys_of_the_scripts_own_attention_have_gain_1(self, fused: bool) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(*(Attending(fused) for _ in range(4)), nn.Linear(64, 3))
+        applied = apply("deep-norm", model)
+        gain, xavier = 32**-0.25, (2 / 128) ** 0.5  # (8 * 4)^(-1/4)
+        found = {name: float(getattr(model[0].attention, name).weight.detach().std()) / xavier for name in "qkvo"}
+        assert found == pytest.approx({"q": 1.0, "k": 1.0, "v": gain, "o": gain}, rel=0.05)
+        assert not applied.touched[0].left[PACKED]
+
+    def test_a_packed_layer_of_the_scripts_own_attention_is_left_and_named(self) -> None:
+        class Packed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.qkv, self.o = nn.Linear(64, 192), nn.Linear(64, 64)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                q, k, v = self.qkv(x).chunk(3, -1)
+                return self.o(F.scaled_dot_product_attention(q, k, v))
+
+        block = Attending(True)
+        block.attention = Packed()  # type: ignore[assignment]
+        before = block.attention.qkv.weight.detach().clone()
+        applied = apply("deep-norm", nn.Sequential(block, nn.Linear(64, 3)))
+        assert torch.equal(block.attention.qkv.weight, before)
+        assert applied.touched[0].left[PACKED] == ("0.attention.qkv",)
+        assert float(block.attention.o.weight.detach().std()) == pytest.approx(8**-0.25 / 8, rel=0.05)
 
     def test_norms_ahead_are_refused(self) -> None:
         with pytest.raises(NothingToActOn, match=r"LN\(x \+ f\(x\)\)"):
