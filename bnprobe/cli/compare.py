@@ -106,6 +106,7 @@ def compare(
             raise typer.Exit(130) from None
         finally:
             voice.end()
+        trial_resources.tell_of_start(runs)
     _conclude(file, as_json)
 
 

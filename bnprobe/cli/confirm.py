@@ -114,11 +114,13 @@ def confirm(
             raise typer.Exit(130) from None
         finally:
             voice.end()
+        trial_resources.tell_of_start(runs)
+        not_shared = runs.not_shared
     if AGAIN in confirming.trials:
         say(
             "the script does not repeat its recording: it draws its own random numbers, or has changed; it was run twice to see by how much"
         )
-    print(json.dumps(_document(diagnosis, found), indent=2, allow_nan=False) if as_json else table(found))
+    print(json.dumps(_document(diagnosis, found, not_shared), indent=2, allow_nan=False) if as_json else table(found))
     raise typer.Exit(CONFIRMED if any(one.word == "confirmed" for one in found.judgements) else UNCONFIRMED)
 
 
@@ -256,7 +258,7 @@ def _nothing_to_confirm(diagnosis: Diagnosis, as_json: bool) -> None:
         print(f"nothing to confirm: the verdict is {verdict.id}, and no cause comes near")
 
 
-def _document(diagnosis: Diagnosis, found: Confirmation) -> dict[str, Any]:
+def _document(diagnosis: Diagnosis, found: Confirmation, not_shared: str) -> dict[str, Any]:
     from bnprobe.store.confirm_file import trial_document
 
     by_word = {word: [one.cause for one in found.judgements if one.word == word] for word in ("confirmed", "refuted", "undecided")}
@@ -265,6 +267,7 @@ def _document(diagnosis: Diagnosis, found: Confirmation) -> dict[str, Any]:
         **by_word,
         "causes": [{"id": one.cause, "word": one.word, "reason": one.reason, "trial": one.trial} for one in found.judgements],
         "trials": [trial_document(one) for one in found.trials],
+        "not_forked": not_shared or None,
     }
 
 

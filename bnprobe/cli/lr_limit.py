@@ -84,6 +84,7 @@ def lr_limit(
             raise typer.Exit(130) from None
         finally:
             voice.end()
+        trial_resources.tell_of_start(runs)
     _conclude(file, page)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bnprobe.experiments.executors.executor import Executor as Runs
 
 Jobs = Annotated[
     int | None,
@@ -43,3 +46,11 @@ Gpus = Annotated[
         help="GPUs that each trial has for itself; 0 shares those of this machine, and asks a cluster for none.",
     ),
 ]
+
+
+def tell_of_start(runs: Runs) -> None:
+    """Say why trials took the seconds that importing torch takes, each of them, where that could not be spared."""
+    from bnprobe.cli.voice import say
+
+    if runs.not_shared:
+        say(f"trials could not be forked, and each took the seconds that it takes to import torch: {runs.not_shared}")

@@ -84,6 +84,7 @@ def test_a_faulty_script_from_its_recording_to_its_page(folder: Path) -> None:
     found = document(again)
     assert (found["confirmed"], found["refuted"], found["undecided"]) == (["missing-zero-grad"], [], [])
     assert found["verdict"] == "missing-zero-grad"
+    assert found["not_forked"] is None
     assert {one["name"] for one in found["trials"]} >= {"as it is", "a tenth of the rate", "clear-gradients"}
     said = bnprobe(folder, "diagnose", "run.h5").stdout
     assert "Confirmed by trial: loss" in said

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bnprobe.cli.trial_resources import tell_of_start
+from bnprobe.experiments import warm_start
 from bnprobe.experiments.executors.local import LocalExecutor
 from bnprobe.experiments.judging import judge_trial
 from bnprobe.experiments.order import Change, Script, TrialOrder
@@ -233,3 +235,19 @@ def test_a_trial_that_cannot_be_forked_begins_by_itself(tmp_path: Path, monkeypa
     monkeypatch.setattr(start, "_process", object())  # a server that runs
     monkeypatch.setattr(start, "_ask", lambda line: {"refusal": "the system forks no further process"})
     assert start.begin("order", tmp_path / "said", None, {}) is None and not start.refusal, "the next one is asked for again"
+
+
+def test_why_trials_are_not_forked_is_said(order: TrialOrder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(warm_start, "_can_hand_on_children", lambda: False)
+    executor = LocalExecutor()
+    tell_of_start(executor)
+    executor.share_start(False)
+    executor.prepare(order)
+    tell_of_start(executor)
+    assert not executor.not_shared and not capsys.readouterr().err, "nothing was to be shared"
+    executor.share_start(True)
+    executor.prepare(order)
+    tell_of_start(executor)
+    executor.close()
+    assert "could not be forked" in (said := capsys.readouterr().err)
+    assert "this system cannot hand on children" in said

@@ -30,6 +30,11 @@ class Executor(ABC):
     def prepare(self, order: TrialOrder) -> None:  # noqa: B027 - most executors have nothing to prepare
         """Do what takes long before a trial can be started. Unlike ``start`` it may be interrupted at any moment."""
 
+    @property
+    def not_shared(self) -> str:
+        """Why trials that may share their start begin by themselves all the same; "" where they share it, or none was to."""
+        return ""
+
     @abstractmethod
     def beat(self, folder: Path) -> None:
         """Say that the experiment, whose folder this is, is still at work; called some times a second."""

@@ -66,6 +66,11 @@ class LocalExecutor(Executor):
         if warm is not None:
             warm.start(variables_of(order))
 
+    @property
+    def not_shared(self) -> str:
+        """Why trials that may be forked are not; "" where they are, or none was to."""
+        return self._warm.refusal if self._warm is not None else ""
+
     def _warm_start(self) -> WarmStart | None:
         if self._shares_start and self._warm is None:
             self._warm = WarmStart()
