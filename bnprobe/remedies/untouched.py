@@ -2,7 +2,7 @@
 
 A forward may count its calls, keep what it is given, draw random numbers and print. Before it is run, or traced, what it can reach by name
 (``reach``) is noted, and put back afterwards where it has changed: attributes, globals, containers, arrays, tensors, generators. What it
-writes to a file or logs cannot be taken back.
+writes to a file or logs cannot be taken back, nor what it writes into an array so large that a copy could have no room.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from bnprobe.remedies.side_effects import muted, without_warnings
 from bnprobe.torch_private import holds_numbers, version_kept
 
 _MISSING = object()
+#: Bytes of an array or a tensor that are copied at most: a larger one may be a data set.
+_COPIED = 2**28
 
 
 @contextmanager
@@ -62,7 +64,7 @@ def _keepers(value: Any) -> Iterable[Callable[[], Any]]:
         if is_of_script(value):
             yield _attributes(value)
     elif issubclass(kind, torch.Tensor):
-        if holds_numbers(value) and not isinstance(value, nn.Parameter):
+        if holds_numbers(value) and not isinstance(value, nn.Parameter) and value.nbytes <= _COPIED:
             yield _tensor(value)
     elif not issubclass(kind, torch.jit.ScriptModule):
         yield _content(attributes_of(value))
@@ -160,7 +162,7 @@ def _generator(value: Any) -> Callable[[], Any] | None:
     if isinstance(value, numpy.random.RandomState):
         theirs = value.get_state()
         return functools.partial(value.set_state, theirs)
-    if isinstance(value, numpy.ndarray) and value.flags.writeable:
+    if isinstance(value, numpy.ndarray) and value.flags.writeable and value.nbytes <= _COPIED:
         content = value.copy()
         return functools.partial(value.__setitem__, ..., content)
     return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -173,3 +175,54 @@ def test_a_call_would_be_seen() -> None:
     assert not any(one == other for one, other in zip(before[1], after[1], strict=True))
     assert not any(one == other for one, other in zip(before[2], after[2], strict=True))
     assert before[3] != after[3]
+
+
+class Asked:
+    """Wants to be asked for nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"asked for {name}")
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+
+with torch.inference_mode():
+    INFERRED = torch.zeros(3)
+LEAF = torch.zeros(3, requires_grad=True)
+ODD = {
+    "asked": Asked(),
+    "slots": Slotted(),
+    "lock": threading.Lock(),
+    "weak": weakref.WeakKeyDictionary(),
+    "objects": np.array([object()], dtype=object),
+    "inferred": INFERRED,
+    "computed": LEAF * 2,
+    "sparse": torch.eye(8).to_sparse(),
+    "meta": torch.empty(3, device="meta"),
+    "nan": torch.full((3,), float("nan")),
+    "complex": torch.zeros(3, dtype=torch.complex64),
+    "expanded": torch.zeros(1).expand(5),
+    "large": torch.zeros(1).expand(2**28),
+}
+
+
+class Odd(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Linear(8, 8)
+        for name, value in ODD.items():
+            setattr(self, name, value)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.asked, self.slots, self.lock, self.weak, self.objects, self.inferred, self.computed  # noqa: B018
+        self.sparse, self.meta, self.nan, self.complex, self.expanded, self.large, ODD  # noqa: B018
+        return x + self.f(x)
+
+
+def test_what_cannot_be_copied_or_asked_is_no_obstacle() -> None:
+    model = nn.Sequential(Odd(), nn.Linear(8, 1))
+    versions = {name: value._version for name, value in ODD.items() if isinstance(value, torch.Tensor) and name != "inferred"}
+    assert apply("skip-init", model).touched[0].names == ("0.f",)
+    assert {name: ODD[name]._version for name in versions} == versions  # type: ignore[attr-defined]
