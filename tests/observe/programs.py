@@ -9,6 +9,12 @@ SMALL = ("0:input", "0", "1", "2")
 CLOCK = ("clock",)
 
 
+def again(number: int) -> tuple[str, ...]:
+    """The layers of a model that is made like ``number`` - 1 before it, under the same names."""
+    parts = [one.partition(":") for one in SMALL]
+    return tuple(f"{name}~{number}{colon}{role}" for name, colon, role in parts)
+
+
 def below(prefix: str, layers: Sequence[str] = SMALL) -> tuple[str, ...]:
     return tuple(f"{prefix}.{layer}" for layer in layers)
 
@@ -49,8 +55,8 @@ class Case:
 
 
 _RESIDUAL = ("0:input", "0", "1", "2", *(f"{block}.{part}" for block in (3, 4) for part in ("bn", "act", "conv", "norm", "out")), "5", "7")
-_THREE_FOLDS = (*SMALL, *(f"{name}~{n}" for n in (2, 3) for name in SMALL))
-_FIFTY_TWO = (*SMALL, *(f"{name}~{n}" for n in range(2, 53) for name in SMALL))
+_THREE_FOLDS = (*SMALL, *again(2), *again(3))
+_FIFTY_TWO = (*SMALL, *(name for n in range(2, 53) for name in again(n)))
 _CHECKPOINTED = (
     *("stem:input", "stem", "blocks.0.fc", "blocks.0.norm", "blocks.0.act"),
     *(f"blocks.{block}.{part}" for block in (1, 2) for part in ("fc:input", "fc", "norm", "act")),
@@ -119,7 +125,7 @@ CASES = [
     Case("data_parallel", 3),
     Case("deep", 3, ("0:input", *(str(layer) for layer in range(301)))),
     Case("strange_names", 3, ("größe:input", "größe", "<script>alert(1)</script>", "層'\"&")),
-    Case("trained_twice", 12, (*SMALL, *(f"{name}~{n}" for n in (2, 3, 4) for name in SMALL)), events=("schedule",)),
+    Case("trained_twice", 12, (*SMALL, *again(2), *again(3), *again(4)), events=("schedule",)),
     # outputs
     Case(
         "rich_outputs",
@@ -248,7 +254,7 @@ CASES = [
     Case("checkpointed_model", 3, true_but="the batch size is not known where the first forward is hidden"),
     Case("ema", 4, evaluations=8),
     Case("target_network", 4, evaluations=4),
-    Case("saving", 5, (*SMALL, "0~2:input", "0~2", "1~2", "2~2")),
+    Case("saving", 5, (*SMALL, *again(2))),
     Case("scripting", 5, evaluations=6),
     Case("scripted_training", 6, ("RecursiveScriptModule:input", "RecursiveScriptModule", "compiled:input", "compiled"), evaluations=1),
     Case("meta_shapes", 4),
