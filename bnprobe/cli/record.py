@@ -162,7 +162,7 @@ def record(
     ] = False,
     what_if_memory: Annotated[
         int,
-        typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that the tape may keep, and its file take, in MiB."),
+        typer.Option("--what-if-memory", min=1, metavar="MIB", help="Memory that a what-if may take beside the recording, in MiB."),
     ] = 2048,
     ranks: Annotated[
         str,

@@ -43,7 +43,7 @@ class RecordOptions:
         what_if: Put so many steps on a tape and train them again when the training is over; None does not.
         what_if_from_here: Tape one stretch after the other until the training diverges, and train the last one again, too.
         what_if_remedies: Remedies to try on that, each as typed after ``--remedy``; empty for the usual ones.
-        what_if_memory: Bytes that may be kept for that, in memory and in the file of tapes.
+        what_if_memory: Bytes that all of that may take beside the recording, and the file of tapes.
         keep_tapes: Write the tapes beside the run file, for later questions.
         remedies: Remedies to apply to the training, as typed after ``--remedy``, in order.
         keep: How many of the last steps keep all their detail, while older ones are thinned (``store/keeping.py``); None keeps everything.

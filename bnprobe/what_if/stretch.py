@@ -33,7 +33,9 @@ from bnprobe.torch_private import (
 )
 from bnprobe.what_if.backwards import Backwards
 from bnprobe.what_if.constructions import Constructions
+from bnprobe.what_if.kept_memory import Holes
 from bnprobe.what_if.moves import Moves
+from bnprobe.what_if.needs import Needs, needs_of, slack_of
 from bnprobe.what_if.program import Backward, Program
 from bnprobe.what_if.remedy_edits import Built
 from bnprobe.what_if.stretch_tape import StretchTape
@@ -45,7 +47,8 @@ class Stretch:
 
     Args:
         steps: how many.
-        memory: bytes that may be kept for it; where they are used up, the stretch ends earlier.
+        memory: bytes that it may take until it is answered; where they are used up, the stretch ends earlier. Where one follows the other,
+            that is a third for each: the first, the last whole one, and the one that is going on.
         step_number: tells the open step.
         settle: closes the step whose update has happened.
         optimizers: those of the recorded training.
@@ -56,7 +59,7 @@ class Stretch:
     Attributes:
         refusal: why there is no program; empty as long as there may be one.
         note: what else is to be said of it: that memory has cut it short.
-        held_bytes: memory that the tapes taken so far keep, at most.
+        held_bytes: memory that the tapes taken so far keep and their reruns need, at most.
     """
 
     def __init__(
@@ -75,7 +78,11 @@ class Stretch:
         self.held_bytes = 0
         self.seconds = 0.0
         self._steps = steps
-        self._memory = memory
+        self._memory, self._promise = (memory // 3 if has_diverged is not None else memory), memory
+        self._holes = Holes(slack_of(self._memory))
+        self._needs = Needs(0, 0, 0)
+        #: Why memory does not suffice for an answer; empty where it does.
+        self._shortage = ""
         self._step_number = step_number
         self._settle = settle
         self._optimizers = optimizers
@@ -251,13 +258,31 @@ class Stretch:
         done = number + 1 - self._first_step
         if self._has_diverged is not None and self._has_diverged():
             return self.detach()
-        if done >= self._steps or (tape.held_bytes > self._memory and self.complete):
+        is_full = self._fills_memory(tape, done)
+        if done >= self._steps or (is_full and self.complete):
             return self._turn_over() if self._has_diverged is not None else self.detach()
-        if tape.held_bytes > self._memory:
-            self.note = f"{done} steps fill the {self._memory / 2**20:.0f} MiB that may be kept; --what-if-memory allows more"
+        if is_full:
             return self.detach()
         if was_open:
             self.resume()
+
+    def _fills_memory(self, tape: StretchTape, done: int) -> bool:
+        """Whether one more step would take more than may be taken; say so, and where an answer takes more, that there is none."""
+        self._holes.give_back()
+        before, self._needs = self._needs, needs_of(tape, self._optimizers(), self._memory)
+        growth = self._needs.kept - before.kept if done > 1 else 0
+        if self._needs.total + growth <= self._memory:
+            return False
+        promise = f"{self._promise / 2**20:.0f} MiB"
+        self.note = f"{done} steps fill the {promise} that may be taken; --what-if-memory allows more"
+        if done < FEWEST_WHAT_IF_STEPS:
+            asked = self._needs.of_steps(done, FEWEST_WHAT_IF_STEPS) * self._promise // self._memory
+            self._shortage = (
+                f"--what-if-memory {promise} is below the {-(-asked // 2**20)} MiB that an answer from {FEWEST_WHAT_IF_STEPS} steps takes: "
+                f"{self._needs.rerun / 2**20:.1f} MiB for one rerun of this network (weights, gradients, the optimizers' state, modules), "
+                f"{self._needs.kept / done / 2**20:.2f} MiB for each step that is kept"
+            )
+        return True
 
     def _turn_over(self) -> None:
         """The stretch is complete: the next one begins with the next forward."""
@@ -336,11 +361,14 @@ class Stretch:
         """
         fewest = FEWEST_WHAT_IF_STEPS if fewest is None else fewest
         tape, self._tape = self._tape, None
-        self.held_bytes += tape.held_bytes if tape is not None else 0
+        self.held_bytes += self._needs.total if tape is not None else 0
         if tape is None or self.refusal:
             self.refusal = self.refusal or "no forward with gradient was seen"
             return None
         steps = self._last_step - self._first_step
+        if self._shortage:
+            self.refusal, self.note = self._shortage, ""
+            return None
         if tape.broken or steps < fewest:
             self.refusal = tape.broken or f"only {steps} steps were seen, and {fewest} are needed"
             return None

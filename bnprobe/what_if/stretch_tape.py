@@ -42,6 +42,7 @@ class StretchTape(Tape):
     Attributes:
         starts: the value of each leaf when it was met.
         held_bytes: memory that it keeps from being freed, at most.
+        largest_result: bytes of the largest tensor that an operation gave.
         has_moved: whether an optimizer has made a step.
         late: leaves whose first values may come from the training: met after that, and neither there before nor initialised since.
     """
@@ -50,6 +51,7 @@ class StretchTape(Tape):
         super().__init__()
         self.starts: dict[Slot, torch.Tensor] = {}
         self.held_bytes = 0
+        self.largest_result = 0
         self.has_moved = False
         self.late: set[Slot] = set()
         self.items: list[Item] = self.operations  # type: ignore[assignment]
@@ -203,6 +205,8 @@ class StretchTape(Tape):
 
     def _after(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         super()._after(operation, args, kwargs, result)
+        if isinstance(result, torch.Tensor) and result.layout is torch.strided and not result.is_nested:
+            self.largest_result = max(self.largest_result, result.nbytes)
         if type(result) is bool and operation.reads:
             self.note(Decision(operation.reads[0], result))
         elif kind_of(operation.function).name in _CHOOSING and (sized := operation.outputs[0]) is not None:
@@ -229,5 +233,7 @@ class StretchTape(Tape):
         kept = needed(recent, alive)
         for place, item in enumerate(kept, self._pruned):
             item.place = place
+            if isinstance(item, Operation) and item.generator is not None:
+                self.held_bytes += item.generator[1].nbytes
         self.items[self._pruned :] = kept
         self._pruned = len(self.items)

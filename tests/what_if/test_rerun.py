@@ -507,4 +507,5 @@ def test_a_choice_that_becomes_empty_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_memory_ends_the_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taped = tape(cnn, momentum, plain, tmp_path / "run.h5", monkeypatch, memory=1000)
     assert taped.program is None
-    assert "only 1 steps" in taped.refusal
+    assert "--what-if-memory 0 MiB is below the" in taped.refusal
+    assert "MiB for one rerun" in taped.refusal
