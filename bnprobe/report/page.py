@@ -18,6 +18,7 @@ from bnprobe.report.colours import RUNS
 from bnprobe.report.confirm_text import rows_of
 from bnprobe.report.differences import overall, what_differs
 from bnprobe.report.document import minus, render_document, write_document
+from bnprobe.report.figures.what_if import left_out
 from bnprobe.report.layer_details import layer_details
 from bnprobe.report.layer_keys import layer_numbers
 from bnprobe.report.layer_table import layer_lines
@@ -81,7 +82,7 @@ def render(recorded: Sequence[Run | Path], live: int = 0, limits: Sequence[Limit
         "attributes": _attribute_lines,
         "remedies": remedies_of,
         "story": story,
-        "what_if": lambda one: what_if_lines(one.what_if, one.diagnosis.outcome.word),
+        "what_if": lambda one: [*what_if_lines(one.what_if, one.diagnosis.outcome.word), *left_out(one.what_if)],
         "by_verdict": by_verdict,
         "alike": alike,
         "powers": _powers,

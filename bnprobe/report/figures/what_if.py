@@ -136,6 +136,20 @@ def curves(answer: RemedyAnswer) -> list[Retrained]:
     return [one for one in answer.trials if one.is_drawn][: len(STYLES)]
 
 
+def left_out(found: WhatIf) -> list[str]:
+    """Say at which of the slower rates there is no curve, and why: a search leaves out those of which it knows that they learn less."""
+    said = []
+    for name in SHOWN:
+        factors = [one.factor for one in found.remedies[name].trials if one.is_drawn] if name in found.remedies else []
+        missing = [factor_of(place) for place in CURVE_PLACES if factors and factor_of(place) < 0.99 * min(factors)]
+        if missing:
+            rates = " and ".join(number(factor * found.own_rate) for factor in missing)
+            said.append(
+                f"{remedy_name(name)}: no curve at {rates}, which would learn less: of two faster rates the slower ended at the higher loss"
+            )
+    return said
+
+
 def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int, named: set[str]) -> None:
     """Draw a field. ``named`` holds the rates that the legend has: a rate is named once, by the first field that draws it."""
     suffix = _suffix(place)

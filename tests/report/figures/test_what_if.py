@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from bnprobe.analyse.what_if import RemedyAnswer, Retrained, WhatIf
-from bnprobe.report.figures.what_if import curves, what_if_figure
+from bnprobe.analyse.what_if import CURVE_PLACES, RemedyAnswer, Retrained, WhatIf
+from bnprobe.report.figures.what_if import curves, left_out, what_if_figure
+from bnprobe.store.limits_file import factor_of
 
 
 def trained(remedy: str, factor: float, outcome: str, losses: list[float], on_grid: bool = False) -> Retrained:
@@ -30,6 +31,16 @@ def test_the_rates_of_the_curves_are_drawn_in_a_field_each() -> None:
 
 def test_trainings_of_the_search_are_left_out() -> None:
     assert [one.factor for one in curves(answers().remedies["none"])] == [0.1, 1.0, 10.0]
+
+
+def test_a_rate_without_a_curve_is_told_with_the_reason() -> None:
+    found = answers()
+    assert left_out(found) == [
+        "no remedy: no curve at 0.00894, which would learn less: of two faster rates the slower ended at the higher loss",
+        "msr: no curve at 0.00894 and 0.0299, which would learn less: of two faster rates the slower ended at the higher loss",
+    ]
+    slow = [trained("none", factor_of(place), "trains", [2.0, 1.5], True) for place in CURVE_PLACES]
+    assert left_out(dataclasses.replace(found, remedies={"none": RemedyAnswer("none", slow)})) == []
 
 
 def test_what_layers_compute_stands_below() -> None:
