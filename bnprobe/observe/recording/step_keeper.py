@@ -21,6 +21,9 @@ from bnprobe.observe.steps.step_clock import CountsBackwards, Event, StepClock, 
 from bnprobe.originals import Original
 from bnprobe.torch_private import in_backward, user_modes_disabled
 
+#: Share of a step's time that the recorder's can be at most: the script's own is never nothing.
+_MOST_OF_A_STEP = 0.999
+
 
 class StepKeeper:
     """Keeps the open step.
@@ -53,7 +56,7 @@ class StepKeeper:
         self._quiet = QuietTime()
         self._groups: Mapping[int, GroupSettings] = {}
         self._moved_by_hand: list[weakref.ref[torch.Tensor]] = []
-        self._observer_total = self._closing_seconds = 0.0
+        self._observer_total = self._closing_seconds = self._carried = 0.0
         self._step_began = output.began
 
     def begin(self) -> None:
@@ -203,6 +206,8 @@ class StepKeeper:
             raise
         finally:
             self.step, self._step_began = passed[-1], began
+            for step in closed:
+                self._bear(step, step.observer_seconds)
             if closed:
                 output.delivery.take_bare(closed)
             for step in passed:
@@ -215,6 +220,12 @@ class StepKeeper:
             output.progress.show(output.delivery, self._observer_total)
 
     # -- its end ------------------------------------------------------------------------------------------------------
+
+    def _bear(self, step: OpenStep, cost: float) -> None:
+        """Count what the recorder took with a step, as far as its time goes: steps that passed by are made in that of the next."""
+        cost += self._carried
+        step.observer_seconds = min(cost, _MOST_OF_A_STEP * step.seconds) if step.seconds > 0 else cost
+        self._carried = cost - step.observer_seconds
 
     def _close_step(self) -> None:
         step = self.step
@@ -241,7 +252,7 @@ class StepKeeper:
         # Its forward may have begun: the taps stay as they are, whatever the closing step tells the schedule.
         self.step = OpenStep(self._clock.number, observed=attached.forward.attached or attached.compiled.has_taps)
         attached.backward.end_step()
-        step.observer_seconds += self._watch.take()
+        self._bear(step, step.observer_seconds + self._watch.take())
         self._observer_total += step.observer_seconds
         output.delivery.take(step, taps, readings, attached.panel.instruments)
         attached.probes.deliver(output.axes, step.number)
