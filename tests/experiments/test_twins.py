@@ -69,5 +69,5 @@ def test_a_trial_at_another_rate_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_remedy_that_refuses_says_so(tmp_path: Path) -> None:
-    trial = tried("missing_zero_grad_mlp", counterfactual("batch-norm").change, tmp_path / "trial")
-    assert trial.status == "refused" and "no convolution is trained" in trial.why
+    trial = tried("missing_zero_grad_mlp", counterfactual("msr").change, tmp_path / "trial")
+    assert trial.status == "refused" and "0 convolutions are trained" in trial.why
