@@ -40,7 +40,7 @@ class Plan:
         causes: ids, the verdict first.
         steps: optimizer steps of a trial.
         is_whole: whether the script ends after these by itself: then a trial does, too, with whatever the script evaluates last.
-        until_diverged: whether a trial ends as soon as its loss is lost. One of a script whose loss came back goes on.
+        until_diverged: whether a trial ends as soon as it has diverged. One of a script whose loss came back goes on.
         jobs: trials at a time.
         threads: of each; None leaves that to torch, as in the recording.
     """

@@ -45,7 +45,7 @@ class TrialOrder:
         command: for whom the trial is made.
         probes: whether the recording shall predict a limit, too.
         compared: whether it shall hold what trainings are compared by: evaluations, costs.
-        until_diverged: whether it ends as soon as its loss is lost.
+        until_diverged: whether it ends as soon as it has diverged.
         cwd: the folder that the script runs in; None is that of the process.
     """
 

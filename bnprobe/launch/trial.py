@@ -52,7 +52,7 @@ class Order:
         parent: process that waits for it.
         probes: whether the recording shall predict a limit, too.
         command: for whom the trial is made.
-        until_diverged: whether it ends as soon as its loss is lost.
+        until_diverged: whether it ends as soon as it has diverged.
         compared: whether it shall hold what trainings are compared by: evaluations, costs.
     """
 
