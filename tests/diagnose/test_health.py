@@ -44,6 +44,8 @@ def test_where_nothing_can_be_told_the_error_of_the_script_comes_first() -> None
     assert (finding.id, finding.severity) == ("inconclusive", "warning")
     assert finding.cause.startswith("The script ended with an error of its own: RuntimeError: Trying to backward")
     assert "detach()" in finding.fix
+    made.attributes["ending"] = "ValueError: of the script's own"
+    assert only(made.run()).fix.startswith("The error is the script's own")
 
 
 @pytest.mark.parametrize(
