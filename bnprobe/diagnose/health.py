@@ -51,7 +51,9 @@ def no_cause(run: RunAnalysis, found: Outcome) -> Finding:
         cause=_sentence(parts),
         fix="Nothing needs to be done. Wrong labels and scrambled inputs do not show in a training loss: validation tells."
         if is_healthy
-        else _what_to_mend(run) if error else _next_step(run, found),
+        else _what_to_mend(run)
+        if error
+        else _next_step(run, found),
         source="none of the known causes was found",
     )
 
