@@ -1,7 +1,8 @@
 """Which trial comes next: first the limit of each technique's rate, then rates below it at full length, then more seeds at the best.
 
 The best rate is the one of the lowest training loss at seed 0; nothing that was held out has a say in it. Rates lie on the grid of
-``experiments/limits``. Everything here is decided from the trials that have ended, so that a comparison goes on wherever it was ended.
+``experiments/limits``. Everything here is decided from the trials that have ended, so that a comparison goes on wherever it was ended; and
+not from the order in which they ended, so that it is the same one whoever makes its trials, and however many at a time.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def next_of(plan: Plan, technique: str, trials: Sequence[Trial], under_way: Sequ
     running = [one for one in under_way if one.technique == technique]
     if refusal(mine) is not None:
         return None
+    if technique != NO_TECHNIQUE and not _none_is_searched(plan.terms, trials):
+        return None
     searching = _next_of_search(plan.terms, technique, trials)
     if searching is not None:
         return None if running else searching
@@ -89,7 +92,7 @@ def next_of(plan: Plan, technique: str, trials: Sequence[Trial], under_way: Sequ
 
 
 def _next_of_search(terms: Terms, technique: str, trials: Sequence[Trial]) -> Assignment | None:
-    """The next rate of a search: from the script's own rate, or from the limit of none, once that is known; it will be near."""
+    """The next rate of a search: of none from the script's own rate, of a technique from the limit of none: it will be near."""
     mine = [one for one in trials if one.remedy == technique]
     verdicts = {one.grid_index: verdict(one) for one in searched(terms, mine)}
     low, high = limit_of(terms, mine)
@@ -104,6 +107,12 @@ def _next_of_search(terms: Terms, technique: str, trials: Sequence[Trial]) -> As
             start, strides = ends[0], NEAR_STRIDES
     place = next_index(verdicts, start, strides, most_trials=MOST_SEARCHED)
     return None if place is None else Assignment(technique, 0, place, terms.search_length)
+
+
+def _none_is_searched(terms: Terms, trials: Sequence[Trial]) -> bool:
+    """Whether the limit of none is known, from which all other searches begin: which trials are made must not rest on which ended first."""
+    none = [one for one in trials if one.remedy == NO_TECHNIQUE]
+    return refusal(none) is not None or _next_of_search(terms, NO_TECHNIQUE, trials) is None
 
 
 def _seed_places(plan: Plan, mine: Sequence[Trial], running: Sequence[Assignment]) -> list[int]:

@@ -99,10 +99,17 @@ class Searches(Experiment[Assignment]):
     # -- trials -------------------------------------------------------------------------------------------------------
 
     def next_order(self) -> Assignment | None:
-        """The next rate of a search of which no trial is under way."""
+        """The next rate of a search of which no trial is under way.
+
+        Other seeds wait for the limit of the first, from which they begin: which rates are tried must not rest on which trial ended first.
+
+        Returns:
+            Where there is one.
+        """
         busy = {(one.remedy, one.seed) for one, _ in self.under_way}
         for remedy, seed in self._chains:
-            if (remedy, seed) in busy:
+            waits = seed > 0 and ((remedy, 0) in busy or self._next_index(remedy, 0) is not None)
+            if waits or (remedy, seed) in busy:
                 continue
             grid_index = self._next_index(remedy, seed)
             if grid_index is not None:
@@ -121,8 +128,8 @@ class Searches(Experiment[Assignment]):
         return next_index(verdicts, start, strides, self._range(own))
 
     def _start_of(self, remedy: str, seed: int) -> tuple[int, tuple[int, ...]]:
-        """Begin where the first seed has ended, if it has; else at the script's own rate."""
-        if seed and self._next_index(remedy, 0) is None:
+        """Begin where the first seed has ended, if that found a limit; else at the script's own rate."""
+        if seed:
             low, high = bracket({grid_index: verdict_of(trial) for grid_index, trial in tried(self.trials, remedy, 0).items()})
             if low is not None and high is not None:
                 return low, NEAR_STRIDES
