@@ -34,7 +34,7 @@ MOST_PARTS = 64
 #: Of fused.c, which an earlier installation may have compiled: its functions would be called with what they do not expect.
 INTERFACE = 5
 #: Of tensors.c, likewise.
-TENSORS_INTERFACE = 2
+TENSORS_INTERFACE = 3
 #: As in fused.c: values whose squares one thread adds up at a time.
 CHUNK = 2**16
 #: Labels from 0 on that are counted.
@@ -292,6 +292,12 @@ class _Team(ctypes.Structure):
 @cache
 def _team(threads: int) -> _Team:
     return _Team(*(_runtime() if threads > 1 else (None, None)), threads)
+
+
+def asks_tensors() -> tuple[Any, int] | None:
+    """Return what is compiled to ask many tensors at once, and where the function is that takes their norms; None without either."""
+    compiled = _tensors() if available() else None
+    return None if compiled is None else (compiled, int(ctypes.cast(_library().bnprobe_norms, _pointer).value or 0))
 
 
 def reader_address() -> int:

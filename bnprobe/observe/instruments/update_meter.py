@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
@@ -11,6 +11,7 @@ from bnprobe.measure import fused
 from bnprobe.measure.kernels import kernel_common_mode
 from bnprobe.measure.norms import distances, norms
 from bnprobe.measure.rows import row_difference
+from bnprobe.measure.weight_copies import WeightCopies
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
 from bnprobe.torch_private import answers_itself, gradient_of, holds_numbers, is_freed, is_same_part, plain
 
@@ -22,7 +23,8 @@ class UpdateMeter:
     """Measures updates, copying at most ``COPY_LIMIT_BYTES`` of weights at a time into buffers that it keeps."""
 
     def __init__(self) -> None:
-        self._buffers: dict[int, torch.Tensor] = {}
+        self._copies = WeightCopies()
+        self._buffers: dict[int, torch.Tensor] = {}  # where compiled code makes no copies
         self._buffer_bytes = 0
         self._next_turn = 0
 
@@ -38,6 +40,9 @@ class UpdateMeter:
             The measurement, to be completed once the weights have moved.
         """
         kept = list(parameters)
+        if kept and (at_once := self._copies.before(kept, gradients, COPY_LIMIT_BYTES)) is not None:
+            gradient, weight = torch.from_numpy(at_once[0]).chunk(2)
+            return UpdateMeasurement(list(map(id, kept)), gradient, weight, _shapes=at_once[1])
         found = fused.gradients(kept) if gradients is None else [gradients.get(id(parameter)) for parameter in kept]
         turns = self._take_turns(kept)
         weights = [_local(kept[index]) for index in turns]
@@ -63,7 +68,7 @@ class UpdateMeter:
 
     @torch.no_grad()
     def after(
-        self, measurement: UpdateMeasurement, parameters: Sequence[torch.Tensor], kernels: Container[int] = (), *, rows: bool = False
+        self, measurement: UpdateMeasurement, parameters: Sequence[torch.Tensor], kernels: Collection[int] = (), *, rows: bool = False
     ) -> None:
         """Measure how far the weights have moved, just after the update, and what remained.
 
@@ -73,6 +78,27 @@ class UpdateMeter:
             kernels: ids of the parameters whose common mode as convolution kernels is measured, too.
             rows: whether the rows of each weight are compared.
         """
+        shapes, measurement._shapes = measurement._shapes, None
+        at_once = self._copies.after(parameters, shapes) if shapes is not None else None
+        if at_once is not None:
+            measurement.update = torch.from_numpy(at_once)
+        else:
+            if shapes is not None:  # some of what moved is otherwise than before
+                measurement._turns, measurement._before = list(range(len(shapes))), self._copies.tensors(shapes)
+            self._compare(measurement, parameters)
+        are_kernels = [id(one) in kernels and _is_copied(one) and not is_freed(one) for one in parameters] if kernels else []
+        if any(are_kernels):
+            found = [_local(one) if is_kernel else None for one, is_kernel in zip(parameters, are_kernels, strict=True)]
+            # A rank may hold no part of a small kernel.
+            parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
+            measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
+        if rows:
+            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in parameters]
+            comparable = [one if one is not None and one.is_floating_point() else None for one in weights]
+            measurement.rows = row_difference(comparable).to(measurement.weight.device)
+
+    def _compare(self, measurement: UpdateMeasurement, parameters: Sequence[torch.Tensor]) -> None:
+        """Measure how far weights are from their copies, tensor by tensor where need be."""
         olds: list[torch.Tensor | None] = [None] * len(parameters)
         news = list(olds)
         for index, old in zip(measurement._turns, measurement._before, strict=True):
@@ -90,15 +116,6 @@ class UpdateMeter:
         else:
             measurement.update = distances(olds, news).to(measurement.weight.device)
         measurement._before = []
-        found = [_local(one) if id(one) in kernels and _is_copied(one) and not is_freed(one) else None for one in parameters]
-        if any(kernel is not None for kernel in found):
-            # A rank may hold no part of a small kernel.
-            parts = [kernel if kernel is not None and kernel.numel() else None for kernel in found]
-            measurement.kernels = kernel_common_mode(parts).to(measurement.weight.device)
-        if rows:
-            weights = [plain(parameter.detach()) if holds_numbers(parameter) else None for parameter in parameters]
-            comparable = [one if one is not None and one.is_floating_point() else None for one in weights]
-            measurement.rows = row_difference(comparable).to(measurement.weight.device)
 
     def _take_turns(self, parameters: list[torch.Tensor]) -> list[int]:
         copied = [index for index, parameter in enumerate(parameters) if _is_copied(parameter)]
@@ -126,7 +143,8 @@ class UpdateMeter:
         buffer = self._buffers.get(key)
         if buffer is None or buffer.shape != local.shape or buffer.dtype != local.dtype or buffer.device != local.device:
             self._buffer_bytes -= buffer.nbytes if buffer is not None else 0
-            if self._buffer_bytes + local.nbytes > COPY_LIMIT_BYTES:
+            if self._buffer_bytes + self._copies.nbytes + local.nbytes > COPY_LIMIT_BYTES:
+                self._copies.drop()
                 self._buffers.clear()  # others had their turn before
                 self._buffer_bytes = 0
             buffer = torch.empty_like(local)

@@ -35,3 +35,4 @@ class UpdateMeasurement:
     places: list[int | None] = field(default_factory=list)
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
+    _shapes: list[torch.Size] | None = field(default=None, repr=False)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
+from bnprobe.measure import fused
 from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments import update_meter as observed
 from bnprobe.observe.instruments.update_meter import UpdateMeter
@@ -27,6 +30,71 @@ def step(meter: UpdateMeter, kept: list[nn.Parameter]) -> list[float]:
     meter.after(measurement, kept)
     assert measurement.update is not None
     return measurement.update.tolist()
+
+
+def odd() -> list[nn.Parameter]:
+    """Parameters that compiled code can read: some empty, some large, one without a gradient."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(3, 4), (0, 5), (), (300, 1000), (7,)]
+    kept = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    for parameter in kept[:-1]:
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    return kept
+
+
+def moved_in(kept: list[nn.Parameter], gradients: dict[int, torch.Tensor] | None, move: Callable[[], None]) -> list[torch.Tensor]:
+    meter = UpdateMeter()
+    for _ in range(2):  # the second time there is memory
+        measurement = meter.before(kept, gradients)
+    with torch.no_grad():
+        move()
+    meter.after(measurement, kept)
+    assert measurement.update is not None and measurement._shapes is None and not measurement._before
+    return [measurement.gradient, measurement.weight, measurement.update]
+
+
+def doubled(kept: list[nn.Parameter]) -> None:
+    for parameter in kept:
+        parameter *= 2.0
+
+
+def reshaped(kept: list[nn.Parameter]) -> None:
+    doubled(kept)
+    kept[0].data = kept[0].data.view(4, 3)
+
+
+def converted(kept: list[nn.Parameter]) -> None:
+    doubled(kept)
+    kept[3].data = kept[3].data.double()
+
+
+@pytest.mark.parametrize("move", [doubled, reshaped, converted])
+@pytest.mark.parametrize("are_returned", [False, True])
+def test_one_call_before_and_one_after_measure_what_many_do(
+    are_returned: bool, move: Callable[[list[nn.Parameter]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for without in (None, "call", "norms"):
+        kept = odd()
+        gradients = {id(parameter): torch.ones_like(parameter) for parameter in kept[1:]} if are_returned else None
+        with monkeypatch.context() as patch:
+            if without == "call":
+                patch.setattr(fused, "asks_tensors", lambda: None)
+            elif without == "norms":
+                patch.setattr(fused, "_tensors", lambda: None)
+            found.append(moved_in(kept, gradients, functools.partial(move, kept)))
+    for other in found[1:]:
+        for one, expected in zip(found[0], other, strict=True):
+            torch.testing.assert_close(one, expected, rtol=0, atol=0, equal_nan=True)
+    assert found[0][0][1] == 0.0 and math.isnan(found[0][0][0 if are_returned else -1])
+
+
+def test_copies_beyond_the_limit_take_turns_and_give_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter, small = UpdateMeter(), weights(20)
+    assert step(meter, small) == pytest.approx([1.0], rel=1e-5)
+    monkeypatch.setattr(observed, "COPY_LIMIT_BYTES", 100)
+    step(meter, weights(10, 10, 10))
+    assert held_bytes(meter) + meter._copies.nbytes <= 100
 
 
 def held_bytes(meter: UpdateMeter) -> int:
