@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from bnprobe.analyse import decay, updates
 from bnprobe.analyse.layers import is_matrix, module_of
-from bnprobe.analyse.stability import MOVED_SHARE
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
+from bnprobe.diagnose.schedule import schedule_keeps_low
 from bnprobe.diagnose.wording import loss_summary, number, percent, times, with_rate_search
 
 Array = NDArray[np.float64]
@@ -24,15 +24,16 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     Looks for a loss that keeps most of its first value, or half of it and falls as steadily at the end as before, while the update ratio
     times the number of steps stays far below one. Looks like vanishing gradients; there the last layers still move. Looks like a loss
     without a gradient, which no rate helps. Looks like a collapse; there the weights have moved far. Looks like fine-tuning; there the loss
-    comes down all the same. Looks like the beginning of a training, whose loss falls while the weights are on their way.
+    comes down all the same. Looks like the beginning of a training, whose loss falls while the weights are on their way. Of a schedule the
+    rates themselves tell (``schedule.py``).
     """
     course = run.course
     if run.divergence is not None or course is None or course.steps < thresholds.COURSE_STEPS:
         return None
     if not (run.gradient_norm[np.isfinite(run.gradient_norm)] > 0).any():
         return None
-    if (ended := _schedule_ended(run)) is not None:
-        return ended
+    if (kept_low := schedule_keeps_low(run)) is not None:
+        return kept_low
     is_on_its_way = course.is_falling and course.late > thresholds.FALLEN_SHARE * abs(course.first)
     if not (run.underperforms or is_on_its_way):
         return None
@@ -88,38 +89,6 @@ def distance_moved(run: RunAnalysis) -> float | None:
             within = np.trapezoid(sizes, steps) + (sizes[0] + sizes[-1]) / 2
             moved.append(float(steps[0] * sizes[0] + within + (run.steps_spanned - 1 - steps[-1]) * sizes[-1]))
     return max(moved, default=None)
-
-
-def _schedule_ended(run: RunAnalysis) -> Finding | None:
-    """A schedule took the learning rate down by decades early in the run, and the loss has stood since."""
-    rates, course = run.recorded.learning_rate, run.course
-    # A loss that rose was ruined while the rate was high.
-    if run.is_at_chance or run.has_risen or course is None or not np.isfinite(rates).any():
-        return None
-    stands = not course.is_falling and course.third - course.late < MOVED_SHARE * abs(course.third)
-    if not (run.is_stuck or (stands and course.late > thresholds.STANDING_SHARE * course.start)):
-        return None
-    rate = np.fmax.reduce(rates, axis=1, initial=0.0)
-    peak, high = float(rate.max()), np.flatnonzero(rate >= thresholds.SPENT_RATE * rate.max())
-    spent = int(high[-1]) + 1
-    if not peak > 0 or spent == len(rate) or run.elapsed[spent] >= thresholds.SPENT_WITHIN * run.steps_spanned:
-        return None
-    step, late = run.step(spent), float(rate[-1])
-    return Finding(
-        id="learning-rate-too-low",
-        severity="error" if run.is_stuck else "warning",
-        confidence=0.8,
-        layers=(),
-        step=step,
-        evidence=(
-            Evidence("learning rate against its peak", float(rate[spent] / peak), thresholds.SPENT_RATE, "", step),
-            Evidence("share of the run before that", float(run.elapsed[spent] / run.steps_spanned), thresholds.SPENT_WITHIN),
-        ),
-        cause=f"The schedule took the learning rate from {number(peak)} to {number(late)}: from step {step} on it is below "
-        f"{percent(thresholds.SPENT_RATE)} of its peak, and nothing moves any more; {loss_summary(run)}.",
-        fix="Step the schedule as often as it is meant to be, once an epoch or once a batch, and give it the length of the training.",
-        source="the learning rate of every step",
-    )
 
 
 def weight_decay_too_strong(run: RunAnalysis) -> Finding | None:

@@ -219,6 +219,12 @@ STANDING_SHARE = 0.3
 #: it. Convention.
 SPENT_RATE = 0.01
 SPENT_WITHIN = 0.4
+#: The same where the loss had come down, so that it may stand for lack of anything to learn. Convention: a hundred times less, for half of
+#: the run.
+SPENT_OUTRIGHT_RATE = 1e-4
+SPENT_OUTRIGHT_WITHIN = 0.5
+#: What a rate falls back to, as a share of what it was, where a warm-up begins anew, and how often that is no accident. Convention.
+FELL_BACK, WARM_UPS = 0.2, 3
 
 #: Share of its start to which no loss comes down under a decay that is too strong, or where gradients vanish. Convention: three decades.
 FITTED_SHARE = 1e-3

@@ -256,3 +256,33 @@ def test_what_no_gradient_reached_is_told_where_no_cause_is_found() -> None:
     first = recording.run().parameters[0]
     assert f"No gradient ever reached {first.size} parameters that an optimizer has, those of {first.layer}: look for" in said
     assert "known causes" not in said
+
+
+def _falling(made: Recording, to: float = 0.1) -> Recording:
+    made.loss = 2.0 * to ** np.minimum(np.arange(60) / 25, 1.0) * (1 + 0.005 * np.random.default_rng(5).standard_normal(60))
+    return made
+
+
+@pytest.mark.parametrize(("late", "end", "is_named"), [(2e-6, 28, True), (1e-2, 28, False), (2e-6, 45, False)])
+def test_a_schedule_that_ended_the_training_is_told_although_the_loss_had_fallen(late: float, end: int, is_named: bool) -> None:
+    made = _falling(residual_recording(steps=60))
+    made.learning_rate = np.where(np.arange(60) < end, 0.1, 0.1 * late)
+    assert verdicts(made) == (["learning-rate-too-low"] if is_named else ["healthy"])
+
+
+@pytest.mark.parametrize(
+    ("rates", "is_named"),
+    [
+        pytest.param(np.tile(np.linspace(1e-5, 1e-3, 12), 5), True, id="a warm-up in every epoch"),
+        pytest.param(np.tile(np.linspace(1e-3, 1e-5, 12), 5), False, id="warm restarts"),
+        pytest.param(np.tile([*np.linspace(1e-5, 1e-3, 6), *np.linspace(1e-3, 1e-5, 6)], 5), False, id="cycles"),
+        pytest.param(np.tile([1e-3] * 11 + [1e-5], 5), False, id="a small rate now and then"),
+    ],
+)
+def test_a_warm_up_that_begins_anew_is_told_from_schedules_that_come_back(rates: np.ndarray, is_named: bool) -> None:
+    made = _falling(residual_recording(steps=60))
+    made.learning_rate = rates
+    found = [finding for finding in diagnose(made.run()) if finding.id == "learning-rate-too-low" and not finding.is_candidate]
+    assert bool(found) == is_named
+    if is_named:
+        assert "begins anew every 12 steps, 4 times" in found[0].cause
