@@ -282,7 +282,7 @@ def record(
     claim = Claim(file)
     try:
         if resume is None:
-            check_output(file, force)
+            check_output(file, force or _is_leftover(file))
         plan = plan_of(file, options, provenance, overwrite=force) if children else None
         voice = _introduce(file, quiet, rank, plan, options.resume, resolved, may_follow=without_children is None)
         if (outer := step_aside()) is not None and not quiet:
@@ -375,6 +375,15 @@ def _why_no_children(rank: Rank, resume: Path | None, max_steps: int | None, wha
     if what_if is not None:
         return UsageError("--what-if trains one process again, and --children records several", "leave out one of them")
     return None
+
+
+def _is_leftover(file: Path) -> bool:
+    """Whether all that is in a file's place is what a script left that ended before its first step: it may be overwritten without a word."""
+    if not file.is_file():
+        return False
+    from bnprobe.report.leftover import holds_no_training
+
+    return holds_no_training(file)
 
 
 def _introduce(file: Path, quiet: bool, rank: Rank, plan: Plan | None, goes_on: bool, target: Target, may_follow: bool) -> Voice:

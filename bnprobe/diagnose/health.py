@@ -114,4 +114,13 @@ def _what_to_mend(run: RunAnalysis) -> str:
 def _ending(run: RunAnalysis) -> str:
     if error := error_of(run.recorded):
         return f"crashed: {error}"
-    return {"running": "was killed or is still running"}.get(run.recorded.status, run.recorded.status)
+    detail = str(run.recorded.attributes.get("ending", ""))
+    by = f" by {detail}" if detail else ""
+    words = {
+        "running": "was killed or is still running",
+        "interrupted": f"was interrupted{by}",
+        "stopped": f"was ended{by}",
+        "exited": f"left early{by}",
+        "finished": "ran to its end",
+    }
+    return words.get(run.recorded.status, run.recorded.status)

@@ -49,12 +49,18 @@ def test_where_nothing_can_be_told_the_error_of_the_script_comes_first() -> None
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
-    [("running", "it was killed or is still running"), ("crashed", "it crashed: KeyError"), ("finished", "it finished")],
+    ("status", "ending", "words"),
+    [
+        ("running", "", "it was killed or is still running"),
+        ("crashed", "KeyError", "it crashed: KeyError"),
+        ("finished", "", "it ran to its end"),
+        ("interrupted", "SIGTERM", "it was interrupted by SIGTERM"),
+        ("exited", "sys.exit(3)", "it left early by sys.exit(3)"),
+    ],
 )
-def test_no_step(status: str, words: str) -> None:
+def test_no_step(status: str, ending: str, words: str) -> None:
     made = residual_recording(steps=0)
-    made.status, made.attributes["ending"] = status, "KeyError" if status == "crashed" else ""
+    made.status, made.attributes["ending"] = status, ending
     finding = only(made.run())
     assert (finding.id, finding.severity) == ("nothing-recorded", "warning")
     assert words in finding.cause
