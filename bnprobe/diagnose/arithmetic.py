@@ -19,18 +19,24 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
 
     Looks for the first value that is not finite, in a run whose sizes and loss were near their baseline up to then, and names the
     module: the first in depth whose output is not finite, or, where only gradients are not, the last one that the backward pass had
-    not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows.
+    not yet spoiled. Looks like any divergence; but an instability grows for steps before it overflows. A script may look at its weights and
+    end before a loss shows what they have become.
     """
     end = run.divergence
-    if end is None or end.reason != "non-finite loss":
+    if end is not None and end.reason == "non-finite loss":
+        row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(run.recorded))[:1]]))
+    elif end is None and _last_update_was_lost(run):
+        row = run.recorded.steps - 1
+    else:
         return None
-    row = int(min([end.row, *np.flatnonzero(stability.nonfinite_signal(run.recorded))[:1]]))
     if not _is_calm(run, row) or half_precision_overflow(run) is not None or _weights_left_within(run, row):
         return None
     origin = origin_of(run, row)
     step = run.step(row) if origin.traced_step is None else origin.traced_step
     before = float(run.recorded.loss[row - 1]) if row else float("nan")
     calm = f": the loss had been {number(before)}, no layer had deviated from its baseline" if np.isfinite(before) else ""
+    if end is None:
+        calm += "; the weights are lost with that step, the last one that was taken"
     excess = _excess(run, row)
     evidence = [Evidence("largest finite activation against its course", excess, None, "decades", step)]
     if origin.layer is not None and origin.traced_step is None:
@@ -48,6 +54,15 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
         fix=origin.advice,
         source="the first non-finite count in order of depth",
     )
+
+
+def _last_update_was_lost(run: RunAnalysis) -> bool:
+    """Whether gradients of the last step were not finite, and neither was what the optimizer then made of any weight."""
+    recorded, last = run.recorded, run.recorded.steps - 1
+    if not (recorded.activation_gradient.nonfinite[last] > 0).any() or recorded.skipped[last] == 1:
+        return False
+    trained = [i for i, parameter in enumerate(recorded.parameters) if parameter.group >= 0 and np.isfinite(recorded.weight_norm[last, i])]
+    return bool(trained) and not np.isfinite(recorded.update_norm[last, trained]).any()
 
 
 def _weights_left_within(run: RunAnalysis, row: int) -> bool:

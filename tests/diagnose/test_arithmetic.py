@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.arithmetic import numerical_fault
@@ -35,6 +36,17 @@ class TestNumericalFault:
         assert found is not None
         assert (found.layers, found.step) == (("classifier",), 20)
         assert "backward pass, between the loss and classifier" in found.cause
+
+    @pytest.mark.parametrize(("skipped", "updated", "is_named"), [(False, False, True), (True, False, False), (False, True, False)])
+    def test_a_script_that_ends_with_the_step_that_spoilt_its_weights(self, skipped: bool, updated: bool, is_named: bool) -> None:
+        made = residual_recording(steps=30)
+        made.gradient.rms[29] = np.nan
+        made.update_norm[29] = 1e-3 if updated else np.nan
+        run = made.run()
+        run["skipped"][29] = skipped
+        found = numerical_fault(RunAnalysis(run))
+        assert (found is not None) == is_named
+        assert found is None or (found.layers == ("classifier",) and "the weights are lost with that step" in found.cause)
 
     def test_names_the_operation_at_which_a_gradient_became_infinite(self) -> None:
         made = lost_recording(20)
