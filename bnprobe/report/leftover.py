@@ -11,7 +11,7 @@ from bnprobe.store.reader import read_run
 
 
 def holds_no_training(path: Path) -> bool:
-    """Whether a file is empty, or a recording that is over and holds neither a step nor enough backward passes to say that steps are missing.
+    """Whether a file is empty, or a recording that is over and has no step, nor as many backwards as say that steps are missing.
 
     Args:
         path: an existing file; one that cannot be read may hold anything.
