@@ -378,7 +378,7 @@ def _why_no_children(rank: Rank, resume: Path | None, max_steps: int | None, wha
 
 
 def _is_leftover(file: Path) -> bool:
-    """Whether all that is in a file's place is what a script left that ended before its first step: it may be overwritten without a word."""
+    """Whether what is in a file's place was left by a script that ended before its first step: it may be overwritten without a word."""
     if not file.is_file():
         return False
     from bnprobe.report.leftover import holds_no_training
