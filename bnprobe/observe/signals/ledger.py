@@ -16,7 +16,7 @@ from torch import nn
 from bnprobe.measure.host_memory import copied
 from bnprobe.measure.merge import merge
 from bnprobe.measure.moments import Moments
-from bnprobe.observe.signals.records import Pass, Tap, TapKey, batch_size_of, renumbered
+from bnprobe.observe.signals.records import Pass, Tap, TapKey, batch_size_of, forwards_of, renumbered
 from bnprobe.observe.steps.modes import Modes
 
 #: Steps for which a forward is kept whose gradient has not come yet.
@@ -93,10 +93,11 @@ class Ledger:
             missed: whether forwards since the last backward were not measured, so that it may have gone through none of those that were.
         """
         taps, self._open = self._open, []
-        passes = {tap.forward for tap in taps}
-        live = {tap.forward for tap in taps if tap.is_gradient}
+        passes = forwards_of(taps)
+        live = forwards_of(tap for tap in taps if tap.is_gradient)
         waited: list[Tap] = []
-        if live or missed:  # otherwise all that was measured is frozen: there is nothing to tell by, and everything stays
+        is_one = len(passes) == len(live) == 1 and not self._waiting  # as in most micro-steps: all of it stays
+        if not is_one and (live or missed):  # otherwise all that was measured is frozen: there is nothing to tell by, and everything stays
             waited = [tap for forward in live for tap in self._waiting.pop(forward, _NOTHING).taps]
             for tap in taps:
                 if tap.forward not in live:
@@ -133,7 +134,7 @@ class Ledger:
         """Return in which mode the forwards of the step that ends ran, those of models that are trained; None where there was none."""
         if not (taps or self._modes):
             return None
-        forwards = [one for one in {tap.forward for tap in taps} if (root := one.root()) is not None and is_trained(root)]
+        forwards = [one for one in forwards_of(taps) if (root := one.root()) is not None and is_trained(root)]
         ran = [self._modes.get(forward, _Ran()) for forward in forwards]
         self._modes = {forward: count for forward, count in self._modes.items() if forward in self._waiting}
         if not forwards:

@@ -66,6 +66,11 @@ class Tap(NamedTuple):
     node: int = -1
 
 
+def forwards_of(taps: Iterable[Tap]) -> set[Pass]:
+    """Return the forwards that some signals belong to. Most are one object, and need not be hashed each."""
+    return set({id(tap.forward): tap.forward for tap in taps}.values())
+
+
 def batch_size_of(taps: Iterable[Tap]) -> int:
     """Return the size of the batch: that of the first signal of a forward; of a batch in pieces that of all."""
     first = _first_signals(taps)
@@ -82,8 +87,8 @@ def batch_size_of(taps: Iterable[Tap]) -> int:
 def renumbered(taps: Iterable[Tap]) -> list[Tap]:
     """Count the calls of each module among the forwards that are kept, so that a dropped one leaves no hole in the names."""
     taps = list(taps)
-    if not taps:
-        return taps
+    if not taps or (not any([tap.key.call for tap in taps]) and len(forwards_of(taps)) == 1):
+        return taps  # of one forward, in which each module was called once
     calls: dict[weakref.ref[nn.Module], dict[tuple[int, int], None]] = {}
     for tap in taps:
         found = calls.setdefault(tap.key.module, {})
@@ -105,11 +110,14 @@ def _numbered(places: Iterable[tuple[int, int]], pieces: Container[int]) -> dict
 
 def _first_signals(taps: Iterable[Tap]) -> dict[Pass, Tap]:
     """Return the first signal of each forward."""
-    first: dict[Pass, Tap] = {}
+    first: dict[int, Tap] = {}
     for tap in taps:
         if not tap.is_gradient:
-            first.setdefault(tap.forward, tap)
-    return first
+            first.setdefault(id(tap.forward), tap)
+    found: dict[Pass, Tap] = {}
+    for tap in first.values():
+        found.setdefault(tap.forward, tap)
+    return found
 
 
 def _pieces(first: Mapping[Pass, Tap]) -> set[int]:
