@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnprobe.measure.layout import Layout
-from bnprobe.measure.pages import Blocks
+from bnprobe.measure.pages import Blocks, pages
 from bnprobe.torch_private import gradient_of
 
 LIBRARY = Path(__file__).with_name("_fused.so")
@@ -275,7 +275,7 @@ class _Memory(Blocks):
     def scratch(self, count: int) -> int:
         """Return the address of an uninitialised table, good until the next one is asked for."""
         if count > self._table.size:
-            self._table = np.empty(count)
+            self._table = pages(count)
             self._table_begin = self._table.ctypes.data
         return self._table_begin
 

@@ -54,7 +54,7 @@ typedef struct {
     PyObject *forward, *number, *root_training, *thread, *others; /* of the forward that goes on; NULL between forwards */
     Reader reader;
     const void *team;
-    PyObject *block;
+    PyObject *block, *table_block;
     double *begin, *table;
     Py_ssize_t used, size, table_size;
     Site **sites;
@@ -155,30 +155,27 @@ static PyObject *record(PyObject *type, Py_ssize_t count, PyObject *const *value
     return tuple;
 }
 
+/* Memory for so many figures or more, apart from what the training allocates: see pages.py. */
+static int take_block(Calls *self, Py_ssize_t count, PyObject **owner, double **begin, Py_ssize_t *size) {
+    PyObject *made = PyObject_CallFunction(self->new_block, "n", count), *block;
+    unsigned long long address;
+    if (!made) return -1;
+    if (PyArg_ParseTuple(made, "OKn", &block, &address, size)) {
+        Py_INCREF(block);
+        Py_XSETREF(*owner, block);
+        *begin = (double *)(uintptr_t)address;
+    }
+    Py_DECREF(made);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* Reads a signal into a fresh stretch of the block: its packed moments. NULL without an error where they are for moments.py to find. */
 static PyObject *read_signal(Calls *self, const Signal *signal, PyObject *address) {
     const float *x = PyLong_AsVoidPtr(address);
     if (!x) return NULL;
-    if (signal->table > self->table_size) {
-        double *table = PyMem_RawRealloc(self->table, (size_t)signal->table * sizeof(double));
-        if (!table) return PyErr_NoMemory();
-        self->table = table;
-        self->table_size = signal->table;
-    }
+    if (signal->table > self->table_size && take_block(self, signal->table, &self->table_block, &self->table, &self->table_size)) return NULL;
     if (self->used + signal->length > self->size) {
-        PyObject *made = PyObject_CallFunction(self->new_block, "n", signal->length), *block;
-        unsigned long long begin;
-        Py_ssize_t size;
-        if (!made) return NULL;
-        if (!PyArg_ParseTuple(made, "OKn", &block, &begin, &size)) {
-            Py_DECREF(made);
-            return NULL;
-        }
-        Py_INCREF(block);
-        Py_XSETREF(self->block, block);
-        Py_DECREF(made);
-        self->begin = (double *)(uintptr_t)begin;
-        self->size = size;
+        if (take_block(self, signal->length, &self->block, &self->begin, &self->size)) return NULL;
         self->used = 0;
     }
     double size = self->reader(x, signal->plan, self->table, self->begin + self->used, self->team);
@@ -776,6 +773,7 @@ static int calls_traverse(Calls *self, visitproc visit, void *arg) {
     Py_VISIT(self->thread);
     Py_VISIT(self->others);
     Py_VISIT(self->block);
+    Py_VISIT(self->table_block);
     return 0;
 }
 
@@ -786,7 +784,8 @@ static int calls_clear(Calls *self) {
     Py_CLEAR(self->thread);
     Py_CLEAR(self->others);
     Py_CLEAR(self->block);
-    self->size = self->used = 0;
+    Py_CLEAR(self->table_block);
+    self->size = self->used = self->table_size = 0;
     forget_all(self);
     return 0;
 }
@@ -794,7 +793,6 @@ static int calls_clear(Calls *self) {
 static void calls_dealloc(Calls *self) {
     PyObject_GC_UnTrack(self);
     calls_clear(self);
-    PyMem_RawFree(self->table);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
