@@ -1,6 +1,6 @@
 """Of the remedies that a verdict advises by a command, how many let the program train better when that command is carried out.
 
-    python -m tests.benchmarks.advised_fixes            # the programs that tests.benchmarks.confirm has put to the test, --folder as there
+    python -m tests.benchmarks.advised_fixes       # the programs that tests.benchmarks.confirm has put to the test, --recordings as there
     python -m tests.benchmarks.advised_fixes --within 60
 
 Each is a trial of the unedited script with that remedy, beside the trial of the script as it is that is kept there; the words are those of
@@ -93,7 +93,9 @@ def _made(run: Run, kept: Path, name: str, order: TrialOrder, executor: Executor
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--per-cause", type=int, default=4, metavar="N")
-    parser.add_argument("--folder", type=Path, default=Path(".confirmed"), help="where recordings and trials are kept")
+    parser.add_argument(
+        "--recordings", type=Path, default=Path(".confirmed"), metavar="FOLDER", help="where recordings and trials are kept"
+    )
     parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS", help="begin no trial after that time")
     options = parser.parse_args()
     latest = time.monotonic() + options.within
@@ -102,7 +104,7 @@ def main() -> None:
     told: Counter[str] = Counter()
     programs = helped = 0
     for case in chain(of_library(options.per_cause, 0), of_reported()):
-        found = outcomes(case, options.folder, executor if time.monotonic() < latest else None)
+        found = outcomes(case, options.recordings, executor if time.monotonic() < latest else None)
         for name, word in found.items():
             print(f"{word:10} {case.name}: {name}", flush=True)
         told.update(found.values())

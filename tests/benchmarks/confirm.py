@@ -4,17 +4,18 @@
     python -m tests.benchmarks.confirm --reported               # and the faults that people reported
     python -m tests.benchmarks.confirm --only unscaled-input dead-units
     python -m tests.benchmarks.confirm --only healthy --healthy 30
-    python -m tests.benchmarks.confirm --count                  # judge and count the trials that are there, make none
+    python -m tests.benchmarks.confirm --recordings FOLDER --count      # judge and count the trials that are there, make none
 
-Recordings and trials are kept in a folder (--folder), so that the command goes on where it was interrupted; a change of the rules is
-judged on the trials that are there. --within SECONDS begins no program after that time; those not begun are counted as such and enter no
-figure. --candidates N puts the first N candidates of each run to the test in place of three, --longest SECONDS leaves programs out whose
-recording takes longer.
+Recordings and trials are kept in a folder (--recordings), so that the command goes on where it was interrupted; a change of the rules is
+judged on the trials that are there, in seconds. --within SECONDS begins no program after that time; those not begun are counted as such
+and enter no figure. A right verdict is tested alone, a wrong one with the candidates that the command takes beside it; --beside tests
+those beside right ones, too. --longest SECONDS leaves programs out whose recording takes longer.
 
-It prints, with 95 % intervals (Wilson): of verdicts that name the right cause, the share that is confirmed; of those that name a wrong one,
-the share that is refuted or corrected, which is that a right one is confirmed instead. Wrong verdicts are few: the same is counted of the
-first candidate beside a right verdict that is no cause, as if the diagnosis had named it (--candidates 2 and more). Then the shares of all
-other candidates that are confirmed and refuted; and healthy programs for which a cause was confirmed.
+It prints a line for each program, and at the end, with 95 % intervals (Wilson), by cause and in all: of verdicts that name the right cause,
+the share that is confirmed; of those that name a wrong one, the share that is refuted or corrected, which is that a right one is confirmed
+instead. Wrong verdicts are few: the same is counted of the first candidate beside a right verdict that is no cause, as if the diagnosis had
+named it (--beside). Then the shares of all other candidates that are confirmed and refuted; and healthy programs for which a cause was
+confirmed.
 """
 
 from __future__ import annotations
@@ -42,8 +43,6 @@ from bnprobe.store.confirm_file import Confirmation, confirm_file_of, read_confi
 from bnprobe.store.reader import read_run
 from tests.benchmarks.confirm_cases import Case, of_folder, of_library, of_reported
 from tests.faults.score import Share
-
-CANDIDATES = 3
 
 
 @dataclass(frozen=True)
@@ -97,13 +96,13 @@ class NotMade(Exception):
     """A program cannot be judged, for the reason that the message gives."""
 
 
-def result_of(case: Case, folder: Path, candidates: int, longest: float, executor: Executor | None) -> Result:
+def result_of(case: Case, folder: Path, tests_beside: bool, longest: float, executor: Executor | None) -> Result:
     """Record a program and put its verdict to the test, as far as that was not done before.
 
     Args:
         case: the program.
         folder: where recordings and trials are kept.
-        candidates: how many of the candidate causes are tested.
+        tests_beside: whether candidates beside a right verdict are tested, too.
         longest: seconds that its recording may take.
         executor: makes trials that are missing; None where none are to be made.
 
@@ -119,7 +118,9 @@ def result_of(case: Case, folder: Path, candidates: int, longest: float, executo
     try:
         run = read_run(path)
         diagnosis = diagnose(run)
-        plan = _plan(run, diagnosis, list(causes_to_test(diagnosis)[:candidates]), None, Resources(jobs=1))
+        named = diagnosis.verdict.id
+        causes = [one for one in causes_to_test(diagnosis) if tests_beside or named not in case.right or one == named]
+        plan = _plan(run, diagnosis, causes, None, Resources(jobs=1))
         key = _key(run, plan)
         file = confirm_file_of(path)
         before = read_confirmation(file) if file.exists() else None
@@ -138,7 +139,7 @@ def result_of(case: Case, folder: Path, candidates: int, longest: float, executo
         raise NotMade("trials are missing")
     words = {one.cause: one.word for one in found.judgements}
     reasons = {one.cause: one.reason for one in found.judgements}
-    return Result(case, diagnosis.verdict.id, dict(words), reasons, len(found.trials))
+    return Result(case, named, dict(words), reasons, len(found.trials))
 
 
 def _record(case: Case, path: Path, longest: float) -> None:
@@ -186,11 +187,23 @@ def report(results: Sequence[Result]) -> str:
     )
 
 
+def line_of(result: Result) -> str:
+    """A program in one line: what is said of its verdict and why, and of what else was tested."""
+    mark = "" if result.is_right else "half right, " if result.verdict in result.case.partly else "wrong, " if result.is_wrong else ""
+    word = result.words.get(result.verdict, "not tested")
+    others = ", ".join(f"{cause} {said}" for cause, said in result.words.items() if cause != result.verdict)
+    why = result.reasons.get(result.verdict, "")
+    return f"{word:10} {result.case.name} ({mark}{result.verdict}){f': {why}' if why else ''}{f'; beside it {others}' if others else ''}"
+
+
 def _table(right: Sequence[Result]) -> Iterator[str]:
-    yield f"{'right verdict':30}" + "".join(f"{word:>11}" for word in ("programs", "confirmed", "refuted", "undecided"))
+    """By cause how many right verdicts were confirmed, refuted, or neither."""
+    words = ("confirmed", "refuted", "undecided")
+    yield f"{'right verdict':30}" + "".join(f"{word:>11}" for word in ("programs", *words)) + "   confirmed of all"
     for cause in sorted({one.verdict for one in right}):
         told = Counter(one.word for one in right if one.verdict == cause)
-        yield f"{cause:30}" + "".join(f"{count:11d}" for count in (told.total(), *(told[w] for w in ("confirmed", "refuted", "undecided"))))
+        counts = "".join(f"{count:11d}" for count in (told.total(), *(told[word] for word in words)))
+        yield f"{cause:30}{counts}   {Share(told['confirmed'], told.total())}"
 
 
 def main() -> None:
@@ -200,22 +213,23 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="CAUSE")
     parser.add_argument("--reported", action="store_true", help="the faults of tests/reported, too")
     parser.add_argument("--others", type=Path, metavar="FOLDER", help="programs of a folder with a manifest.json, too")
-    parser.add_argument("--candidates", type=int, default=CANDIDATES, metavar="N", help="causes tested of each run (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path(".confirmed"), help="where recordings and trials are kept")
+    parser.add_argument("--beside", action="store_true", help="test the candidates beside a right verdict, too")
+    parser.add_argument(
+        "--recordings", type=Path, default=Path(".confirmed"), metavar="FOLDER", help="where recordings and trials are kept"
+    )
     parser.add_argument("--longest", type=float, default=3600.0, metavar="SECONDS", help="that the recording of a program may take")
     parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS", help="begin no program after that time")
     parser.add_argument("--count", action="store_true", help="make nothing; count what is there")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th program alone, from the I-th on")
     options = parser.parse_args()
     latest = time.monotonic() + options.within
-    options.folder.mkdir(parents=True, exist_ok=True)
-    cases = list(
-        chain(
-            of_library(options.per_cause, options.healthy, options.only),
-            of_reported() if options.reported else (),
-            of_folder(options.others) if options.others else (),
-        )
+    options.recordings.mkdir(parents=True, exist_ok=True)
+    chosen = chain(
+        of_library(options.per_cause, options.healthy, options.only),
+        of_reported() if options.reported else (),
+        of_folder(options.others) if options.others else (),
     )
+    cases = list({case.name: case for case in chosen}.values())
     first, of = map(int, options.part.split("/"))
     results: list[Result] = []
     left_out: list[str] = []
@@ -223,15 +237,12 @@ def main() -> None:
     for case in cases[first - 1 :: of]:
         makes_trials = not options.count and time.monotonic() < latest
         try:
-            found = result_of(case, options.folder, options.candidates, options.longest, executor if makes_trials else None)
+            found = result_of(case, options.recordings, options.beside, options.longest, executor if makes_trials else None)
         except NotMade as error:
             left_out.append(f"{case.name}: {error}")
             continue
         results.append(found)
-        mark = "" if found.is_right else f" (verdict {found.verdict})"
-        print(f"{case.name}{mark}", flush=True)
-        for cause, word in found.words.items():
-            print(f"    {word:9} {cause}: {found.reasons[cause]}", flush=True)
+        print(line_of(found), flush=True)
     executor.close()
     print(report(results))
     print(f"left out: {len(left_out)}", *left_out, sep="\n    ")

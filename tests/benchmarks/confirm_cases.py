@@ -38,7 +38,10 @@ class Case:
 
 
 def of_library(per_cause: int, healthy: int, only: Collection[str] = ()) -> list[Case]:
-    """The first programs of each cause, tuned ones before held-out ones; one of each, then the second of each, and so on."""
+    """The first programs of each cause, tuned ones before held-out ones; one of each, then the second of each, and so on.
+
+    Where the library has fewer of a cause, those that people reported come in.
+    """
     taken: Counter[str] = Counter()
     rounds: list[tuple[int, Case]] = []
     for program in sorted(PROGRAMS, key=lambda one: one.part != "tuned"):
@@ -47,6 +50,11 @@ def of_library(per_cause: int, healthy: int, only: Collection[str] = ()) -> list
             taken[program.cause] += 1
             right = () if program.cause == HEALTHY else (program.cause,)
             rounds.append((taken[program.cause], Case(program.name, program.path, program.cause, right)))
+    for case in of_reported():
+        cause = next(iter(case.right), "")
+        if 0 < taken[cause] < per_cause:
+            taken[cause] += 1
+            rounds.append((taken[cause], case))
     return [case for _, case in sorted(rounds, key=lambda one: one[0])]
 
 

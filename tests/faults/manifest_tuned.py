@@ -428,10 +428,14 @@ TUNED: Catalogue = {
     "no-optimizer-step": {
         "scheduler": ((), None),
         "accumulation": ((), None),
+        "missing_parentheses": ((), None),
+        "guard": ((), None),
     },
     "gradients-cleared": {
         "digits": ((), (0, 2)),
         "recurrent": ((), (0, 2)),
+        "trainer": ((), (0, 2)),
+        "frozen_table": ((), (0, 2)),
     },
     "detached-loss": {
         "collected": ((), (0, 2)),
@@ -440,22 +444,29 @@ TUNED: Catalogue = {
     "broadcast-loss": {
         "regression": ((), (0, 2)),
         "tides": ((), (0, 2)),
+        "arm_values": ((), (0, 2)),
     },
     "one-class-softmax": {
         "alarm": ((), (0, 2)),
         "attention": ((), (0, 2)),
+        "churn": ((), (0, 2)),
+        "lake_mask": ((), (0, 2)),
     },
     "softmax-over-batch": {
         "classes": ((), (0, 2)),
         "attention": ((), (0, 2)),
+        "shelves": ((), (0, 2)),
+        "implicit": ((), (0, 2)),
     },
     "saturated-attention": {
         "dictionary": ((), (0, 2)),
         "streets": ((), (0, 2)),
+        "histogram": ((), (0, 2)),
     },
     "idle-experts": {
         "currents": (("experts.*",), (0, 0)),
         "menus": (("experts.*",), (0, 0)),
+        "switch": (("switch.experts.*",), (0, 0)),
     },
     "rectified-logits": {
         "digits": ((), (0, 2)),
@@ -464,6 +475,8 @@ TUNED: Catalogue = {
     "flat-second-derivative": {
         "rod": ((), (0, 2)),
         "membrane": ((), (0, 2)),
+        "oscillator": ((), (0, 2)),
+        "plate": ((), (0, 2)),
     },
     "probabilities-for-logarithms": {
         "digits": ((), (0, 2)),
@@ -476,30 +489,37 @@ TUNED: Catalogue = {
     "dropout-too-strong": {
         "digits": ((), (0, 2)),
         "reader": ((), (0, 2)),
+        "pulses": ((), (0, 2)),
     },
     "unshuffled-data": {
         "digits": ((), (0, 4)),
         "sensors": ((), (0, 4)),
+        "three_languages": ((), (0, 4)),
     },
     "clipped-before-unscaling": {
         "digits": ((), (0, 2)),
         "series": ((), (0, 2)),
+        "lake_mask": ((), (0, 2)),
     },
     "clipping-too-tight": {
         "digits": ((), (0, 2)),
         "sum": ((), (0, 2)),
+        "letters": ((), (0, 2)),
     },
     "lost-updates": {
         "digits": ((), (0, 2)),
         "fine_tuning": ((), (0, 2)),
+        "tagger": ((), (0, 2)),
     },
     "unscaled-targets": {
         "prices": (("2",), (0, 2)),
         "orbits": (("4",), (0, 2)),
+        "towns": (("head",), (0, 2)),
     },
     "unscaled-outputs": {
         "ratings": ((), (0, 2)),
         "wide_head": (("4",), (0, 2)),
+        "keywords": (("head",), (0, 2)),
     },
     HEALTHY: {
         name: ((), None)
