@@ -133,18 +133,19 @@ class RunAnalysis(Quantities):
 
     @cached_property
     def gradients_were_cleared(self) -> bool:
-        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped.
+        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped, or zeros alone.
 
-        Layers count whose weights an optimizer has: of others nobody asked for a gradient.
+        Layers count whose weights an optimizer has: of others nobody asked for a gradient. What is so small that the gradients of weights
+        may underflow in half precision has not arrived.
         """
         norms = self.recorded.parameter_gradient_norm
         stepped = np.isfinite(self.recorded.update_norm).any(axis=1)
         forgotten, _ = training.untrained_elements(self.recorded)
         with_weights = {parameter.layer for parameter in self.recorded.parameters if parameter.group >= 0}
         optimized = np.array([module_of(layer.name) in with_weights for layer in self.recorded.layers], dtype=bool) & ~(forgotten > 0)
-        arrived = (self.recorded.activation_gradient.rms[:, optimized] > 0).any(axis=1)
+        arrived = (self.recorded.activation_gradient.rms[:, optimized] > thresholds.NO_UNDERFLOW).any(axis=1)
         both = stepped & arrived
-        return bool(both.sum() >= thresholds.DEAD_STEPS and not np.isfinite(norms[stepped]).any() and not np.isinf(norms).any())
+        return bool(both.sum() >= thresholds.DEAD_STEPS and not (norms[stepped] > 0).any() and not np.isinf(norms).any())
 
     @cached_property
     def has_risen(self) -> bool:

@@ -237,6 +237,9 @@ DEAD_LAYER_SHARE = Threshold(0.75, 0.4)
 DEAD_STEPS = 5
 #: The same where a step sees a single sample. Practice: as many samples as a small batch has in five.
 DEAD_SINGLE_SAMPLES = 50
+#: Size of the gradients of outputs from which on those of weights, which are sums of them, do not all underflow in float16, whose smallest
+#: number is 6e-8.
+NO_UNDERFLOW = 1e-6
 
 #: Slope that is left of a bounded activation, its mean derivative over the largest, below which it is saturated. Measured: 0.2 to
 #: 0.95 in healthy trainings with tanh and the logistic function, 0.01 to 0.06 in saturated ones.

@@ -41,7 +41,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "keep-gradients",
         "do not clear gradients between backward and step",
-        "calls of zero_grad after a backward",
+        "gradients cleared between backward and step",
         "gradient_clearing:KeepGradients",
     ),
     Entry(
@@ -158,7 +158,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "two-classes",
-        "take a cross entropy over one class for one of two, and a softmax over one element over the longest dimension",
+        "take a cross entropy over one class for one of two, and a softmax over one element over the sequence, or for a sigmoid",
         "cross entropies and softmaxes over one element",
         "softmax_dimensions:NotOverOne",
         changes_loss=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -51,14 +51,18 @@ class ClearGradients(Intervention):
 
 
 class KeepGradients(ClearGradients):
-    """The intervention ``keep-gradients``: what clears them too late is passed over, and they are cleared in time."""
+    """The intervention ``keep-gradients``: what clears them too late is passed over, and they are cleared in time.
 
-    what: ClassVar[str] = "calls of zero_grad between backward and step"
-    nothing: ClassVar[str] = "no call of zero_grad came between backward and step"
+    Where a script clears them by hand, all that an optimizer is about to use, they are put back as backward left them.
+    """
+
+    what: ClassVar[str] = "times that gradients were cleared between backward and step"
+    nothing: ClassVar[str] = "no gradients were cleared between backward and step"
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
         self._is_pending = False
+        self._left: dict[int, torch.Tensor] = {}  # what backward left, by the id of the parameter
 
     def attach(self, patches: Patches) -> None:
         """Stand before whatever clears gradients."""
@@ -71,10 +75,27 @@ class KeepGradients(ClearGradients):
         self.touched.pop("gradients", None)
         self._is_pending = True
 
+    def after_backward(self) -> None:
+        """Copy what backward left, for it may be cleared in place."""
+        for parameter in (one for optimizer in self._optimizers for one in held(optimizer)):
+            if parameter.grad is not None:
+                self._left[id(parameter)] = parameter.grad.detach().clone()
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Put back what was cleared by hand: of some parameters alone that may be meant."""
+        parameters = held(optimizer)
+        left = [(one, self._left[id(one)]) for one in parameters if id(one) in self._left]
+        if _any_nonzero(one.grad for one in parameters) or not _any_nonzero(gradient for _, gradient in left):
+            return
+        self.touched["by hand"] += 1
+        for parameter, gradient in left:
+            parameter.grad = gradient
+
     def after_step(self, optimizer: Optimizer) -> None:
         """They have been used."""
         super().after_step(optimizer)
         self._is_pending = False
+        self._left.clear()
 
     def _unless_pending(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -85,6 +106,10 @@ class KeepGradients(ClearGradients):
             return None
 
         return zero_grad
+
+
+def _any_nonzero(gradients: Iterable[torch.Tensor | None]) -> bool:
+    return any(one is not None and bool(one.count_nonzero()) for one in gradients)
 
 
 def _has_gradient(owner: Optimizer | nn.Module) -> bool:

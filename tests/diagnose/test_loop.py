@@ -243,15 +243,24 @@ class TestFrozenParameters:
         made.gradient_norm[:, 3] = np.nan
         assert frozen_parameters(case(made)) is None
 
-    def test_gradients_that_arrived_and_were_cleared_are_not_frozen(self) -> None:
+    @pytest.mark.parametrize("cleared", [np.nan, 0.0], ids=["to none", "to zeros"])
+    def test_gradients_that_arrived_and_were_cleared_are_not_frozen(self, cleared: float) -> None:
         made = residual_recording(steps=40)
-        made.gradient_norm[:] = np.nan
+        made.gradient_norm[:] = cleared
         made.update_norm[:] = 0.0
         made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
         assert frozen_parameters(case(made)) is None
         (first, *_) = diagnose(made.run())
         assert (first.id, first.severity, first.confidence) == ("gradients-cleared", "error", 0.95)
         assert first.cause.startswith("The gradients are cleared before they are used")
+
+    def test_gradients_so_small_that_those_of_weights_may_underflow_were_not_cleared(self) -> None:
+        made = residual_recording(steps=40)
+        made.gradient_norm[:] = 0.0
+        made.update_norm[:] = 0.0
+        made.gradient.rms[:] = 1e-7
+        made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
+        assert "gradients-cleared" not in [one.id for one in diagnose(made.run())]
 
     def test_an_optimizer_of_another_network_cleared_nothing(self) -> None:
         """Its weights never had a gradient, and the layers that had one are in no optimizer."""

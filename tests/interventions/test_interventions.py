@@ -59,6 +59,29 @@ def cleared_too_late(fixed: bool) -> list[float]:
     return trained(network(), clear="before" if fixed else "after")
 
 
+def cleared_by_hand(fixed: bool) -> list[float]:
+    return _cleared_by_hand(fixed, lambda parameter: setattr(parameter, "grad", None))
+
+
+def zeroed_by_hand(fixed: bool) -> list[float]:
+    return _cleared_by_hand(fixed, lambda parameter: parameter.grad.zero_())
+
+
+def _cleared_by_hand(fixed: bool, clear: Callable[[Any], Any]) -> list[float]:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for x, y in batches():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for parameter in () if fixed else model.parameters():
+            clear(parameter)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
 def in_evaluation_mode(fixed: bool) -> list[float]:
     model = network(nn.BatchNorm1d(12), nn.ReLU()).train(fixed)
     return trained(model)
@@ -100,6 +123,22 @@ def spread_target(fixed: bool) -> list[float]:
 def spread_difference(fixed: bool) -> list[float]:
     def loss_of(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return ((output[:, 0] - (y.float() if fixed else y.float()[:, None])) ** 2).mean()
+
+    return trained(network(), loss_of)
+
+
+def softmax_of_one_output(fixed: bool) -> list[float]:
+    def loss_of(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        column = output[:, :1]
+        return F.binary_cross_entropy(column.sigmoid() if fixed else column.softmax(1), (y > 0).float()[:, None])
+
+    return trained(network(), loss_of)
+
+
+def logarithm_of_one_channel(fixed: bool) -> list[float]:
+    def loss_of(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        picture = output[:, None, None, :]
+        return -(F.logsigmoid(picture) if fixed else picture.log_softmax(1)).mean()
 
     return trained(network(), loss_of)
 
@@ -243,6 +282,8 @@ def normalised(fixed: bool) -> list[float]:
 TRAININGS: list[tuple[str, Training]] = [
     ("clear-gradients", not_cleared),
     ("keep-gradients", cleared_too_late),
+    ("keep-gradients", cleared_by_hand),
+    ("keep-gradients", zeroed_by_hand),
     ("training-mode", in_evaluation_mode),
     ("bypass-squashing", softmax_twice),
     ("bypass-squashing", probabilities_for_logarithms),
@@ -252,6 +293,8 @@ TRAININGS: list[tuple[str, Training]] = [
     ("align-shapes", spread_difference),
     ("class-softmax", softmax_over_batch),
     ("two-classes", one_class),
+    ("two-classes", softmax_of_one_output),
+    ("two-classes", logarithm_of_one_channel),
     ("no-dropout", half_the_units),
     ("leaky-units", leaky),
     ("leaky-units", leaky_in_place),
