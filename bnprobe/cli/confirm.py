@@ -45,7 +45,10 @@ def confirm(
     cause: Annotated[
         list[str] | None,
         typer.Option(
-            "--cause", metavar="ID", help="Test this cause; repeatable (default: the first three candidates).", show_default=False
+            "--cause",
+            metavar="ID",
+            help="Test this cause, beside the verdict; repeatable (default: the first three candidates).",
+            show_default=False,
         ),
     ] = None,
     steps: Annotated[
@@ -76,7 +79,7 @@ def confirm(
     \b
       bnprobe confirm run.h5
       bnprobe confirm train.py --lr 0.1             record it first
-      bnprobe confirm run.h5 --cause unscaled-input
+      bnprobe confirm run.h5 --cause weight-decay-too-strong      is it that?
       bnprobe confirm run.h5 --json | jq .confirmed
     """  # noqa: D301, DOC501 - the help of the command: \b is typer's mark for lines to leave alone
     from bnprobe.cli.interruption import terminable
@@ -193,7 +196,7 @@ def _plan(run: Run, diagnosis: Diagnosis, causes: list[str], steps: int | None, 
         script=Script(name, is_module, tuple(arguments)),
         cwd=folder,
         remedies=tuple(dict.fromkeys(one.specification for one in remedies_of(run))),
-        causes=tuple(dict.fromkeys(causes)) or causes_to_test(diagnosis),
+        causes=causes_to_test(diagnosis, causes),
         steps=steps or whole,
         # What leaps is lost, and what is not finite at one batch may go on: with that mended its loss may leap there, and come back.
         until_diverged=(lost := diagnosis.analysis.divergence) is not None and lost.reason != "non-finite loss",

@@ -56,8 +56,18 @@ class Plan:
     threads: int | None = None
 
 
-def causes_to_test(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Return the first candidate causes of a run that is not healthy: causes, then what less evidence speaks for, then consequences."""
+def causes_to_test(diagnosis: Diagnosis, asked: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the first candidate causes of a run that is not healthy: causes, then what less evidence speaks for, then consequences.
+
+    Args:
+        diagnosis: of the run.
+        asked: ids of causes to test instead. The verdict is tested beside them: what helps may take that away.
+
+    Returns:
+        Their ids, the verdict first; none where nothing is asked of a healthy run.
+    """
+    if asked:
+        return tuple(dict.fromkeys([*causes_to_test(diagnosis)[:1], *asked]))
     if diagnosis.verdict.severity == "info":
         return ()
     known = [one for one in diagnosis if one.id in TESTS]
@@ -146,8 +156,12 @@ class Confirming(Experiment[str]):
             return []
         # Whether the script repeats itself must be known before anything is compared with it.
         again = [AGAIN] if made is not None and not repeats(made, *self._recorded) else []
-        confirmed = {one.cause for one in self.judgements() if one.word == "confirmed"} if GENERIC in self.trials else set()
-        return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in confirmed)]))
+        settled = {one.cause for one in self.judgements() if self._is_settled(one)} if GENERIC in self.trials else set()
+        return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in settled)]))
+
+    def _is_settled(self, judgement: Judgement) -> bool:
+        """Whether no further trial could say anything else of a cause: it is confirmed, or not there."""
+        return judgement.word == "confirmed" or (judgement.trial in self.trials and self.trials[judgement.trial].is_ruled_out)
 
     def trial_of(self, name: str) -> TrialOrder:
         """The trial of that name, with the remedies of the recording."""

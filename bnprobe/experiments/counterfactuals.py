@@ -31,8 +31,8 @@ _REMEDIES = {one.name: one for one in REMEDIES}
 
 #: Which trainings a trial helps: none, for it undoes a mistake and finds nothing to do where that was not made; those whose script meant
 #: what is taken away (a loss is lower without weight decay or a clip, with frozen weights or a target trained, too); those whose steps are
-#: too large, whatever makes them so; many that fail at steps as large as they are; or few.
-Helps: TypeAlias = Literal["none", "where meant", "by smaller steps", "many", "few"]
+#: too large, or too small, whatever makes them so; many that fail at steps as large as they are; or few.
+Helps: TypeAlias = Literal["none", "where meant", "by smaller steps", "by larger steps", "many", "few"]
 _HELPS: dict[Helps, tuple[str, ...]] = {
     "none": (
         "clear-gradients",
@@ -47,6 +47,7 @@ _HELPS: dict[Helps, tuple[str, ...]] = {
     ),
     "where meant": ("keep-graph", "unfreeze", "no-clipping", "no-weight-decay"),
     "by smaller steps": (GENERIC, "a hundredth of the rate", "warm-up", "clip-norm", "skip-leaps"),
+    "by larger steps": ("ten times the rate", "a hundred times the rate", "a thousand times the rate"),
     "many": ("reinitialise", "layer-norm", "batch-norm", "group-norm", "msr", "leaky-units", "reinitialise + rectified-units"),
 }
 _OWN_NOISE: dict[str, Literal["more", "less"]] = {"training-mode": "more", "no-dropout": "less"}

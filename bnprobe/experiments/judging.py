@@ -12,7 +12,7 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, HELD_OUT, OF_THE_RATE, Counterfactual, counterfactual, trials_of
+from bnprobe.experiments.counterfactuals import GENERIC, HELD_OUT, OF_THE_RATE, Counterfactual, Helps, counterfactual, trials_of
 from bnprobe.experiments.evidence import (
     compared,
     held_out_figures,
@@ -27,6 +27,8 @@ from bnprobe.numerals import number
 from bnprobe.store.confirm_file import Judgement, Trial
 from bnprobe.store.reader import Run, read_run
 
+#: Trials that help many a training, whatever is wrong with it.
+_WIDE: tuple[Helps, ...] = ("by smaller steps", "by larger steps", "many")
 _LEVELS = {"diverged": 0, "no-progress": 0, "collapsed-output": 0, "learns-poorly": 1, "learns": 2}
 
 
@@ -58,7 +60,8 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
     interventions = _entries(run, "interventions")
     ending = str(run.attributes.get("ending", ""))
     if refusal := refusal_of(run):
-        return Trial(name, "refused", refusal, seconds=seconds, steps=run.trained_steps)
+        is_ruled_out = any(one.get("is_ruled_out") for one in interventions)
+        return Trial(name, "refused", refusal, seconds=seconds, steps=run.trained_steps, is_ruled_out=is_ruled_out)
     diagnosis = diagnose(run)
     found = tuple(one.id for one in diagnosis if one.severity != "info")
     if not run.steps and run.status in ("finished", "stopped") and int(run.attributes.get("backwards_without_update", 0)):
@@ -125,22 +128,25 @@ def _told_apart(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
     """Take back what a trial says of a cause where it says as much of another, in the order of the causes.
 
     Smaller steps help many a training: they confirm nothing beside a cause that goes away at full ones, by a trial that does not help as
-    many. Of causes that the same trial takes away the first stands, as it does beside what it can bring about.
+    many. Of causes that the same trial takes away the first stands, as it does beside what it can bring about. So does, wherever it stands,
+    one whose trial helps few others, beside what it can bring about and a trial that helps many takes away.
 
     Returns:
         The judgements, in the same order.
     """
     confirmed = [one for one in judgements if one.word == "confirmed"]
-    deeper = next((one for one in confirmed if counterfactual(one.trial).helps not in ("by smaller steps", "many")), None)
+    narrow = [one for one in confirmed if counterfactual(one.trial).helps not in _WIDE]
+    deeper = next(iter(narrow), None)
     told = []
     for one in judgements:
         earlier = confirmed[: confirmed.index(one)] if one in confirmed else []
+        roots = [*earlier, *(narrow if one in confirmed and one not in narrow else ())]
         if one in confirmed and deeper is not None and counterfactual(one.trial).helps == "by smaller steps":
             one = _undecided(one, f"smaller steps help, but so does {deeper.trial}, which takes away {deeper.cause}")
         elif same := next((other for other in earlier if other.trial == one.trial), None):
             one = _undecided(one, f"{one.trial} helps, but it also takes away {same.cause}")
-        elif root := next((other for other in earlier if one.cause in CONSEQUENCES.get(other.cause, ())), None):
-            one = _undecided(one, f"{one.trial} helps, but {root.cause}, which is confirmed, can bring this about")
+        elif root := next((other for other in roots if one.cause in CONSEQUENCES.get(other.cause, ())), None):
+            one = _undecided(one, f"{one.trial} helps, but {root.cause}, which {root.trial} takes away, can bring this about")
         told.append(one)
     return tuple(told)
 
@@ -153,8 +159,9 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     """Say what the trials tell of a cause.
 
     *Confirmed*: a counterfactual trains clearly better than the script as it is, and than a tenth of the rate, where that helps at all, in
-    what the cause shows in (``evidence.py``): smaller steps help many a training whatever is wrong with it. What a script may mean
-    has to be named by its recording, too. *Refuted*: no counterfactual that could be made changes anything. *Undecided*: the rest.
+    what the cause shows in (``evidence.py``): smaller steps help many a training whatever is wrong with it. What a script may mean,
+    and what a trial takes away that helps many, has to be named by its recording, too. *Refuted*: no counterfactual that could be made
+    changes anything, or one looked for the cause, and it is not there. *Undecided*: the rest.
 
     Args:
         cause: its id.
@@ -177,6 +184,8 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
         trial = trials.get(test.name)
         if trial is None:
             continue
+        if trial.is_ruled_out:
+            return Judgement(cause, "refuted", f"it is not there: {trial.why}", test.name)
         helps = [how_it_helps(cause, test, trial, one, as_is) for one in as_is] if trial.status == "ran" else []
         if trial.status != "ran":
             seen.append(f"{test.name} {'refused' if trial.status == 'refused' else 'gave no outcome'}: {trial.why}")
@@ -190,8 +199,8 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
                 has_changed_nothing.append(trial)
         elif cause not in OF_THE_RATE and generic is not None and smaller_steps_do_as_well(cause, test, generic, trial, as_is):
             seen.append(f"{helps[0]}, but {told(generic)} with {GENERIC}")
-        elif meant := _may_be_meant(cause, test, trial, base):
-            seen.append(f"{helps[0]}, but that lowers the loss of many a healthy training, and {meant}")
+        elif doubt := _doubt(cause, test, trial, base):
+            seen.append(f"{helps[0]}, but that {doubt}")
         else:
             return Judgement(cause, "confirmed", helps[0], trial.name)
     smaller = [trials[name] for name in (GENERIC, "warm-up") if name in trials and trials[name].status == "ran"]
@@ -205,16 +214,20 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")
 
 
-def _may_be_meant(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
-    """Why the script may have meant what a trial takes away; "" where it cannot, or where the trial takes nothing of that kind away."""
-    if test.helps != "where meant":
+def _doubt(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
+    """Why a trial that helps says nothing of a cause: it helps without that cause, too. "" where it does not."""
+    whom = {"where meant": "lowers the loss of many a healthy training", **dict.fromkeys(_WIDE, "helps many a training that fails")}
+    if test.helps not in whom:
         return ""
     if cause not in base.findings:
-        return "the recording names no such cause"
+        return f"{whom[test.helps]}, and the recording names no such cause"
+    if test.helps in _WIDE:
+        return ""
     if base.level == _LEVELS["learns"]:
-        return "the script as it is learns"
+        return f"{whom[test.helps]}, and the script as it is learns"
     if cause == "weight-decay-too-strong" and trial.held_out >= base.held_out:
-        return f"the held-out loss is no lower: {number(trial.held_out)} with {trial.name}, {number(base.held_out)} without"
+        figures = f"{number(trial.held_out)} with {trial.name}, {number(base.held_out)} without"
+        return f"{whom[test.helps]}, and the held-out loss is no lower: {figures}"
     return ""
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from bnprobe.interventions.intervention import Handler, Intervention, argument, is_in_place, with_argument
 
 #: Of a leaky unit: what it passes of a negative input.
 LEAK = 0.1
+#: What a script may make a mask of by itself.
+_DRAWS = ("bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "uniform_", "normal_", "multinomial", "binomial")
 
 
 class NoDropout(Intervention):
@@ -20,15 +23,52 @@ class NoDropout(Intervention):
     what = "calls of dropout"
     nothing = "nothing is dropped by torch's dropout"
 
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._depth = 0
+        self._has_looked = self._draws_by_hand = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether no module draws anything of which it could make a mask."""
+        return self._has_looked and not self._draws_by_hand
+
+    def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Within a module."""
+        self._depth += 1
+        self._has_looked |= torch.is_grad_enabled()
+
+    def after_forward(self, module: nn.Module) -> None:
+        """Out of it again."""
+        self._depth -= 1
+
     def calls(self) -> Mapping[str, Handler]:
         """Stand before all kinds of dropout."""
         kinds = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-        return {**dict.fromkeys(kinds, self._without), "scaled_dot_product_attention": self._attention}
+        attention = {"scaled_dot_product_attention": self._attention, "multi_head_attention_forward": self._whole_attention}
+        recurrent = dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), self._recurrent)
+        return {**dict.fromkeys(kinds, self._without), **attention, **recurrent, **dict.fromkeys(_DRAWS, self._drawn)}
+
+    def _drawn(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._draws_by_hand |= self._depth > 0
+        return func(*args, **kwargs)
 
     def _attention(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if argument(args, kwargs, 4, "dropout_p", 0.0) > 0:
+        return self._at(4, "dropout_p", func, args, kwargs)
+
+    def _whole_attention(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not argument(args, kwargs, 13, "training", True):
+            return func(*args, **kwargs)
+        return self._at(10, "dropout_p", func, args, kwargs)
+
+    def _recurrent(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Of a recurrent layer, whose arguments are (input, state, weights, bias, layers, dropout, training, ...) or, packed, one later."""
+        place = 6 if isinstance(args[1], torch.Tensor) and isinstance(args[3], list | tuple) else 5
+        return self._at(place, "dropout", func, args, kwargs) if args[place + 1] else func(*args, **kwargs)
+
+    def _at(self, place: int, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if argument(args, kwargs, place, name, 0.0) > 0:
             self.touched[func.__name__] += 1
-            args, kwargs = with_argument(args, kwargs, 4, "dropout_p", 0.0)
+            args, kwargs = with_argument(args, kwargs, place, name, 0.0)
         return func(*args, **kwargs)
 
     def _without(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -81,6 +81,7 @@ class AtWork:
                 "count": sum(one.touched.values()),
                 "touched": list(one.touched)[:_MOST_NAMED],
                 "refusal": one.refusal(),
+                "is_ruled_out": bool(one.refusal()) and one.is_ruled_out(),
             }
             for one in self._interventions
         ]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.optimizer import Optimizer
 
 from bnprobe.interventions.intervention import Handler, Intervention, argument
 from bnprobe.observe.attaching.patches import Patches
@@ -27,11 +28,20 @@ class BatchStatistics(Intervention):
     nothing = "no batch norm is called in evaluation mode with more than one value a channel"
     by_step = None
 
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._has_norm = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether there is no batch norm."""
+        return not self._has_norm
+
     def calls(self) -> Mapping[str, Handler]:
         """Stand in for batch norm."""
         return {"batch_norm": self._by_batch}
 
     def _by_batch(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+        self._has_norm = True
         values: torch.Tensor = argument(args, kwargs, 0, "input")
         if argument(args, kwargs, 5, "training", False) or values.numel() <= values.shape[1]:
             result: torch.Tensor = func(*args, **kwargs)
@@ -126,7 +136,17 @@ class NormByCall(Intervention):
         self._were_loaded = False
         self._buffers: weakref.WeakKeyDictionary[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = weakref.WeakKeyDictionary()
         self._called: Counter[int] = Counter()
+        self._in_step: Counter[int] = Counter()
+        self._is_shared = False
         self._depth = 0
+
+    def is_ruled_out(self) -> bool:
+        """Whether no batch norm is called twice in a step, be it in two forwards."""
+        return not self._is_shared and not self._were_loaded
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Calls are counted anew."""
+        self._in_step.clear()
 
     def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Put the statistics of this call into the module."""
@@ -135,6 +155,8 @@ class NormByCall(Intervention):
         self._depth += 1
         if not isinstance(module, BatchNormBase) or module.running_mean is None or module.running_var is None:
             return
+        self._in_step[id(module)] += 1
+        self._is_shared |= self._in_step[id(module)] > 1
         place = self._called[id(module)]
         self._called[id(module)] += 1
         own = self._buffers.setdefault(module, [(module.running_mean, module.running_var)])

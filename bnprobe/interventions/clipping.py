@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import Optimizer
 
-from bnprobe.interventions.intervention import Intervention
+from bnprobe.interventions.intervention import Intervention, held
 from bnprobe.observe.attaching.patches import Patches
 
 
@@ -34,6 +35,31 @@ class NoClipping(_AroundClipping):
     what = "clippings"
     nothing = "the script does not clip with torch's functions"
 
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._left: dict[int, tuple[int, int]] = {}
+        self._has_looked = self._were_touched = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether each step was made by gradients as the backward had left them."""
+        return self._has_looked and not self._were_touched
+
+    def optimizer_built(self, optimizer: Optimizer) -> None:
+        """Remember whose gradients are looked at."""
+        self._optimizers.add(optimizer)
+
+    def after_backward(self) -> None:
+        """Take note of which tensors the gradients are, and of how often each was written to."""
+        self._left = {id(one): _state_of(one.grad) for each in self._optimizers for one in held(each) if one.grad is not None}
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Look whether somebody wrote to them since, or has a hook in their way."""
+        self._has_looked = True
+        for one in held(optimizer):
+            is_as_left = one.grad is None or self._left.get(id(one)) == _state_of(one.grad)
+            self._were_touched |= not is_as_left or bool(one._backward_hooks)
+
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Clip at infinity."""
 
@@ -46,6 +72,10 @@ class NoClipping(_AroundClipping):
         return clip
 
 
+def _state_of(gradient: torch.Tensor) -> tuple[int, int]:
+    return id(gradient), gradient._version
+
+
 class ClipUnscaled(_AroundClipping):
     """The intervention ``clip-unscaled``: the limit is multiplied by the scale of gradients that were not unscaled."""
 
@@ -56,6 +86,10 @@ class ClipUnscaled(_AroundClipping):
         super().__init__(steps)
         self._scalers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._is_unscaled = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether no loss is scaled."""
+        return not self._scalers
 
     def attach(self, patches: Patches) -> None:
         """Listen to gradient scalers, too."""

@@ -28,7 +28,7 @@ class ClearGradients(Intervention):
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        self._has_stepped = False
+        self._has_stepped = self._has_looked = False
 
     def optimizer_built(self, optimizer: Optimizer) -> None:
         """Remember whose gradients are to be cleared."""
@@ -38,7 +38,7 @@ class ClearGradients(Intervention):
         """Clear what the last step left."""
         if not self._has_stepped:
             return
-        self._has_stepped = False
+        self._has_stepped, self._has_looked = False, True
         for parameter in (one for optimizer in self._optimizers for one in held(optimizer)):
             if parameter.grad is not None:
                 if bool(parameter.grad.count_nonzero()):
@@ -48,6 +48,10 @@ class ClearGradients(Intervention):
     def after_step(self, optimizer: Optimizer) -> None:
         """The next backward begins a step."""
         self._has_stepped = True
+
+    def is_ruled_out(self) -> bool:
+        """Whether gradients were looked at before a second step's backward: that none was left is the script's own doing."""
+        return self._has_looked
 
 
 class KeepGradients(ClearGradients):
@@ -61,7 +65,7 @@ class KeepGradients(ClearGradients):
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
-        self._is_pending = False
+        self._is_pending = self._was_starved = False
         self._left: dict[int, torch.Tensor] = {}  # what backward left, by the id of the parameter
 
     def attach(self, patches: Patches) -> None:
@@ -85,11 +89,18 @@ class KeepGradients(ClearGradients):
         """Put back what was cleared by hand: of some parameters alone that may be meant."""
         parameters = held(optimizer)
         left = [(one, self._left[id(one)]) for one in parameters if id(one) in self._left]
-        if _any_nonzero(one.grad for one in parameters) or not _any_nonzero(gradient for _, gradient in left):
+        if _any_nonzero(one.grad for one in parameters):
+            return
+        self._was_starved = True
+        if not _any_nonzero(gradient for _, gradient in left):
             return
         self.touched["by hand"] += 1
         for parameter, gradient in left:
             parameter.grad = gradient
+
+    def is_ruled_out(self) -> bool:
+        """Whether every step had a gradient."""
+        return self._has_looked and not self._was_starved
 
     def after_step(self, optimizer: Optimizer) -> None:
         """They have been used."""

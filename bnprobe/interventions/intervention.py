@@ -60,6 +60,10 @@ class Intervention:
         """Say why nothing was changed; "" where something was."""
         return "" if self.touched else self.nothing
 
+    def is_ruled_out(self) -> bool:
+        """Whether what it would take away was looked for and is not there, by whatever means a script may do it."""
+        return False
+
     def attach(self, patches: Patches) -> None:
         """Replace functions of torch."""
 

@@ -14,6 +14,9 @@ _SQUASHES = ("softmax", "sigmoid", "sigmoid_", "tanh", "tanh_", "relu", "relu_",
 #: What changes the shape of a tensor and none of its values.
 _SHAPES = ("squeeze", "unsqueeze", "view", "reshape", "flatten", "transpose", "permute", "movedim", "contiguous", "__getitem__", "mT", "T")
 _LOSSES = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div")
+#: The ends of a graph that is a layer's output, reshaped or not.
+_RESHAPED = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "TBackward", "Clone", "Select", "Slice")
+_COMPUTED = ("Addmm", "Mm", "Linear", "Convolution", "Bmm", "Baddbmm")
 #: Of an output that was squashed: what it was before, and by what.
 _NOTE = "bnprobe_before_squashing"
 
@@ -26,6 +29,14 @@ class BypassSquashing(Intervention):
 
     what = "squashed inputs of a loss"
     nothing = "no output is squashed on its way into a loss of torch, or it is what the loss asks for"
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._are_plain: set[bool] = set()
+
+    def is_ruled_out(self) -> bool:
+        """Whether each loss of torch asks for logits, and is given what a layer has computed."""
+        return self._are_plain == {True}
 
     def calls(self) -> Mapping[str, Handler]:
         """Follow squashed outputs to a loss."""
@@ -51,6 +62,9 @@ class BypassSquashing(Intervention):
     def _loss(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = argument(args, kwargs, 0, "input")
         before, how = getattr(given, _NOTE, (None, ""))
+        if torch.is_grad_enabled():
+            asks_for_logits = func.__name__ in ("cross_entropy", "binary_cross_entropy_with_logits")
+            self._are_plain.add(asks_for_logits and _is_of_a_layer(given))
         wanted = self._wanted(func.__name__, given, before, how)
         if wanted is not None:
             self.touched[f"{how or 'output'} before {func.__name__}"] += 1
@@ -70,11 +84,27 @@ class BypassSquashing(Intervention):
         return F.log_softmax(given, classes) if bool((given > 0).any()) else None
 
 
+def _is_of_a_layer(values: torch.Tensor) -> bool:
+    """Whether values are what a linear layer or a convolution has computed, but for their shape."""
+    node = values.grad_fn
+    while node is not None and node.name().startswith(_RESHAPED):
+        node = next((before for before, _ in node.next_functions if before is not None), None)
+    return node is not None and node.name().startswith(_COMPUTED)
+
+
 class AlignShapes(Intervention):
     """The intervention ``align-shapes``."""
 
     what = "losses and differences whose operands were broadcast"
     nothing = "no output and target of equally many elements are broadcast against each other"
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._are_alike: set[bool] = set()
+
+    def is_ruled_out(self) -> bool:
+        """Whether each loss is one of torch's, and has an output and a target of one shape."""
+        return self._are_alike == {True}
 
     def calls(self) -> Mapping[str, Handler]:
         """Stand before what compares output and target."""
@@ -85,6 +115,8 @@ class AlignShapes(Intervention):
     def _aligned(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names = ("input", "target" if "loss" in func.__name__ or "entropy" in func.__name__ else "other")
         one, other = argument(args, kwargs, 0, names[0]), argument(args, kwargs, 1, names[1])
+        if names[1] == "target" and torch.is_grad_enabled():
+            self._are_alike.add(one.shape == other.shape)
         if _is_outer(one, other):
             self.touched[func.__name__] += 1
             args, kwargs = with_argument(args, kwargs, 1, names[1], other.reshape(one.shape))

@@ -41,6 +41,10 @@ class GroupNorm(Intervention):
     what = "calls of batch norm"
     nothing = "batch norm is not called in training"
 
+    def is_ruled_out(self) -> bool:
+        """Whether there is no batch norm."""
+        return True
+
     def calls(self) -> Mapping[str, Handler]:
         """Stand in for batch norm, in evaluation as well."""
         return {"batch_norm": self._by_group}

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.optimizer import Optimizer
 
-from bnprobe.interventions.intervention import Handler, Intervention
+from bnprobe.interventions.intervention import Handler, Intervention, held
 from bnprobe.observe.attaching.patches import Patches
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -19,6 +21,23 @@ class SinglePrecision(Intervention):
 
     what = "conversions to half precision"
     nothing = "nothing was converted to half precision, and autocast was not used"
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(steps)
+        self._has_looked = self._is_half = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether no weight is of half precision, and nothing that a module is called with."""
+        return self._has_looked and not self._is_half
+
+    def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Take note of what is made in half precision from the start."""
+        self._is_half |= any(isinstance(one, torch.Tensor) and one.dtype in _HALF for one in args)
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Take note of weights in half precision."""
+        self._has_looked = True
+        self._is_half |= any(one.dtype in _HALF for one in held(optimizer))
 
     def attach(self, patches: Patches) -> None:
         """Stand before autocast."""

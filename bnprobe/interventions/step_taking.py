@@ -56,6 +56,10 @@ class TakeSteps(Intervention):
         """Say why nothing was changed."""
         return "the script's optimizer takes steps" if self._takes_own else super().refusal()
 
+    def is_ruled_out(self) -> bool:
+        """Whether steps are taken."""
+        return self._takes_own
+
     def _after_a_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> Any:

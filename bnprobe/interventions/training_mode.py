@@ -23,9 +23,15 @@ class TrainingMode(Intervention):
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
         self._switched: list[nn.Module] = []
+        self._has_looked = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether modules were called in training."""
+        return self._has_looked
 
     def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Switch a module over for this call."""
+        self._has_looked |= torch.is_grad_enabled()
         if module.training or not torch.is_grad_enabled():
             return
         own = list(module.parameters(recurse=False))

@@ -24,7 +24,11 @@ class Unfreeze(Intervention):
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._added: list[torch.Tensor] = []
-        self._is_done = False
+        self._is_done = self._is_all_trained = False
+
+    def is_ruled_out(self) -> bool:
+        """Whether every parameter of what was called had a gradient to step by."""
+        return self._is_all_trained
 
     def optimizer_built(self, optimizer: Optimizer) -> None:
         """Remember who trains what."""
@@ -41,6 +45,8 @@ class Unfreeze(Intervention):
             return
         self._is_done = True
         known = {id(one) for each in self._optimizers for one in held(each)}
+        used = [one for module in list(self._called) for one in module.parameters(recurse=False) if one.is_floating_point()]
+        self._is_all_trained = bool(used) and all(id(one) in known and one.grad is not None for one in used)
         for module in list(self._called):
             for name, parameter in module.named_parameters(recurse=False):
                 if not parameter.is_floating_point() or (id(parameter) in known and parameter.requires_grad):

@@ -45,6 +45,7 @@ class Trial:
         leap: step at which the loss leapt furthest; -1 where it never did.
         findings: ids of what its own diagnosis found, warnings and errors.
         loss: of each step; NaN where none was seen.
+        is_ruled_out: of one that was refused: what it would take away was looked for, and is not there.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Trial:
     leap: int = -1
     findings: tuple[str, ...] = ()
     loss: tuple[float, ...] = ()
+    is_ruled_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,18 @@ def test_a_faulty_script_from_its_recording_to_its_page(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_suspicion_is_tested_beside_the_verdict(folder: Path) -> None:
+    recorded(folder)
+    words = ("--cause", "eval-mode-training", "--cause", "weight-decay-too-strong", "--cause", "mean-shift")
+    found = document(bnprobe(folder, "confirm", "--json", *words, "run.h5"))
+    reasons = {one["id"]: one["reason"] for one in found["causes"]}
+    assert next(iter(reasons)) == found["verdict"] == "missing-zero-grad"
+    assert found["confirmed"] == ["missing-zero-grad"]
+    assert found["refuted"][:2] == ["eval-mode-training", "weight-decay-too-strong"]
+    assert reasons["weight-decay-too-strong"] == "it is not there: no parameter group has weight decay"
+
+
+@pytest.mark.slow
 def test_a_healthy_script_is_recorded_and_not_tried(folder: Path) -> None:
     result = bnprobe(folder, "confirm", "--json", "-o", "mine.h5", "train.py", "--clear")
     assert result.returncode == 0, result.stderr

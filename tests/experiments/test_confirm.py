@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bnprobe.experiments.confirm import Confirming, Plan, repeats
+from bnprobe.diagnose import diagnose
+from bnprobe.experiments.confirm import Confirming, Plan, causes_to_test, repeats
 from bnprobe.experiments.counterfactuals import AS_IS
 from bnprobe.experiments.executors.local import LocalExecutor
 from bnprobe.experiments.order import Script
 from bnprobe.experiments.running_trial import RunningTrial
 from bnprobe.store.confirm_file import Trial
-from tests.synthetic_runs import residual_recording
+from bnprobe.store.reader import read_run
+from tests.synthetic_runs import BUILDERS, residual_recording
 
 MADE = Trial("as it is", "ran", loss=(3.0, 2.0, math.nan, 1.0, 0.5))
 
@@ -54,6 +56,17 @@ class Failed(RunningTrial):
 
     def clear(self) -> None:
         pass
+
+
+def test_a_suspicion_is_tested_behind_the_verdict(tmp_path: Path) -> None:
+    BUILDERS["exploding"](tmp_path / "run.h5")
+    failed = diagnose(read_run(tmp_path / "run.h5"))
+    verdict = failed.verdict.id
+    assert causes_to_test(failed)[0] == verdict
+    assert causes_to_test(failed, ["mean-shift", "mean-shift"]) == (verdict, "mean-shift")
+    assert causes_to_test(failed, [verdict]) == (verdict,)
+    healthy = diagnose(residual_recording(steps=40).run())
+    assert (causes_to_test(healthy), causes_to_test(healthy, ["mean-shift"])) == ((), ("mean-shift",))
 
 
 def test_a_forked_trial_that_failed_is_made_once_more_by_itself(tmp_path: Path) -> None:

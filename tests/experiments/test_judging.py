@@ -15,6 +15,7 @@ from bnprobe.experiments.judging import judge, judge_cause, judge_recording, ref
 from bnprobe.store.confirm_file import Trial
 from tests.synthetic_runs import in_detail_at, residual_recording
 
+GAP = ("batch-norm-small-batch",)
 LEARNS: dict[str, Any] = {"status": "ran", "outcome": "learns", "level": 2, "steps": 200, "start": 2.3}
 
 
@@ -67,6 +68,11 @@ def refused(name: str) -> Trial:
     return Trial(name, "refused", "there is none")
 
 
+def named(trial: Trial, *causes: str) -> Trial:
+    """The trial, whose own diagnosis names causes."""
+    return replace(trial, findings=causes)
+
+
 def judged(cause: str, as_is: Trial, generic: Trial, *tests: Trial, again: Trial | None = None) -> tuple[str, str]:
     made = {one.name: one for one in (as_is, generic, *tests)}
     found = judge_cause(cause, made, [as_is, *([again] if again else [])])
@@ -111,11 +117,38 @@ def test_a_trial_without_an_outcome_refutes_nothing() -> None:
 
 def test_one_counterfactual_of_several_is_enough() -> None:
     made = (stuck("reinitialise"), trial("layer-norm", 0.2))
-    assert judged("vanishing-gradients", stuck(AS_IS), stuck(GENERIC), *made)[0] == "confirmed"
+    as_is = named(stuck(AS_IS), "vanishing-gradients")
+    assert judged("vanishing-gradients", as_is, stuck(GENERIC), *made)[0] == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("cause", "name"), [("mean-shift", "layer-norm"), ("saturated-units", "reinitialise"), ("loss-spike", "clip-norm")]
+)
+def test_what_helps_many_confirms_only_what_the_recording_names(cause: str, name: str) -> None:
+    """Somebody suspects it: that layer norm lets a network train does not say that its mean had shifted."""
+    other = named(diverged(AS_IS), "exploding-gradients")
+    word, reason = judged(cause, other, diverged(GENERIC), trial(name, 0.2))
+    assert word == "undecided"
+    assert reason.endswith("but that helps many a training that fails, and the recording names no such cause")
+    assert judged(cause, named(other, "exploding-gradients", cause), diverged(GENERIC), trial(name, 0.2))[0] == "confirmed"
+
+
+def test_what_was_looked_for_and_is_not_there_is_refuted() -> None:
+    absent = Trial("training-mode", "refused", "no module was in evaluation mode while it was trained", is_ruled_out=True)
+    word, reason = judged("eval-mode-training", stuck(AS_IS), stuck(GENERIC), absent)
+    assert (word, reason) == ("refuted", "it is not there: no module was in evaluation mode while it was trained")
+    assert judged("eval-mode-training", stuck(AS_IS), stuck(GENERIC), replace(absent, is_ruled_out=False))[0] == "undecided"
+
+
+def test_what_is_not_there_is_not_confirmed_by_a_second_trial() -> None:
+    absent = Trial("norm-by-call", "refused", "no batch norm is called more than once in a forward", is_ruled_out=True)
+    base = trial(AS_IS, 0.3, held_out=4.5, findings=("batch-norm-reused",))
+    made = (trial(GENERIC, 0.8, held_out=4.0), absent, trial("group-norm", 0.3, held_out=0.3))
+    assert judged("batch-norm-reused", base, *made)[0] == "refuted"
 
 
 def test_of_a_rate_the_tenth_is_the_counterfactual() -> None:
-    assert judged("learning-rate-too-high", diverged(AS_IS), trial(GENERIC, 0.2))[0] == "confirmed"
+    assert judged("learning-rate-too-high", named(diverged(AS_IS), "learning-rate-too-high"), trial(GENERIC, 0.2))[0] == "confirmed"
     assert judged("learning-rate-too-high", stuck(AS_IS), stuck(GENERIC))[0] == "refuted"
 
 
@@ -127,7 +160,8 @@ def test_rates_that_all_diverge_do_not_refute_that_the_rate_is_too_high() -> Non
 
 
 def test_smaller_steps_confirm_nothing_beside_a_cause_that_goes_away_at_full_ones() -> None:
-    made = {one.name: one for one in (diverged(AS_IS), trial(GENERIC, 0.5), trial("clear-gradients", 0.1), trial("clip-norm", 0.1))}
+    base = named(diverged(AS_IS), "learning-rate-too-high", "loss-spike")
+    made = {one.name: one for one in (base, trial(GENERIC, 0.5), trial("clear-gradients", 0.1), trial("clip-norm", 0.1))}
     causes = ("learning-rate-too-high", "missing-zero-grad", "loss-spike")
     found = {one.cause: one for one in judge(causes, made, [made[AS_IS]])}
     assert found["missing-zero-grad"].word == "confirmed"
@@ -136,17 +170,21 @@ def test_smaller_steps_confirm_nothing_beside_a_cause_that_goes_away_at_full_one
 
 
 def test_of_causes_that_one_trial_takes_away_the_first_stands() -> None:
-    made = {one.name: one for one in (stuck(AS_IS), stuck(GENERIC), trial("reinitialise", 0.1))}
+    base = named(stuck(AS_IS), "symmetric-initialisation", "saturated-units")
+    made = {one.name: one for one in (base, stuck(GENERIC), trial("reinitialise", 0.1))}
     found = judge(("symmetric-initialisation", "saturated-units"), made, [made[AS_IS]])
     assert [one.word for one in found] == ["confirmed", "undecided"]
     assert found[1].reason.startswith("reinitialise helps, but it also takes away symmetric-initialisation")
 
 
 def test_what_a_confirmed_cause_brings_about_is_not_confirmed_beside_it() -> None:
-    made = {one.name: one for one in (diverged(AS_IS), diverged(GENERIC), trial("standardise-inputs", 0.4), trial("layer-norm", 0.1))}
-    found = judge(("unscaled-input", "exploding-activations"), made, [made[AS_IS]])
-    assert [one.word for one in found] == ["confirmed", "undecided"]
-    assert "unscaled-input, which is confirmed, can bring this about" in found[1].reason
+    base = named(diverged(AS_IS), "exploding-activations")
+    made = {one.name: one for one in (base, diverged(GENERIC), trial("standardise-inputs", 0.4), trial("layer-norm", 0.1))}
+    for causes in (("unscaled-input", "exploding-activations"), ("exploding-activations", "unscaled-input")):
+        found = {one.cause: one for one in judge(causes, made, [base])}
+        assert (found["unscaled-input"].word, found["exploding-activations"].word) == ("confirmed", "undecided"), "in either order"
+        expected = "layer-norm helps, but unscaled-input, which standardise-inputs takes away, can bring this about"
+        assert found["exploding-activations"].reason.startswith(expected)
     assert judge(("exploding-activations",), made, [made[AS_IS]])[0].word == "confirmed"
 
 
@@ -245,21 +283,25 @@ def leaping(rise: float, after: float, at: int = 60) -> tuple[float, ...]:
 
 
 def test_a_spike_is_confirmed_where_the_loss_comes_back_sooner() -> None:
-    made = (trial(AS_IS, 1.0, leap=60, loss=leaping(9.0, 2.0)), trial(GENERIC, 2.0, loss=leaping(1.0, 1.0)))
-    word, reason = judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 0.2)))
+    spike = {"findings": ("loss-spike",)}
+    made = (trial(AS_IS, 1.0, leap=60, loss=leaping(9.0, 2.0), **spike), trial(GENERIC, 2.0, loss=leaping(1.0, 1.0), **spike))
+    word, reason = judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 0.2), **spike))
     assert word == "confirmed"
     assert "from step 60 on the loss rose by 0.64 on average, and by 2.35 without" in reason
-    assert judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 1.9)))[0] == "refuted"
+    assert judged("loss-spike", *made, trial("clip-norm", 1.0, loss=leaping(9.0, 1.9), **spike))[0] == "refuted"
 
 
 def test_a_spike_that_comes_at_any_rate_is_the_batch() -> None:
-    at_once = {"leap": 60, "loss": leaping(9.0, 0.0)}
-    made = (trial(AS_IS, 1.0, **at_once), trial(GENERIC, 2.0, loss=leaping(4.0, 0.0)), trial("clip-norm", 1.0, **at_once))
+    spike: dict[str, Any] = {"findings": ("loss-spike",)}
+    at_once = {"leap": 60, "loss": leaping(9.0, 0.0), **spike}
+    made = (trial(AS_IS, 1.0, **at_once), trial(GENERIC, 2.0, loss=leaping(4.0, 0.0), **spike), trial("clip-norm", 1.0, **at_once))
     word, reason = judged("loss-spike", *made, trial("warm-up", 1.0, **at_once))
     assert word == "confirmed"
     assert reason == "the loss leaps at step 60 at a tenth of the rate and with a warm-up, too: it is the batch of that step"
-    assert judged("loss-spike", *made, trial("warm-up", 1.0, loss=leaping(0.0, 0.0)))[0] == "confirmed", "it is the size of the steps"
-    elsewhere = trial(GENERIC, 2.0, loss=leaping(9.0, 0.0, at=40))
+    assert judged("loss-spike", *made, trial("warm-up", 1.0, loss=leaping(0.0, 0.0), **spike))[0] == "confirmed", (
+        "it is the size of the steps"
+    )
+    elsewhere = trial(GENERIC, 2.0, loss=leaping(9.0, 0.0, at=40), **spike)
     assert judged("loss-spike", made[0], elsewhere, made[2], trial("warm-up", 1.0, **at_once))[0] == "refuted"
 
 
@@ -298,7 +340,7 @@ def test_an_outcome_that_is_better_by_its_word_alone_is_no_difference() -> None:
 
 def test_a_tenth_of_the_rate_that_does_nearly_as_well_confirms_nothing() -> None:
     """It is lower than the script as it is by a little less than what is clear, the trial by a little more."""
-    made = (trial(AS_IS, 1.0), trial("reinitialise", 0.79))
+    made = (named(trial(AS_IS, 1.0), "vanishing-gradients"), trial("reinitialise", 0.79))
     for late in (0.7, 0.79, 0.805, 0.95):
         word, reason = judged("vanishing-gradients", made[0], trial(GENERIC, late), made[1])
         assert word == "undecided" and reason.endswith("with a tenth of the rate")
@@ -346,15 +388,18 @@ def test_held_out_labels_have_errors() -> None:
 
 
 def test_what_is_better_held_out_must_not_be_worse_there_by_the_other_measure() -> None:
-    made = [trial(one, held_out=0.2, missed=0.05, samples=100) for one in (AS_IS, GENERIC)]
-    word, reason = judged("batch-norm-small-batch", *made, trial("group-norm", held_out=0.15, missed=0.3, samples=100))
+    made = [trial(one, held_out=0.2, missed=0.05, samples=100, findings=GAP) for one in (AS_IS, GENERIC)]
+    word, reason = judged("batch-norm-small-batch", *made, trial("group-norm", held_out=0.15, missed=0.3, samples=100, findings=GAP))
     assert word == "undecided"
     assert reason.endswith("held out it is worse: loss 0.15, 30.0% of labels missed with it, loss 0.2, 5.0% of labels missed without")
-    assert judged("batch-norm-small-batch", *made, trial("group-norm", held_out=0.15, missed=0.05, samples=100))[0] == "confirmed"
+    assert (
+        judged("batch-norm-small-batch", *made, trial("group-norm", held_out=0.15, missed=0.05, samples=100, findings=GAP))[0]
+        == "confirmed"
+    )
 
 
 def test_what_two_runs_differ_by_held_out_is_no_difference() -> None:
-    made = [trial(one, held_out=0.2, missed=0.05, samples=10_000) for one in (AS_IS, GENERIC)]
-    better = trial("group-norm", held_out=0.14, missed=0.04, samples=10_000)
+    made = [trial(one, held_out=0.2, missed=0.05, samples=10_000, findings=GAP) for one in (AS_IS, GENERIC)]
+    better = trial("group-norm", held_out=0.14, missed=0.04, samples=10_000, findings=GAP)
     assert judged("batch-norm-small-batch", *made, better)[0] == "confirmed"
     assert judged("batch-norm-small-batch", *made, better, again=trial(AGAIN, held_out=0.28, missed=0.07, samples=10_000))[0] != "confirmed"
