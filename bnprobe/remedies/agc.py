@@ -5,7 +5,8 @@ For each output unit i of a weight,
 
     G_i <- lambda max(||W_i||, eps) / ||G_i|| G_i    where  ||G_i|| / max(||W_i||, eps) > lambda
 
-with lambda = 0.01 and eps = 1e-3. Vectors (biases, gains) count as one unit. The last linear layer is left alone, as published.
+with lambda = 0.01 and eps = 1e-3. Vectors (biases, gains) count as one unit. The last linear layer is left alone, as
+published; ours: that is each linear layer whose output is an answer (``answers``), wherever it stands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from bnprobe.module_parts import parameters
+from bnprobe.remedies.answers import linear_answers
 from bnprobe.remedies.linear_layers import is_linear, unit_axis
 from bnprobe.remedies.remedy import Remedy, Step, Touched, elements_of
 from bnprobe.remedies.scope import Scope
@@ -32,11 +34,10 @@ class AdaptiveClipping(Remedy[AdaptiveClippingSettings]):
 
     def prepare(self, scope: Scope) -> Touched:
         """Note what will be clipped."""
-        last = None if self.settings.last else scope.last_linear()
-        spared = {id(p) for p in parameters(last)} if last is not None else set()
+        spared = set() if self.settings.last else {id(p) for one in linear_answers(scope) for p in parameters(one)}
         clipped = [(name, parameter) for name, parameter in scope.parameters() if id(parameter) not in spared]
         if not clipped:
-            raise self.nothing("no parameter is trained but the last linear layer's", "agc:last clips that, too")
+            raise self.nothing("no parameter is trained but those of linear layers that give the answer", "agc:last clips that, too")
         self._parameters = [parameter for _, parameter in clipped]
         self._units = {id(one.get_parameter("weight")): unit_axis(one) for _, one in scope.weight_layers() if is_linear(one)}
         return Touched("parameters", tuple(name for name, _ in clipped))

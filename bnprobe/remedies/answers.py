@@ -35,6 +35,11 @@ def answers(scope: Scope) -> list[nn.Module]:
     return list(found.values())
 
 
+def linear_answers(scope: Scope) -> list[nn.Module]:
+    """Return the linear layers among the answers: classifiers, one for each head."""
+    return [one for one in answers(scope) if is_linear(one)]
+
+
 def last_called(model: nn.Module) -> list[nn.Module]:
     """Return the layers of a model whose output no other layer receives, by its code alone; none where torch.fx cannot follow that."""
     calls = _called_layers(model)

@@ -135,7 +135,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "agc",
         "adaptive gradient clipping: a unit's gradient stays small beside its weights",
-        "all gradients unit by unit, the last linear layer excluded",
+        "all gradients unit by unit, linear layers that give the answer excluded",
         "Brock et al. 2021, arXiv 2102.06171",
         s.AdaptiveClippingSettings,
         "agc:AdaptiveClipping",

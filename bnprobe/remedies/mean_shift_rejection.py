@@ -17,7 +17,7 @@ mode that is thrown away afterwards. For w = 1 the weights themselves are projec
 With w < 1 a share 1-w of the common mode passes at each step.
 
 Ours, not the paper's: ``linear`` treats linear layers as 1x1 kernels are treated, the mean over their inputs, at the start and in every
-step, but for the network's first layer, which is set and not projected, and its last, the classifier. What is common to all inputs of a
+step, but for the network's first layer, which is set and not projected, and those that give an answer. What is common to all inputs of a
 layer, as the mean that a ReLU makes is, then does not pass. A ReLU halves the signal's energy and its mean is rejected: gain ``relu``,
 1.714, keeps the variance.
 
@@ -33,6 +33,7 @@ import torch
 from torch import nn
 
 from bnprobe.errors import RemedyError
+from bnprobe.remedies.answers import linear_answers
 from bnprobe.remedies.linear_layers import is_linear, unit_axis
 from bnprobe.remedies.noise import Noise
 from bnprobe.remedies.remedy import Added, Changes, Remedy, Step, Touched
@@ -258,12 +259,12 @@ def projected_kernels(scope: Scope, settings: MeanShiftRejectionSettings) -> lis
 
 
 def projectable_layers(scope: Scope, settings: MeanShiftRejectionSettings) -> list[tuple[str, nn.Module]]:
-    """Return convolutions, and with ``linear`` linear layers but the network's last, which is the classifier."""
+    """Return convolutions, and with ``linear`` linear layers but those that give an answer, the classifiers."""
     convolutions: list[tuple[str, nn.Module]] = list(scope.convolutions())
     if not settings.linear:
         return convolutions
-    last = scope.last_linear()
-    return convolutions + [(name, one) for name, one in scope.weight_layers() if is_linear(one) and one is not last]
+    spared = set(map(id, linear_answers(scope)))
+    return convolutions + [(name, one) for name, one in scope.weight_layers() if is_linear(one) and id(one) not in spared]
 
 
 def _mean_axes(layer: nn.Module) -> tuple[int, ...] | None:

@@ -27,6 +27,7 @@ from torch.optim.optimizer import Optimizer
 
 from bnprobe.errors import RemedyError
 from bnprobe.identity import IdentityMap
+from bnprobe.remedies.answers import linear_answers
 from bnprobe.remedies.mean_shift_rejection import MeanShiftRejection
 from bnprobe.remedies.remedy import Changes, Remedy, Step, Touched
 from bnprobe.remedies.residual import residual_branches
@@ -120,10 +121,10 @@ class PublishedMeanShiftRejection(Remedy[PublishedMeanShiftRejectionSettings]):
                 )
 
     def _others(self, scope: Scope, convolutions: list[tuple[str, Any]]) -> tuple[str, ...]:
-        """Name biases that are frozen, and a classifier that is frozen, or trained by another optimizer."""
+        """Name biases that are frozen, and classifiers that are frozen, or trained by another optimizer."""
         biases = [f"{name}.bias" for name, one in convolutions if one.bias is not None and id(one.bias) not in scope.trained]
-        last = scope.last_linear()
-        without = [] if last is None else [name for name, one in scope.modules() if one is last and id(one.weight) not in scope.trained]
+        classifiers = set(map(id, linear_answers(scope)))
+        without = [name for name, one in scope.modules() if id(one) in classifiers and id(one.weight) not in scope.trained]
         return (*biases, *without)
 
     @torch.no_grad()
@@ -138,11 +139,10 @@ class PublishedMeanShiftRejection(Remedy[PublishedMeanShiftRejectionSettings]):
                 self._silent.append(one.bias)
                 if scope.loaded_into(one) is None:
                     one.bias.zero_()
-        last = scope.last_linear()
-        if last is not None and id(last.weight) in scope.trained:
-            if scope.loaded_into(last) is None:
-                nn.init.xavier_uniform_(last.get_parameter("weight"))
-            self._slow += [p for p in last._parameters.values() if p is not None and id(p) in scope.trained]
+        for classifier in (one for one in linear_answers(scope) if id(one.weight) in scope.trained):
+            if scope.loaded_into(classifier) is None:
+                nn.init.xavier_uniform_(classifier.get_parameter("weight"))
+            self._slow += [p for p in classifier._parameters.values() if p is not None and id(p) in scope.trained]
 
     def _penalty(self, kernel: torch.Tensor) -> torch.Tensor:
         """Return the gradient of the norm penalty."""

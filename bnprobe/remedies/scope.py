@@ -126,10 +126,6 @@ class Scope:
         owners = [path[: path.index(attribute)] for path in paths if attribute in path]
         return any(not owner or at.split(".")[-len(owner) :] == owner for owner in owners)
 
-    def last_linear(self) -> nn.Module | None:
-        """Return the last linear layer in the order of the tree, trained or not: what gives the logits."""
-        return next((module for _, module in reversed(list(self.modules())) if is_linear(module)), None)
-
     def last_layer(self, model: nn.Module) -> nn.Module | None:
         """Return a model's last weight layer in the order of the tree, trained or not: what most often gives the answer."""
         found = [module for _, module in named_modules(model) if isinstance(module, ConvNd) or is_linear(module)]

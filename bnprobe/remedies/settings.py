@@ -144,7 +144,7 @@ class AdaptiveClippingSettings(Settings):
 
     clipping: float = setting(0.01, "largest ratio ||G_i|| / ||W_i|| of a unit", low=0.0)
     eps: float = setting(1e-3, "smallest ||W_i|| taken into the ratio", low=0.0)
-    last: bool = setting(False, "clip the last linear layer, too")
+    last: bool = setting(False, "clip linear layers that give the answer, too")
 
 
 @dataclass(frozen=True)

@@ -353,8 +353,7 @@ def clip_value(training: Training, moment: str) -> Iterator[str]:
 
 
 def agc(training: Training, moment: str) -> Iterator[str]:
-    linear = [[one for one in model.modules() if isinstance(one, nn.Linear)] for model in training.models]
-    spared = {id(p) for layers in linear if layers for p in layers[-1].parameters()}
+    spared = {id(p) for model in training.models for _, one in _heads(model) for p in one.parameters()}
     owners = {id(p): one for _, one in modules_of(training) for p in one._parameters.values() if p is not None}
     for name, parameter in ((n, p) for model in training.models for n, p in model.named_parameters()):
         if parameter.grad is None or id(parameter) in spared:
@@ -497,12 +496,17 @@ def qk_norm(training: Training, moment: str) -> Iterator[str]:
             yield f"attention {number // 2}: root mean squares from {float(lengths.min()):.3g} to {float(lengths.max()):.3g}"
 
 
+def _heads(model: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """The last linear layer, or the heads that a model names."""
+    found = [(name, one) for name, one in model.named_modules() if isinstance(one, nn.Linear)]
+    named = getattr(model, "heads", None)
+    return [one for one in found if one[0] in named] if named else found[-1:]
+
+
 def mup_output(training: Training, moment: str) -> Iterator[str]:
     """Weights of the last linear layer, or of the heads that a model names, count as 64 / inputs, the bias as it is."""
     for model in training.models:
-        found = [(name, one) for name, one in model.named_modules() if isinstance(one, nn.Linear)]
-        heads = getattr(model, "heads", None)
-        for name, layer in [one for one in found if one[0] in heads] if heads else found[-1:]:
+        for name, layer in _heads(model):
             x = torch.randn(4, layer.in_features)
             with torch.no_grad():
                 expected = nn.functional.linear(x * 64 / layer.in_features, layer.weight, layer.bias)

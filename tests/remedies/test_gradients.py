@@ -45,6 +45,19 @@ class TestClipValue:
             assert torch.equal(used[name], gradient.clamp(-0.01, 0.01))
 
 
+class TwoHeaded(torch.nn.Module):
+    """Two heads before the trunk, in the order of the tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes, self.classes = torch.nn.Linear(8, 4), torch.nn.Linear(8, 3)
+        self.trunk = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 8), torch.nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.trunk(x)
+        return torch.cat([self.boxes(features), self.classes(features)], 1)
+
+
 class TestAdaptiveClipping:
     def test_equals_the_published_formula_unit_by_unit(self) -> None:
         model, raw, used = gradients_under("agc:clipping=0.05")
@@ -63,6 +76,15 @@ class TestAdaptiveClipping:
         _, raw, used = gradients_under("agc:clipping=1e-6,last")
         assert float(used["classifier.weight"].norm()) < 1e-3 * float(raw["classifier.weight"].norm())
 
+    def test_heads_are_spared_wherever_they_stand(self) -> None:
+        model = TwoHeaded()
+        apply("agc:clipping=1e-6", model)
+        model(torch.randn(4, 6)).sum().backward()
+        raw = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+        torch.optim.SGD(model.parameters(), lr=0.0).step()
+        spared = {name for name, parameter in model.named_parameters() if torch.equal(parameter.grad, raw[name])}
+        assert spared == {f"{one}.{key}" for one in ("boxes", "classes") for key in ("weight", "bias")}
+
     def test_a_zero_gradient_stays_zero(self) -> None:
         model = network()
         apply("agc", model)
@@ -72,7 +94,7 @@ class TestAdaptiveClipping:
         assert all(parameter.isfinite().all() and not parameter.grad.any() for parameter in model.parameters())
 
     def test_a_lone_linear_layer_is_nothing(self) -> None:
-        with pytest.raises(RemedyError, match="no parameter is trained but the last linear"):
+        with pytest.raises(RemedyError, match="no parameter is trained but those of linear layers that give"):
             apply("agc", torch.nn.Linear(2, 2))
 
 
