@@ -12,7 +12,7 @@ from bnprobe import errors
 from bnprobe.diagnose import diagnose
 from bnprobe.diagnose.verdict import CONSEQUENCES
 from bnprobe.errors import RemedyError, RunFileError
-from bnprobe.experiments.counterfactuals import GENERIC, HELD_OUT, OF_THE_RATE, Counterfactual, Helps, counterfactual, trials_of
+from bnprobe.experiments.counterfactuals import GENERIC, HELD_OUT, OF_THE_RATE, TESTS, Counterfactual, Helps, counterfactual, trials_of
 from bnprobe.experiments.evidence import (
     compared,
     held_out_figures,
@@ -128,21 +128,24 @@ def _told_apart(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
     """Take back what a trial says of a cause where it says as much of another, in the order of the causes.
 
     Smaller steps help many a training: they confirm nothing beside a cause that goes away at full ones, by a trial that does not help as
-    many. Of causes that the same trial takes away the first stands, as it does beside what it can bring about. So does, wherever it stands,
-    one whose trial helps few others, beside what it can bring about and a trial that helps many takes away.
+    many. Nor does anything that helps many beside a mistake, which its trial undoes and nothing else. Of causes that the same trial takes
+    away the first stands, as it does beside what it can bring about. So does, wherever it stands, one whose trial helps few others, beside
+    what it can bring about and a trial that helps many takes away.
 
     Returns:
         The judgements, in the same order.
     """
     confirmed = [one for one in judgements if one.word == "confirmed"]
     narrow = [one for one in confirmed if counterfactual(one.trial).helps not in _WIDE]
-    deeper = next(iter(narrow), None)
+    mistake = next((one for one in narrow if counterfactual(one.trial).helps == "none"), None)
     told = []
     for one in judgements:
         earlier = confirmed[: confirmed.index(one)] if one in confirmed else []
         roots = [*earlier, *(narrow if one in confirmed and one not in narrow else ())]
-        if one in confirmed and deeper is not None and counterfactual(one.trial).helps == "by smaller steps":
-            one = _undecided(one, f"smaller steps help, but so does {deeper.trial}, which takes away {deeper.cause}")
+        helps = counterfactual(one.trial).helps if one in confirmed else "few"
+        deeper = mistake or (next(iter(narrow), None) if helps == "by smaller steps" else None)
+        if helps in _WIDE and deeper is not None:
+            one = _undecided(one, f"{one.trial} helps, but so does {deeper.trial}, which takes away {deeper.cause}")
         elif same := next((other for other in earlier if other.trial == one.trial), None):
             one = _undecided(one, f"{one.trial} helps, but it also takes away {same.cause}")
         elif root := next((other for other in roots if one.cause in CONSEQUENCES.get(other.cause, ())), None):
@@ -217,9 +220,11 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
 def _doubt(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
     """Why a trial that helps says nothing of a cause: it helps without that cause, too. "" where it does not."""
     whom = {"where meant": "lowers the loss of many a healthy training", **dict.fromkeys(_WIDE, "helps many a training that fails")}
+    is_named = cause in base.findings
+    other = next((one for one in base.findings if test.name in TESTS.get(one, ())), "")
     if test.helps not in whom:
-        return ""
-    if cause not in base.findings:
+        return f"takes away {other}, too, which the recording names" if other and not is_named else ""
+    if not is_named:
         return f"{whom[test.helps]}, and the recording names no such cause"
     if test.helps in _WIDE:
         return ""

@@ -30,7 +30,11 @@ class BatchStatistics(Intervention):
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
-        self._has_norm = False
+        self._has_norm = self._is_trained_in_evaluation = False
+
+    def refusal(self) -> str:
+        """Say why nothing was changed: evaluation mode in training is another fault, which the statistics of the batch hide."""
+        return "batch norm is in evaluation mode while it is trained" if self._is_trained_in_evaluation else super().refusal()
 
     def is_ruled_out(self) -> bool:
         """Whether there is no batch norm."""
@@ -48,7 +52,14 @@ class BatchStatistics(Intervention):
             return result
         self.touched[func.__name__] += 1
         weight, bias = argument(args, kwargs, 3, "weight"), argument(args, kwargs, 4, "bias")
-        return F.batch_norm(values, None, None, weight, bias, True, 0.0, argument(args, kwargs, 7, "eps", 1e-5))
+        result = F.batch_norm(values, None, None, weight, bias, True, 0.0, argument(args, kwargs, 7, "eps", 1e-5))
+        if result.requires_grad and (weight is None or weight.requires_grad):
+            result.register_hook(self._trained)  # type: ignore[no-untyped-call]
+        return result
+
+    def _trained(self, gradient: torch.Tensor) -> None:
+        """A gradient comes back through a norm whose scale is trained."""
+        self._is_trained_in_evaluation = True
 
 
 class FreshStatistics(Intervention):

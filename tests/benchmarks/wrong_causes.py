@@ -93,7 +93,7 @@ def _wrong(case: Case, causes: Iterable[str], most: int | None = None) -> list[s
     return list(islice(dict.fromkeys(found), most))
 
 
-def suspicions(case: Case, folder: Path, longest: float, executor: Executor | None) -> list[Suspicion]:
+def suspicions(case: Case, folder: Path, longest: float, executor: Executor | None) -> tuple[Judgement, list[Suspicion]]:
     """Put what a program might be suspected of to the test, as far as that was not done before.
 
     Args:
@@ -103,7 +103,7 @@ def suspicions(case: Case, folder: Path, longest: float, executor: Executor | No
         executor: makes trials that are missing; None where none are to be made.
 
     Returns:
-        What was said of each.
+        What was said of the right cause, asked alone, and of each suspicion.
 
     Raises:
         NotMade: nothing was recorded, or trials are missing and are not to be made.
@@ -124,8 +124,8 @@ def suspicions(case: Case, folder: Path, longest: float, executor: Executor | No
         raise NotMade("the trials that are kept are of another recording")
     made = {one.name: one for one in (before.trials if before else ())}
     for cause in plan.causes:  # one by one, so that each has the trials that it would have alone
-        alone = replace(plan, causes=(cause,))
-        confirming = Confirming(alone, executor or LocalExecutor(), run, file, before, key, lambda trial: None, lambda running: None)
+        one_cause = replace(plan, causes=(cause,))
+        confirming = Confirming(one_cause, executor or LocalExecutor(), run, file, before, key, lambda trial: None, lambda running: None)
         confirming.trials.update(made)
         if confirming.next_order() is not None:
             if executor is None:
@@ -139,16 +139,17 @@ def suspicions(case: Case, folder: Path, longest: float, executor: Executor | No
     for cause in wrong:
         (alone,), both = judge([cause], made, as_is), judge([cause, right], made, as_is)
         found.append(Suspicion(case, cause, alone, both[0], both[1].word == "confirmed" and both[0].word != "confirmed"))
-    return found
+    return judge([right], made, as_is)[0], found
 
 
-def report(found: Sequence[Suspicion]) -> str:
+def report(rights: Sequence[Judgement], found: Sequence[Suspicion]) -> str:
     """The figures as lines."""
     parts = {
         "causes that are not there": [one for one in found if not one.is_consequence],
         "what the fault can bring about": [one for one in found if one.is_consequence],
     }
-    lines = [f"programs: {len({one.case.name for one in found})}; suspicions: {len(found)}"]
+    confirmed = Share(sum(one.word == "confirmed" for one in rights), len(rights))
+    lines = [f"programs: {len(rights)}; suspicions: {len(found)}; right causes confirmed, asked alone: {confirmed}"]
     for title, some in parts.items():
         lines.append(f"{title}: {len(some)}")
         judged = {"alone": [one.alone.word for one in some], "with the right cause": [one.beside.word for one in some]}
@@ -174,23 +175,25 @@ def main() -> None:
     latest = time.monotonic() + options.within
     options.folder.mkdir(parents=True, exist_ok=True)
     reported = (one for one in of_reported() if one.right and one.right[0] in TESTS)
+    rights: list[Judgement] = []
     found: list[Suspicion] = []
     left_out: list[str] = []
     executor = LocalExecutor()
     for case in chain(of_library(options.per_cause, 0, options.only), islice(reported, options.reported)):
         makes_trials = not options.count and time.monotonic() < latest
         try:
-            told = suspicions(case, options.folder, options.longest, executor if makes_trials else None)
+            right, told = suspicions(case, options.folder, options.longest, executor if makes_trials else None)
         except NotMade as error:
             left_out.append(f"{case.name}: {error}")
             continue
+        rights.append(right)
         found += told
-        print(f"{case.name}: {case.right[0]}", flush=True)
+        print(f"{case.name}: {right.cause} ({right.word})", flush=True)
         for one in told:
             mark = "follows" if one.is_consequence else "WRONG" if one.alone.word == "confirmed" else ""
             print(f"    {one.alone.word:9} {one.beside.word:9} {mark:7} {one.cause}: {one.alone.reason}", flush=True)
     executor.close()
-    print(report(found))
+    print(report(rights, found))
     print(f"left out: {len(left_out)}", *left_out, sep="\n    ")
 
 

@@ -133,6 +133,26 @@ def test_what_helps_many_confirms_only_what_the_recording_names(cause: str, name
     assert judged(cause, named(other, "exploding-gradients", cause), diverged(GENERIC), trial(name, 0.2))[0] == "confirmed"
 
 
+def test_what_helps_many_confirms_nothing_beside_a_mistake_that_is_undone() -> None:
+    base = named(stuck(AS_IS), "vanishing-gradients")
+    made = {one.name: one for one in (base, stuck(GENERIC), trial("layer-norm", 1.1), trial("training-mode", 0.1))}
+    found = {one.cause: one for one in judge(("vanishing-gradients", "eval-mode-training"), made, [base])}
+    assert (found["vanishing-gradients"].word, found["eval-mode-training"].word) == ("undecided", "confirmed")
+    assert found["vanishing-gradients"].reason.startswith(
+        "layer-norm helps, but so does training-mode, which takes away eval-mode-training"
+    )
+    assert judge(("vanishing-gradients",), made, [base])[0].word == "confirmed"
+
+
+def test_of_causes_of_one_trial_the_recording_decides() -> None:
+    base = named(stuck(AS_IS), "probabilities-for-logarithms")
+    made = (stuck(GENERIC), trial("bypass-squashing", 0.1))
+    word, reason = judged("double-softmax", base, *made)
+    assert word == "undecided" and reason.endswith("but that takes away probabilities-for-logarithms, too, which the recording names")
+    assert judged("probabilities-for-logarithms", base, *made)[0] == "confirmed"
+    assert judged("double-softmax", named(base), *made)[0] == "confirmed", "it names neither"
+
+
 def test_what_was_looked_for_and_is_not_there_is_refuted() -> None:
     absent = Trial("training-mode", "refused", "no module was in evaluation mode while it was trained", is_ruled_out=True)
     word, reason = judged("eval-mode-training", stuck(AS_IS), stuck(GENERIC), absent)

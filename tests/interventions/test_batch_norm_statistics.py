@@ -169,3 +169,17 @@ def test_statistics_by_call_cannot_be_loaded() -> None:
         assert not at_work.record()[0]["refusal"]
         model.load_state_dict(model.state_dict())
     assert at_work.record()[0]["refusal"].startswith("the script loads weights into a batch norm that is called more than once")
+
+
+def test_a_batch_norm_that_is_trained_in_evaluation_mode_has_another_fault() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Linear(12, 3)).eval()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with AtWork(["batch-statistics"], steps=STEPS) as at_work:
+        for x, y in batches():
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    entry = at_work.record()[0]
+    assert entry["refusal"] == "batch norm is in evaluation mode while it is trained"
+    assert not entry["is_ruled_out"]
