@@ -41,10 +41,8 @@ def replaced(model: nn.Module) -> None:
         one.grad = one.grad.clamp(-0.1, 0.1)
 
 
-def zeroed(model: nn.Module) -> None:
-    for one in model.parameters():
-        assert one.grad is not None
-        one.grad.zero_()
+def of_nothing(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return 0.0 * F.cross_entropy(model(x), y)
 
 
 def hooked() -> None:
@@ -123,7 +121,7 @@ THERE: list[tuple[str, Callable[[], None]]] = [
     ("align-shapes", lambda: stepped(loss_of=squared)),
 ]
 BY_HAND: list[tuple[str, Callable[[], None]]] = [
-    ("keep-gradients", lambda: stepped(zeroed)),
+    ("keep-gradients", lambda: stepped(loss_of=of_nothing)),
     ("unfreeze", one_is_frozen),
     ("float32", in_half),
     ("batch-statistics", with_norm),
