@@ -13,7 +13,7 @@ from bnprobe.analyse.stability import MOVED_SHARE, LossCourse
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.optimisation import learning_rate_too_low, usual_distance
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import constant_summary, loss_summary, loss_way, number, percent
+from bnprobe.diagnose.wording import constant_summary, guess_summary, loss_summary, loss_way, number, percent
 
 Word = Literal["diverged", "learns", "learns-poorly", "no-progress", "collapsed-output", "unclear"]
 TrialWord = Literal["trains", "stuck", "diverges"]
@@ -70,7 +70,8 @@ def outcome(run: RunAnalysis) -> Outcome:
     little better, and the last layer gives one output for all samples.
 
     *Learns poorly*: the loss has lost most of what it had gained, keeps most of its first value, is a squared error that a constant
-    prediction would reach, or fell while outputs came to be alike for targets that are all the same, or are one and the same.
+    prediction would reach, a cross-entropy that guessing by the shares of the labels would, or fell while outputs came to be alike for
+    targets that are all the same, or are one and the same.
     *Learns*: the rest.
     """
     if not run.recorded.steps:
@@ -149,7 +150,12 @@ def _of_comparable(run: RunAnalysis, course: LossCourse) -> Outcome:
     if run.is_no_better_than_a_constant:
         reason = f"{loss_way(course)}, and its squared error is {constant_summary(run)}"
         return Outcome("learns-poorly", reason, *_trial(run, course))
+    if run.is_no_better_than_guessing:
+        return Outcome("learns-poorly", f"{loss_way(course)}, and its cross-entropy is {guess_summary(run)}", *_trial(run, course))
     if course.late > thresholds.UNDERPERFORMING_SHARE * course.start:
+        if run.guess_share is not None and run.guess_share < thresholds.BETTER_THAN_GUESSING:
+            reason = f"{loss_way(course)}, and its cross-entropy is {guess_summary(run)}"
+            return Outcome("learns", reason, *_trial(run, course))
         kept = percent(round(course.late / course.start, 3))
         return Outcome("learns-poorly", f"{loss_way(course)}, which is still {kept} of where it began", *_trial(run, course))
     return Outcome("learns", loss_way(course), *_trial(run, course))

@@ -311,6 +311,28 @@ class RunAnalysis(Quantities):
         """Whether a constant prediction would score as well as the network does in the end."""
         return self.constant_share is not None and self.constant_share >= thresholds.CONSTANT_SHARE
 
+    @cached_property
+    def guess_share(self) -> float | None:
+        """Late cross-entropy over that of guessing by the shares of the labels; None where it was not measured late.
+
+        Means of each: labels of single batches are few. Of a loss that may stand, a critic's or an adversary's, it says nothing.
+        """
+        recorded = self.recorded
+        known = np.isfinite(recorded.cross_entropy) & np.isfinite(recorded.constant_cross_entropy)
+        late = np.flatnonzero(known & (self.elapsed >= self.steps_spanned // 2))
+        if self._full_course is None or self.loss_may_stand or late.size < thresholds.CALM_LOSSES:
+            return None
+        late = late[-max(thresholds.CALM_STEPS, late.size // 2) :]
+        guess = float(np.mean(recorded.constant_cross_entropy[late]))
+        return float(np.mean(recorded.cross_entropy[late])) / guess if guess > 0 else None
+
+    @property
+    def is_no_better_than_guessing(self) -> bool:
+        """Whether guessing by the shares of the labels scores as well as a classifier does in the end, and it has stopped to fall."""
+        course = self._full_course
+        is_level = self.guess_share is not None and self.guess_share >= thresholds.GUESS_SHARE
+        return is_level and course is not None and not course.is_falling
+
     @property
     def underperforms(self) -> bool:
         """Whether the run is lost, stuck, or keeps most of its first loss: then less evidence is asked for, as something must be wrong."""

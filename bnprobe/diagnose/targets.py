@@ -129,11 +129,16 @@ def unscaled_outputs(run: RunAnalysis) -> Finding | None:
 
 
 def targets_out_of_range(run: RunAnalysis) -> Finding | None:
-    """A binary cross-entropy has targets outside 0 to 1, where it has no lower bound.
+    """Targets lie outside what their loss, or the activation right before it, is made for.
 
-    Looks at the smallest and the largest target of each measured step. A mask of 0 and 255, or standardised pictures, make the loss fall
-    below zero without end. Looks like a loss that learns well.
+    A binary cross-entropy of targets outside 0 to 1 has no lower bound: a mask of 0 and 255, or standardised pictures, make the loss fall
+    below zero without end. Looks like a loss that learns well. A squared error behind a ReLU, a sigmoid or the like keeps what targets are
+    away from its range, whatever is learned. Looks like data that cannot be predicted. No threshold but for targets that hardly reach out.
     """
+    return _without_lower_bound(run) or _out_of_reach(run)
+
+
+def _without_lower_bound(run: RunAnalysis) -> Finding | None:
     low, high = run.recorded.target_smallest, run.recorded.target_largest
     rows = np.flatnonzero((low < -thresholds.OUT_OF_RANGE) | (high > 1 + thresholds.OUT_OF_RANGE))
     if not rows.size:
@@ -155,6 +160,47 @@ def targets_out_of_range(run: RunAnalysis) -> Finding | None:
         fix="Scale the targets to 0 to 1 (masks of 0 and 255 by 255), or use a squared error for standardised data.",
         source="torch.nn.functional.binary_cross_entropy: targets are between 0 and 1",
     )
+
+
+def _out_of_reach(run: RunAnalysis) -> Finding | None:
+    recorded = run.recorded
+    rows = np.flatnonzero(np.isfinite(recorded.unreachable_error))
+    if rows.size < thresholds.CALM_LOSSES:
+        return None
+    away = float(np.mean(recorded.unreachable_error[rows]))
+    smallest, largest = float(np.nanmin(recorded.error_target_smallest)), float(np.nanmax(recorded.error_target_largest))
+    spread = float(np.nanmean(recorded.target_variance[rows])) if np.isfinite(recorded.target_variance[rows]).any() else np.nan
+    whole = spread if spread > 0 else ((largest - smallest) / 2) ** 2  # no variable with these ends varies more
+    if not away > thresholds.OUT_OF_REACH * whole > 0:
+        return None
+    floor, ceiling = (float(ends[rows[0]]) for ends in (recorded.output_floor, recorded.output_ceiling))
+    step = run.step(int(rows[0]))
+    error = recorded.prediction_error[rows[-max(1, rows.size // 4) :]]
+    late = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
+    stays = f", of {number(late)} that the late error is" if late > 0 else ""
+    is_most = run.underperforms or run.is_no_better_than_a_constant or away > thresholds.MOST_OF_ERROR * late
+    return Finding(
+        id="targets-out-of-range",
+        severity="error" if is_most else "warning",
+        confidence=0.95,
+        layers=(run.name(run.last_layer),) if run.last_layer is not None else (),
+        step=step,
+        evidence=(
+            Evidence("squared error that no weights can remove", away, thresholds.OUT_OF_REACH * whole, "square of the target", step),
+            Evidence("smallest target", smallest, floor if np.isfinite(floor) else None, "as the target"),
+            Evidence("largest target", largest, ceiling if np.isfinite(ceiling) else None, "as the target"),
+        ),
+        cause=f"The last activation gives {_between(floor, ceiling)}, and targets lie from {number(smallest)} to {number(largest)}: a "
+        f"squared error of {number(away)} remains whatever is learned{stays}; {loss_summary(run)}.",
+        fix=f"Leave the activation behind the last layer out, or scale the targets into what it gives ({_between(floor, ceiling)}).",
+        source=_SCALE,
+    )
+
+
+def _between(floor: float, ceiling: float) -> str:
+    if np.isinf(ceiling):
+        return f"nothing below {number(floor)}"
+    return f"nothing above {number(ceiling)}" if np.isinf(floor) else f"{number(floor)} to {number(ceiling)}"
 
 
 def _wide_logits(run: RunAnalysis) -> Finding | None:

@@ -292,6 +292,11 @@ DROPPED = 0.85
 DROPPED_ZEROS = 0.93
 #: How far a target of a binary cross-entropy may be outside 0 to 1. Practice: rounding, and label smoothing that overshoots.
 OUT_OF_RANGE = 0.01
+#: Share of the targets' variance that lies beyond what the last activation can give, from which they are out of its reach. Practice: noise
+#: on targets that end where the activation does reaches out by less.
+OUT_OF_REACH = 0.05
+#: Share of the late error above which what cannot be reached is most of it. Convention.
+MOST_OF_ERROR = 0.5
 #: Deviation of the first logits, and first loss over that of a guess, from which they are too wide. Practice: networks start with logits
 #: of deviation 0.1 to 1 and a loss within a tenth of ln C.
 WIDE_LOGITS = 4.0
@@ -320,6 +325,9 @@ TARGET_TIMES = 50.0
 WIDE_OUTPUT = 4.0
 #: Squared error over that of a constant prediction, from which the output is no better than a constant. Convention.
 CONSTANT_SHARE = 0.97
+#: Cross-entropy over that of guessing by the shares of the labels: from the first on it is no better, below the second it clearly is.
+#: Convention.
+GUESS_SHARE, BETTER_THAN_GUESSING = 0.98, 0.9
 #: Steps within which a training that goes on may stand at that level, or at chance: networks learn the mean first, and the rest after it.
 #: Practice; measured: an autoencoder that learns stood there from its 18th step to its 36th, a classifier at chance for its first 20.
 MEAN_FIRST_STEPS = 100

@@ -119,7 +119,8 @@ def _turning_point(run: RunAnalysis, level: float) -> int:
 def stuck(run: RunAnalysis) -> Finding | None:
     """The training makes no progress, or its loss has no gradient, whatever the reason."""
     found = outcome(run)
-    is_useless = found.word in ("no-progress", "collapsed-output") or (found.word == "learns-poorly" and run.is_no_better_than_a_constant)
+    is_constant = run.is_no_better_than_a_constant or run.is_no_better_than_guessing or run.only_target is not None
+    is_useless = found.word in ("no-progress", "collapsed-output") or (found.word == "learns-poorly" and is_constant)
     return _without_gradient(run) or (_no_progress(run, found) if is_useless else None)
 
 
@@ -158,6 +159,17 @@ def _what_was_measured(run: RunAnalysis) -> str:
     )
 
 
+def _where_to_look(run: RunAnalysis) -> str:
+    """What to do first, from what the loss has come to."""
+    overfit = "overfit one small batch first: a network that cannot do that has a fault in its code"
+    if run.only_target is not None:
+        return "Look at how the targets are made: a mask that was scaled twice, a division of whole numbers, the wrong column of a table."
+    if run.is_no_better_than_guessing:
+        print_some = "Print a few inputs with their labels"
+        return f"{print_some}: where either was shuffled or sorted without the other it looks exactly so. Then {overfit}."
+    return f"Check that labels belong to their inputs and that output and target have the same shape, and {overfit}."
+
+
 def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     course = run.course
     if course is None or (run.is_at_chance and course.noise > thresholds.NOISY_SHARE * course.late):
@@ -170,6 +182,8 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
     compared = (
         (Evidence("squared error against a constant prediction's", run.constant_share, thresholds.CONSTANT_SHARE),)
         if run.is_no_better_than_a_constant and run.constant_share is not None
+        else (Evidence("cross-entropy against that of guessing", run.guess_share, thresholds.GUESS_SHARE),)
+        if run.is_no_better_than_guessing and run.guess_share is not None
         else (
             Evidence(f"loss, median of the last {course.late_steps} steps", course.late, limit, "as the loss"),
             Evidence("standard error of its fall", course.uncertainty, None, "as the loss"),
@@ -187,7 +201,6 @@ def _no_progress(run: RunAnalysis, found: Outcome) -> Finding | None:
         step=None,
         evidence=compared,
         cause=f"The training does not learn, and the recording does not show why: {found.reason}.{where}{excluded}",
-        fix="Check that labels belong to their inputs and that output and target have the same shape, and overfit one small batch first: "
-        "a network that cannot do that has a fault in its code.",
+        fix=_where_to_look(run),
         source="the fall of the loss against its noise; cross-entropy of a constant prediction, ln C",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 
+import numpy as np
+
 from bnprobe import numerals
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.remedies import remedies_that_fit
@@ -117,6 +119,15 @@ def constant_summary(run: RunAnalysis) -> str:
     """How the late squared error compares with that of a constant prediction, as a clause."""
     share = run.constant_share if run.constant_share is not None else float("nan")
     return "what a constant prediction scores" if share < 1.5 else f"{times(share)} what a constant prediction scores"
+
+
+def guess_summary(run: RunAnalysis) -> str:
+    """How the late cross-entropy compares with that of guessing by the shares of the labels, as a clause."""
+    score = number(float(np.nanmean(run.recorded.constant_cross_entropy)))
+    by_shares = f"guessing by the shares of the labels ({score})"
+    if run.is_no_better_than_guessing or run.guess_share is None:
+        return f"no better than that of {by_shares}"
+    return f"{percent(run.guess_share)} of that of {by_shares}"
 
 
 def first_to_deviate(run: RunAnalysis) -> str:

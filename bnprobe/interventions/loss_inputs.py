@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ import torch.nn.functional as F
 from bnprobe.interventions.intervention import Handler, Intervention, argument, is_in_place, with_argument
 
 _SQUASHES = ("softmax", "sigmoid", "sigmoid_", "tanh", "tanh_", "relu", "relu_", "relu6", "clamp", "softplus", "exp", "hardtanh")
+#: Losses that compare numbers, and what a squashed output can be: targets outside need what it was before.
+_ERRORS = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss")
+_ENDS = {"softmax": (0, 1), "sigmoid": (0, 1), "tanh": (-1, 1), "relu": (0, math.inf), "relu6": (0, 6), "softplus": (0, math.inf)}
 #: What changes the shape of a tensor and none of its values.
 _SHAPES = ("squeeze", "unsqueeze", "view", "reshape", "flatten", "transpose", "permute", "movedim", "contiguous", "__getitem__", "mT", "T")
 _LOSSES = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div")
@@ -24,7 +28,8 @@ _NOTE = "bnprobe_before_squashing"
 class BypassSquashing(Intervention):
     """The intervention ``bypass-squashing``.
 
-    Losses that ask for logits get logits, those that ask for logarithms of probabilities get them, of the same values.
+    Losses that ask for logits get logits, those that ask for logarithms of probabilities get them, of the same values; errors get what
+    the output was before, where targets lie outside what it can be.
     """
 
     what = "squashed inputs of a loss"
@@ -35,12 +40,16 @@ class BypassSquashing(Intervention):
         self._are_plain: set[bool] = set()
 
     def is_ruled_out(self) -> bool:
-        """Whether each loss of torch asks for logits, and is given what a layer has computed."""
+        """Whether each loss of torch is given what a layer has computed and asks for logits, or compares numbers within reach."""
         return self._are_plain == {True}
 
     def calls(self) -> Mapping[str, Handler]:
         """Follow squashed outputs to a loss."""
-        return dict.fromkeys(_SQUASHES, self._squashed) | dict.fromkeys(_SHAPES, self._shaped) | dict.fromkeys(_LOSSES, self._loss)
+        return (
+            dict.fromkeys(_SQUASHES, self._squashed)
+            | dict.fromkeys(_SHAPES, self._shaped)
+            | dict.fromkeys((*_LOSSES, *_ERRORS), self._loss)
+        )
 
     def _squashed(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         before = argument(args, kwargs, 0, "input")
@@ -62,10 +71,14 @@ class BypassSquashing(Intervention):
     def _loss(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = argument(args, kwargs, 0, "input")
         before, how = getattr(given, _NOTE, (None, ""))
+        if func.__name__ in _ERRORS:
+            wanted = before if _is_out_of_reach(argument(args, kwargs, 1, "target"), how) else None
+            is_plain = wanted is None and (how in _ENDS or _is_of_a_layer(given))
+        else:
+            wanted = self._wanted(func.__name__, given, before, how)
+            is_plain = func.__name__ in ("cross_entropy", "binary_cross_entropy_with_logits") and _is_of_a_layer(given)
         if torch.is_grad_enabled():
-            asks_for_logits = func.__name__ in ("cross_entropy", "binary_cross_entropy_with_logits")
-            self._are_plain.add(asks_for_logits and _is_of_a_layer(given))
-        wanted = self._wanted(func.__name__, given, before, how)
+            self._are_plain.add(is_plain)
         if wanted is not None:
             self.touched[f"{how or 'output'} before {func.__name__}"] += 1
             args, kwargs = with_argument(args, kwargs, 0, "input", wanted)
@@ -90,6 +103,14 @@ def _is_of_a_layer(values: torch.Tensor) -> bool:
     while node is not None and node.name().startswith(_RESHAPED):
         node = next((before for before, _ in node.next_functions if before is not None), None)
     return node is not None and node.name().startswith(_COMPUTED)
+
+
+def _is_out_of_reach(target: Any, how: str) -> bool:
+    """Whether targets lie outside what a function gives."""
+    if how not in _ENDS or not isinstance(target, torch.Tensor) or not target.numel():
+        return False
+    low, high = _ENDS[how]
+    return bool(target.min() < low) or bool(target.max() > high)
 
 
 class AlignShapes(Intervention):

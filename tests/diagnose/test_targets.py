@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bnprobe.diagnose.outcome import outcome
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.targets import targets_out_of_range, unscaled_outputs, unscaled_targets, unshuffled_data
 from bnprobe.diagnose.unexplained import stuck
@@ -85,3 +86,51 @@ def test_targets_of_a_binary_cross_entropy() -> None:
     made.by_step["target_largest"] = np.full(20, 255.0)
     found = targets_out_of_range(RunAnalysis(made.run()))
     assert found is not None and "0 to 255" in found.cause
+
+
+def bounded(away: float, error: float = 0.5, variance: float = 1.0) -> Recording:
+    """Targets from -2 to 2 behind a ReLU, of which a squared error remains."""
+    made = regression(error, variance)
+    for name, value in (
+        ("unreachable_error", away),
+        ("error_target_smallest", -2.0),
+        ("error_target_largest", 2.0),
+        ("output_floor", 0.0),
+        ("output_ceiling", np.inf),
+    ):
+        made.by_step[name] = np.full(60, value)
+    return made
+
+
+@pytest.mark.parametrize(("away", "error", "severity"), [(0.45, 0.5, "error"), (0.1, 0.5, "warning"), (0.01, 0.5, None), (0.0, 0.5, None)])
+def test_targets_beyond_what_the_last_activation_gives(away: float, error: float, severity: str | None) -> None:
+    found = targets_out_of_range(RunAnalysis(bounded(away, error).run()))
+    assert (found and found.severity) == severity
+    assert found is None or "nothing below 0" in found.cause
+
+
+def guessing(share: float, slope: float = 0.0) -> RunAnalysis:
+    made = residual_recording(steps=60)
+    made.loss = 0.4 * np.exp(-np.arange(60.0) / 5) + 0.33 + slope * np.linspace(1, 0, 60) + 0.004 * np.sin(np.arange(60.0))
+    made.by_step |= {"cross_entropy": np.full(60, 0.33 * share), "constant_cross_entropy": np.full(60, 0.33)}
+    return RunAnalysis(made.run())
+
+
+def test_a_classifier_is_compared_with_guessing_by_the_shares_of_its_labels() -> None:
+    run = guessing(1.0)
+    assert run.is_no_better_than_guessing
+    assert outcome(run).word == "learns-poorly"
+    assert "guessing by the shares of the labels (0.33)" in outcome(run).reason
+    found = stuck(run)
+    assert found is not None and "Print a few inputs with their labels" in found.fix
+    assert not guessing(0.9).is_no_better_than_guessing
+    assert not guessing(1.0, slope=0.4).is_no_better_than_guessing  # it falls
+
+
+def test_a_loss_that_keeps_most_of_its_start_may_still_be_far_below_guessing() -> None:
+    made = residual_recording(steps=60)
+    made.loss = np.linspace(3.3, 2.4, 60) + 0.01 * np.sin(np.arange(60.0))
+    made.by_step |= {"cross_entropy": np.full(60, 2.4), "constant_cross_entropy": np.full(60, 2.85)}
+    assert outcome(RunAnalysis(made.run())).word == "learns"
+    made.by_step["constant_cross_entropy"][:] = 2.5
+    assert outcome(RunAnalysis(made.run())).word == "learns-poorly"

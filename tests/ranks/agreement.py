@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from bnprobe.ranks.rules import STEP, unknown
 from bnprobe.store.reader import Run
 from bnprobe.store.schema import VARIABLES
 
@@ -51,7 +52,7 @@ def disagreements(merged: Run, whole: Run, but: Collection[str] = ()) -> dict[st
         mine, its = mine.astype(np.float64), its.astype(np.float64)
         missing = np.isnan(mine) & ~np.isnan(its)
         known = np.isfinite(mine) & np.isfinite(its)
-        if name.startswith("target_") and missing.all():
+        if STEP.get(name) is unknown and missing.all():
             continue
         if known.any() or missing.any():
             size = _size(name, whole, its, both, common)

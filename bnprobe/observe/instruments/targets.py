@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from bnprobe.measure.fused import class_counts
 from bnprobe.measure.host_memory import copied
 from bnprobe.measure.unchecked import unchecked
+from bnprobe.observe.instruments import answers
 from bnprobe.observe.instruments.graph import kind, loss_nodes, saved
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings
+from bnprobe.observe.instruments.reach import beyond, difference_of, range_of, written_out
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 
@@ -37,18 +39,47 @@ class Targets(Instrument):
 
     def __init__(self, around: Surroundings) -> None:
         self._found: dict[str, torch.Tensor | float] = {}
+        self._judged = 0
 
     def before_backward(self, step: OpenStep, backward: Backward) -> None:
         """Look at what the losses keep for their backward; of several micro-steps at the first."""
         if not step.observed or step.micro_steps > 1:
             return
         for node in loss_nodes(backward.losses):
-            if kind(node).startswith(_ERRORS) and "target_variance" not in self._found:
-                self._found |= compared(saved(node, "self"), saved(node, "target"))
-            elif kind(node).startswith(_LABELLED) and "target_classes" not in self._found:
-                self._found |= classes(saved(node, "target"), getattr(node, "_saved_ignore_index", None))
+            if kind(node).startswith(_ERRORS):
+                if "target_variance" not in self._found:
+                    self._found |= compared(saved(node, "self"), saved(node, "target"))
+                self._reach(node, saved(node, "target"))
+            elif kind(node).startswith(_LABELLED):
+                self._label(node)
             elif kind(node).startswith("BinaryCrossEntropy"):
                 self._widen(saved(node, "target"))
+                self._judge(answers.of_yes_and_no(node))
+            elif (difference := difference_of(node)) is not None:
+                self._reach(difference, written_out(node))
+
+    def _label(self, node: Any) -> None:
+        """Count the labels of a cross-entropy, the first of several, and hold them against the outputs."""
+        labels, ignored = saved(node, "target"), getattr(node, "_saved_ignore_index", None)
+        counted = classes(labels, ignored)
+        if "target_classes" not in self._found:
+            self._found |= {name: value for name, value in counted.items() if name != "target_single_labels"}
+        self._judge(answers.of_labels(node, labels, ignored, counted))
+
+    def _judge(self, found: Mapping[str, torch.Tensor | float]) -> None:
+        """Keep what outputs score beside a constant, if the loss has one such part: of several none is all of it."""
+        self._judged += 1
+        for name in answers.NAMES:
+            self._found.pop(name, None)
+        if self._judged == 1:
+            self._found |= found
+
+    def _reach(self, comparison: Any, target: torch.Tensor | None) -> None:
+        """Compare the targets of an error with what the activation right before it can give."""
+        if "unreachable_error" in self._found or target is None or not 0 < target.numel() <= MOST_NUMBERS:
+            return
+        if target.is_floating_point() and (ends := range_of(comparison)) is not None:
+            self._found |= beyond(target, ends)
 
     def _widen(self, target: torch.Tensor | None) -> None:
         """Take the ends of a target into the range of all."""
@@ -61,6 +92,7 @@ class Targets(Instrument):
     def close(self, step: OpenStep, taps: Sequence[Tap]) -> list[tuple[str, Reading]]:
         """Return what was found."""
         found, self._found = self._found, {}
+        self._judged = 0
         return [(name, Reading([value] if isinstance(value, float) else value.reshape(1))) for name, value in found.items()]
 
 
@@ -121,6 +153,7 @@ def classes(labels: torch.Tensor | None, ignored: object) -> Mapping[str, torch.
     return {
         "target_labels": number,
         "target_classes": (weight / alike).sum(),
+        "target_single_labels": (weight * (alike == 1)).sum(),
         "target_class": in_order[(alike * weight).argmax()].double(),
         "target_entropy": -(weight * (alike / number).log()).sum() / number,
     }
@@ -143,6 +176,7 @@ def _of_counts(counts: Sequence[int], frequent: float) -> dict[str, float]:
     return {
         "target_labels": float(number),
         "target_classes": float(len(counts)),
+        "target_single_labels": float(sum(count == 1 for count in counts)),
         "target_class": frequent,
         "target_entropy": -sum([count / number * math.log(count / number) for count in counts]),
     }

@@ -199,6 +199,38 @@ STEP = [
     Variable(
         "target_entropy", ("step",), "f8", "nats", "their entropy, the cross-entropy of guessing by their shares", "-sum_c p_c ln p_c"
     ),
+    Variable(
+        "cross_entropy",
+        ("step",),
+        "f8",
+        "nats",
+        "what the outputs score against the labels in the one (binary) cross-entropy of the loss, each label alike; missing where labels "
+        "are too few to tell their shares",
+        "-mean ln p_c, whichever weights and reduction the loss has",
+    ),
+    Variable(
+        "constant_cross_entropy",
+        ("step",),
+        "f8",
+        "nats",
+        "the same of one constant answer: guessing by the shares of the labels, of a binary one by the mean of all targets",
+        "-sum_c p_c ln p_c + (C - 1) / 2 N",
+        "Miller 1955, Note on the bias of information estimates",
+    ),
+    Variable("error_target_smallest", ("step",), "f8", "as the target", "smallest target of an error right behind an activation with ends"),
+    Variable("error_target_largest", ("step",), "f8", "as the target", "the largest of them"),
+    Variable(
+        "output_floor", ("step",), "f8", "as the target", "the least that this activation can give: 0 for a sigmoid or ReLU, -1 for tanh"
+    ),
+    Variable("output_ceiling", ("step",), "f8", "as the target", "the most that it can give"),
+    Variable(
+        "unreachable_error",
+        ("step",),
+        "f8",
+        "square of the target",
+        "squared error that remains because targets lie outside what this activation can give, whatever the weights",
+        "mean (t - clamp(t))^2",
+    ),
     Variable("half_results", ("step",), "i4", "1", "results of type float16 in the graph of the loss, at the steps of snapshots"),
     Variable(
         "evaluations",

@@ -1,0 +1,76 @@
+"""What outputs score against their labels, and what one constant answer would score: neither weights nor reductions of the loss matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from bnprobe.observe.instruments.graph import kind, saved
+
+NAMES = ("cross_entropy", "constant_cross_entropy")
+#: Labels are few, and their shares no shares of the data, below this number, and where more than this share has a class of its own.
+FEWEST, MOST_SINGLE = 8, 0.1
+#: Numbers that are looked at.
+_MOST_NUMBERS = 2**20
+
+_COUNTED = ("target_labels", "target_single_labels", "target_classes", "target_entropy")
+
+Found = dict[str, torch.Tensor | float]
+
+
+@torch.no_grad()
+def of_labels(node: Any, labels: torch.Tensor | None, ignored: object, counted: Any) -> Found:
+    """The cross-entropy of outputs, and that of guessing by the shares of the labels.
+
+    The entropy of few labels is below that of what they were drawn from: (C - 1) / 2 N is added (Miller 1955).
+
+    Args:
+        node: the negative log-likelihood.
+        labels: what it compares with.
+        ignored: the label that does not count, if any.
+        counted: what ``targets.classes`` found of them.
+
+    Returns:
+        By name of the schema; nothing where labels are too few to tell their shares.
+    """
+    scores = saved(node, "self")
+    if labels is None or scores is None or scores.dim() < 2 or scores.shape[:1] + scores.shape[2:] != labels.shape or not counted:
+        return {}
+    if isinstance(ignored, int) and ignored >= 2**63:
+        ignored -= 2**64  # torch says -100 as an unsigned number
+    is_counted = torch.ne(labels, ignored if isinstance(ignored, int) else -100)
+    own = scores.gather(1, torch.where(is_counted, labels, torch.zeros_like(labels)).long().unsqueeze(1)).squeeze(1).double()
+    number, single, classes, entropy = (torch.as_tensor(counted[name], dtype=torch.float64, device=own.device) for name in _COUNTED)
+    nothing = torch.full_like(number, torch.nan)
+    is_known = (number >= FEWEST) & (single <= MOST_SINGLE * number)  # no branch: an accelerator is not waited for
+    return {
+        "cross_entropy": torch.where(is_known, -torch.where(is_counted, own, torch.zeros_like(own)).sum() / number, nothing),
+        "constant_cross_entropy": torch.where(is_known, entropy + (classes - 1) / (2 * number), nothing),
+    }
+
+
+@torch.no_grad()
+def of_yes_and_no(node: Any) -> Found:
+    """The binary cross-entropy of outputs, and that of answering the mean of the targets to everything.
+
+    Args:
+        node: a binary cross-entropy, of probabilities or of logits.
+
+    Returns:
+        By name of the schema; nothing where targets are too few, or lie outside 0 to 1.
+    """
+    output, target = saved(node, "self"), saved(node, "target")
+    if output is None or target is None or output.shape != target.shape or not FEWEST <= target.numel() <= _MOST_NUMBERS:
+        return {}
+    output, target = output.double(), target.double()
+    nothing = torch.full((), torch.nan, dtype=target.dtype, device=target.device)
+    share = torch.where((target.min() >= 0) & (target.max() <= 1), target.mean(), nothing)
+    score = F.binary_cross_entropy_with_logits if "Logits" in kind(node) else F.binary_cross_entropy
+    entropy = -(torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share))
+    is_of_both = (share > 0) & (share < 1)
+    return {
+        "cross_entropy": torch.where(share.isnan(), nothing, score(output, target.clamp(0, 1))),
+        "constant_cross_entropy": entropy + is_of_both / (2 * target.numel()),
+    }
