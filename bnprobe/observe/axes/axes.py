@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from operator import is_
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,7 @@ class Axes:
         self._writer = writer
         self._tree = tree
         self._layers: dict[TapKey, tuple[int, int]] = {}
+        self._known_keys: list[TapKey] = []  # of a step whose layers all had places
         self._channel_starts: list[int] = [0, *accumulate(widths)][: len(widths)]
         self._channels = sum(widths)
         self._models: list[tuple[weakref.ref[nn.Module], int]] = []
@@ -77,10 +79,15 @@ class Axes:
 
     def introduce_layers(self, taps: Iterable[Tap]) -> None:
         """Give places to layers seen for the first time, in the order of their first call."""
+        taps = list(taps)
+        keys = [tap.key for tap in taps]
+        if len(keys) == len(self._known_keys) and all(map(is_, keys, self._known_keys)):
+            return  # the same objects as at the step before
         new: dict[TapKey, Tap] = {}
         for tap in taps:
             if tap.key not in self._layers:
                 new.setdefault(tap.key, tap)
+        self._known_keys = [] if new else keys
         refused = self._refused(tap.key.module() for tap in new.values()) if self._crowds() and new else ()
         for tap in sorted(new.values(), key=lambda tap: (tap.order, tap.key.role != INPUT)):
             module = tap.key.module()

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import torch
 
 from bnprobe.identity import OwnReference
+from bnprobe.measure.fused import gradients
 from bnprobe.measure.norms import norms
 from bnprobe.observe.attaching.optimizers import trained_parameters
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings, Update, at_measured_steps
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 from bnprobe.observe.steps.update_measurement import UpdateMeasurement
-from bnprobe.torch_private import gradient_of
 
 
 class Found(NamedTuple):
@@ -131,7 +131,8 @@ class HandMoves:
 
 def find_stale(parameters: Iterable[torch.Tensor]) -> Found:
     """Look for gradients of some parameters; without any, nothing is measured."""
-    found = {id(parameter): gradient for parameter in parameters if (gradient := gradient_of(parameter)) is not None}
+    kept = list(parameters)
+    found = {id(parameter): gradient for parameter, gradient in zip(kept, gradients(kept), strict=True) if gradient is not None}
     return Found(list(found), norms(list(found.values())) if found else None)
 
 

@@ -120,7 +120,6 @@ def compared(output: torch.Tensor | None, target: torch.Tensor | None) -> dict[s
     }
 
 
-@torch.no_grad()
 def classes(labels: torch.Tensor | None, ignored: object) -> Mapping[str, torch.Tensor | float]:
     """Count the classes among labels.
 
@@ -138,8 +137,14 @@ def classes(labels: torch.Tensor | None, ignored: object) -> Mapping[str, torch.
     if (by_class := class_counts(labels, ignored if isinstance(ignored, int) else None)) is not None:
         counts, frequent = by_class
         return _of_counts(counts.tolist(), float(frequent))
-    if labels.is_cpu and labels.layout is torch.strided and (found := _classes_at_hand(copied(labels).reshape(-1), ignored)):
-        return found
+    with torch.no_grad():
+        if labels.is_cpu and labels.layout is torch.strided and (found := _classes_at_hand(copied(labels).reshape(-1), ignored)):
+            return found
+        return _classes_elsewhere(labels, ignored)
+
+
+def _classes_elsewhere(labels: torch.Tensor, ignored: object) -> dict[str, torch.Tensor]:
+    """The same without waiting for an accelerator."""
     counted = labels.reshape(-1).long()
     is_counted = torch.ones_like(counted, dtype=torch.bool)
     if isinstance(ignored, int):

@@ -31,7 +31,7 @@ class Updates(Instrument):
     def before_update(self, step: OpenStep, update: Update) -> None:
         """Measure gradients and weights, and remember the weights."""
         measurement = self._meter.before(update.parameters, update.gradients)
-        measurement.places = [self._axes.parameter(parameter) for parameter in update.parameters]
+        measurement.places = tuple(map(self._axes.parameter, update.parameters))
         step.updates += (measurement,)
         if measurement.unknown:
             self._writer.add_coverage("norms of gradients that lie on ranks otherwise than their parameters", _UNKNOWN)

@@ -30,6 +30,8 @@ Vector = NDArray[np.float64]
 
 #: A step's single numbers, which may lie on an accelerator.
 _SINGLES = ("scale", "fused_scale", "skipped", "clip_norm")
+#: Types of numbers that are as they will be.
+_AT_HAND = frozenset({float, int, bool, type(None)})
 #: Types of tensors that are at hand as they are.
 _OF_NUMPY = (torch.float32, torch.float64)
 #: Figures of the summary, one after another.
@@ -80,14 +82,12 @@ class ClosedStep:
         self.step = step
         self.instruments = instruments
         self._signals, vectors, self._has_several = measured
-        values = [_as_vector(reading.values) for _, reading in readings]
         self._columns = tuple(
-            [
-                _Column(name, None if reading.places is None else tuple(reading.places), len(vector))
-                for (name, reading), vector in zip(readings, values, strict=True)
-            ]
+            [_Column(name, None if places is None else tuple(places), len(values)) for name, (values, places) in readings]
         )
+        values = _as_vectors([values for _, (values, _) in readings])
         singles = [*step.losses, *(settings.rate for settings in step.groups.values()), *(getattr(step, name) for name in _SINGLES)]
+        self._is_at_hand = all([type(number) in _AT_HAND for number in singles])
         self._far = [index for index, number in enumerate(singles) if isinstance(number, torch.Tensor) and not number.is_cpu]
         self._singles = singles
         self._transfer = Transfer([*vectors, *values, *(singles[index].detach().reshape(1) for index in self._far)])
@@ -105,8 +105,17 @@ class ClosedStep:
     @unchecked
     def arrive(self) -> None:
         """Take the numbers in, waiting for them if need be."""
-        numbers, step = self._transfer.together(), self.step
+        self.numbers, step = self._transfer.together(), self.step
         del self._transfer
+        if not self._is_at_hand:
+            self._settle_singles(step)
+        if self._has_several:
+            self._merge()
+        self.structure = _Structure(step.observed, bool(step.batch_size), self._signals, self._columns)
+
+    def _settle_singles(self, step: OpenStep) -> None:
+        """Take in the step's single numbers, which were tensors."""
+        numbers = self.numbers
         singles = [number.item() if isinstance(number, torch.Tensor) and number.is_cpu else number for number in self._singles]
         for index, number in zip(self._far, numbers[len(numbers) - len(self._far) :], strict=True):
             singles[index] = float(number)
@@ -116,10 +125,6 @@ class ClosedStep:
             step.groups = {place: settings._replace(rate=rate) for (place, settings), rate in zip(step.groups.items(), rest, strict=False)}
         for name, number in zip(_SINGLES, rest[len(step.groups) :], strict=True):
             setattr(step, name, number)
-        self.numbers = numbers
-        if self._has_several:
-            self._merge()
-        self.structure = _Structure(step.observed, bool(step.batch_size), self._signals, self._columns)
 
     def _merge(self) -> None:
         """Leave one entry of each layer's activation, and of its gradient."""
@@ -178,6 +183,21 @@ def rows(steps: Sequence[ClosedStep]) -> tuple[dict[str, Any], list[ChannelRow |
     if len(steps) == 1:
         return own_row(opened[0]) | {name: column[0] for name, column in found.items()}, channels
     return own_columns(opened) | found, channels
+
+
+def _as_vectors(readings: Sequence[torch.Tensor | Vector | Sequence[float]]) -> list[torch.Tensor | Vector]:
+    """Return readings as vectors, in their order; numbers at hand that follow each other as one."""
+    found: list[torch.Tensor | Vector] = []
+    at_hand: list[float] = []
+    for values in readings:
+        if type(values) is list:
+            at_hand += values
+            continue
+        if at_hand:
+            found.append(_as_vector(at_hand))
+            at_hand = []
+        found.append(_as_vector(values))
+    return [*found, _as_vector(at_hand)] if at_hand else found
 
 
 def _as_vector(values: torch.Tensor | Vector | Sequence[float]) -> torch.Tensor | Vector:

@@ -52,10 +52,10 @@ class SignalPlaces:
 
     def of(self, taps: Sequence[Tap]) -> MeasuredSignals:
         """Return what was measured of a step; signals without a place are left out."""
-        keys = [tap.key for tap in taps]
-        sizes = [(tap.is_gradient, *tap.moments[:2], len(tap.moments.packed)) for tap in taps]
+        keys, moments = [tap.key for tap in taps], [tap.moments for tap in taps]
+        sizes = [(tap.is_gradient, one.samples, one.positions, len(one.packed)) for tap, one in zip(taps, moments, strict=True)]
         if len(keys) == len(self._keys) and all(map(is_, keys, self._keys)) and sizes == self._sizes:
-            return self._last._replace(vectors=[tap.moments.packed for tap in taps])
+            return MeasuredSignals(self._last.signals, [one.packed for one in moments], self._last.has_several)
         placed = [(tap, place, size) for tap, size in zip(taps, sizes, strict=True) if (place := self._layer(tap)) is not None]
         signals = tuple(Signal(place, *size) for _, place, size in placed)
         has_several = len({(one.place, one.is_gradient) for one in signals}) < len(signals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -32,7 +33,7 @@ class UpdateMeasurement:
     rows: torch.Tensor | None = None
     lost: torch.Tensor | None = None
     unknown: int = 0
-    places: list[int | None] = field(default_factory=list)
+    places: Sequence[int | None] = ()
     _turns: list[int] = field(default_factory=list, repr=False)
     _before: list[torch.Tensor] = field(default_factory=list, repr=False)
     _shapes: list[torch.Size] | None = field(default=None, repr=False)
