@@ -28,13 +28,13 @@ class Tagger(nn.Module):
 model = Tagger()
 if not args.fixed:
     model = model.to(torch.bfloat16)
-optimizer = torch.optim.AdamW(model.parameters(), lr=2e-4)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 kinds = torch.randint(0, 6, (26,))
-for step in range(400):
+for step in range(700):
     letters = torch.randint(0, 26, (24, 12))
     loss = nn.functional.cross_entropy(model(letters).float().flatten(0, 1), kinds[letters].flatten())
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 80 == 0:
+    if step % 140 == 0:
         print(f"step {step}: loss {loss.item():.4f}")
