@@ -165,6 +165,7 @@ def gradients_cleared(run: RunAnalysis) -> Finding | None:
         return None
     step = run.step(run.first_row)
     arrived = float(np.fmax.reduce(run.recorded.activation_gradient.rms[run.first_row], initial=0.0))
+    left = "those of all weights were zero" if np.isfinite(run.recorded.parameter_gradient_norm).any() else "no weight had one"
     return Finding(
         id="gradients-cleared",
         severity="error",
@@ -176,7 +177,7 @@ def gradients_cleared(run: RunAnalysis) -> Finding | None:
             Evidence("steps at which a weight had a gradient", 0.0, None, "steps"),
         ),
         cause="The gradients are cleared before they are used: in every measured step they reached the layers, and when the optimizer "
-        f"stepped no weight had one; {loss_summary(run)}.",
+        f"stepped {left}; {loss_summary(run)}.",
         fix="Call `optimizer.zero_grad()` before the backward pass or after the step, never between the two.",
         source="activation gradients of the backward pass; parameter gradients at the optimizer's step",
     )
