@@ -17,7 +17,7 @@ from bnprobe.observe.probes.operation_kinds import operation_name
 from bnprobe.observe.probes.tape import Operation, Slot
 from bnprobe.what_if.program import Backward, Item, Program
 from bnprobe.what_if.remedy_edits import Built
-from bnprobe.what_if.rerun import State
+from bnprobe.what_if.training import State
 
 #: Layers that are looked at.
 CHOSEN = 3

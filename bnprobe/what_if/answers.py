@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.what_if.activations import Activations, Layers
-from bnprobe.what_if.course import Course, losses_differ
+from bnprobe.what_if.course import losses_differ
 from bnprobe.what_if.interruption import Interrupted
 from bnprobe.what_if.judging import Judge, Trial
 from bnprobe.what_if.kept_memory import freed_memory_kept
 from bnprobe.what_if.program import Item, Program
 from bnprobe.what_if.questions import Questions, both
 from bnprobe.what_if.remedy_edits import RemedyEdits
-from bnprobe.what_if.rerun import Rerun, State
+from bnprobe.what_if.rerun import Rerun
+from bnprobe.what_if.standing import Watched
+from bnprobe.what_if.training import State, Training
 
 
 @dataclass
@@ -91,13 +93,13 @@ class Answering:
         """Train the stretch again as it was; return whether that is the recorded training. Its course is that of the own rate, too."""
         if self._is_whole:
             activations, movement = Activations(self._layers), self.questions.movement()
-            course = proof(self._rerun, self.found, both(activations, movement))
-            if course is not None:
-                self.questions.know_own(course, activations, movement)
+            training = proof(self._rerun, self.found, both(activations, movement))
+            if training is not None:
+                self.questions.know_own(Watched(training, movement, activations))
         else:
-            course = proof(Rerun(self._program), self.found)
+            training = proof(Rerun(self._program), self.found)
         self.found.seconds = time.perf_counter() - self._began
-        return course is not None
+        return training is not None
 
     @freed_memory_kept()
     def ask(self, remedies: Sequence[str], question: Callable[[str], None]) -> None:
@@ -181,18 +183,19 @@ def answer_from_here(program: Program, judge: Judge, edits: RemedyEdits, remedie
     return answering.found
 
 
-def proof(rerun: Rerun, found: Answers, watch: Callable[[Item, State], None] | None = None) -> Course | None:
-    """Train a stretch again as it was; return its course if it is the recorded one."""
+def proof(rerun: Rerun, found: Answers, watch: Callable[[Item, State], None] | None = None) -> Training | None:
+    """Train a stretch again as it was; return that if its course is the recorded one."""
+    training = rerun.begin(keep_values=True, watch=watch)
     try:
-        course = rerun.run(keep_values=True, watch=watch)
+        training.go_on()
     except ReplayError as error:
         found.refused.append(("proof", f"trained again at its own rates, the stretch stops: {error}"))
         return None
-    found.rerun_steps += len(course.losses)
-    parted = losses_differ(rerun.program, course)
+    found.rerun_steps += len(training.course.losses)
+    parted = losses_differ(rerun.program, training.course)
     if parted is None:
         found.proved = True
-        return course
+        return training
     step, recorded, value = parted
     reason = f"trained again at its own rates, the loss at step {step} is {value:.9g}, not {recorded:.9g}"
     found.refused.append(("proof", reason))

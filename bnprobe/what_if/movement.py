@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bnprobe.observe.probes.tape import Slot
 from bnprobe.what_if.program import Backward, Item, Move, Program
-from bnprobe.what_if.rerun import State
+from bnprobe.what_if.training import State
 
 #: Updates of each optimizer that are looked at; how far weights move in all is interpolated between them.
 LOOKS = 12

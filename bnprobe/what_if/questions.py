@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
-import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 
-from bnprobe.analyse.limits import Verdict, bracket
 from bnprobe.analyse.what_if import CURVE_PLACES
-from bnprobe.experiments.limits.plan import MOST_TRIALS, STRIDES, next_index
+from bnprobe.diagnose.thresholds import COURSE_STEPS
 from bnprobe.numerals import number
 from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.store.limits_file import factor_of
 from bnprobe.what_if.activations import Activations, Layers
-from bnprobe.what_if.course import Course
 from bnprobe.what_if.judging import Judge, Outcome, Trial
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.movement import Movement
 from bnprobe.what_if.program import Item
 from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
-from bnprobe.what_if.rerun import Rerun, State
+from bnprobe.what_if.rerun import Rerun
+from bnprobe.what_if.search import Search, learns_less
+from bnprobe.what_if.standing import Standing, Watched
+from bnprobe.what_if.training import State
 
 #: Remedies whose losses are drawn at several rates.
 CURVE_REMEDIES = (NONE, "msr")
 #: Places at which these are drawn, above the script's own rate and below it.
 CURVES_FASTER = tuple(place for place in CURVE_PLACES if place > 0)
 CURVES_SLOWER = tuple(place for place in reversed(CURVE_PLACES) if place < 0)
-#: Strides of the search of these, so that it goes through the places of the curves.
-CURVE_STRIDES = (3, 3, 8)
-#: Strides of the others, from the limit of the training as it is: theirs will be near.
-NEAR_STRIDES = (1, 1, 2, 4, 8)
-#: Trials of a search in which none has trained yet.
-MOST_WITHOUT_SUCCESS = 7
-#: The same where nothing says that a rate beyond them, or between two of them, would do.
-MOST_WITHOUT_A_WAY = 5
-#: Steps of the grid above a limit, from one that is stuck to one that diverges, between which a rate is tried: a factor of more than two.
-WIDE_GAP = 2
-#: Two rates at which nothing trains end alike, whichever is lower, where their losses differ by less than this share.
-STUCK_ALIKE = 0.002
+#: Bare stretches that the answer for a remedy that is drawn may take: curves that the search has not made are drawn as far as that allows.
+CURVE_STRETCHES = 5
+#: Steps after which a training may first be left standing: the fewest that have a verdict. Twice as many when they were too few.
+LOOK_STEPS = COURSE_STEPS
 #: Rates that are tried from a snapshot before a divergence, the script's own first.
 KEEPING_FACTORS = (1.0, 2.0 / 3.0, 1.0 / 3.0, 0.1, 0.03, 0.01)
 
@@ -65,15 +57,17 @@ class Questions:
         self.limit_of_none: int | None = None
         self._rerun, self._judge, self._edits, self._layers = rerun, judge, edits, layers
         self._names = edits.parameter_names
-        self._own: tuple[Course, Activations, Movement] | None = None
+        self._own: Watched | None = None
+        self._spare_steps, self._look_steps = 0, LOOK_STEPS
+        self._drawn_places: set[int] = set()
 
     def movement(self) -> Movement:
         """Return what looks at how far the weights move in one rerun."""
         return Movement(self._rerun.program, self._names)
 
-    def know_own(self, course: Course, activations: Activations, movement: Movement) -> None:
+    def know_own(self, watched: Watched) -> None:
         """The training at the script's own rate has been made already."""
-        self._own = course, activations, movement
+        self._own = watched
 
     def refusable(self, remedy: str, question: Callable[[str], None]) -> None:
         """Ask a question of a remedy; one that cannot be answered has no trial."""
@@ -94,37 +88,63 @@ class Questions:
 
     def limit(self, remedy: str) -> None:
         """Find the bracket on the grid of ``lr-limit``; a remedy that is drawn at several rates is tried at these, too."""
-        tried: dict[int, Trial] = {}
-        too_slow: set[int] = set()
-
-        def make(place: int) -> None:
-            tried[place] = self.trial(remedy, factor_of(place), place)
-
-        def draw() -> None:
-            for place in CURVES_FASTER:
-                if place not in tried:
-                    make(place)
-            for place in CURVES_SLOWER:
-                if learns_less(tried, place):
-                    too_slow.add(place)
-                elif place not in tried:
-                    make(place)
-
-        make(0)
-        is_drawn = remedy in CURVE_REMEDIES
-        start = self.limit_of_none or 0
-        if is_drawn and tried[0].outcome == "stuck":  # the way is not known: look around, which the curves do anyway
-            draw()
-        elif not is_drawn and start:
-            make(start)
-        strides = CURVE_STRIDES if is_drawn else NEAR_STRIDES if start else STRIDES
-        near = self.limit_of_none if is_drawn and remedy != NONE else None
-        while (place := _next(tried, strides, too_slow, near)) is not None:
-            make(place)
-        if is_drawn:
-            draw()
+        search = Search(remedy in CURVE_REMEDIES, None if remedy == NONE else self.limit_of_none)
+        standing, before = Standing(), self.rerun_steps
+        try:
+            search.take(0, self.trial(remedy, 1.0, 0))
+            if search.is_drawn and search.tried[0].outcome == "stuck":  # the way is not known: look around, which the curves do anyway
+                self._draw(remedy, search, math.inf)
+            while (place := search.next()) is not None:
+                self._attempt(remedy, search, standing, place)
+        finally:
+            standing.clear()
+        if search.is_drawn:
+            if remedy == NONE and self._own is not None:
+                before -= len(self._own.training.course.losses)
+            self._spare_steps += CURVE_STRETCHES * self._rerun.program.steps
+            self._draw(remedy, search, before + self._spare_steps)
+            self._spare_steps -= self.rerun_steps - before
+            self._drawn_places.update(search.tried)
         if remedy == NONE:
-            self.limit_of_none = max((place for place, trial in tried.items() if trial.outcome == "trains"), default=None)
+            self.limit_of_none = max((place for place, trial in search.tried.items() if trial.outcome == "trains"), default=None)
+
+    def _draw(self, remedy: str, search: Search, most_steps: float) -> None:
+        """Train at the rates of the curves that have not been tried, those first that are drawn without a remedy.
+
+        Args:
+            remedy: its specification, or "none".
+            search: knows what has been tried.
+            most_steps: trained again in all, the next curve included.
+        """
+
+        def draw(places: Sequence[int]) -> None:
+            for place in sorted(set(places) - search.tried.keys(), key=lambda place: (place not in self._drawn_places, abs(place))):
+                if place < 0 and learns_less(search.tried, place):
+                    search.too_slow.add(place)
+                elif self.rerun_steps + self._rerun.program.steps <= most_steps:
+                    search.take(place, self.trial(remedy, factor_of(place), place))
+
+        draw(CURVES_FASTER)
+        draw(CURVES_SLOWER)
+
+    def _attempt(self, remedy: str, search: Search, standing: Standing, place: int) -> None:
+        """Train at a rate: to the end, or as long as it takes to see that it trains, where the search asks for no more."""
+        watched = standing.take(place) or self._begin(remedy, factor_of(place), place)
+        stop = self._rerun.stop_after(self._look_steps) if search.is_for_a_look(place) else None
+        is_over = stop is not None and self._go_on(watched, stop)
+        if stop is not None and not is_over and self._promises(watched, factor_of(place)):
+            search.leave(place)
+            standing.leave(place, watched, self._rerun.room)
+            return
+        if not is_over:
+            self._go_on(watched)
+        if not search.take(place, self._judged(remedy, factor_of(place), place, watched)):
+            self._look_steps *= 2
+
+    def _promises(self, watched: Watched, factor: float) -> bool:
+        """Whether a training trains by the steps that it has made."""
+        course = watched.training.course
+        return self._judge.judge(course.losses, course.skipped, factor, watched.movement)[0] == "trains"
 
     def kept_from(self, remedy: str, start: int | None = None) -> None:
         """Find the fastest rates at which a remedy keeps the stretch from diverging, from a step on."""
@@ -158,23 +178,34 @@ class Questions:
         Raises:
             Refused: it cannot be judged.
         """
-        course, activations, movement = self._train(remedy, factor, place)
+        if remedy == NONE and factor == 1.0 and self._own is not None:
+            return self._judged(remedy, factor, place, self._own)
+        watched = self._begin(remedy, factor, place)
+        self._go_on(watched)
+        return self._judged(remedy, factor, place, watched)
+
+    def _judged(self, remedy: str, factor: float, place: int | None, watched: Watched) -> Trial:
+        course, movement = watched.training.course, watched.movement
         outcome, stuck_by, reason = self._judge.judge(course.losses, course.skipped, factor, movement)
         if outcome == "failed":
             raise Refused(reason)
         start, own_rate = self._rerun.program.first_step, self._rerun.program.own_rate
         sees, losses = self._judge.sees(movement), tuple(course.losses)
-        self.trials.append(Trial(remedy, factor, outcome, stuck_by, reason, losses, place, start, own_rate, activations, sees))
-        return self.trials[-1]
+        trial = Trial(remedy, factor, outcome, stuck_by, reason, losses, place, start, own_rate, watched.activations, sees)
+        self.trials.append(trial)
+        return trial
 
-    def _train(self, remedy: str, factor: float, place: int | None) -> tuple[Course, Activations | None, Movement]:
-        if remedy == NONE and factor == 1.0 and self._own is not None:
-            return self._own
+    def _begin(self, remedy: str, factor: float, place: int | None) -> Watched:
         activations = Activations(self._layers) if remedy in CURVE_REMEDIES and place in CURVE_PLACES else None
         movement = self.movement()
-        course = self._rerun.run(factor, self._edits.of(remedy), watch=both(activations, movement))
-        self.rerun_steps += len(course.losses)
-        return course, activations, movement
+        return Watched(self._rerun.begin(factor, self._edits.of(remedy), watch=both(activations, movement)), movement, activations)
+
+    def _go_on(self, watched: Watched, stop: int | None = None) -> bool:
+        """Train on; return whether that is the end."""
+        before = len(watched.training.course.losses)
+        is_over = watched.training.go_on(stop)
+        self.rerun_steps += len(watched.training.course.losses) - before
+        return is_over
 
 
 def both(activations: Activations | None, movement: Movement) -> Callable[[Item, State], None]:
@@ -187,84 +218,3 @@ def both(activations: Activations | None, movement: Movement) -> Callable[[Item,
         movement.watch(item, state)
 
     return watch
-
-
-def learns_less(tried: Mapping[int, Trial], place: int) -> bool:
-    """Whether it is known without a trial that a slow place learns less: of two faster ones the slower did, by more than nothing."""
-    pairs = itertools.combinations(sorted(each for each in tried if each > place), 2)
-    return any(
-        learns_faster(tried[faster], tried[slower])
-        and (tried[faster].outcome == "trains" or _end(tried[faster]) < (1 - STUCK_ALIKE) * _end(tried[slower]))
-        for slower, faster in pairs
-    )
-
-
-def learns_faster(one: Trial, slower: Trial) -> bool:
-    """Whether a training learns more in the stretch than another at a smaller rate: rates below that one would learn less still."""
-    return "diverges" not in (one.outcome, slower.outcome) and _end(one) < _end(slower)
-
-
-def _end(trial: Trial) -> float:
-    """Return the loss at the end, the one that a verdict tells."""
-    return statistics.median(trial.losses[-max(1, len(trial.losses) // 4) :])
-
-
-def _next(tried: Mapping[int, Trial], strides: tuple[int, ...], too_slow: Collection[int] = (), near: int | None = None) -> int | None:
-    """Return the place to try next, or None where the search is over; ``near`` is the limit of the training without a remedy."""
-    verdicts: dict[int, Verdict] = {place: "slow" for place in too_slow if place not in tried}
-    known = len(verdicts)
-    verdicts |= {place: verdict(trial) for place, trial in tried.items()}
-    if "trains" not in verdicts.values():
-        most = MOST_WITHOUT_SUCCESS if _knows_the_way(verdicts) or _may_be_too_slow(tried) else MOST_WITHOUT_A_WAY
-        return next_index(verdicts, strides=strides, most_trials=most + known)
-    place = next_index(verdicts, strides=strides)
-    if place is None:
-        return _second_window(tried) if len(tried) < MOST_TRIALS else None
-    low, high = bracket(verdicts)
-    if near is not None and low is not None:
-        if high is None and place > CURVE_PLACES[-1]:
-            return _beyond(tried, near)
-        if high is not None and low < near < high:
-            return near
-    if low is not None and high is not None and low < place < high and tried[high].outcome == "diverges":
-        # Of the two places in the middle of an odd gap the upper one: if it trains it settles the limit, if it diverges it ends early.
-        return (low + high + 1) // 2
-    return place
-
-
-def _beyond(tried: Mapping[int, Trial], near: int) -> int:
-    """Return a place above all that were tried and trained: the limit without a remedy, and from there in strides that grow."""
-    if near > max(tried):
-        return near
-    beyond = sum(place > max(near, CURVE_PLACES[-1]) for place in tried)
-    return max(tried) + NEAR_STRIDES[min(1 + beyond, len(NEAR_STRIDES) - 1)]
-
-
-def _knows_the_way(verdicts: Mapping[int, Verdict]) -> bool:
-    """Whether there is more to try: beyond a fastest rate that was too slow or a slowest that was too fast, or between two rates."""
-    low, high = bracket(verdicts)
-    lies_between = low is not None and high is not None and high - low > 1
-    return lies_between or not verdicts or verdicts[max(verdicts)] == "slow" or verdicts[min(verdicts)] == "fails"
-
-
-def _may_be_too_slow(tried: Mapping[int, Trial]) -> bool:
-    """Whether the fastest rate does not train and it could not be told whether it was too slow."""
-    fastest = tried[max(tried)] if tried else None
-    return fastest is not None and fastest.stuck_by == "level" and not fastest.saw_weights_move
-
-
-def _second_window(tried: Mapping[int, Trial]) -> int | None:
-    """Return a place above a limit at which it may train again: well above a rate that is stuck, and below one that diverges."""
-    low = max(place for place, trial in tried.items() if trial.outcome == "trains")
-    diverges = min((place for place, trial in tried.items() if place > low and trial.outcome == "diverges"), default=None)
-    if diverges is None:
-        return None
-    stuck = max((place for place in tried if low < place < diverges), default=None)
-    return (stuck + diverges) // 2 if stuck is not None and diverges - stuck > WIDE_GAP else None
-
-
-def verdict(trial: Trial) -> Verdict:
-    """Return what a trial says about its rate, as a search asks."""
-    if trial.outcome == "stuck" and trial.stuck_by != "risen":
-        return "slow" if trial.stuck_by == "slow" else "stuck"
-    return "trains" if trial.outcome == "trains" else "fails"

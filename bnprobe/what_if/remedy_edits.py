@@ -22,8 +22,8 @@ from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.specification import parse_all, split
 from bnprobe.what_if.module_edits import ModuleEdits, Refused, refuse_edited_gradients
 from bnprobe.what_if.program import Program
-from bnprobe.what_if.rerun import Edits, State
 from bnprobe.what_if.skeleton import Skeleton
+from bnprobe.what_if.training import Edits, State
 
 NONE = "none"
 

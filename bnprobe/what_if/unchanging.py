@@ -44,7 +44,7 @@ class Unchanging:
 
     def __init__(self, program: Program, room: int) -> None:
         self._items = program.items
-        self._room = room
+        self.room = room
         # One of the script's own may draw as well, from where the operation before it left the generator: each draw has to be made.
         self._draws_again = any(not type(one).__module__.startswith("torch.optim") for one in program.optimizers.values())
         operations = [item for item in program.items if isinstance(item, Operation)]
@@ -71,8 +71,8 @@ class Unchanging:
         if asked is None:
             return
         size = sum(values[slot].nbytes for slot in asked)
-        if size <= self._room:
-            self._room -= size
+        if size <= self.room:
+            self.room -= size
             self.kept[place] = [Kept(slot, values[slot], version(values[slot])) for slot in asked]
 
     def take(self, place: int, values: dict[Slot, Any]) -> None:
@@ -102,7 +102,7 @@ class Unchanging:
 
     def forget(self) -> None:
         """A rerun that keeps has not come to its end."""
-        self._room += sum(one.tensor.nbytes for each in self.kept.values() for one in each)
+        self.room += sum(one.tensor.nbytes for each in self.kept.values() for one in each)
         self.kept.clear()
 
     def _unchanging(self, program: Program) -> set[int]:

@@ -3,6 +3,7 @@
     python tests/benchmarks/what_if.py equality [--remedies all|NAME,...] [--results FILE] [--minutes M] ["PROGRAM ARG..."]...
     python tests/benchmarks/what_if.py agreement [--steps N] [COMBINATION]...
     python tests/benchmarks/what_if.py cost [--rounds N] [TRAINING]...
+    python tests/benchmarks/what_if.py count [--steps N] [TRAINING]...
     python tests/benchmarks/what_if.py memory|kept [TRAINING]...
 
 Every program of ``tests/programs`` is recorded with its steps on a tape, trained again from that at three factors on its rates, and really
@@ -12,8 +13,8 @@ unrecorded one? Without programs, the trainings of ``what_if_structures.py`` and
 
 ``agreement`` makes the search of ``lr-limit`` twice for each combination of a network and an optimizer, without and with mean shift
 rejection: by real trainings in processes of their own, and from the tape of one recording. ``cost`` measures a taped step against a plain
-one, and the whole answer (without and with mean shift rejection) against the bare stretch; ``memory`` the peak against what was promised;
-``kept`` the file of tapes.
+one, and the whole answer (without and with mean shift rejection) against the bare stretch; ``count`` counts its steps, for all trainings of
+``agreement`` and of ``what_if_structures.py``; ``memory`` measures the peak against what was promised; ``kept`` the file of tapes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.benchmarks.what_if_cost import TRAINING, cost, kept, memory
+from tests.benchmarks.what_if_count import count
 from tests.benchmarks.what_if_equality import equality
 from tests.benchmarks.what_if_processes import Listener, in_child, made
 
@@ -148,7 +150,14 @@ def _shown(bracket: tuple[float | None, float | None]) -> str:
 
 def main() -> None:
     """Run one of the benchmarks."""
-    kinds = {"equality": equality, "agreement": agreement, "cost": cost, "memory": memory, "kept": kept}
+    kinds = {
+        "equality": equality,
+        "agreement": agreement,
+        "cost": cost,
+        "count": functools.partial(count, combinations=COMBINATIONS),
+        "memory": memory,
+        "kept": kept,
+    }
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     if kind not in kinds:
         sys.exit(f"say one of {', '.join(kinds)}")

@@ -25,7 +25,8 @@ from bnprobe.what_if.course import losses_differ
 from bnprobe.what_if.module_edits import Refused
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.remedy_edits import Built, RemedyEdits
-from bnprobe.what_if.rerun import Rerun, RerunError
+from bnprobe.what_if.rerun import Rerun
+from bnprobe.what_if.training import RerunError
 from tests.suites import shortened
 
 STEPS = 24

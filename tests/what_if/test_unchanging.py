@@ -105,5 +105,5 @@ def test_an_optimizer_that_draws_finds_the_generator_as_it_was(tmp_path: Path, m
 
 def _passed(program: Program, rerun: Rerun) -> list[str]:
     """Return the names of the operations that are not executed again, but for scalars."""
-    items: list[Any] = [program.items[place] for place in rerun._unchanging.passed]
+    items: list[Any] = [program.items[place] for place in rerun.unchanging.passed]
     return [name for item in items if (name := kind_of(item.function).name) != "ones_like"]

@@ -16,6 +16,9 @@ STRIDES = (4, 4, 8)
 #: The same from the limit of another seed: it will be near.
 NEAR_STRIDES = (1, 2, 4, 8)
 MOST_TRIALS = 10
+#: Steps of the grid above the slowest that trains beyond which no limit is looked for, a factor of 15625: where the loss does not say
+#: whether anything is learned, as of a critic, every rate trains.
+FURTHEST = 24
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def next_index(
     (0, 4, 2, None)
     >>> next_index({0: "stuck"}), next_index({0: "stuck", -4: "stuck"}), next_index({0: "slow"})
     (-4, 4, 4)
+    >>> next_index({0: "trains", 20: "trains"}), next_index({0: "trains", 24: "trains"})
+    (24, None)
     """
     allowed = allowed or Range()
     if len(tried) >= most_trials:
@@ -76,10 +81,18 @@ def _candidates(tried: Mapping[int, Verdict], start: int, stride: int) -> Iterat
         yield (low + high) // 2
         return
     has_trained = "trains" in tried.values()
-    may_lie_above = low is not None and high is None
+    furthest = furthest_index(tried)
+    may_lie_above = low is not None and high is None and (furthest is None or low < furthest)
     may_lie_below = not has_trained and tried[min(tried)] != "slow"
     downs = sum(grid_index < start for grid_index in tried)
-    ways = [(may_lie_above, max(tried) + stride), (may_lie_below, min(tried) - stride)]
+    above = max(tried) + stride if furthest is None else min(max(tried) + stride, furthest)
+    ways = [(may_lie_above, above), (may_lie_below, min(tried) - stride)]
     if downs <= sum(grid_index > start for grid_index in tried):
         ways.reverse()
     yield from (grid_index for is_open, grid_index in ways if is_open)
+
+
+def furthest_index(tried: Mapping[int, Verdict]) -> int | None:
+    """Return the place beyond which no limit is looked for; None as long as nothing has trained."""
+    slowest = min((grid_index for grid_index, verdict in tried.items() if verdict == "trains"), default=None)
+    return None if slowest is None else slowest + FURTHEST
