@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from bnprobe.analyse.what_if import CURVE_PLACES
+from bnprobe.analyse.what_if_rates import learns_less
 from bnprobe.diagnose.thresholds import COURSE_STEPS
 from bnprobe.numerals import number
 from bnprobe.observe.probes.replay import ReplayError
@@ -17,7 +18,7 @@ from bnprobe.what_if.movement import Movement
 from bnprobe.what_if.program import Item
 from bnprobe.what_if.remedy_edits import NONE, RemedyEdits
 from bnprobe.what_if.rerun import Rerun
-from bnprobe.what_if.search import Search, learns_less
+from bnprobe.what_if.search import Search
 from bnprobe.what_if.standing import Standing, Watched
 from bnprobe.what_if.training import State
 

@@ -7,13 +7,12 @@ wrong, as where a rate is raised slowly or a layer is let go later, none so shor
 
 from __future__ import annotations
 
-import itertools
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bnprobe.analyse.limits import Verdict, bracket
 from bnprobe.analyse.what_if import CURVE_PLACES
+from bnprobe.analyse.what_if_rates import best_of
 from bnprobe.experiments.limits.plan import MOST_TRIALS, NEAR_STRIDES, STRIDES, furthest_index, next_index
 from bnprobe.what_if.judging import Trial
 
@@ -25,10 +24,6 @@ MOST_WITHOUT_SUCCESS = 7
 MOST_WITHOUT_A_WAY = 5
 #: Steps of the grid above a limit, from one that is stuck to one that diverges, between which a rate is tried: a factor of more than two.
 WIDE_GAP = 2
-#: Two rates at which nothing trains end alike, whichever is lower, where their losses differ by less than this share.
-STUCK_ALIKE = 0.002
-#: Two rates that train end alike where their losses differ by less than this share of what was learned.
-TRAINED_ALIKE = 0.05
 
 
 @dataclass
@@ -141,38 +136,6 @@ class Search:
             return None
         stuck = max((place for place in self.tried.keys() | self.looked_at if low < place < diverges), default=None)
         return (stuck + diverges) // 2 if stuck is not None and diverges - stuck > WIDE_GAP else None
-
-
-def learns_less(tried: Mapping[int, Trial], place: int) -> bool:
-    """Whether it is known without a trial that a slow place learns less: of two faster ones the slower did, by more than nothing."""
-    pairs = itertools.combinations(sorted(each for each in tried if each > place), 2)
-    return any(
-        learns_faster(tried[faster], tried[slower])
-        and (tried[faster].outcome == "trains" or end_of(tried[faster]) < (1 - STUCK_ALIKE) * end_of(tried[slower]))
-        for slower, faster in pairs
-    )
-
-
-def learns_faster(one: Trial, slower: Trial) -> bool:
-    """Whether a training learns more in the stretch than another at a smaller rate: rates below that one would learn less still."""
-    if "diverges" in (one.outcome, slower.outcome):
-        return False
-    ends = end_of(one), end_of(slower)
-    # Where both come to about the same loss, what counts is which came there first.
-    if one.outcome == slower.outcome == "trains" and abs(ends[0] - ends[1]) <= TRAINED_ALIKE * (slower.losses[0] - min(ends)):
-        return statistics.fmean(one.losses) < statistics.fmean(slower.losses)
-    return ends[0] < ends[1]
-
-
-def best_of(tried: Mapping[int, Trial]) -> int | None:
-    """Return the place that ended at the lowest loss; None where all diverged."""
-    ends = {place: end_of(trial) for place, trial in tried.items() if trial.outcome != "diverges"}
-    return min(ends, key=lambda place: ends[place], default=None)
-
-
-def end_of(trial: Trial) -> float:
-    """Return the loss at the end, the one that a verdict tells."""
-    return statistics.median(trial.losses[-max(1, len(trial.losses) // 4) :])
 
 
 def verdict(trial: Trial) -> Verdict:

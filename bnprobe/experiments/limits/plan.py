@@ -16,9 +16,9 @@ STRIDES = (4, 4, 8)
 #: The same from the limit of another seed: it will be near.
 NEAR_STRIDES = (1, 2, 4, 8)
 MOST_TRIALS = 10
-#: Steps of the grid above the slowest that trains beyond which no limit is looked for, a factor of 15625: where the loss does not say
+#: Steps of the grid above the slowest that trains beyond which no limit is looked for, a factor of 390625: where the loss does not say
 #: whether anything is learned, as of a critic, every rate trains.
-FURTHEST = 24
+FURTHEST = 32
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def next_index(
     (0, 4, 2, None)
     >>> next_index({0: "stuck"}), next_index({0: "stuck", -4: "stuck"}), next_index({0: "slow"})
     (-4, 4, 4)
-    >>> next_index({0: "trains", 20: "trains"}), next_index({0: "trains", 24: "trains"})
-    (24, None)
+    >>> next_index({0: "trains", 8: "trains", 30: "trains"}), next_index({0: "trains", 32: "trains"})
+    (32, None)
     """
     allowed = allowed or Range()
     if len(tried) >= most_trials:

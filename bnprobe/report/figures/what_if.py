@@ -6,7 +6,6 @@ A column for the training as it is and one for a remedy, on the same scales.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bnprobe.analyse.what_if import CURVE_PLACES, NONE, RemedyAnswer, Retrained, WhatIf
+from bnprobe.analyse.what_if_rates import learns_less
 from bnprobe.numerals import number
 from bnprobe.report.figures.frame import AXIS, new_figure
 from bnprobe.report.figures.scales import value_axis
 from bnprobe.report.wording import remedy_name
-from bnprobe.store.limits_file import factor_of
+from bnprobe.store.limits_file import factor_of, grid_index_of
 
 #: Remedies that have a field, in order.
 SHOWN = (NONE, "msr")
@@ -137,25 +137,42 @@ def curves(answer: RemedyAnswer) -> list[Retrained]:
 
 
 def left_out(found: WhatIf) -> list[str]:
-    """Say at which of the slower rates there is no curve, and why: a search leaves out those of which it knows that they learn less."""
+    """Say at which rates there is no curve, and why: the answer has a bound on its cost, and some slower rates are known to learn less."""
     said = []
     for name in SHOWN:
-        factors = [one.factor for one in found.remedies[name].trials if one.is_drawn] if name in found.remedies else []
-        missing = [factor_of(place) for place in CURVE_PLACES if factors and factor_of(place) < 0.99 * min(factors)]
-        if missing:
-            rates = " and ".join(number(factor * found.own_rate) for factor in missing)
-            said.append(
-                f"{remedy_name(name)}: no curve at {rates}, which would learn less: of two faster rates the slower ended at the higher loss"
-            )
+        tried = _by_place(found.remedies[name]) if name in found.remedies else {}
+        missing = [place for place in CURVE_PLACES if tried and place not in tried]
+        less = [place for place in missing if place < 0 and learns_less(tried, place)]
+        if less:
+            why = "which would learn less: of two faster rates the slower ended at the higher loss, or came to it later"
+            said.append(f"{remedy_name(name)}: no curve at {_rates(found, less)}, {why}")
+        if others := [place for place in missing if place not in less]:
+            why = f"which the search did not need: more trainings of these {found.steps} steps would have cost more than is promised"
+            said.append(f"{remedy_name(name)}: no curve at {_rates(found, others)}, {why}")
     return said
+
+
+def _by_place(answer: RemedyAnswer) -> dict[int, Retrained]:
+    places = ((grid_index_of(one.factor), one) for one in answer.trials if one.on_grid)
+    return {place: one for place, one in places if place is not None}
+
+
+def _rates(found: WhatIf, places: list[int]) -> str:
+    return " and ".join(number(factor_of(place) * found.own_rate) for place in places)
+
+
+def _styles(trials: list[Retrained]) -> list[tuple[str, str]]:
+    """Return colour and dash of each: those of its place, so that a rate looks alike in all fields; one off the grid gets what is free."""
+    known = {round(factor_of(place), 9): style for place, style in zip(CURVE_PLACES, STYLES, strict=True)}
+    taken = [known.get(round(one.factor, 9)) for one in trials]
+    free = [style for style in STYLES if style not in taken]
+    return [style or free.pop(0) for style in taken]
 
 
 def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int, named: set[str]) -> None:
     """Draw a field. ``named`` holds the rates that the legend has: a rate is named once, by the first field that draws it."""
     suffix = _suffix(place)
-    slowest = min((one.factor for one in trials), default=1.0)
-    offset = sum(factor_of(drawn) < slowest and not math.isclose(factor_of(drawn), slowest) for drawn in CURVE_PLACES)
-    for (colour, dash), one in zip(STYLES[offset:], trials, strict=False):
+    for (colour, dash), one in zip(_styles(trials), trials, strict=True):
         words = f"rate {number(one.rate)}" + (" (the script's own)" if one.factor == 1.0 else "")
         values = row.values(one)
         figure.add_scatter(

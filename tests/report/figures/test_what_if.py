@@ -34,13 +34,31 @@ def test_trainings_of_the_search_are_left_out() -> None:
 
 
 def test_a_rate_without_a_curve_is_told_with_the_reason() -> None:
-    found = answers()
+    diverges = trained("none", factor_of(6), "diverges", [2.0, float("inf")], True)
+    none = [trained("none", 1.0, "trains", [2.0, 1.5], True), trained("none", factor_of(3), "trains", [2.0, 1.2], True), diverges]
+    msr = [trained("msr", 1.0, "trains", [2.1, 1.0], True), trained("msr", factor_of(6), "trains", [2.1, 1.4], True)]
+    found = dataclasses.replace(answers(), remedies={"none": RemedyAnswer("none", none), "msr": RemedyAnswer("msr", msr)})
+    less = "would learn less: of two faster rates the slower ended at the higher loss, or came to it later"
+    cost = "the search did not need: more trainings of these 2 steps would have cost more than is promised"
     assert left_out(found) == [
-        "no remedy: no curve at 0.00894, which would learn less: of two faster rates the slower ended at the higher loss",
-        "msr: no curve at 0.00894 and 0.0299, which would learn less: of two faster rates the slower ended at the higher loss",
+        f"no remedy: no curve at 0.00894 and 0.0299, which {less}",
+        f"msr: no curve at 0.00894 and 0.0299 and 0.334, which {cost}",
     ]
     slow = [trained("none", factor_of(place), "trains", [2.0, 1.5], True) for place in CURVE_PLACES]
     assert left_out(dataclasses.replace(found, remedies={"none": RemedyAnswer("none", slow)})) == []
+
+
+def test_a_rate_looks_alike_in_all_fields() -> None:
+    found = answers()
+    none = [trained("none", factor_of(place), "trains", [2.0, 1.5], True) for place in CURVE_PLACES]
+    msr = [none[0], none[2], none[4]]
+    remedies = {"none": RemedyAnswer("none", none), "msr": RemedyAnswer("msr", msr)}
+    figure = what_if_figure(dataclasses.replace(found, remedies=remedies))
+    lines = {(trace.xaxis, trace.name): (trace.line.color, trace.line.dash) for trace in figure.data}
+    assert {name: line for (axis, name), line in lines.items() if axis == "x2"}.items() <= {
+        name: line for (axis, name), line in lines.items() if axis == "x"
+    }.items()
+    assert len({line for (axis, _), line in lines.items() if axis == "x"}) == len(CURVE_PLACES)
 
 
 def test_what_layers_compute_stands_below() -> None:
