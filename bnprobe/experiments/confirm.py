@@ -6,7 +6,7 @@ out. The same command goes on where it was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,8 @@ class Confirming(Experiment[str]):
         on_wait: Callable[[Sequence[tuple[str, float]]], None],
     ) -> None:
         super().__init__(path, plan.jobs, executor)
-        self.trials: dict[str, Trial] = {one.name: one for one in before.trials if one.status != "failed"} if before else {}
+        self._before: dict[str, Trial] = {one.name: one for one in before.trials if one.status != "failed"} if before else {}
+        self.trials = dict(self._before)
         self._plan = plan
         self._recorded = recorded.every_loss
         self._key = key
@@ -124,11 +125,15 @@ class Confirming(Experiment[str]):
         """
         with self.owning_the_file():
             self.make_trials()
+            self.trials = self._in_turn()
             return self._save(self.judgements())
 
     def judgements(self) -> tuple[Judgement, ...]:
         """What the trials made so far say of each cause."""
-        return judge(self._plan.causes, self.trials, self._as_is())
+        return self._judged(self.trials)
+
+    def _judged(self, trials: Mapping[str, Trial]) -> tuple[Judgement, ...]:
+        return judge(self._plan.causes, trials, [trials[name] for name in (AS_IS, AGAIN) if name in trials])
 
     @property
     def is_repeated(self) -> bool:
@@ -136,19 +141,23 @@ class Confirming(Experiment[str]):
         made = self.trials.get(AS_IS)
         return made is not None and repeats(made, *self._recorded)
 
-    def _as_is(self) -> list[Trial]:
-        return [self.trials[name] for name in (AS_IS, AGAIN) if name in self.trials]
-
     # -- trials -------------------------------------------------------------------------------------------------------
 
     def next_order(self) -> str | None:
         """The first trial of use that was not made."""
         running = {name for name, _ in self.under_way}
-        return next((name for name in self._wanted() if name not in self.trials and name not in running), None)
+        return next((name for name in self._wanted(self.trials) if name not in self.trials and name not in running), None)
 
-    def _wanted(self) -> list[str]:
-        """Trials that are still of use, in order."""
-        made = self.trials.get(AS_IS)
+    def _in_turn(self) -> dict[str, Trial]:
+        """Those that are made one at a time, too: which others were begun, and are of no use now, rests on which ended first."""
+        kept = dict(self._before)
+        while (name := next((one for one in self._wanted(kept) if one not in kept), None)) in self.trials:
+            kept[name] = self.trials[name]
+        return kept
+
+    def _wanted(self, trials: Mapping[str, Trial]) -> list[str]:
+        """Trials that are of use beside those that were made, in order."""
+        made = trials.get(AS_IS)
         if made is not None and made.status != "ran":
             return []
         tests = [(cause, test.name) for cause in self._plan.causes for test in trials_of(cause)]
