@@ -14,9 +14,10 @@
 #include <structmember.h>
 #include <time.h>
 
-#define INTERFACE 1
+#define INTERFACE 2
 #define RECORD_BYTES 900 /* as in ledger.py */
 #define TINY 1e-12       /* as in moments.py */
+#define MOST_BEFORE 8    /* as in registry.py */
 
 typedef double (*Reader)(const float *, const void *, double *, double *, const void *);
 
@@ -26,7 +27,7 @@ enum { IGNORED, KNOWN, NEW, NOTHING };        /* what it receives: token ids; a 
 #define NAMES(X) \
     X(training) X(_calls) X(_calls_of) X(_generation) X(gives_time_first) X(data_ptr) X(_version) X(shape) X(stride) X(dtype) X(_base) X(is_cpu) \
     X(is_neg) X(grad_fn) X(requires_grad) X(is_leaf) X(_backward_hooks) X(_register_hook_dict) X(_sequence_nr) X(_open) X(waiting_bytes) \
-    X(next_id) X(muted) X(gradients_muted) X(on_signal) X(is_alone) X(_owner_number) X(_current_level) X(_order)
+    X(next_id) X(muted) X(gradients_muted) X(on_signal) X(is_alone) X(_owner_number) X(_current_level) X(_order) X(next_functions)
 #define DECLARE(name) static PyObject *s_##name;
 NAMES(DECLARE)
 static PyObject *empty_text, *zero, *one, *minus_one;
@@ -43,6 +44,7 @@ typedef struct {
     const void *address, *root;
     int comes_to, receives, is_unchanged, is_known, has_node, has_statistics, depends_on_mode;
     PyObject *in_dtype, *in_shape, *in_strides, *known_shape, *known_strides, *known_layout;
+    PyObject *path, *made_by; /* types of the operations from what it receives back to the measured signal that that was computed from; None without */
     Signal in, out;
 } Site;
 
@@ -206,11 +208,11 @@ end:
     return result;
 }
 
-static int add_tap(Calls *self, PyObject *key, PyObject *is_gradient, PyObject *forward, PyObject *order, PyObject *moments, PyObject *statistics,
-                   PyObject *node, Py_ssize_t length) {
+static int add_tap(Calls *self, PyObject *key, PyObject *is_gradient, PyObject *forward, PyObject *order, PyObject *moments, PyObject *made_by,
+                   PyObject *statistics, PyObject *node, Py_ssize_t length) {
     int result;
     PyObject *tap = NULL, *open = NULL, *bytes = NULL, *more = NULL;
-    PyObject *values[] = {key, is_gradient, forward, order, moments, zero, self->single, empty_text, statistics, node};
+    PyObject *values[] = {key, is_gradient, forward, order, moments, zero, self->single, made_by, statistics, node};
     OBTAIN(tap, record(self->tap_type, 10, values));
     OBTAIN(open, PyObject_GetAttr(self->ledger, s__open));
     OBTAIN(bytes, PyObject_GetAttr(self->ledger, s_waiting_bytes));
@@ -302,6 +304,13 @@ end:
     return result;
 }
 
+/* The same where a backward goes to the tensor. */
+static int catch_if_asked(Calls *self, const Signal *signal, PyObject *tensor, PyObject *order) {
+    int result = is(tensor, s_requires_grad, Py_True);
+    if (result > 0) result = is(tensor, s_is_leaf, Py_False);
+    return result > 0 ? catch_gradient(self, signal, tensor, order) : result < 0 ? -1 : 1;
+}
+
 /* Whether nothing goes on in which a tensor of a plain type may stand for something else, or a mode of the script would see what we ask. */
 static int is_plain_run(Calls *self) {
     int result;
@@ -351,6 +360,41 @@ end:
     return result;
 }
 
+/* As origin of registry.py, where the operations that it looks at are of the types that they were; the measured signal is borrowed. 0 where not. */
+static int find_origin(Calls *self, const Site *site, PyObject *node, PyObject **origin) {
+    int result;
+    PyObject *pending[MOST_BEFORE] = {node}, *number = NULL, *following = NULL, *known = NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(site->path), waiting = 1;
+    Py_INCREF(node);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        REQUIRE(i < waiting && (PyObject *)Py_TYPE(pending[i]) == PyTuple_GET_ITEM(site->path, i));
+        Py_XSETREF(number, PyObject_CallMethodNoArgs(pending[i], s__sequence_nr));
+        REQUIRE(number ? 1 : -1);
+        known = PyDict_GetItemWithError(self->by_node, number);
+        if (!known && PyErr_Occurred()) REQUIRE(-1);
+        REQUIRE(!known == (i < count - 1));
+        if (known) break;
+        Py_XSETREF(following, PyObject_GetAttr(pending[i], s_next_functions));
+        REQUIRE(following ? PyTuple_Check(following) : -1);
+        for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(following) && waiting < count; j++) { /* of more than are looked at none is needed */
+            PyObject *other = PyTuple_GET_ITEM(PyTuple_GET_ITEM(following, j), 0);
+            Py_ssize_t k = other == Py_None ? waiting : 0;
+            while (k < waiting && pending[k] != other) k++;
+            if (k < waiting || other == Py_None) continue;
+            Py_INCREF(pending[waiting++] = other);
+        }
+    }
+    REQUIRE(PyObject_RichCompareBool(PyTuple_GET_ITEM(known, 2), site->known_shape, Py_EQ));
+    REQUIRE(PyObject_RichCompareBool(PyTuple_GET_ITEM(known, 4), site->known_layout, Py_EQ));
+    *origin = known;
+    result = 1;
+end:
+    for (Py_ssize_t i = 0; i < waiting; i++) Py_DECREF(pending[i]);
+    Py_XDECREF(number);
+    Py_XDECREF(following);
+    return result;
+}
+
 static int take_order(Calls *self, PyObject **order) {
     PyObject *last = PyObject_GetAttr(self->taps, s__order);
     if (!last) return -1;
@@ -364,6 +408,7 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
     int result;
     PyObject *in_address = NULL, *known = NULL, *version = NULL, *out_address = NULL, *in_moments = NULL, *out_moments = NULL, *order = NULL;
     PyObject *statistics = NULL, *origin = Py_None, *thread = NULL, *in_tensor = NULL, *node = NULL, *place = NULL;
+    PyObject *in_node = NULL, *in_place = NULL, *in_origin = NULL;
     REQUIRE(is(self->taps, s_muted, Py_False));
     REQUIRE(is(self->taps, s_on_signal, Py_None));
     PyObject *root = PyWeakref_GetObject(PyTuple_GET_ITEM(self->forward, 0)); /* held weakly there, and by who calls it */
@@ -405,9 +450,16 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
             REQUIRE(is_unchanged < 0 ? -1 : is_unchanged == site->is_unchanged);
             origin = known;
         } else {
-            REQUIRE(known == Py_None && PyDict_GET_SIZE(self->by_shape) == 0);
+            REQUIRE(known == Py_None);
             REQUIRE(is_no_part(self, in_tensor));
-            REQUIRE(is(in_tensor, s_grad_fn, Py_None));
+            OBTAIN(in_node, PyObject_GetAttr(in_tensor, s_grad_fn));
+            REQUIRE((in_node != Py_None) == (site->path != Py_None));
+            if (site->path != Py_None) {
+                REQUIRE(find_origin(self, site, in_node, &origin));
+                Py_INCREF(in_origin = origin); /* what is read meanwhile may leave nothing in the registry */
+                OBTAIN(in_place, PyObject_CallMethodNoArgs(in_node, s__sequence_nr));
+            } else
+                REQUIRE(PyDict_GET_SIZE(self->by_shape) == 0);
             if (site->receives == NEW)
                 REQUIRE(lies_as(self, in_tensor, &site->in));
             else
@@ -458,10 +510,7 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
     /* from here on it is taken in */
     REQUIRE(take_order(self, &order));
     if (site->comes_to == MEASURED) {
-        int catches = is(output, s_requires_grad, Py_True);
-        if (catches > 0) catches = is(output, s_is_leaf, Py_False);
-        if (catches < 0) REQUIRE(-1);
-        if (catches) REQUIRE(catch_gradient(self, &site->out, output, order));
+        REQUIRE(catch_if_asked(self, &site->out, output, order));
     }
     if (site->depends_on_mode) {
         PyObject *noted = PyObject_CallFunctionObjArgs(self->note_mode, self->forward, site->module, site->training, NULL);
@@ -471,8 +520,10 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
     REQUIRE(PyObject_SetAttr(site->entry, s__calls, one) ? -1 : 1);
     REQUIRE(PyObject_SetAttr(site->entry, s__calls_of, self->number) ? -1 : 1);
     if (in_moments) {
-        REQUIRE(add_measured(self, site, &site->in, in_tensor, in_address, in_moments, Py_None, minus_one));
-        REQUIRE(add_tap(self, site->in.key, Py_False, self->forward, order, in_moments, Py_None, minus_one, site->in.length));
+        PyObject *made = in_place ? in_place : minus_one;
+        if (in_place) REQUIRE(catch_if_asked(self, &site->in, in_tensor, order));
+        REQUIRE(add_measured(self, site, &site->in, in_tensor, in_address, in_moments, origin, made));
+        REQUIRE(add_tap(self, site->in.key, Py_False, self->forward, order, in_moments, site->made_by, Py_None, made, site->in.length));
         OBTAIN(origin, PyDict_GetItemWithError(self->by_address, in_address));
     }
     if (out_moments) {
@@ -480,7 +531,7 @@ static int attempt(Calls *self, Site *site, PyObject *module, PyObject *argument
         int added = add_measured(self, site, &site->out, output, out_address, out_moments, origin, place);
         Py_DECREF(origin);
         REQUIRE(added);
-        REQUIRE(add_tap(self, site->out.key, Py_False, self->forward, order, out_moments, statistics, place, site->out.length));
+        REQUIRE(add_tap(self, site->out.key, Py_False, self->forward, order, out_moments, empty_text, statistics, place, site->out.length));
     }
     result = 1;
 end:
@@ -495,6 +546,9 @@ end:
     Py_XDECREF(thread);
     Py_XDECREF(node);
     Py_XDECREF(place);
+    Py_XDECREF(in_node);
+    Py_XDECREF(in_place);
+    Py_XDECREF(in_origin);
     return result;
 }
 
@@ -555,7 +609,7 @@ static int attempt_gradient(Gradient *self, PyObject *gradient) {
     REQUIRE(lies_as(calls, gradient, &self->signal));
     OBTAIN(address, PyObject_CallMethodNoArgs(gradient, s_data_ptr));
     if (!(moments = moments_of(calls, &self->signal, address))) REQUIRE(PyErr_Occurred() ? -1 : 0);
-    REQUIRE(add_tap(calls, self->signal.key, Py_True, self->forward, self->order, moments, Py_None, minus_one, self->signal.length));
+    REQUIRE(add_tap(calls, self->signal.key, Py_True, self->forward, self->order, moments, empty_text, Py_None, minus_one, self->signal.length));
     result = 1;
 end:
     Py_XDECREF(address);
@@ -611,6 +665,8 @@ static void free_site(Site *site) {
     Py_XDECREF(site->known_shape);
     Py_XDECREF(site->known_strides);
     Py_XDECREF(site->known_layout);
+    Py_XDECREF(site->path);
+    Py_XDECREF(site->made_by);
     clear_signal(&site->in);
     clear_signal(&site->out);
     PyMem_Free(site);
@@ -663,17 +719,18 @@ static int parse_signal(PyObject *tuple, Signal *signal) {
 }
 
 /* learn(module, weak reference, entry, training, time_first, generation, root, comes_to, receives, is_unchanged, is_known, has_node,
- * has_statistics, depends_on_mode, dtype, shape, strides of the input, shape, strides, layout of what it is, input signal, output signal) */
+ * has_statistics, depends_on_mode, dtype, shape, strides of the input, shape, strides, layout of what it is or was computed
+ * from, types of the operations between, the one that made it, input signal, output signal) */
 static PyObject *calls_learn(Calls *self, PyObject *arguments) {
     PyObject *module, *root, *in, *out;
     if (self->is_busy) Py_RETURN_NONE;
     Site *site = PyMem_Calloc(1, sizeof *site);
     if (!site) return PyErr_NoMemory();
     Site found = {0};
-    if (!PyArg_ParseTuple(arguments, "OOOOOOOiiiiiiiOOOOOOOO", &module, &found.module, &found.entry, &found.training, &found.time_first,
+    if (!PyArg_ParseTuple(arguments, "OOOOOOOiiiiiiiOOOOOOOOOO", &module, &found.module, &found.entry, &found.training, &found.time_first,
                           &found.generation, &root, &found.comes_to, &found.receives, &found.is_unchanged, &found.is_known, &found.has_node,
                           &found.has_statistics, &found.depends_on_mode, &found.in_dtype, &found.in_shape, &found.in_strides, &found.known_shape, &found.known_strides,
-                          &found.known_layout, &in, &out)) {
+                          &found.known_layout, &found.path, &found.made_by, &in, &out)) {
         PyMem_Free(site);
         return NULL;
     }
@@ -691,6 +748,8 @@ static PyObject *calls_learn(Calls *self, PyObject *arguments) {
     Py_INCREF(site->known_shape);
     Py_INCREF(site->known_strides);
     Py_INCREF(site->known_layout);
+    Py_INCREF(site->path);
+    Py_INCREF(site->made_by);
     if (parse_signal(in, &site->in) || parse_signal(out, &site->out) || add_site(self, site)) {
         free_site(site);
         return NULL;

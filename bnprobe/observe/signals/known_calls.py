@@ -37,7 +37,7 @@ from bnprobe.observe.training_thread import TrainingThread
 from bnprobe.torch_private import function_mode_depth, graph_task_id, holds_numbers, tracing_state, transform_level, version
 
 #: Of known_calls.c, which an earlier installation may have compiled.
-INTERFACE = 1
+INTERFACE = 2
 #: Modules that are remembered: more than the deepest networks have. A program that makes new ones at every step begins anew.
 MOST_MODULES = 16384
 #: A module whose calls differ all the time is learnt at its first few, and then at every so many.
@@ -71,7 +71,8 @@ class _Lesson(NamedTuple):
 
     Attributes:
         receives: what its input is: token ids, a signal that was measured, one that is to be measured, or one that is not.
-        known: the measured signal that the input is.
+        known: the measured signal that the input is, or was computed from.
+        path: types of the operations from the input back to that; None where it is that signal, or there is none.
         is_unchanged: whether that has not been written since.
         is_known: whether the output lies where a measured signal lies.
         is_measured_already: whether it is that signal.
@@ -80,6 +81,7 @@ class _Lesson(NamedTuple):
 
     receives: int
     known: Measured | None
+    path: tuple[type, ...] | None
     is_unchanged: bool
     is_known: bool
     is_measured_already: bool
@@ -170,7 +172,7 @@ class KnownCalls:
             return None
         if not output.is_floating_point() or not output.dim() or not output.numel() or not holds_numbers(output):
             return None
-        receives, known, is_unchanged = IGNORED, None, False
+        receives, known, path, is_unchanged = IGNORED, None, None, False
         if signal.is_floating_point():
             if not signal.dim() or not signal.numel() or not holds_numbers(signal):
                 return None
@@ -179,19 +181,21 @@ class KnownCalls:
                 receives, is_unchanged = KNOWN, known.version == version(signal)
                 if known.shape.numel() != signal.numel() or (entry.has_parameters and not is_unchanged):
                     return None
-            elif not self._is_no_part(signal) or signal.grad_fn is not None or self._registry._by_shape:
-                return None
             else:
+                way = self._registry.way_to_origin(signal) if signal.grad_fn is not None else None
+                known, path = way if way is not None else (None, None)
+                if not self._is_no_part(signal) or (way is None and (signal.grad_fn is not None or self._registry._by_shape)):
+                    return None
                 receives = NEW if entry.has_parameters else NOTHING
         if receives == NEW and entry.has_running_statistics:
             return None
         before = self._registry.at(output)
-        if before is not None and (before is not known or before.shape.numel() != output.numel()):
+        if before is not None and (before is not known or path is not None or before.shape.numel() != output.numel()):
             return None
         if before is None and not self._is_no_part(output):
             return None
         already = before is not None and before.version == version(output)
-        return _Lesson(receives, known, is_unchanged, before is not None, already, len(self._ledger._open))
+        return _Lesson(receives, known, path, is_unchanged, before is not None, already, len(self._ledger._open))
 
     def _is_no_part(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is no part of a signal that was measured: no view, or one of something else."""
@@ -205,7 +209,7 @@ class KnownCalls:
         if [tap.key.role for tap in taps] != roles or entry._calls != 1:
             return
         signal, has_node = args[0], output.grad_fn is not None
-        if taps and not has_node and lesson.receives in (KNOWN, NEW):
+        if taps and not has_node and (lesson.receives in (KNOWN, NEW) or lesson.path is not None):
             return  # such a signal is known by its shape as well
         laid = [self._laid(tap, tensor) for tap, tensor in zip(taps, [signal, output][-len(taps) :], strict=True)] if taps else []
         if None in laid:
@@ -223,13 +227,29 @@ class KnownCalls:
             entry.has_running_statistics and module.training and lesson.is_unchanged and lesson.receives == KNOWN,
             (signal.dtype, signal.shape, signal.stride()),
             (known.shape, known.strides, known.layout) if known is not None else (None, None, None),
+            lesson.path,
+            taps[0].made_by if lesson.receives == NEW else "",
             incoming,
             outgoing,
         )
 
     def learn_skipped(self, module: nn.Module, entry: ObservedModule, root: nn.Module) -> None:
         """Remember that nothing of a call is measured: it is no layer's."""
-        self._teach(module, entry, root, SKIPPED, IGNORED, (False, False, False), False, (None, None, None), (None, None, None), None, None)
+        self._teach(
+            module,
+            entry,
+            root,
+            SKIPPED,
+            IGNORED,
+            (False, False, False),
+            False,
+            (None, None, None),
+            (None, None, None),
+            None,
+            "",
+            None,
+            None,
+        )
 
     def _teach(
         self,
@@ -242,18 +262,31 @@ class KnownCalls:
         has_statistics: bool,
         received: tuple[Any, Any, Any],
         known: tuple[Any, Any, Any],
+        path: tuple[type, ...] | None,
+        made_by: str,
         incoming: Any,
         outgoing: Any,
     ) -> None:
         identity = (module, entry.reference, entry, module.training, entry.gives_time_first, self._tree._generation, root)
         self._calls.learn(
-            *identity, comes_to, receives, *flags, has_statistics, entry.depends_on_mode, *received, *known, incoming, outgoing
+            *identity,
+            comes_to,
+            receives,
+            *flags,
+            has_statistics,
+            entry.depends_on_mode,
+            *received,
+            *known,
+            path,
+            made_by,
+            incoming,
+            outgoing,
         )
 
     def _laid(self, tap: Tap, tensor: torch.Tensor) -> tuple[Any, ...] | None:
         """Return how a signal lies and is read, as known_calls.c takes it; None where compiled code cannot read it."""
         measured = self._registry.at(tensor)
-        if measured is None or measured.moments is not tap.moments or tap.made_by:
+        if measured is None or measured.moments is not tap.moments:
             return None
         layout: Layout = measured.layout
         bare = tensor[None] if layout.is_single else tensor

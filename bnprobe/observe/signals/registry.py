@@ -22,6 +22,8 @@ from bnprobe.torch_private import plain, sequence_number, version
 
 #: Operations before a signal that are looked at for one that was measured.
 NODE_LIMIT = 32
+#: Operations before a signal that may lead to a measured one where compiled code goes back over them; as in known_calls.c.
+MOST_BEFORE = 8
 #: Kinds of module whose output has the axes of what they receive.
 FOLLOWING_KINDS = ("activation", "dropout", "other")
 #: Kinds that take a signal without a batch axis as well as one with it.
@@ -120,6 +122,21 @@ class SignalRegistry:
                 same = len(known.shape) == signal.dim() and known.shape[known.layout.sample] == signal.shape[axis]
                 if same or layout.is_single:
                     return Source(known, layout, False)
+        return None
+
+    def way_to_origin(self, signal: torch.Tensor) -> tuple[Measured, tuple[type, ...]] | None:
+        """Return what ``origin`` returns of a signal that has a graph, and the types of the operations that it looks at, the last included.
+
+        None where it finds nothing, and where more than these types decides.
+        """
+        types: list[type] = []
+        for node, _ in _nodes_before(signal.grad_fn):
+            types.append(type(node))
+            if (known := self._by_node.get(sequence_number(node))) is not None:
+                found = self.origin(signal)
+                return (known, tuple(types)) if found is not None and found.measured is known else None
+            if len(types) == MOST_BEFORE or _swaps(node) is not False or type(node).__name__.startswith(_MOVING):
+                break
         return None
 
 
@@ -221,6 +238,10 @@ def _nodes_before(node: Any) -> Iterator[tuple[Any, bool]]:
             if other is not None and other not in seen:
                 seen.add(other)
                 pending.append((other, is_swapped != swaps))
+
+
+#: Operations of which it depends on their arguments which axes they move.
+_MOVING = ("Transpose", "Permute")
 
 
 def _swaps(node: Any) -> bool | None:

@@ -156,6 +156,64 @@ def test_a_second_call_in_one_forward_is_another_layer(train: Callable[[nn.Modul
     assert np.isfinite(run["activation_rms"]).all()
 
 
+class Residual(nn.Module):
+    """Layers that receive sums and results of functions: what no layer has given."""
+
+    def __init__(self, kind: str = "") -> None:
+        super().__init__()
+        self.norm, self.up, self.drop, self.down, self.head = (
+            nn.LayerNorm(6),
+            nn.Linear(6, 9),
+            nn.Dropout(0.0),
+            nn.Linear(9, 6),
+            nn.Linear(6, 2),
+        )
+        self.first, self.kind, self.calls = nn.Linear(6, 6), kind, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        x = self.first(x)
+        y = torch.tanh(x) if self.kind == "another operation" and self.calls % 3 == 0 else x * 2.0
+        if self.kind == "turned":
+            y = y.t().contiguous().t() if self.calls % 2 else y
+        if self.kind == "detached" and self.calls % 2:
+            y = y.detach()
+        if self.kind == "far":
+            for _ in range(12):
+                y = y + 0.5
+        x = x + self.down(self.drop(torch.relu(self.up(self.norm(y + x if self.kind != "detached" else y)))))
+        if self.kind == "part":
+            x = x[1:]
+        result: torch.Tensor = self.head(x)
+        return result
+
+
+KINDS = ("", "another operation", "turned", "detached", "far", "part")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_sum_gives_is_known_by_the_operations_before_it(
+    kind: str, train: Callable[[nn.Module], Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorded() -> tuple[Run, list[int]]:
+        torch.manual_seed(0)
+        training = train(Residual(kind))
+        taken = []
+        for step in range(12):
+            training.step(torch.randn(16 if step % 5 else 12, 6))
+            taken.append(training.taken if training.recorder._attached.forward._known is not None else 0)
+        return training.run(), taken
+
+    known, taken = recorded()
+    if not kind:
+        assert max(np.diff(taken)) == 6, "all but the model's own"
+    monkeypatch.setattr(forward_hook, "known_calls", lambda *_: None)
+    anew, _ = recorded()
+    assert [layer.name for layer in known.layers] == [layer.name for layer in anew.layers]
+    for name in ("activation_rms", "activation_gradient_rms", "activation_max", "activation_between_energy", "loss"):
+        np.testing.assert_array_equal(known[name], anew[name], err_msg=name)
+
+
 @pytest.mark.slow
 def test_modules_that_die_are_not_known_by_their_place_in_memory(
     train: Callable[[nn.Module], Training], monkeypatch: pytest.MonkeyPatch
