@@ -26,7 +26,7 @@ from bnprobe.observe.modules.tree import ModuleTree
 from bnprobe.observe.signals.batch_statistics import BatchStatistics, batch_statistics
 from bnprobe.observe.signals.known_calls import known_calls
 from bnprobe.observe.signals.ledger import Ledger
-from bnprobe.observe.signals.outputs import first_signal
+from bnprobe.observe.signals.outputs import first_signal, operation_of, storage_name
 from bnprobe.observe.signals.patience import Patience
 from bnprobe.observe.signals.records import INPUT, OUTPUT, Pass, Tap, TapKey
 from bnprobe.observe.signals.registry import SignalRegistry, Source, follow, learn
@@ -354,7 +354,7 @@ class ForwardTaps:
             return  # token ids, a loss value
         if not holds_numbers(signal):
             if not signal.is_meta and (signal.layout is not torch.strided or signal.is_nested):
-                self._on_gap(self._safe_name(module), f"its output is a {_storage_name(signal)} tensor, which is not measured")
+                self._on_gap(self._safe_name(module), f"its output is a {storage_name(signal)} tensor, which is not measured")
             return
         if signal.numel() == 0:
             return
@@ -377,7 +377,7 @@ class ForwardTaps:
     ) -> None:
         measured = moments(plain(signal), layout)
         self._registry.add(signal, layout, measured, entry, source)
-        made_by = _operation(signal) if key.role == INPUT else ""
+        made_by = operation_of(signal) if key.role == INPUT else ""
         node = sequence_number(signal.grad_fn) if signal.grad_fn is not None else -1
         tap = Tap(key, False, forward, order, measured, key.call, signal.dtype, made_by, statistics, node)
         self._ledger.add(tap)
@@ -447,13 +447,3 @@ def _is_given_from_within(module: nn.Module, entry: ObservedModule, known: Sourc
     """
     holds = entry.kind == "normalisation" and any(child is not None for child in module._modules.values())
     return holds and (received is None or known.measured is not received.measured)
-
-
-def _operation(signal: torch.Tensor) -> str:
-    """Return the operation that made a signal, as autograd knows it: "tanh", "relu", "add"; "" for data."""
-    name = type(signal.grad_fn).__name__ if signal.grad_fn is not None else ""
-    return name.rstrip("0123456789").removesuffix("Backward").lower()
-
-
-def _storage_name(signal: torch.Tensor) -> str:
-    return "nested" if signal.is_nested else str(signal.layout).removeprefix("torch.").replace("_", " ")

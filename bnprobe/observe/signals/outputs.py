@@ -57,3 +57,14 @@ def _held(value: Any, name: str) -> Any:
 
 def _names(slots: Any) -> list[str]:
     return [slots] if isinstance(slots, str) else [name for name in slots if isinstance(name, str)]
+
+
+def operation_of(signal: torch.Tensor) -> str:
+    """Return the operation that made a signal, as autograd knows it: "tanh", "relu", "add"; "" for data."""
+    name = type(signal.grad_fn).__name__ if signal.grad_fn is not None else ""
+    return name.rstrip("0123456789").removesuffix("Backward").lower()
+
+
+def storage_name(signal: torch.Tensor) -> str:
+    """Return what a tensor is called that has no numbers side by side: "sparse coo", "nested"."""
+    return "nested" if signal.is_nested else str(signal.layout).removeprefix("torch.").replace("_", " ")
