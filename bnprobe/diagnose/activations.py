@@ -141,7 +141,8 @@ def _normalise(run: RunAnalysis) -> str:
     if run.is_convolutional and not run.is_normalised:
         advice = "Normalise the activations (batch norm after each convolution), or start each residual branch near zero"
         return with_remedy(run, advice, "batch-norm", "msr")
-    return with_remedy(run, "Normalise the activations (layer norm between the layers), or initialise the weights smaller", "weight-norm")
+    advice = "Normalise the activations (layer norm between the layers), or initialise the weights smaller"
+    return with_remedy(run, advice, "layer-norm", "batch-norm")
 
 
 def mean_shift(run: RunAnalysis) -> Finding | None:

@@ -17,7 +17,7 @@ from bnprobe.analyse.views import RunView
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import decades, each, loss_summary, number, times, with_remedy
+from bnprobe.diagnose.wording import clip_at_usual, decades, each, loss_summary, number, times, with_remedy
 
 Array = NDArray[np.float64]
 
@@ -143,7 +143,7 @@ def _growth_over_calls(run: RunAnalysis, row: int) -> dict[str, _OverCalls]:
 
 def _let_through(run: RunAnalysis) -> str:
     advice = "Use activations that do not saturate and an initialisation made for them, shortcuts around layers, or normalisation"
-    return with_remedy(run, advice, "batch-norm") if run.is_convolutional else f"{advice}."
+    return with_remedy(run, advice, "batch-norm", *([] if run.is_convolutional else ["layer-norm"]))
 
 
 def exploding_gradients(run: RunAnalysis) -> Finding | None:
@@ -182,7 +182,9 @@ def _along_depth(run: RunAnalysis) -> Finding | None:
         "decades",
         run.step(start.step),
     )
-    return _finding(run, 0.8, (run.name(start.first), run.name(start.last)), run.step(start.step), (growth,), cause)
+    norms = () if run.is_normalised else ("batch-norm", "layer-norm")
+    fix = with_remedy(run, "Normalise the layers, or start the weights smaller", *norms)
+    return _finding(run, 0.8, (run.name(start.first), run.name(start.last)), run.step(start.step), (growth,), cause, fix)
 
 
 def _compounds_along_depth(run: RunAnalysis, row: int | None, limit: float) -> bool:
@@ -219,7 +221,7 @@ def _through_time(run: RunAnalysis) -> Finding | None:
         "decades",
         run.step(row),
     )
-    return _finding(run, 0.8, (module_of(run.name(worst)),), run.step(row), (evidence,), cause)
+    return _finding(run, 0.8, (module_of(run.name(worst)),), run.step(row), (evidence,), cause, _hold_in_time(run))
 
 
 def _rises_over_calls(run: RunAnalysis, row: int) -> Finding | None:
@@ -235,7 +237,7 @@ def _rises_over_calls(run: RunAnalysis, row: int) -> Finding | None:
         f"The gradient grows by {decades(growth[module])} from the last call of {module} to the first, already at the first step; "
         f"{loss_summary(run)}."
     )
-    return _finding(run, 0.8, (module,), run.step(row), (evidence,), cause)
+    return _finding(run, 0.8, (module,), run.step(row), (evidence,), cause, _hold_in_time(run))
 
 
 def _compounds(growth: _OverCalls) -> bool:
@@ -263,11 +265,17 @@ def _in_one_step(run: RunAnalysis, end: int) -> Finding | None:
         f"while the activations were still where they had been; most of it in {worst.name}; {loss_summary(run)}."
     )
     leap = Evidence("total gradient norm", size, run.threshold(thresholds.GRADIENT_LEAP) * usual, "as the gradient", run.step(row))
-    return _finding(run, 0.7, (worst.layer,), run.step(row), (leap,), cause)
+    fix = with_remedy(run, "Clip the gradient's norm at a few times its usual value, or normalise the layers", clip_at_usual(run, row))
+    return _finding(run, 0.7, (worst.layer,), run.step(row), (leap,), cause, fix)
+
+
+def _hold_in_time(run: RunAnalysis) -> str:
+    advice = "Start the recurrent weights smaller, at the identity or orthogonal, or clip the gradient's norm"
+    return with_remedy(run, advice, "clip-norm")
 
 
 def _finding(
-    run: RunAnalysis, confidence: float, layers: tuple[str, ...], step: int | None, evidence: tuple[Evidence, ...], cause: str
+    run: RunAnalysis, confidence: float, layers: tuple[str, ...], step: int | None, evidence: tuple[Evidence, ...], cause: str, fix: str
 ) -> Finding:
     return Finding(
         id="exploding-gradients",
@@ -277,7 +285,7 @@ def _finding(
         step=step,
         evidence=evidence,
         cause=cause,
-        fix=with_remedy(run, "Clip the gradient's norm at a few times its usual value, or normalise the layers", "clip-norm"),
+        fix=fix,
         source=_EXPLODING,
     )
 

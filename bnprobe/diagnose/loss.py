@@ -11,7 +11,7 @@ from bnprobe.analyse.layers import module_of
 from bnprobe.diagnose import data, thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import loss_summary, number, times, with_remedy
+from bnprobe.diagnose.wording import clip_at_usual, loss_summary, number, times, with_remedy
 
 _CROSS_ENTROPY = "torch.nn.functional.cross_entropy takes logits: it applies log-softmax itself"
 
@@ -90,7 +90,7 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
         step=run.step(mover.row) if mover is not None else spike.step,
         evidence=tuple(evidence),
         cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {outcome}; {first}.",
-        fix=with_remedy(run, _remedy(mover), "clip-norm"),
+        fix=with_remedy(run, _remedy(mover), clip_at_usual(run, spike.row)),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
     )
 

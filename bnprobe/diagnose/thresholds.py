@@ -275,6 +275,8 @@ CALM_LOSS_TIMES = Threshold(10.0, 1000000.0)
 CALM_LOSSES = 3
 #: Steps before a fault that show what was usual. Practice: long enough for a median, short enough to follow a training.
 CALM_STEPS = 10
+#: A gradient is clipped at so many times its usual norm. Practice: ordinary batches are left alone, and one that leaps moves no further.
+CLIP_TIMES = 2.0
 
 #: Steps, and share of the measured ones, that began with the last gradients in place, for it to be the rule. Convention: once may be
 #: the loop's start; a GAN's other network has cleared its own.

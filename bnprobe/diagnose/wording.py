@@ -12,6 +12,7 @@ from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.remedies import remedies_that_fit
 from bnprobe.analyse.stability import LossCourse
 from bnprobe.analyse.what_if import NONE, RemedyAnswer, WhatIf, what_if_of
+from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.divergence import DIVERGENCE_RATIO
 
@@ -146,10 +147,28 @@ def each(kind: str) -> str:
 
 
 def with_remedy(run: RunAnalysis, sentence: str, *remedies: str) -> str:
-    """Add how to try remedies without editing the script: those that said, when it was recorded, that they can act on this network."""
+    """Add how to try remedies without editing the script: those that said, when it was recorded, that they can act on this network.
+
+    Args:
+        run: the run.
+        sentence: what to do, without its full stop.
+        remedies: as ``--remedy`` takes them, the likeliest first; settings may stand behind a name.
+
+    Returns:
+        The sentence, with commands where there is one to give.
+    """
     fits = remedies_that_fit(run.recorded)
-    commands = " or ".join(f"`bnprobe record --remedy {remedy} {target(run)}`" for remedy in remedies if remedy in fits)
+    commands = " or ".join(f"`bnprobe record --remedy {remedy} {target(run)}`" for remedy in remedies if remedy.partition(":")[0] in fits)
     return f"{sentence}; to try it without an edit: {commands}." if commands else f"{sentence}."
+
+
+def clip_at_usual(run: RunAnalysis, row: int) -> str:
+    """The remedy that clips the gradient at a few times its norm before a step; at its own default where that is not known."""
+    norm = run.gradient_norm[:row]
+    usual = norm[np.isfinite(norm)][-thresholds.CALM_STEPS :]
+    if usual.size < thresholds.CALM_LOSSES or not np.median(usual) > 0:
+        return "clip-norm"
+    return f"clip-norm:max={numerals.significant(thresholds.CLIP_TIMES * float(np.median(usual)), 2)}"
 
 
 def target(run: RunAnalysis) -> str:

@@ -51,6 +51,8 @@ def how_it_helps(cause: str, test: Counterfactual, trial: Trial, other: Trial, a
         return compared(trial, other)
     if test.helps == "none" and not test.changes_loss and spread == 0 and is_further_step_by_step(trial, other):
         return f"{compared(trial, other)}; on the same batches it is lower step by step"
+    if cause == "numerical-fault" and other.outcome == "diverged" and other.steps <= 1 and math.isfinite(trial.late):
+        return f"{compared(trial, other)}, before any update"
     if trial.level < max(1, other.level):
         return ""
     if cause in HELD_OUT and (held_out := better_held_out(trial, other, as_is)):

@@ -212,6 +212,9 @@ def judge_cause(cause: str, trials: Mapping[str, Trial], as_is: Sequence[Trial])
         return Judgement(cause, "confirmed", why, smaller[0].name)
     if cause in OF_THE_RATE and has_changed_nothing and all(one.outcome == "diverged" for one in has_changed_nothing):
         return Judgement(cause, "undecided", f"{'; '.join(seen)}: all of them diverge, and a rate that is smaller still may not")
+    undone = next((one for one in has_changed_nothing if counterfactual(one.name).helps == "none"), None)
+    if undone is not None and cause in base.findings:
+        return Judgement(cause, "undecided", f"it is there ({undone.acts}), and the script trains no better without it: {'; '.join(seen)}")
     if has_changed_nothing and len(has_changed_nothing) == sum(one.status != "refused" for one in _made(tests, trials)):
         return Judgement(cause, "refuted", "; ".join(seen), has_changed_nothing[0].name)
     return Judgement(cause, "undecided", "; ".join(seen) or "no trial was made")

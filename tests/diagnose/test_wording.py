@@ -37,7 +37,7 @@ def test_remedies_in_a_fix_are_those_of_the_catalogue() -> None:
     named = {name for file in folder.glob("*.py") for call in _REMEDY_CALL.findall(file.read_text()) for name in _NAME.findall(call)}
     assert named
     assert named <= known
-    assert {"msr", "batch-norm", "weight-norm", "clip-norm"} <= named
+    assert {"msr", "batch-norm", "layer-norm", "clip-norm"} <= named
 
 
 def analysed(**attributes: str) -> RunAnalysis:
@@ -51,6 +51,16 @@ def test_a_remedy_is_advised_where_it_said_that_it_can_act() -> None:
     assert wording.with_remedy(run, "Normalise", "batch-norm", "weight-norm", "msr") == (
         "Normalise; to try it without an edit: `bnprobe record --remedy batch-norm train.py` or `bnprobe record --remedy msr train.py`."
     )
+
+
+def test_a_clip_is_advised_at_what_the_gradient_usually_is() -> None:
+    run = analysed(remedy_fits='{"clip-norm": ""}')
+    usual = run.gradient_norm
+    assert usual.size == 5
+    limit = wording.clip_at_usual(run, 4)
+    assert float(limit.removeprefix("clip-norm:max=")) == pytest.approx(2 * float(np.median(usual[:4])), rel=0.05)
+    assert wording.clip_at_usual(run, 1) == "clip-norm"  # too early to know
+    assert f"`bnprobe record --remedy {limit} train.py`" in wording.with_remedy(run, "Clip", limit)
 
 
 @pytest.mark.parametrize("said", [None, '{"batch-norm": "the model normalises already"}', "[]", "damaged"])

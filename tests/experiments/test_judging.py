@@ -91,6 +91,23 @@ def test_it_is_refuted_where_that_changes_nothing() -> None:
     assert judged("missing-zero-grad", diverged(AS_IS), diverged(GENERIC), diverged("clear-gradients"))[0] == "refuted"
 
 
+def test_a_mistake_that_is_there_is_not_refuted_for_doing_no_harm() -> None:
+    base, undone = named(stuck(AS_IS), "missing-zero-grad"), replace(stuck("clear-gradients", 2.29), acts="9 gradients left")
+    word, reason = judged("missing-zero-grad", base, stuck(GENERIC), undone)
+    assert word == "undecided"
+    assert reason.startswith("it is there (9 gradients left), and the script trains no better without it: loss 2.29 after")
+    assert judged("missing-zero-grad", named(base), stuck(GENERIC), undone)[0] == "refuted", "the recording names none"
+
+
+def test_a_loss_that_is_not_finite_before_any_update_is_no_matter_of_the_rate() -> None:
+    at_once = [replace(diverged(one), steps=1) for one in (AS_IS, GENERIC)]
+    guarded = stuck("guard-arithmetic", 1e-7)
+    word, reason = judged("numerical-fault", *at_once, guarded)
+    assert word == "confirmed" and reason.endswith("diverged at step 0 without, before any update")
+    assert judged("numerical-fault", *at_once, diverged("guard-arithmetic"))[0] == "refuted"
+    assert judged("numerical-fault", diverged(AS_IS), diverged(GENERIC), guarded)[0] != "confirmed", "steps were taken before"
+
+
 def test_it_is_undecided_where_a_smaller_rate_does_as_well() -> None:
     word, reason = judged("missing-zero-grad", diverged(AS_IS), trial(GENERIC, 0.3), trial("clear-gradients", 0.29))
     assert word == "undecided"

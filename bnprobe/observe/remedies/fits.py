@@ -30,7 +30,7 @@ from bnprobe.remedies.specification import parse
 from bnprobe.torch_private import answers_itself, shard_of, user_modes_disabled, version
 
 #: Those that a finding, or a row of the audit, may advise.
-ADVISED = ("msr", "batch-norm", "no-norm", "weight-norm", "clip-norm")
+ADVISED = ("msr", "batch-norm", "layer-norm", "no-norm", "clip-norm")
 #: A script that builds an optimizer for every task is asked of the first few: to find the models of one takes milliseconds.
 MOST_OPTIMIZERS = 8
 
