@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import operator
 import re
 from collections.abc import Callable, Iterator
 from types import FunctionType
@@ -22,17 +23,20 @@ _HEADS = re.compile(r"(^|_)n?_?heads?$|(^|_)nheads?$|(^|_)heads?_dim$")
 _ATTENDS = F.scaled_dot_product_attention
 _SOFTMAXES = (F.softmax, torch.softmax, torch.special.softmax)
 _PRODUCTS = {"matmul", "bmm", "baddbmm", "einsum"}
+_PRODUCT_FUNCTIONS = (torch.matmul, torch.bmm, torch.einsum, operator.matmul)
 #: A library's own function may do all of it, as flash_attn_func does.
 _NAMED = re.compile(r"attention|attn|flash", re.IGNORECASE)
 
 
 def is_attention(module: nn.Module) -> bool:
-    """Whether a module is torch's attention, names its function, or has heads, by a number that it holds, and code that attends."""
+    """Whether a module is torch's attention, names its function, or has code that attends, with a number of heads or with one."""
     code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
     if isinstance(module, nn.MultiheadAttention) or (code is not None and _ATTENDS.__name__ in code.co_names):
         return True
+    if not any(is_linear(child) for child in module._modules.values() if child is not None) or not _attends(module):
+        return False
     has_heads = any(_HEADS.search(name) and type(value) is int for name, value in vars(module).items())
-    return has_heads and any(is_linear(child) for child in module._modules.values() if child is not None) and _attends(module)
+    return has_heads or _takes_softmax_of_products(module)
 
 
 def _attends(module: nn.Module) -> bool:
@@ -42,6 +46,24 @@ def _attends(module: nn.Module) -> bool:
         names |= names_in(function)
         has_product |= any(one.argrepr in ("@", "@=") for one in dis.get_instructions(function))
     return any(map(_NAMED.search, names)) or (any("softmax" in name for name in names) and (has_product or bool(names & _PRODUCTS)))
+
+
+def _takes_softmax_of_products(module: nn.Module) -> bool:
+    """Whether a softmax is taken of a product of what two layers compute, by code that torch.fx can follow."""
+    graph = graph_of(module)
+    if graph is None:
+        return False
+    logits = _before([one for node in graph.nodes for one in _logits_of(node)], _inputs_of)
+    return any(
+        len(node.all_input_nodes) == 2
+        and all(any(one.op == "call_module" for one in _before([side], _inputs_of)) for side in node.all_input_nodes)
+        for node in logits
+        if node.target in _PRODUCT_FUNCTIONS or (node.op == "call_method" and node.target in _PRODUCTS)
+    )
+
+
+def _inputs_of(node: fx.Node) -> list[fx.Node]:
+    return node.all_input_nodes
 
 
 def _functions_of(module: nn.Module) -> Iterator[FunctionType]:

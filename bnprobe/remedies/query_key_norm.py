@@ -6,31 +6,29 @@ learned scale there, and show that it ends the divergence of the logits.
 
 Ours: the root mean square, and nothing that is learned. With the usual 1/sqrt(d) a logit lies within gain sqrt(d). It is taken where the
 attention is computed, behind position encodings that rotate, which keep lengths: in torch's ``nn.MultiheadAttention``, and wherever a
-module that has heads, or names the function in its forward, calls ``scaled_dot_product_attention``. A module that has heads and computes
-its logits otherwise is refused when it first does; one that has heads for several tasks does not attend (``attention``).
+module that attends (``attention``) calls ``scaled_dot_product_attention``, or writes it out (``logit_products``). One whose logits come
+about in another way is refused when it first computes them; a module that has heads for several tasks does not attend.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from bnprobe.errors import RemedyError
 from bnprobe.module_parts import modules
 from bnprobe.remedies.attention import is_attention
 from bnprobe.remedies.fast_paths import leave_fast_paths
+from bnprobe.remedies.logit_products import NormalisedLogits, normalised
 from bnprobe.remedies.norms import normalises
 from bnprobe.remedies.remedy import Changes, Remedy, Touched
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.settings import QueryKeyNormSettings
 
-_EPS = 1e-6
 NORMALISED = "left as it is, for it holds normalisations of its own"
 
 
@@ -49,7 +47,7 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
             what = (
                 "every attention holds normalisations of its own"
                 if own
-                else "no nn.MultiheadAttention, and no module that has heads or calls scaled_dot_product_attention"
+                else "no nn.MultiheadAttention, and no module that calls scaled_dot_product_attention or writes it out"
             )
             raise self.nothing(what, "weight-norm learns the lengths of the weights of queries and keys")
         for name, one in places.items():
@@ -77,39 +75,13 @@ class QueryKeyNorm(Remedy[QueryKeyNormSettings]):
             )
 
 
-class _NormalisedArguments(TorchFunctionMode):
-    """While it is on, queries and keys of ``scaled_dot_product_attention`` are normalised."""
-
-    def __init__(self, gain: float) -> None:
-        super().__init__()
-        self._gain = gain
-        self.has_met_one = False
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Run a function, attention with other arguments."""
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        self.has_met_one = True
-        given = {**dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False)), **(kwargs or {})}
-        given["query"], given["key"] = normalised(given["query"]) * self._gain, normalised(given["key"])
-        return func(**given)
-
-
-def normalised(x: torch.Tensor) -> torch.Tensor:
-    """Return x / rms(x) over the last axis, in its own type; the square of halves is taken in single precision."""
-    wide = x if x.dtype == torch.float64 else x.float()
-    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + _EPS)).to(x.dtype)
-
-
 def _normalising(module: nn.Module, name: str, gain: float, *args: Any, **kwargs: Any) -> Any:
     """Run the forward of a module's class with its queries and keys normalised."""
-    with _NormalisedArguments(gain) as mode:
+    with NormalisedLogits(gain) as mode:
         output = type(module).forward(module, *args, **kwargs)
-    if not mode.has_met_one:
+    if mode.fault:
         raise RemedyError(
-            f"remedy qk-norm: '{name}', a {type(module).__name__}, has heads and does not call scaled_dot_product_attention",
+            f"remedy qk-norm: '{name}', a {type(module).__name__}, {mode.fault}",
             "have it call that; a library may have an option for it, such as attn_implementation='sdpa'",
         )
     return output

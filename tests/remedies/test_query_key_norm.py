@@ -83,10 +83,109 @@ def test_an_encoder_computes_the_same_in_evaluation() -> None:
         torch.testing.assert_close(encoder.eval()(x), encoder.train()(x))
 
 
-def test_logits_that_are_computed_otherwise_are_refused() -> None:
-    module = Attention(fused=False)
+class WrittenOut(nn.Module):
+    """Attention of a script's own in one of many ways, on two heads."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.num_heads, self.way = 2, way
+        self.q, self.k, self.v, self.out = (nn.Linear(8, 8) for _ in range(4))
+        self.table = nn.Parameter(torch.randn(5, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (one(x).view(*x.shape[:2], 2, 4).transpose(1, 2) for one in (self.q, self.k, self.v))
+        y = self.logits(q, k).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).flatten(2))
+
+    def logits(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        mask = torch.ones(5, 5).triu(1).bool()
+        if self.way == "divided":
+            return (q @ k.transpose(-1, -2) / math.sqrt(4)).masked_fill(mask, -math.inf)
+        if self.way == "queries scaled":
+            q = q * 4**-0.5
+            return torch.matmul(q, k.mT).masked_fill_(mask, -math.inf)
+        if self.way == "einsum":
+            return torch.where(mask, -math.inf, torch.einsum("bhid, bhjd -> bhij", q, k) / torch.tensor(2.0))
+        q, k = (one.flatten(0, 1) for one in (q, k))
+        return torch.bmm(q, k.mT).mul(0.5).masked_fill(mask, -math.inf).unflatten(0, (-1, 2))
+
+    def normalised(self, x: torch.Tensor, gain: float) -> torch.Tensor:
+        q, k, v = (one(x).view(*x.shape[:2], 2, 4).transpose(1, 2) for one in (self.q, self.k, self.v))
+        logits = (gain * rms(q) @ rms(k).mT / math.sqrt(4)).masked_fill(torch.ones(5, 5).triu(1).bool(), -math.inf)
+        return self.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("way", ["divided", "queries scaled", "einsum", "bmm"])
+def test_attention_that_is_written_out(way: str) -> None:
+    torch.manual_seed(0)
+    module, x = WrittenOut(way).double(), torch.randn(3, 5, 8, dtype=torch.float64)
+    plain, expected = module(x), module.normalised(x, 3.0)
+    with apply("qk-norm:gain=3", nn.ModuleList([module, nn.Linear(8, 2)])) as applied:
+        assert applied.touched[0].names == ("0",)
+        torch.testing.assert_close(module(x), expected)
+        with torch.no_grad():
+            torch.testing.assert_close(module(x), expected)
+        module(x).sum().backward()
+    assert torch.equal(module(x), plain)
+
+
+class SingleHead(nn.Module):
+    """Attention of one head, which says so nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.softmax(self.q(x) @ self.k(x).transpose(1, 2) / 8**0.5, dim=-1) @ self.v(x)
+
+
+def test_attention_of_one_head() -> None:
+    torch.manual_seed(0)
+    module, x = SingleHead(), torch.randn(2, 5, 8)
+    expected = F.softmax(rms(module.q(x)) @ rms(module.k(x)).mT / 8**0.5, dim=-1) @ module.v(x)
+    assert apply("qk-norm", nn.Sequential(module, nn.Linear(8, 2))).touched[0].names == ("0",)
+    torch.testing.assert_close(module(x), expected)
+
+
+class Experts(nn.Module):
+    """A softmax of one layer weighs the outputs of others: no attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.experts = nn.Linear(8, 3), nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.gate(x).softmax(-1)[:, None] @ self.experts(x).view(-1, 3, 8)).squeeze(1)
+
+
+def test_experts_are_no_attention() -> None:
+    with pytest.raises(NothingToActOn, match="no module that calls"):
+        apply("qk-norm", nn.Sequential(Experts(), nn.Linear(8, 2)))
+
+
+class Gram(Attention):
+    """Multiplies queries and keys a second time, for something else."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return (q @ k.mT).softmax(-1) @ v + (v @ k.mT).sum()
+
+
+class Exponentials(Attention):
+    """A softmax written out as well."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).chunk(3, -1)
+        weights = (q @ k.mT).exp()
+        return weights / weights.sum(-1, keepdim=True) @ v + 0 * v.softmax(-1)
+
+
+@pytest.mark.parametrize("kind", [Gram, Exponentials])
+def test_logits_that_cannot_be_told_are_refused(kind: type[Attention]) -> None:
+    module = kind()
     apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)]))
-    with pytest.raises(RemedyError, match="'0', a Attention, has heads and does not call scaled_dot_product_attention"):
+    with pytest.raises(RemedyError, match=f"'0', a {kind.__name__}, multiplies what its layers compute and takes no softmax of that"):
         module(torch.randn(1, 2, 8))
 
 
@@ -104,7 +203,7 @@ class SeveralTasks(nn.Module):
 
 
 def test_heads_of_several_tasks_are_no_attention() -> None:
-    with pytest.raises(NothingToActOn, match="no module that has heads"):
+    with pytest.raises(NothingToActOn, match="no module that calls"):
         apply("qk-norm", SeveralTasks())
     model = nn.Sequential(Attention(), SeveralTasks())
     assert apply("qk-norm", model).touched[0].names == ("0",)
@@ -123,10 +222,11 @@ class Delegating(Attention):
 
 
 def test_an_attention_is_known_by_what_its_methods_do() -> None:
-    with pytest.raises(RemedyError, match="does not call scaled_dot_product_attention"):
-        module = Delegating()
-        apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)]))
-        module(torch.randn(1, 2, 8))
+    torch.manual_seed(0)
+    module, x = Delegating(), torch.randn(1, 2, 8)
+    q, k, v = module.qkv(x).chunk(3, -1)
+    assert apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)])).touched[0].names == ("0",)
+    torch.testing.assert_close(module(x), (rms(q) @ rms(k).mT).softmax(-1) @ v)
 
 
 class WithoutANumber(nn.Module):
@@ -154,7 +254,7 @@ def test_an_attention_is_known_by_the_function_that_it_calls() -> None:
 
 
 def test_without_attention_there_is_nothing() -> None:
-    with pytest.raises(NothingToActOn, match="no module that has heads"):
+    with pytest.raises(NothingToActOn, match="no module that calls"):
         apply("qk-norm", nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
 
 
