@@ -102,6 +102,7 @@ class RunView(Run):
     target_largest = Variable()
     softmax_trivial = Variable()
     softmax_over_samples = Variable()
+    samples_mixed = Variable()
     attention_logit_bound = Variable()
     attention_logit_deviation = Variable()
     attention_logit_deviation_least = Variable()

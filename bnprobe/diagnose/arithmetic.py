@@ -59,7 +59,7 @@ def numerical_fault(run: RunAnalysis) -> Finding | None:
 def _last_update_was_lost(run: RunAnalysis) -> bool:
     """Whether gradients of the last step were not finite, and neither was what the optimizer then made of any weight."""
     recorded, last = run.recorded, run.recorded.steps - 1
-    if not (recorded.activation_gradient.nonfinite[last] > 0).any() or recorded.skipped[last] == 1:
+    if last < 0 or not (recorded.activation_gradient.nonfinite[last] > 0).any() or recorded.skipped[last] == 1:
         return False
     trained = [i for i, parameter in enumerate(recorded.parameters) if parameter.group >= 0 and np.isfinite(recorded.weight_norm[last, i])]
     return bool(trained) and not np.isfinite(recorded.update_norm[last, trained]).any()

@@ -17,6 +17,7 @@ from bnprobe.diagnose.wording import loss_summary, number
 _BROADCASTING = "broadcasting aligns axes from the last one on (PyTorch, Broadcasting semantics)"
 _LOGITS = "torch.nn.functional.cross_entropy takes logits of either sign: softmax is a function of their differences"
 _SOFTMAX = "softmax over one number is 1, whatever the number (torch.nn.functional.softmax)"
+_STATES = "torch.nn.LSTM: h_n is (directions x layers, samples, width); input is (steps, samples, width) unless batch_first"
 _SAMPLES = "samples of a batch are independent of each other; softmax over their axis makes them compete"
 _GRAPH = "a gradient goes along the graph of a tensor, and a number has none (PyTorch, Autograd mechanics)"
 _SECOND = "the second derivative of a piecewise linear function is zero (Raissi, Perdikaris, Karniadakis 2019 use tanh)"
@@ -156,6 +157,40 @@ def softmax_over_batch(run: RunAnalysis) -> Finding | None:
         f"along the first axis, so that samples compete with each other; {loss_summary(run)}.",
         fix="Give softmax the axis that is meant: `dim=-1` for classes or keys; without `dim` it may choose the first.",
         source=_SAMPLES,
+    )
+
+
+def mixed_samples(run: RunAnalysis) -> Finding | None:
+    """What the network says of a sample is computed from others of the batch, as an axis of a recurrent layer was taken for another.
+
+    Looks in the graph of the loss for states of several layers or directions that are viewed as (samples, rest) without a transposition,
+    and for a choice along the axis of the samples behind a layer that takes the first axis for time. Looks like labels that do not belong
+    to their inputs.
+    """
+    rows = _always(run.recorded.samples_mixed)
+    if rows is None:
+        return None
+    is_viewed = int(run.recorded.samples_mixed[rows[0]]) == 1
+    recurrent = [layer.name for layer in run.recorded.layers if layer.kind == "recurrent" and layer.role == "output"]
+    what = (
+        "The last states of a recurrent layer are (layers and directions, samples, width), and are viewed as (samples, rest): each row "
+        "then holds states of several samples"
+        if is_viewed
+        else "A recurrent layer without `batch_first` takes the first axis for time, which is that of the samples here: it goes from one "
+        "sample to the next, and `[:, -1]` is the last sample of the batch and not the last step"
+    )
+    return Finding(
+        id="mixed-samples",
+        severity="error" if run.underperforms or run.is_no_better_than_guessing else "warning",
+        confidence=0.9,
+        layers=tuple(recurrent[-1:]),
+        step=run.step(int(rows[0])),
+        evidence=(Evidence("steps at which samples of a batch were mixed up", float(rows.size), 0.0, "steps"),),
+        cause=f"{what}; {loss_summary(run)}.",
+        fix="Use `hidden.transpose(0, 1).reshape(samples, -1)`, or `torch.cat([hidden[-2], hidden[-1]], 1)`."
+        if is_viewed
+        else "Give the layer `batch_first=True`, or the data as (steps, samples, width) and take `[-1]`.",
+        source=_STATES,
     )
 
 

@@ -88,6 +88,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "targets-out-of-range": ("targets-in-range", "bypass-squashing"),
     "one-class-softmax": ("two-classes",),
     "softmax-over-batch": ("class-softmax",),
+    "mixed-samples": ("states-by-sample",),
     "rectified-logits": ("bypass-squashing",),
     "flat-second-derivative": ("smooth-units",),
     "unshuffled-data": ("shuffle",),

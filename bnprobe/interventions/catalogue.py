@@ -137,6 +137,12 @@ ENTRIES: tuple[Entry, ...] = (
         "normalisation:GroupNorm",
     ),
     Entry(
+        "states-by-sample",
+        "lay the states of a recurrent layer out sample by sample before they are viewed as (samples, rest)",
+        "views and reshapes of states (layers, samples, width)",
+        "recurrent_states:StatesBySample",
+    ),
+    Entry(
         "bypass-squashing",
         "give the loss what there was before a softmax, sigmoid, tanh or ReLU at its input",
         "inputs of torch's cross entropies and divergences",

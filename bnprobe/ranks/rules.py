@@ -105,6 +105,7 @@ STEP: dict[str, Rule] = {
     "loss_of_one_class": largest,
     "softmax_trivial": largest,
     "softmax_over_samples": largest,
+    "samples_mixed": largest,
     "flat_second_derivatives": largest,
     "target_rms": root_mean_square,
     "target_variance": mean,

@@ -18,6 +18,7 @@ QUESTIONS: dict[str, Callable[[RunAnalysis], Finding | None]] = {
     "loss_of_one_class": loss_form.one_class_softmax,
     "softmax_trivial": loss_form.one_class_softmax,
     "softmax_over_samples": loss_form.softmax_over_batch,
+    "samples_mixed": loss_form.mixed_samples,
     "flat_second_derivatives": loss_form.flat_second_derivative,
 }
 

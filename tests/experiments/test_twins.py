@@ -26,6 +26,7 @@ EQUAL = {
     "rectified_logits_tags": "bypass-squashing",
     "softmax_over_batch_classes": "class-softmax",
     "softmax_over_batch_implicit": "class-softmax",
+    "mixed_samples_directions": "states-by-sample",
     "flat_second_derivative_rod": "smooth-units",
     "no_optimizer_step_scheduler": "take-steps",
     "detached_loss_by_hand": "keep-graph",

@@ -468,6 +468,10 @@ TUNED: Catalogue = {
         "menus": (("experts.*",), (0, 0)),
         "switch": (("switch.experts.*",), (0, 0)),
     },
+    "mixed-samples": {
+        "directions": ((), (0, 2)),
+        "last_step": ((), (0, 2)),
+    },
     "rectified-logits": {
         "digits": ((), (0, 2)),
         "tags": ((), (0, 2)),

@@ -67,6 +67,7 @@ SAMPLES: dict[str, tuple[str, bool]] = {
     "no-optimizer-step": ("no_optimizer_step_scheduler", False),
     "one-class-softmax": ("one_class_softmax_alarm", False),
     "probabilities-for-logarithms": ("probabilities_for_logarithms_digits", False),
+    "mixed-samples": ("mixed_samples_directions", False),
     "rectified-logits": ("rectified_logits_digits", False),
     "saturated-attention": ("saturated_attention_dictionary", False),
     "idle-experts": ("idle_experts_menus", False),

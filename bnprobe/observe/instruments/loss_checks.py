@@ -17,6 +17,7 @@ from bnprobe.observe.instruments.loss_form import (
     trivial_softmaxes,
 )
 from bnprobe.observe.instruments.loss_graph import applies_softmax_twice, half_results
+from bnprobe.observe.instruments.mixing import mixes_samples
 from bnprobe.observe.signals.records import Tap
 from bnprobe.observe.steps.open_step import OpenStep
 
@@ -31,6 +32,7 @@ _QUESTIONS: dict[str, Callable[[list[torch.Tensor]], int | None]] = {
     "loss_of_one_class": compares_one_class,
     "softmax_trivial": trivial_softmaxes,
     "softmax_over_samples": softmaxes_over_samples,
+    "samples_mixed": mixes_samples,
 }
 
 

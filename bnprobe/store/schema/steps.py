@@ -154,6 +154,15 @@ STEP = [
         "axis 0, of the size that the first axis of output and target has",
     ),
     Variable(
+        "samples_mixed",
+        ("step",),
+        "i4",
+        "1",
+        "1 where states of a recurrent layer were viewed as those of one sample each without being transposed, 2 where such a layer went "
+        "through the samples and one of them was taken for the last step",
+        "1: (layers, N, H) viewed as (N, layers H); 2: [:, i] of what a layer gave out whose second axis is the samples",
+    ),
+    Variable(
         "attention_logit_bound",
         ("step",),
         "f4",
