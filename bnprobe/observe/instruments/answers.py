@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -40,6 +42,8 @@ def of_labels(node: Any, labels: torch.Tensor | None, ignored: object, counted: 
         return {}
     if isinstance(ignored, int) and ignored >= 2**63:
         ignored -= 2**64  # torch says -100 as an unsigned number
+    if type(counted["target_labels"]) is float and scores.is_cpu and counted["target_labels"] == labels.numel():
+        return _of_all_at_hand(scores, labels, counted)
     is_counted = torch.ne(labels, ignored if isinstance(ignored, int) else -100)
     own = scores.gather(1, torch.where(is_counted, labels, torch.zeros_like(labels)).long().unsqueeze(1)).squeeze(1).double()
     number, single, classes, entropy = (torch.as_tensor(counted[name], dtype=torch.float64, device=own.device) for name in _COUNTED)
@@ -49,6 +53,15 @@ def of_labels(node: Any, labels: torch.Tensor | None, ignored: object, counted: 
         "cross_entropy": torch.where(is_known, -torch.where(is_counted, own, torch.zeros_like(own)).sum() / number, nothing),
         "constant_cross_entropy": torch.where(is_known, entropy + (classes - 1) / (2 * number), nothing),
     }
+
+
+def _of_all_at_hand(scores: torch.Tensor, labels: torch.Tensor, counted: Mapping[str, float]) -> Found:
+    """The same where all labels count and lie on the host, in a third of the operations."""
+    number, single, classes, entropy = (counted[name] for name in _COUNTED)
+    if number < FEWEST or single > MOST_SINGLE * number:
+        return dict.fromkeys(NAMES, math.nan)
+    own = scores.gather(1, labels.long().unsqueeze(1)).squeeze(1).double()
+    return {"cross_entropy": -float(own.sum()) / number, "constant_cross_entropy": entropy + (classes - 1) / (2 * number)}
 
 
 @torch.no_grad()

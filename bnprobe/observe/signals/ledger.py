@@ -106,7 +106,7 @@ class Ledger:
         self._batch_size += batch_size_of(taps)
         kept = renumbered(waited + taps)
         self._complete += kept
-        self._complete_bytes += sum(map(_size, kept))
+        self._complete_bytes += self.waiting_bytes if is_one else sum(map(_size, kept))
         if self._complete_bytes > MERGE_BYTES:
             self._complete = merged(self._complete)
             # What cannot be merged, signals of a single micro-step, is not tried again at each one.
