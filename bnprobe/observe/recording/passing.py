@@ -232,7 +232,7 @@ class Passing:
             step.micro_steps, step.groups = 1, one.settings
             step.observer_seconds = one.seconds + seconds
             steps.append(step)
-        self._keeper.pass_by(steps, [one.ended for one in noted], self._number)
+        self._keeper.pass_by(steps, [one.ended for one in noted], [one.seconds for one in noted], self._number)
         optimizer = self._optimizer() if self._optimizer is not None else None
         if optimizer is not None:
             self._output.unseen.note_update(optimizer, self._output.axes, was_observed=False, count=len(noted))

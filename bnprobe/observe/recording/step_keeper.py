@@ -145,6 +145,7 @@ class StepKeeper:
         step, output = self.step, self._output
         self._companions.step_ended(step.observed)
         step.seconds += now - self._step_began
+        step.was_interrupted = self._quiet.was_interrupted()
         step.wall_time = now - output.began + output.beginning.seconds_before
         self._step_began = now
         if step.number == self._schedule.first:
@@ -181,12 +182,13 @@ class StepKeeper:
             forward.detach()
         probes.prepare(number, is_probed)
 
-    def pass_by(self, passed: Sequence[OpenStep], ended: Sequence[float], optimizer: int) -> None:
+    def pass_by(self, passed: Sequence[OpenStep], ended: Sequence[float], noted: Sequence[float], optimizer: int) -> None:
         """Do of steps in which nothing was otherwise what is done at the end of each, and as it is closed. The last one stays open.
 
         Args:
             passed: those after the open one, which has had its update. They have their losses and settings.
             ended: when each had its update, on the clock of ``time.perf_counter``.
+            noted: what noting each has taken.
             optimizer: what moved their weights.
 
         An exception of the script's own, out of a signal's handler, may come anywhere: nothing is done yet, or all are counted and kept.
@@ -215,8 +217,7 @@ class StepKeeper:
             self._schedule.pass_by(passed[-1].number, [loss for step in passed if (loss := step.loss_at_hand) is not None])
         if closed:
             self._observer_total += sum(step.observer_seconds for step in closed)
-            for step in closed:
-                self._adapt(step)
+            self._adapt_to_passed(closed, sum(noted[:-1]))
             output.progress.show(output.delivery, self._observer_total)
 
     # -- its end ------------------------------------------------------------------------------------------------------
@@ -272,10 +273,17 @@ class StepKeeper:
         return taps
 
     def _adapt(self, step: OpenStep) -> None:
-        probe, quiet = step.probe_seconds, self._quiet.share()
-        seconds, own = (step.seconds - probe) * quiet, (step.observer_seconds - probe) * quiet
-        if self._schedule.account(seconds, own, step.observed, self._closing_seconds * quiet):
-            stride = self._schedule.stride
-            often = f"about every {stride} steps to stay within" if stride > 1 else "at every step again, within"
-            text = f"layers are measured {often} the budget"
-            self._output.writer.add_event(step.number + 1, "schedule", text)
+        probe, closing, quiet = step.probe_seconds, self._closing_seconds, self._quiet.share()
+        seconds, own = step.seconds - probe, step.observer_seconds - probe
+        if self._schedule.account(seconds, own, step.observed, closing, quiet, step.was_interrupted):
+            self._tell_stride(step)
+
+    def _adapt_to_passed(self, steps: Sequence[OpenStep], noted: float) -> None:
+        made = max(sum(step.observer_seconds for step in steps) - noted, 0.0)
+        if self._schedule.account_passed([step.seconds for step in steps], noted, made, self._quiet.share()):
+            self._tell_stride(steps[-1])
+
+    def _tell_stride(self, step: OpenStep) -> None:
+        stride = self._schedule.stride
+        often = f"about every {stride} steps to stay within" if stride > 1 else "at every step again, within"
+        self._output.writer.add_event(step.number + 1, "schedule", f"layers are measured {often} the budget")

@@ -12,6 +12,13 @@ import threading
 
 from bnprobe.originals import Original
 
+try:
+    import resource
+
+    _IS_TOLD = hasattr(resource, "RUSAGE_THREAD")
+except ImportError:  # there is no such thing on Windows
+    _IS_TOLD = False
+
 #: The queue's account; three numbers: nanoseconds on a processor, nanoseconds in the queue, and how often it was given one.
 ACCOUNT = "/proc/thread-self/schedstat"
 #: Seconds between two looks at it.
@@ -28,6 +35,12 @@ class QuietTime:
         self._began = Original.perf_counter()
         self._queued = _queued()
         self._thread = threading.get_ident()
+        self._interruptions = _interruptions()
+
+    def was_interrupted(self) -> bool:
+        """Whether another program was given the calling thread's processor since last asked; false where that is not told."""
+        before, self._interruptions = self._interruptions, _interruptions()
+        return self._interruptions != before
 
     def share(self) -> float:
         """Return the share of the time since the last look, 0 to 1, that the thread did not wait for a processor."""
@@ -40,6 +53,11 @@ class QuietTime:
             self._share = min(1.0, max(LEAST_SHARE, 1.0 - (queued - self._queued) / passed))
         self._queued, self._began, self._thread = queued, now, threading.get_ident()
         return self._share
+
+
+def _interruptions() -> int:
+    """How often the calling thread has had to leave its processor."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw if _IS_TOLD else 0
 
 
 def _queued() -> float | None:

@@ -10,11 +10,11 @@ rate, another mode, an optimizer that is new. Only a training that seems about t
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from bnprobe.observe.schedule.agreed_steps import channel_level, is_chosen, level_of
 from bnprobe.observe.schedule.alarm import GRADIENT_LEAP, Alarm, Level
+from bnprobe.observe.schedule.costs import Costs
 from bnprobe.observe.schedule.turns import Turns
 from bnprobe.observe.steps.modes import Modes
 from bnprobe.observe.steps.open_step import GroupSettings, Number
@@ -36,15 +36,11 @@ WATCH_SHARE = 0.005
 #: Memory of what a look at the gradients costs, as a weight for the newest that is dearer; a cheaper one counts at once.
 WATCH_MEMORY = 0.1
 #: Part of the budget that measuring has in any case, however much of it the steps take that are not measured.
-LEAST_PART = 0.5
+LEAST_PART = 0.25
 #: Part of the income that steps at equal distances have, and the least of it where the purse is empty and more.
 REGULAR_PART, LEAST_REGULAR_PART = 2.0 / 3.0, 1.0 / 3.0
-#: Measured steps whose cost is remembered, and how many times the usual one a single cost counts at most.
-COSTS, DEAREST = 11, 1.5
 #: Steps that are not measured after which the stride is looked at again.
 STEPS_BETWEEN_STRIDES = 8
-#: Memory of how long a step takes, as a weight for the newest.
-MEMORY = 0.05
 #: Seconds on credit beyond which a training that seems about to be lost is measured no more than any other.
 CREDIT_SECONDS = 2.0
 STRIDES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
@@ -61,7 +57,7 @@ GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 class Schedule:
     """Decides step by step.
 
-    Times are those of a quiet machine: whoever tells them leaves out what the training waited for a processor (``quiet_time``).
+    What the training waited for a processor counts nothing (``quiet_time``).
 
     Args:
         every: measure every n-th step.
@@ -81,10 +77,8 @@ class Schedule:
         self._every = self._told = every
         self._budget = budget
         self._purse = free_seconds
-        self._bare = self._passing = 0.0
-        self._bare_steps = self._passing_steps = 0
-        self._costs: deque[float] = deque(maxlen=COSTS)
-        #: What measuring a step costs, in seconds: the mean of the last, of which none counts much more than the usual.
+        self._costs = Costs()
+        #: What measuring a step costs, in seconds.
         self._cost = 0.0
         self._measured = 0
         self._turns = Turns()
@@ -177,37 +171,52 @@ class Schedule:
 
     # -- what steps cost ----------------------------------------------------------------------------------------------
 
-    def account(self, seconds: float, observer_seconds: float, was_observed: bool, closing_seconds: float = 0.0) -> bool:
+    def account(
+        self,
+        seconds: float,
+        observer_seconds: float,
+        was_observed: bool,
+        closing_seconds: float = 0.0,
+        quiet: float = 1.0,
+        was_interrupted: bool = False,
+    ) -> bool:
         """Take note of what a step cost.
 
         Args:
             seconds: its duration.
-            observer_seconds: the recorder's share of it.
+            observer_seconds: the recorder's share of it, as far as its clock saw it.
             was_observed: whether it was measured.
             closing_seconds: the part of ``observer_seconds`` that made a row of a measured step before it: that belongs to measuring.
+            quiet: the share of the time of late that the training did not wait for a processor, see ``quiet_time``.
+            was_interrupted: whether another program was given the processor meanwhile.
 
         Returns:
             Whether the stride has changed so much that it deserves to be told.
         """
-        self._bare_steps += 1
-        self._bare += max(MEMORY, 1.0 / self._bare_steps) * (max(seconds - observer_seconds, 0.0) - self._bare)
-        observer_seconds -= closing_seconds
-        if not was_observed:
-            self._passing_steps += 1
-            self._passing += max(MEMORY, 1.0 / self._passing_steps) * (observer_seconds - self._passing)
-        income = max(seconds - observer_seconds - closing_seconds, 0.0) * self._budget
-        self._purse += max(income - self._passing, income * LEAST_PART) - closing_seconds
-        if was_observed:
-            self._measured += 1
-            self._purse -= observer_seconds
-        if was_observed or closing_seconds:
-            self._note_cost(observer_seconds if was_observed else None, closing_seconds)
+        costs, turn = self._costs, self._turns.present
+        cost = costs.take(seconds, observer_seconds, closing_seconds, was_observed, turn, quiet, was_interrupted)
+        self._pay(max(quiet * seconds - sum(cost), 0.0), cost.measuring)
+        self._measured += was_observed
         if self._measured < BASELINE_STEPS:
             # The first steps pay for imports, allocations and thread pools: they thin nothing after them.
             self._purse = max(self._purse, 0.0)
             return False
-        if not was_observed and self._bare_steps % STEPS_BETWEEN_STRIDES:
-            return False
+        return (was_observed or not costs.steps % STEPS_BETWEEN_STRIDES) and self._look_at_the_stride()
+
+    def account_passed(self, seconds: Sequence[float], noted: float, made: float, quiet: float) -> bool:
+        """The same of steps that have passed by; see ``Costs.take_passed``."""
+        cost = self._costs.take_passed(seconds, noted, made, self._turns.present, quiet)
+        self._pay(max(quiet * sum(seconds) - cost.passing, 0.0), 0.0, len(seconds))
+        return self._look_at_the_stride()
+
+    def _pay(self, training_seconds: float, cost: float, steps: int = 1) -> None:
+        """Steps of the training pay their share of the budget; what they were measured for is taken."""
+        income = training_seconds * self._budget
+        self._purse += max(income - steps * self._costs.passing, income * LEAST_PART) - cost
+        self._cost = self._costs.measuring
+
+    def _look_at_the_stride(self) -> bool:
+        """Measure more often, or less, where that is due; return whether it deserves to be told."""
         stride = _stride(self._cost, self._allowed, self.stride, self._every)
         if self._agrees:
             stride = self._every * 2 ** level_of(stride / self._every)
@@ -219,20 +228,11 @@ class Schedule:
             return True
         return False
 
-    def _note_cost(self, seconds: float | None, closing_seconds: float) -> None:
-        """Take note of what a measured step cost, and of what closing the one before it did."""
-        if self._costs:
-            self._costs[-1] += closing_seconds
-        if seconds is not None:
-            self._costs.append(seconds)
-        usual = sorted(self._costs)[len(self._costs) // 2] if self._costs else 0.0
-        self._cost = sum(min(cost, DEAREST * usual) for cost in self._costs) / max(len(self._costs), 1)
-
     @property
     def _allowed(self) -> float:
         """What measuring may cost a step, on average."""
-        income = self._bare * self._budget
-        income = max(income - self._passing, income * LEAST_PART)
+        income = self._costs.bare * self._budget
+        income = max(income - self._costs.passing, income * LEAST_PART)
         return max(REGULAR_PART * income + self._purse / (2.0 * (self._asked + 1)), LEAST_REGULAR_PART * income)
 
     # -- what happens in the training ---------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class Schedule:
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
         self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
         if self._looks >= BASELINE_STEPS:
-            self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._bare, self.watch_stride)
+            self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._costs.bare, self.watch_stride)
 
     def note_gradient(self, norm: float) -> Level:
         """Take note of the norm of all gradients; return what it says."""

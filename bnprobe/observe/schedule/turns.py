@@ -31,6 +31,11 @@ class Turns:
         self._counts: Counter[int] = Counter()
         self._was_measured = False
 
+    @property
+    def present(self) -> int:
+        """The number of the set of optimizers that moved the weights last."""
+        return self._steps[-1] if self._steps else -1
+
     def note(self, step: int, optimizers: tuple[int, ...]) -> bool:
         """Take note of which optimizers have moved weights in a step so far.
 

@@ -55,6 +55,7 @@ class OpenStep:
         batch_size: samples of its forwards.
         seconds: its duration.
         observer_seconds: the recorder's part of that.
+        was_interrupted: whether another program was given the processor meanwhile.
         probe_seconds: the part of ``observer_seconds`` that was asked for beyond the measuring of layers, which no budget thins.
         wall_time: seconds from the beginning of the recording to the end of the step.
     """
@@ -80,6 +81,7 @@ class OpenStep:
     batch_size: int = 0
     seconds: float = 0.0
     observer_seconds: float = 0.0
+    was_interrupted: bool = False
     probe_seconds: float = 0.0
     wall_time: float = 0.0
 

@@ -71,6 +71,7 @@ def by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         schedule._steps_since_look, schedule.watch_stride = 0, 20
 
     monkeypatch.setattr(Schedule, "account", account)
+    monkeypatch.setattr(Schedule, "account_passed", lambda *costs: False)
     monkeypatch.setattr(Schedule, "note_look", note_look)
 
 
