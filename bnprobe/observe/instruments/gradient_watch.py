@@ -11,6 +11,7 @@ from bnprobe.measure.host_memory import copied
 from bnprobe.measure.norms import total_norm
 from bnprobe.measure.unchecked import unchecked
 from bnprobe.numerals import number
+from bnprobe.observe.attaching.optimizers import Optimizer
 from bnprobe.observe.instruments.instrument import Instrument, Surroundings, Update, at_measured_steps
 from bnprobe.observe.schedule.alarm import Level
 from bnprobe.observe.steps.open_step import OpenStep
@@ -39,13 +40,24 @@ class GradientWatch(Instrument):
         """Look, unless the step is measured anyway or its turn has not come."""
         if step.observed or update.optimizer is None or not self._schedule.watches_gradients():
             return
-        started, stride = Original.perf_counter(), self._schedule.watch_stride
-        gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
-        is_known = all(one.is_cpu and not (answers_itself(one) or is_summand(one) or is_freed(one)) for one in gradients)
-        norm = total_norm(gradients) if is_known else None
+        started = Original.perf_counter()
+        norm = _norm(update)
         if norm is not None:
             step.gradient_norm = self._hear(step, norm)
-        self._schedule.note_look(Original.perf_counter() - started)
+        self._note_look(started)
+
+    def look_in_passing(self, optimizer: Optimizer, passed: int) -> float | None:
+        """Look at the gradients of a step that passes by, as others before it have; None where its norm is not known, or could be news."""
+        started = Original.perf_counter()
+        norm = _norm(Update(optimizer))
+        if norm is None or not self._schedule.hears_nothing(norm):
+            return None
+        self._note_look(started, passed)
+        return norm
+
+    def _note_look(self, started: float, passed: int | None = None) -> None:
+        stride = self._schedule.watch_stride
+        self._schedule.note_look(Original.perf_counter() - started, passed)
         if self._schedule.watch_stride != stride:
             self._writer.set_attribute("gradient_watch_stride", self._schedule.watch_stride)
 
@@ -68,6 +80,13 @@ class GradientWatch(Instrument):
             text = f"the norm of the gradient is {number(norm)}, beyond its noise: a look at the next steps"
             self._writer.add_event(step.number, "schedule", text)
         return norm
+
+
+def _norm(update: Update) -> float | None:
+    """Return the norm of the gradients before an update; None where it is not at hand."""
+    gradients = [gradient for parameter in update.parameters if (gradient := gradient_of(parameter)) is not None]
+    is_known = all(one.is_cpu and not (answers_itself(one) or is_summand(one) or is_freed(one)) for one in gradients)
+    return total_norm(gradients) if is_known else None
 
 
 def together(norms: torch.Tensor) -> float:

@@ -14,7 +14,7 @@
 #include <structmember.h>
 #include <time.h>
 
-#define INTERFACE 2
+#define INTERFACE 3
 #define MOST 32  /* as in passing.py */
 #define NODES 16 /* as in loss_rows.py */
 
@@ -28,7 +28,7 @@ NAMES(DECLARE)
 static PyObject *zero, *minus_one;
 
 typedef struct {
-    double loss, ended, seconds;
+    double loss, ended, seconds, looked, gradient; /* what a look at its gradients has taken, and their norm; without a look below zero */
     long rows;
     PyObject *norm, *limit, *settings; /* of clipping; of the parameter groups */
 } Step;
@@ -36,7 +36,7 @@ typedef struct {
 /* What is asked of torch, and of the recorder: functions, and things whose attributes are looked at. */
 #define OBJECTS(X) \
     X(tensor) X(mode_depth) X(dispatch_depth) X(is_profiled) X(level) X(tracing) X(graph_task) X(forward_mode) X(scaling) X(evaluations) X(others) \
-    X(before_hooks) X(after_hooks) X(reread) X(clock) X(is_the_scripts)
+    X(before_hooks) X(after_hooks) X(reread) X(look) X(clock) X(is_the_scripts)
 /* How the steps are. */
 #define PRESENT(X) X(optimizer) X(groups) X(settings) X(modules)
 
@@ -46,7 +46,7 @@ typedef struct {
     OBJECTS(FIELD) PRESENT(FIELD)
     Step steps[MOST];
     Step open;
-    Py_ssize_t count, limit, before, after; /* steps that have passed, that may; hooks of ours */
+    Py_ssize_t count, limit, next_look, before, after; /* steps that have passed, that may, before the next look; hooks of ours */
     double lowest, highest, until, span;    /* a loss between the first two is no news */
     unsigned long thread;
     int state, is_busy;
@@ -94,6 +94,7 @@ static void forget(Step *step) {
     Py_CLEAR(step->limit);
     Py_CLEAR(step->settings);
     memset(step, 0, sizeof *step);
+    step->gradient = -1.0;
 }
 
 /* Whether the recorded thread is at work, outside any backward, and nothing goes on by which a tensor stands for something else, or that would
@@ -233,7 +234,8 @@ end:
 
 static int attempt_update(Passer *self, PyObject *optimizer, PyObject *arguments, PyObject *named) {
     int result;
-    PyObject *groups = NULL, *own = NULL, *settings = NULL;
+    PyObject *groups = NULL, *own = NULL, *settings = NULL, *look = NULL;
+    double began = 0.0;
     REQUIRE(self->state == READY);
     REQUIRE(is_plain_run(self));
     REQUIRE(PyWeakref_GetObject(self->optimizer) == optimizer);
@@ -249,7 +251,18 @@ static int attempt_update(Passer *self, PyObject *optimizer, PyObject *arguments
         OBTAIN(settings, PyObject_CallOneArg(self->reread, optimizer)); /* (groups, settings), or None where they are news */
         REQUIRE(PyTuple_Check(settings) && PyTuple_GET_SIZE(settings) == 2 && PyList_Check(PyTuple_GET_ITEM(settings, 0)));
     }
+    if (self->count >= self->next_look) {
+        began = now();
+        OBTAIN(look, PyObject_CallFunction(self->look, "On", optimizer, self->count)); /* (norm, steps to the next look), or None where it may be news */
+        REQUIRE(PyTuple_Check(look) && PyTuple_GET_SIZE(look) == 2 && PyFloat_CheckExact(PyTuple_GET_ITEM(look, 0)));
+        REQUIRE(PyLong_CheckExact(PyTuple_GET_ITEM(look, 1)));
+    }
     REQUIRE(self->state == READY); /* as above */
+    if (look) {
+        self->open.gradient = PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(look, 0));
+        self->open.looked = now() - began;
+        self->next_look = self->count + PyLong_AsSsize_t(PyTuple_GET_ITEM(look, 1));
+    }
     if (settings) {
         Py_INCREF(PyTuple_GET_ITEM(settings, 0));
         Py_XSETREF(self->groups, PyTuple_GET_ITEM(settings, 0));
@@ -264,6 +277,7 @@ end:
     Py_XDECREF(groups);
     Py_XDECREF(own);
     Py_XDECREF(settings);
+    Py_XDECREF(look);
     return PyErr_Occurred() ? -1 : result;
 }
 
@@ -279,7 +293,8 @@ static int attempt_end(Passer *self, PyObject *optimizer) {
     REQUIRE(self->state == UPDATE); /* as above */
     self->open.ended = PyFloat_AS_DOUBLE(ended);
     self->steps[self->count++] = self->open;
-    memset(&self->open, 0, sizeof self->open);
+    memset(&self->open, 0, sizeof self->open); /* its references have moved */
+    self->open.gradient = -1.0;
     self->state = WAITS;
     result = 1;
 end:
@@ -346,11 +361,11 @@ static PyObject *passer_clip(Passer *self, PyObject *const *arguments, Py_ssize_
     Py_RETURN_TRUE;
 }
 
-/* begin(limit, lowest, highest, until, thread, before, after, optimizer, groups, settings, modules) */
+/* begin(limit, next look, lowest, highest, until, thread, before, after, optimizer, groups, settings, modules) */
 static PyObject *passer_begin(Passer *self, PyObject *arguments) {
     PyObject *optimizer, *groups, *settings, *modules;
     if (self->is_busy || self->state != CLOSED) Py_RETURN_NONE;
-    if (!PyArg_ParseTuple(arguments, "ndddknnOO!OO!", &self->limit, &self->lowest, &self->highest, &self->until, &self->thread, &self->before, &self->after,
+    if (!PyArg_ParseTuple(arguments, "nndddknnOO!OO!", &self->limit, &self->next_look, &self->lowest, &self->highest, &self->until, &self->thread, &self->before, &self->after,
                           &optimizer, &PyList_Type, &groups, &settings, &PyList_Type, &modules))
         return NULL;
     if (self->limit > MOST) self->limit = MOST;
@@ -359,12 +374,13 @@ static PyObject *passer_begin(Passer *self, PyObject *arguments) {
     Py_XSETREF(self->name, name);
     PRESENT(SET)
     self->count = 0;
+    self->open.gradient = -1.0;
     self->state = WAITS;
     Py_RETURN_NONE;
 }
 
 static PyObject *step_of(Passer *self, Step *step) {
-    return Py_BuildValue("(dlddOOO)", step->loss, step->rows, step->ended, step->seconds, step->norm ? step->norm : Py_None,
+    return Py_BuildValue("(dlddddOOO)", step->loss, step->rows, step->ended, step->seconds, step->looked, step->gradient, step->norm ? step->norm : Py_None,
                          step->limit ? step->limit : Py_None, step->settings ? step->settings : Py_None);
 }
 
@@ -393,12 +409,12 @@ static PyObject *passer_new(PyTypeObject *type, PyObject *arguments, PyObject *n
     static char *names[] = {
 #define QUOTE(name) #name,
         OBJECTS(QUOTE) NULL};
-    PyObject *found[16];
+    PyObject *found[17];
     Passer *self = (Passer *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, named, "OOOOOOOOOOO!O!O!OOO", names, &found[0], &found[1], &found[2], &found[3], &found[4], &found[5],
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "OOOOOOOOOOO!O!O!OOOO", names, &found[0], &found[1], &found[2], &found[3], &found[4], &found[5],
                                      &found[6], &found[7], &found[8], &found[9], &PyDict_Type, &found[10], &PyDict_Type, &found[11], &PyDict_Type,
-                                     &found[12], &found[13], &found[14], &found[15])) {
+                                     &found[12], &found[13], &found[14], &found[15], &found[16])) {
         Py_DECREF(self);
         return NULL;
     }

@@ -50,7 +50,7 @@ from bnprobe.torch_private import (
 )
 
 #: Of passing.c, which an earlier installation may have compiled.
-INTERFACE = 2
+INTERFACE = 3
 #: Steps that pass by before they are made, and the seconds that they may take.
 MOST, MOST_SECONDS = 32, 0.1
 #: Fewer are not worth it, and after so many a training is left alone that had no more, several times as long each time.
@@ -70,6 +70,8 @@ class _Step(NamedTuple):
     rows: int
     ended: float
     seconds: float
+    looked: float
+    gradient: float
     norm: Any
     limit: Any
     settings: Any
@@ -111,6 +113,7 @@ class Passing:
         self._watch = watch
         self._most_steps = options.max_steps
         self._groups = next(one for one in attached.panel.instruments if isinstance(one, ParameterGroups))
+        self._gradients = next(one for one in attached.panel.instruments if isinstance(one, GradientWatch))
         every = {type(one) for one in attached.panel.instruments if one.every_step}
         self._may = every <= _KNOWN and not (options.stop_when_diverged or attached.probes.is_wanted or companions.follow_steps)
         self._optimizer: weakref.ref[Optimizer] | None = None
@@ -138,6 +141,7 @@ class Passing:
             before_hooks=before,
             after_hooks=after,
             reread=self._reread,
+            look=self._look,
             clock=Original.perf_counter,
             is_the_scripts=is_the_scripts,
         )
@@ -174,7 +178,7 @@ class Passing:
         until, modules = Original.perf_counter() + MOST_SECONDS, self._attached.forward.modes_of_modules()
         hooks = map(len, self._hooks)
         thread = gate.thread.owner_number
-        self._passer.begin(limit, low, high, until, thread, *hooks, self._optimizer, list(known[0]), known[1], modules)
+        self._passer.begin(limit, schedule.steps_to_look, low, high, until, thread, *hooks, self._optimizer, list(known[0]), known[1], modules)
 
     def end_here(self) -> None:
         """The same, if it is the recorded thread that asks."""
@@ -232,7 +236,7 @@ class Passing:
             step.micro_steps, step.groups = 1, one.settings
             step.observer_seconds = one.seconds + seconds
             steps.append(step)
-        self._keeper.pass_by(steps, [one.ended for one in noted], [one.seconds for one in noted], self._number)
+        self._keeper.pass_by(steps, [one.ended for one in noted], [one.seconds - one.looked for one in noted], self._number)
         optimizer = self._optimizer() if self._optimizer is not None else None
         if optimizer is not None:
             self._output.unseen.note_update(optimizer, self._output.axes, was_observed=False, count=len(noted))
@@ -259,8 +263,16 @@ class Passing:
 
     def _fill(self, step: OpenStep, noted: _Step) -> None:
         step.losses, step.loss_rows, step.modes = (noted.loss,), noted.rows, self._modes
+        if noted.gradient >= 0.0:
+            step.gradient_norm = noted.gradient
         if noted.norm is not None:
             step.clip_norm, step.clip_limit = noted.norm, noted.limit
+
+    def _look(self, optimizer: Optimizer, passed: int) -> Any:
+        """Look at the gradients of a step before which so many have passed; return their norm, unless it could be news."""
+        schedule = self._output.schedule
+        norm = self._gradients.look_in_passing(optimizer, passed)
+        return None if norm is None else (norm, schedule.watch_stride)
 
     def _reread(self, optimizer: Optimizer) -> Any:
         """The settings of an optimizer's groups are not the same objects: return them, unless they are news."""

@@ -109,14 +109,14 @@ class Schedule:
         return self._answer
 
     def promise(self, step: int, most: int) -> int:
-        """Return how many steps from one on are not measured, nor their gradients looked at, as long as nothing happens; at most so many.
+        """Return how many steps from one on are not measured, as long as nothing happens; at most so many.
 
         They are not, whatever steps cost meanwhile, until the promise is kept. The step is the one that was asked about last.
         """
         step -= self.first
         if self._agrees or self._answer or step < BASELINE_STEPS or step <= max(self._paid_until, self._trouble_until):
             return 0
-        distance = min(most, self._last + self._gap - step, self.watch_stride - self._steps_since_look - 1)
+        distance = min(most, self._last + self._gap - step)
         self._promised = step + distance
         return max(distance, 0)
 
@@ -134,6 +134,11 @@ class Schedule:
         self._turns.note_again(step - self.first, len(losses))
         self._asked = step - self.first + 1
         self._steps_since_look += len(losses)
+
+    @property
+    def steps_to_look(self) -> int:
+        """How many steps come before the next whose gradients are looked at."""
+        return max(self.watch_stride - self._steps_since_look - 1, 0)
 
     def losses_without_news(self, count: int) -> tuple[float, float]:
         """Return between which losses, the first excluded, the next ones say nothing, up to so many of them."""
@@ -244,14 +249,24 @@ class Schedule:
             self._be_in_trouble(level)
         return level
 
-    def note_look(self, seconds: float) -> None:
-        """Take note of what a look at the gradients of a step that is not measured has cost."""
-        self._steps_since_look = 0
+    def note_look(self, seconds: float, passed: int | None = None) -> None:
+        """Take note of what a look at the gradients of a step that is not measured has cost.
+
+        Args:
+            seconds: that.
+            passed: of a step that passes by how many have before it: they are told of later, together with itself and those after it.
+        """
+        self._steps_since_look = 0 if passed is None else -passed - 1
         self._looks += 1
         dearer = min(seconds, 2.0 * self._watch_cost) - self._watch_cost if seconds > self._watch_cost else 0.0
         self._watch_cost = min(seconds, self._watch_cost) + WATCH_MEMORY * dearer
         if self._looks >= BASELINE_STEPS:
             self.watch_stride = _stride(self._watch_cost, WATCH_SHARE * self._costs.bare, self.watch_stride)
+
+    def hears_nothing(self, norm: float) -> bool:
+        """Take note of the norm of all gradients if it says nothing for certain; return whether it was taken."""
+        low, high = self._gradient_alarm.no_news(1)
+        return low < norm <= high and self.note_gradient(norm) is Level.NOTHING
 
     def note_gradient(self, norm: float) -> Level:
         """Take note of the norm of all gradients; return what it says."""
