@@ -84,14 +84,20 @@ class Axis:
         Args:
             lengths: length of every axis.
         """
-        present = {name for rows in self.pending for name, value in rows.columns.items() if value is not None}
         is_single = all(rows.number == 1 for rows in self.pending)
-        for variable in variables_along(self.name) if present else ():
-            if variable.name not in present:
+        # One pass over what there is: most rows are of steps that were not measured, and have few of the variables.
+        parts: dict[str, list[tuple[int, int, Any]]] = {}
+        begin = 0
+        for rows in self.pending:
+            for name, value in rows.columns.items():
+                if value is not None:
+                    parts.setdefault(name, []).append((begin, rows.number, value))
+            begin += rows.number
+        for variable in variables_along(self.name) if parts else ():
+            if variable.name not in parts:
                 continue
             width = lengths[variable.dims[1]] if len(variable.dims) == 2 else None
-            values = [rows.columns.get(variable.name) for rows in self.pending]
             if is_single or variable.dtype == TEXT:
-                yield variable.name, stack(values, variable, width)
+                yield variable.name, stack([rows.columns.get(variable.name) for rows in self.pending], variable, width)
             else:
-                yield variable.name, stack_columns(values, [rows.number for rows in self.pending], variable, width)
+                yield variable.name, stack_columns(parts[variable.name], begin, variable, width)

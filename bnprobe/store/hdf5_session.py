@@ -245,31 +245,30 @@ def stack(values: Sequence[Any], variable: Variable, width: int | None) -> Block
     return block
 
 
-def stack_columns(values: Sequence[Any], counts: Sequence[int], variable: Variable, width: int | None) -> Block:
+def stack_columns(parts: Iterable[tuple[int, int, Any]], length: int, variable: Variable, width: int | None) -> Block:
     """Lay groups of rows under each other, as ``stack`` does with single ones.
 
     Args:
-        values: one entry a group: one value a row, or what all its rows have; None is missing.
-        counts: rows of each group.
+        parts: of each group that has something: its first row, how many there are, and one value a row, or what all of them have.
+        length: rows in all.
         variable: whose rows they are; no text.
         width: length of the second axis.
 
     Returns:
         The rows, of the variable's type.
     """
-    shape = (sum(counts),) if width is None else (sum(counts), width)
-    block = np.full(shape, variable.missing, dtype=variable.dtype)
-    begin = 0
+    dtype = np.dtype(variable.dtype)
+    block = np.full((length,) if width is None else (length, width), variable.missing, dtype=dtype)
     with np.errstate(all="ignore"):
-        for value, count in zip(values, counts, strict=True):
-            if value is not None:
-                with contextlib.suppress(ValueError, TypeError, OverflowError):
-                    vectors = np.asarray(value, dtype=variable.dtype)
-                    if width is None:
-                        block[begin : begin + count] = vectors
-                    else:
-                        block[begin : begin + count, : vectors.shape[-1]] = vectors[..., :width]
-            begin += count
+        for begin, count, value in parts:
+            try:
+                vectors = np.asarray(value, dtype=dtype)
+                if width is None:
+                    block[begin : begin + count] = vectors
+                else:
+                    block[begin : begin + count, : vectors.shape[-1]] = vectors[..., :width]
+            except (ValueError, TypeError, OverflowError):
+                continue  # one bad value must not hold up all the others
     return block
 
 

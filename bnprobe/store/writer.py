@@ -34,7 +34,7 @@ BURST_SECONDS = 2.0
 #: Where a burst costs little, whoever looks at the file while it is written need not wait for so long.
 BURST_SOONEST = 0.5
 #: Share of the time that bursts may take before they have to be made.
-BURST_SHARE = 0.004
+BURST_SHARE = 0.002
 #: A burst is in memory several times while it is made: wide rows are written before they take more than this, whatever the time.
 BURST_BYTES = 8 * 2**20
 _RECOVERED_NAMES = 100

@@ -178,7 +178,9 @@ class Passing:
         until, modules = Original.perf_counter() + MOST_SECONDS, self._attached.forward.modes_of_modules()
         hooks = map(len, self._hooks)
         thread = gate.thread.owner_number
-        self._passer.begin(limit, schedule.steps_to_look, low, high, until, thread, *hooks, self._optimizer, list(known[0]), known[1], modules)
+        self._passer.begin(
+            limit, schedule.steps_to_look, low, high, until, thread, *hooks, self._optimizer, list(known[0]), known[1], modules
+        )
 
     def end_here(self) -> None:
         """The same, if it is the recorded thread that asks."""

@@ -52,9 +52,11 @@ class Costs:
         self._passing_steps = 0
         self._costs: deque[float] = deque(maxlen=COSTS)
         self._durations: dict[int, deque[float]] = {}  # of steps that nothing disturbed, by whose turn they were
-        self._comparisons: deque[tuple[float, float]] = deque(maxlen=COMPARISONS)  # what measured steps took longer, and what was seen of it
-        self._since = 0  # steps since a measured one
-        self._measured: tuple[float, float] | None = None  # what the last took longer, and what the clock saw of it
+        self._comparisons: deque[tuple[float, float]] = deque(
+            maxlen=COMPARISONS
+        )  # what measured steps took longer, and what was seen of it
+        self._measured: tuple[float, float] | None = None  # the same of the last, which is not closed
+        self._since = 0  # steps since it
 
     def take(
         self, seconds: float, seen: float, closing: float, was_observed: bool, turn: int, quiet: float = 1.0, was_interrupted: bool = False
@@ -123,7 +125,7 @@ class Costs:
         """A measured step is closed: learn from what it and the one after it took longer."""
         if self._measured is not None and longer is not None:
             before, seen = self._measured
-            self._comparisons.append((before + longer + closing, seen + closing))
+            self._comparisons.append((before + longer, seen + closing))
             if len(self._comparisons) >= FEWEST_COMPARISONS:
                 took, was_seen = map(statistics.median, zip(*self._comparisons, strict=True))
                 self.factor = min(max(took / was_seen, 1.0), LARGEST_FACTOR) if was_seen > 0.0 else 1.0
