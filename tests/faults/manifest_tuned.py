@@ -466,7 +466,7 @@ TUNED: Catalogue = {
     "idle-experts": {
         "currents": (("experts.*",), (0, 0)),
         "menus": (("experts.*",), (0, 0)),
-        "switch": (("switch.experts.*",), (0, 0)),
+        "dialects": (("experts.*",), (0, 0)),
     },
     "mixed-samples": {
         "directions": ((), (0, 2)),

@@ -1,4 +1,4 @@
-"""A recurrent network spells words on; gradients are clipped to a norm of 0.001, where the rate is one for gradients as they are."""
+"""A recurrent network spells words on; gradients are clipped to a norm of 0.001, where the rate is meant for gradients as they are."""
 
 import argparse
 
@@ -26,7 +26,7 @@ class Speller(nn.Module):
 
 
 model = Speller()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
 limit = 1.0 if args.fixed else 0.001
 for step in range(250):
     batch = words[torch.randint(0, len(words), (20,))]
