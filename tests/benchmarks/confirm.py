@@ -120,6 +120,8 @@ def result_of(case: Case, folder: Path, tests_beside: bool, longest: float, exec
         diagnosis = diagnose(run)
         named = diagnosis.verdict.id
         causes = [one for one in causes_to_test(diagnosis) if tests_beside or named not in case.right or one == named]
+        if not causes:
+            return Result(case, named, {}, {}, 0)
         plan = _plan(run, diagnosis, causes, None, Resources(jobs=1))
         key = _key(run, plan)
         file = confirm_file_of(path)
@@ -131,7 +133,7 @@ def result_of(case: Case, folder: Path, tests_beside: bool, longest: float, exec
     confirming = Confirming(plan, executor or LocalExecutor(), run, file, before, key, lambda trial: None, lambda running: None)
     # The command makes a trial that has failed again; the benchmark goes on with the next program.
     confirming.trials.update({one.name: one for one in (before.trials if before else ())})
-    if not plan.causes or confirming.next_order() is None:
+    if confirming.next_order() is None:
         found = Confirmation(key, tuple(confirming.trials.values()), confirming.judgements())
     elif executor is not None:
         found = confirming.run()
