@@ -10,6 +10,8 @@ from bnprobe.report.wording import remedy_name
 
 #: What became of a recorded training that is no success, in words.
 _LOST = {"diverged": "diverged", "no-progress": "ended without progress", "collapsed-output": "ended with a collapsed output"}
+#: What there is not, where that is no remedy.
+_WITHOUT = {TAPES: "the tapes are not kept", NONE: "no answer without a remedy"}
 
 
 def lines(found: WhatIf, outcome: str = "") -> list[str]:
@@ -20,8 +22,8 @@ def lines(found: WhatIf, outcome: str = "") -> list[str]:
         outcome: what became of the whole recorded training, a word of ``diagnose.outcome``; empty where that is not known.
     """
     said = _proof(found)
-    width = max((len(remedy_name(name)) for name in found.remedies), default=0)
-    said += [f"{remedy_name(name):{width}}  {sentence(answer)}" for name, answer in found.remedies.items()]
+    width = max((len(remedy_name(name)) + 1 for name in found.remedies), default=0)
+    said += [f"{remedy_name(name) + ':':{width}} {sentence(answer)}" for name, answer in found.remedies.items()]
     said += beyond(found, outcome)
     said += from_here(found.from_here)
     return said + _refusals(found)
@@ -68,10 +70,7 @@ def _proof(found: WhatIf) -> list[str]:
 
 
 def _refusals(found: WhatIf) -> list[str]:
-    said = [
-        f"the tapes are not kept: {one.why}" if one.what == TAPES else f"no answer for {remedy_name(one.what)}: {one.why}"
-        for one in found.refused
-    ]
+    said = [f"{_WITHOUT.get(one.what, f'no answer for {one.what}')}: {one.why}" for one in found.refused]
     return said if found.proved else [*said, "bnprobe lr-limit finds the limit by trials of the script itself"]
 
 

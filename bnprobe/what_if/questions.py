@@ -59,6 +59,8 @@ class Questions:
         self._rerun, self._judge, self._edits, self._layers = rerun, judge, edits, layers
         self._names = edits.parameter_names
         self._own: Watched | None = None
+        #: Of the rerun that was begun last.
+        self._factor = 1.0
         self._spare_steps, self._look_steps = 0, LOOK_STEPS
         self._drawn_places: set[int] = set()
 
@@ -78,7 +80,9 @@ class Questions:
         except Refused as refusal:
             reason = str(refusal)
         except ReplayError as error:
-            reason = f"the stretch cannot be trained again so: {error}"
+            rate = self._factor * self._rerun.program.own_rate
+            where = f" at {number(rate)}" if math.isfinite(rate) else f" at {number(self._factor)} times its rates"
+            reason = f"the stretch cannot be trained again{where}: {error}"
         self.forget([remedy])
         self.refused.append((remedy, reason))
 
@@ -155,7 +159,7 @@ class Questions:
 
     def from_step(self, remedy: str, factor: float, start: int | None = None) -> Trial:
         """Train with the steps before ``start`` as they were recorded: does it diverge?"""
-        program = self._rerun.program
+        program, self._factor = self._rerun.program, factor
         course = self._rerun.run(factor, self._edits.of(remedy, start), start=start)
         self.rerun_steps += len(course.losses)
         reason = str(course.diverged) if course.diverged is not None else f"the loss ends at {number(course.losses[-1])}"
@@ -197,6 +201,7 @@ class Questions:
         return trial
 
     def _begin(self, remedy: str, factor: float, place: int | None) -> Watched:
+        self._factor = factor
         activations = Activations(self._layers) if remedy in CURVE_REMEDIES and place in CURVE_PLACES else None
         movement = self.movement()
         return Watched(self._rerun.begin(factor, self._edits.of(remedy), watch=both(activations, movement)), movement, activations)

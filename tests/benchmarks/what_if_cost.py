@@ -25,6 +25,7 @@ from typing import Any
 from tests.benchmarks.what_if_processes import ROOT, Listener, in_child, made
 
 TRAINING = ROOT / "tests" / "benchmarks" / "what_if_training.py"
+STRUCTURES = ROOT / "tests" / "benchmarks" / "what_if_structures.py"
 STEPS = 60
 #: Network, optimizer, rate, batch.
 TRAININGS = {
@@ -34,6 +35,8 @@ TRAININGS = {
     "transformer": ("transformer", "adamw", 0.002, 64),
     "wide-transformer": ("wide-transformer", "adamw", 0.001, 64),
 }
+#: The same of ``what_if_structures.py``, whose operations are small: python at each of them shows.
+SMALL = ("gpt-with-dropout", "llama-bfloat16", "lstm-clipped", "distilled")
 #: Memory that is promised, MiB.
 PROMISES = (16, 64, 2048)
 Found = dict[str, Any]
@@ -49,15 +52,18 @@ def cost(arguments: list[str]) -> None:
     parser.add_argument("trainings", nargs="*", metavar="TRAINING")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args(arguments)
-    print("| training | plain step | recorded | taped | taped to recorded | answer, without and with msr | steps again | more memory |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in chosen.trainings or list(TRAININGS):
+    print(
+        "| training | plain step | operations | recorded | taped | taped to recorded | an operation | answer, without and with msr | "
+        "steps again | more memory |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    for name in chosen.trainings or [*TRAININGS, *SMALL]:
         with _runs(name) as run:
             rounds = [_round(run) for _ in range(chosen.rounds)]
         middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         answers = sorted(one["answer"] / (STEPS * one["step"]) for one in rounds)
         print(
-            f"| {name} | {1e3 * middle['step']:.1f} ms | {middle['recorded']:.2f} | {middle['taped']:.2f} | {middle['to recorded']:.2f} | "
+            f"| {name} | {1e3 * middle['step']:.1f} ms | {middle['operations']:.0f} | {middle['recorded']:.2f} | {middle['taped']:.2f} | "
+            f"{middle['to recorded']:.2f} | {1e6 * middle['each']:.0f} us | "
             f"{middle['answer']:.1f} s, {statistics.median(answers):.1f} bare stretches ({answers[0]:.1f} to {answers[-1]:.1f}) | "
             f"{middle['again']:.0f} | {middle['memory']:.0f} MiB |",
             flush=True,
@@ -72,6 +78,8 @@ def _round(run: Any) -> dict[str, float]:
         "recorded": recorded["step"] / step,
         "taped": taped["step"] / step,
         "to recorded": taped["step"] / recorded["step"],
+        "operations": taped["operations"],
+        "each": (taped["step"] - recorded["step"]) / taped["operations"],
         "answer": taped["answer"],
         "again": taped["again"],
         "memory": taped["memory"] - before["memory"],
@@ -110,14 +118,15 @@ def kept(arguments: list[str]) -> None:
 @contextmanager
 def _runs(name: str) -> Iterator[Any]:
     """Give a function that trains, or asks of what was trained last with its tapes kept, in a process of its own; None is unrecorded."""
-    network, optimizer, rate, batch = TRAININGS[name]
-    own = [network, optimizer, str(rate), str(STEPS), str(batch)]
+    script, own = STRUCTURES, [name, str(STEPS)]
+    if name in TRAININGS:
+        script, own = TRAINING, [*map(str, TRAININGS[name][:3]), str(STEPS), str(TRAININGS[name][3])]
     folder = Path(tempfile.mkdtemp())
     count = itertools.count()
 
     def run(options: Found | None, asks: bool = False) -> Found:
         file = folder / f"{next(count)}.json"
-        train = functools.partial(_measured, own, options, folder / "run.h5", file)
+        train = functools.partial(_measured, script, own, options, folder / "run.h5", file)
         work = functools.partial(_asked, folder / "run.h5", file) if asks else train
         status, _ = in_child(work, made(folder / "child"))
         if not file.exists():
@@ -131,7 +140,7 @@ def _runs(name: str) -> Iterator[Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _measured(own: list[str], options: Found | None, run_file: Path, file: Path) -> None:
+def _measured(script: Path, own: list[str], options: Found | None, run_file: Path, file: Path) -> None:
     """Train, and write how long a step took, the median of all, and what the what-if did."""
     import torch
 
@@ -142,7 +151,7 @@ def _measured(own: list[str], options: Found | None, run_file: Path, file: Path)
     times: list[float] = []
     found: Found = {}
     torch.optim.Optimizer.profile_hook_step = staticmethod(_timed(torch.optim.Optimizer.profile_hook_step, times))  # type: ignore[method-assign]
-    target = Target(str(TRAINING), False, tuple(own))
+    target = Target(str(script), False, tuple(own))
     with contextlib.suppress(SystemExit):
         if options is None:
             run_plainly(target)
@@ -157,15 +166,21 @@ def _measured(own: list[str], options: Found | None, run_file: Path, file: Path)
 
 def _watch(found: Found) -> None:
     """Write down what the what-if of a recording does."""
+    from bnprobe.observe.probes.tape import Operation
     from bnprobe.what_if import companion
 
     began = 0.0
-    answer, store, write = companion.WhatIf.answer, companion.WhatIf._store, companion.write_tapes
+    answer, answers_of, store = companion.WhatIf.answer, companion.WhatIf._answers, companion.WhatIf._store
+    write = companion.write_tapes
 
     def timed_answer(self: Any, ending: Any) -> None:
         nonlocal began
         began = time.process_time()
         answer(self, ending)
+
+    def counted_answers(self: Any, program: Any, *others: Any) -> Any:
+        found["operations"] = sum(isinstance(item, Operation) for item in program.items) / program.steps
+        return answers_of(self, program, *others)
 
     def timed_store(self: Any, answers: Any) -> None:
         found.update(answer=time.process_time() - began, again=answers.rerun_steps, steps=answers.steps)
@@ -178,6 +193,7 @@ def _watch(found: Found) -> None:
         return size
 
     companion.WhatIf.answer, companion.WhatIf._store = timed_answer, timed_store  # type: ignore[method-assign]
+    companion.WhatIf._answers = counted_answers  # type: ignore[method-assign]
     companion.write_tapes = timed_write  # type: ignore[assignment]
 
 

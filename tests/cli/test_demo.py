@@ -21,7 +21,7 @@ def test_demo(tmp_path):
     told = [line for line in result.stdout.splitlines() if line.startswith("out")]
     verdicts = {line.split(": ")[0]: line for line in told if "what if" not in line}
     answers = [line.partition("what if: ")[2] for line in told if "what if" in line]
-    remedies = {line.partition("  ")[0].strip(): line for line in answers if "trains at" in line}
+    remedies = {line.partition(":")[0]: line for line in answers if "trains at" in line}
     assert list(remedies) == ["no remedy", "msr"]
     assert all(" at 0." in line for line in remedies.values())
     assert "healthy" in verdicts["out/batch_norm.h5"]

@@ -32,9 +32,8 @@ def test_it_does_not_contradict_what_became_of_the_recorded_training(own: str, o
 
 
 def test_what_is_stuck_is_stuck_within_the_stretch() -> None:
-    assert lines(answers({0.2: "stuck", 1.0: "stuck"}))[1].endswith(
-        "trains at no rate tried within these steps; at the script's own rate it is still stuck"
-    )
+    said = lines(answers({0.2: "stuck", 1.0: "stuck"}))[1]
+    assert said == "no remedy: trains at no rate tried within these steps; at the script's own rate it is still stuck"
 
 
 def test_a_schedule_is_told_by_its_ends() -> None:
@@ -60,3 +59,8 @@ def test_rates_that_were_asked_for_have_a_line_each() -> None:
         "agc at 0.3 from step 40 on: diverges; the loss is nan",
         "the tapes are not kept: too large",
     ]
+
+
+def test_what_has_no_answer_is_told_in_words() -> None:
+    found = replace(answers({1.0: "trains"}), refused=[Refusal("none", "why"), Refusal("agc", "because")])
+    assert lines(found)[-2:] == ["no answer without a remedy: why", "no answer for agc: because"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from bnprobe.observe.probes.replay import ReplayError
 from bnprobe.what_if.judging import Trial
 from bnprobe.what_if.questions import CURVE_STRETCHES, Questions
 
@@ -19,7 +20,7 @@ class Told(Questions):
     """Questions whose trainings come out as told, without a look; one that diverges does so at once."""
 
     def __init__(self, becomes: Mapping[int, Becomes] | Callable[[int], Becomes]) -> None:
-        rerun: Any = SimpleNamespace(program=SimpleNamespace(steps=STEPS), stop_after=lambda steps: None)
+        rerun: Any = SimpleNamespace(program=SimpleNamespace(steps=STEPS, own_rate=0.1), stop_after=lambda steps: None)
         super().__init__(rerun, None, SimpleNamespace(parameter_names={}), None)  # type: ignore[arg-type]
         self._becomes = becomes if callable(becomes) else becomes.__getitem__
 
@@ -101,3 +102,16 @@ def test_curves_without_a_remedy_have_their_counterparts_first() -> None:
     asked.limit("msr")
     assert 3 not in without
     assert [trial.grid_index for trial in asked.trials][:4] == [0, 9, 10, 6]
+
+
+def test_a_refusal_names_the_rate_at_which_it_could_not_be_trained_again() -> None:
+    asked = Told({})
+    asked._rerun.begin = lambda *anything, **named: SimpleNamespace(go_on=_leaves_the_way, course=SimpleNamespace(losses=[]))  # type: ignore[method-assign]
+    asked._edits.of = lambda remedy: None  # type: ignore[attr-defined, assignment, return-value]
+    asked.movement = lambda: SimpleNamespace(watch=None)  # type: ignore[assignment, return-value, method-assign]
+    asked.refusable("none", lambda remedy: Questions.trial(asked, remedy, 5.0, None) and None)
+    assert asked.refused == [("none", "the stretch cannot be trained again at 0.5: the script might go another way")]
+
+
+def _leaves_the_way(stop: int | None = None) -> bool:
+    raise ReplayError("the script might go another way")
