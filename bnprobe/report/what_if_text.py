@@ -10,8 +10,6 @@ from bnprobe.report.wording import remedy_name
 
 #: What became of a recorded training that is no success, in words.
 _LOST = {"diverged": "diverged", "no-progress": "ended without progress", "collapsed-output": "ended with a collapsed output"}
-#: What there is not, where that is no remedy.
-_WITHOUT = {TAPES: "the tapes are not kept", NONE: "no answer without a remedy"}
 
 
 def lines(found: WhatIf, outcome: str = "") -> list[str]:
@@ -70,8 +68,16 @@ def _proof(found: WhatIf) -> list[str]:
 
 
 def _refusals(found: WhatIf) -> list[str]:
-    said = [f"{_WITHOUT.get(one.what, f'no answer for {one.what}')}: {one.why}" for one in found.refused]
+    said = [f"{_without(one.what)}: {one.why}" for one in found.refused]
     return said if found.proved else [*said, "bnprobe lr-limit finds the limit by trials of the script itself"]
+
+
+def _without(what: str) -> str:
+    """Say what there is not: an answer for a remedy, or for one at a rate."""
+    if what == TAPES:
+        return "the tapes are not kept"
+    remedy, at, rate = what.partition(" at ")
+    return f"no answer {'without a remedy' if remedy == NONE else f'for {remedy}'}{at}{rate}"
 
 
 def beyond(found: WhatIf, outcome: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bnprobe.analyse.what_if import CURVE_PLACES
 from bnprobe.analyse.what_if_rates import learns_less
@@ -80,11 +81,13 @@ class Questions:
         except Refused as refusal:
             reason = str(refusal)
         except ReplayError as error:
-            rate = self._factor * self._rerun.program.own_rate
-            where = f" at {number(rate)}" if math.isfinite(rate) else f" at {number(self._factor)} times its rates"
-            reason = f"the stretch cannot be trained again{where}: {error}"
+            reason = f"the stretch cannot be trained again at {self._rate(self._factor)}: {error}"
         self.forget([remedy])
         self.refused.append((remedy, reason))
+
+    def _rate(self, factor: float) -> str:
+        rate = factor * self._rerun.program.own_rate
+        return number(rate) if math.isfinite(rate) else f"{number(factor)} times its rates"
 
     def forget(self, remedies: Sequence[str]) -> None:
         """Forget the trials of remedies whose question has no whole answer."""
@@ -100,7 +103,8 @@ class Questions:
             if search.is_drawn and search.tried[0].outcome == "stuck":  # the way is not known: look around, which the curves do anyway
                 self._draw(remedy, search, math.inf)
             while (place := search.next()) is not None:
-                self._attempt(remedy, search, standing, place)
+                with self._unless_unknown(search, place):
+                    self._attempt(remedy, search, standing, place)
         finally:
             standing.clear()
         if search.is_drawn:
@@ -110,6 +114,9 @@ class Questions:
             self._draw(remedy, search, before + self._spare_steps)
             self._spare_steps -= self.rerun_steps - before
             self._drawn_places.update(search.tried)
+        if search.unknown:
+            place = min(search.unknown)
+            self.refused.append((f"{remedy} at {self._rate(factor_of(place))}", search.unknown[place]))
         if remedy == NONE:
             self.limit_of_none = max((place for place, trial in search.tried.items() if trial.outcome == "trains"), default=None)
 
@@ -126,11 +133,20 @@ class Questions:
             for place in sorted(set(places) - search.tried.keys(), key=lambda place: (place not in self._drawn_places, abs(place))):
                 if place < 0 and learns_less(search.tried, place):
                     search.too_slow.add(place)
-                elif self.rerun_steps + self._rerun.program.steps <= most_steps:
-                    search.take(place, self.trial(remedy, factor_of(place), place))
+                elif place < min(search.unknown, default=math.inf) and self.rerun_steps + self._rerun.program.steps <= most_steps:
+                    with self._unless_unknown(search, place):
+                        search.take(place, self.trial(remedy, factor_of(place), place))
 
         draw(CURVES_FASTER)
         draw(CURVES_SLOWER)
+
+    @contextlib.contextmanager
+    def _unless_unknown(self, search: Search, place: int) -> Iterator[None]:
+        """Take note of a place at which the stretch cannot be trained again: what is known of others stands."""
+        try:
+            yield
+        except ReplayError as error:
+            search.unknown[place] = f"the stretch cannot be trained again there: {error}"
 
     def _attempt(self, remedy: str, search: Search, standing: Standing, place: int) -> None:
         """Train at a rate: to the end, or as long as it takes to see that it trains, where the search asks for no more."""

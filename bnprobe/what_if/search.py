@@ -36,6 +36,7 @@ class Search:
         tried: trainings that came to their end.
         looked_at: those that trained by their first steps, and were left standing.
         too_slow: places of which it is known that they learn less than faster ones at which nothing trains.
+        unknown: places at which the stretch could not be trained again, and why; no faster one is tried.
         misled: how often a look was wrong; each cost a trial that is made up for.
     """
 
@@ -44,6 +45,7 @@ class Search:
     tried: dict[int, Trial] = field(default_factory=dict)
     looked_at: set[int] = field(default_factory=set)
     too_slow: set[int] = field(default_factory=set)
+    unknown: dict[int, str] = field(default_factory=dict)
     misled: int = 0
 
     def next(self) -> int | None:
@@ -87,12 +89,13 @@ class Search:
 
     @property
     def _has_made_its_trials(self) -> bool:
-        return len(self.tried.keys() | self.looked_at) - self.misled >= MOST_TRIALS
+        return len(self.tried.keys() | self.looked_at | self.unknown.keys()) - self.misled >= MOST_TRIALS
 
     def _verdicts(self) -> dict[int, Verdict]:
         slow: dict[int, Verdict] = {place: "slow" for place in self.too_slow}
         promised: dict[int, Verdict] = dict.fromkeys(self.looked_at, "trains")
-        return slow | promised | {place: verdict(trial) for place, trial in self.tried.items()}
+        unknown: dict[int, Verdict] = dict.fromkeys(self.unknown, "fails")
+        return slow | promised | unknown | {place: verdict(trial) for place, trial in self.tried.items()}
 
     def _first_that_trains(self, verdicts: Mapping[int, Verdict]) -> int | None:
         _, high = bracket(verdicts)

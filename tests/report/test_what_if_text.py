@@ -62,5 +62,7 @@ def test_rates_that_were_asked_for_have_a_line_each() -> None:
 
 
 def test_what_has_no_answer_is_told_in_words() -> None:
-    found = replace(answers({1.0: "trains"}), refused=[Refusal("none", "why"), Refusal("agc", "because")])
-    assert lines(found)[-2:] == ["no answer without a remedy: why", "no answer for agc: because"]
+    found = replace(answers({1.0: "trains"}), refused=[Refusal(what, "why") for what in ("none", "none at 14", "agc", "agc at 0.3")])
+    assert lines(found)[-4:] == [
+        f"no answer {what}: why" for what in ("without a remedy", "without a remedy at 14", "for agc", "for agc at 0.3")
+    ]

@@ -115,3 +115,28 @@ def test_a_refusal_names_the_rate_at_which_it_could_not_be_trained_again() -> No
 
 def _leaves_the_way(stop: int | None = None) -> bool:
     raise ReplayError("the script might go another way")
+
+
+def test_what_is_known_of_slower_rates_stands_where_a_faster_one_leaves_the_way() -> None:
+    class Leaving(Told):
+        def trial(self, remedy: str, factor: float, place: int | None = None) -> Trial:
+            if place is not None and place >= 5:
+                raise ReplayError("it might go another way")
+            return super().trial(remedy, factor, place)
+
+    asked = Leaving(lambda place: ("trains", "", 1.0 / (place + 20)))
+    asked.refusable("none", asked.limit)
+    assert {trial.grid_index for trial in asked.trials} >= {0, 3, 4}
+    assert max(trial.grid_index for trial in asked.trials if trial.grid_index is not None) == asked.limit_of_none == 4
+    assert asked.refused == [("none at 0.748", "the stretch cannot be trained again there: it might go another way")]
+
+
+def test_a_remedy_that_leaves_the_way_at_the_own_rate_has_no_answer() -> None:
+    class Leaving(Told):
+        def trial(self, remedy: str, factor: float, place: int | None = None) -> Trial:
+            self._factor = factor
+            raise ReplayError("it might go another way")
+
+    asked = Leaving({})
+    asked.refusable("msr", asked.limit)
+    assert (asked.trials, [what for what, _ in asked.refused]) == ([], ["msr"])
