@@ -18,6 +18,9 @@ from bnprobe.store.limits_file import factor_of
 #: until two in a row are worse than the best: losses of single trainings scatter.
 BELOW = (0, -1, -3, -5, -7)
 FIRST_RATES, WORSE_BELOW = 3, 2
+#: Where the best rate is the lowest that was tried, so many below it are tried as well, each so many steps of the grid further down: a
+#: limit may lie decades above what trains best.
+MOST_FURTHER, FURTHER = 4, 2
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def rates_to_try(terms: Terms, mine: Sequence[Trial]) -> list[int]:
     """Return the places that are tried at full length at seed 0, as far as they are known by now.
 
     Those from the limit down, and the one at which the short trials had their lowest loss: a rate may train a little, far above those that
-    train well.
+    train well. Where the lowest of them is the best, some below it.
     """
     low, high = limit_of(terms, mine)
     top = low if low is not None else None if high is None else high - 1
@@ -101,7 +104,15 @@ def rates_to_try(terms: Terms, mine: Sequence[Trial]) -> list[int]:
         places.append(top + BELOW[len(places)])
     trained = [one for one in searched(terms, mine) if verdict(one) == "trains"]
     lowest = min(trained, key=lambda one: (loss_of(one), -one.grid_index), default=None)
-    return places if lowest is None or lowest.grid_index in places else [*places, lowest.grid_index]
+    if lowest is not None and lowest.grid_index not in places:
+        places.append(lowest.grid_index)
+    for _ in range(MOST_FURTHER):
+        if any(place not in made for place in places) or min(places, key=lambda place: (made[place], -place)) != min(places):
+            break
+        if not math.isfinite(made[min(places)]):
+            break
+        places.append(min(places) - FURTHER)
+    return places
 
 
 def whole(terms: Terms, mine: Sequence[Trial]) -> list[Trial]:

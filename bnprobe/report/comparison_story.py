@@ -143,7 +143,8 @@ def _choice(comparison: Comparison) -> list[str]:
     terms = terms_of(comparison.attributes)
     return [
         f"Each technique is trained at its own best rate: of {FIRST_RATES} to {len(BELOW)} rates from its limit down, and that of the best "
-        "short trial, the one of the lowest training loss at seed 0. Nothing held out decides. The limit is that of trials of "
+        "short trial, and lower ones as long as the lowest is the best, the one of the lowest training loss at seed 0. Nothing held out "
+        "decides. The limit is that of trials of "
         f"{terms.search_length} steps. All rates of a script are multiplied by one factor."
     ]
 

@@ -12,6 +12,7 @@ the remedies that refuse.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import re
 import tempfile
@@ -33,7 +34,7 @@ from bnprobe.experiments.judging import judge_trial
 from bnprobe.experiments.order import Change, TrialOrder
 from bnprobe.store.confirm_file import Confirmation, Trial, read_confirmation, write_confirmation
 from bnprobe.store.reader import Run, read_run
-from tests.benchmarks.confirm import _record
+from tests.benchmarks.confirm import NotMade, _record
 from tests.benchmarks.confirm_cases import Case, of_library, of_reported
 from tests.faults.score import Share
 
@@ -118,7 +119,8 @@ def main() -> None:
     for case in chain(of_library(options.per_cause, 0, options.only), () if options.only else of_reported()):
         path = options.recordings / f"{case.name}.h5"
         if options.only and not path.exists() and time.monotonic() < latest:
-            _record(case, path, 120.0)
+            with contextlib.suppress(NotMade):
+                _record(case, path, 300.0)
         found = outcomes(case, options.recordings, executor if time.monotonic() < latest else None)
         for name, word in found.items():
             print(f"{word:10} {case.name}: {name}", flush=True)

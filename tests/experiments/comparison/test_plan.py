@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bnprobe.analyse.comparison import BELOW, Terms, best_place, limit_of, rates_to_try, refusal, trials_to_keep
+from bnprobe.analyse.comparison import BELOW, MOST_FURTHER, Terms, best_place, limit_of, rates_to_try, refusal, trials_to_keep
 from bnprobe.experiments.comparison.plan import Assignment, Plan, next_of, trials_left
 from bnprobe.experiments.order import Script
 from bnprobe.store.comparison_file import WHOLE, Trial
@@ -58,7 +58,7 @@ def test_the_best_rate_is_that_of_the_lowest_training_loss_among_those_below_the
     trials = made(plan(), below(limit, best))
     terms = plan().terms
     tried = [one for one in trials if one.length == WHOLE and one.seed == 0]
-    assert 3 <= len(tried) <= 6
+    assert 3 <= len(tried) <= len(BELOW) + 1 + MOST_FURTHER
     assert len({one.grid_index for one in tried}) == len(tried)
     assert max(one.grid_index for one in tried) in (limit - 1, limit - 2), "the fastest is the fastest that trained in the search"
     chosen = best_place(terms, trials)
@@ -71,6 +71,15 @@ def test_lower_rates_are_tried_as_long_as_the_lowest_is_the_best() -> None:
     assert len(rates_to_try(plan().terms, made(plan(), below(6, 5)))) == 3
     falling = rates_to_try(plan().terms, made(plan(), below(6, -20)))
     assert [place - falling[0] for place in falling[:5]] == list(BELOW)
+
+
+@pytest.mark.parametrize("best", [1, -3, -7])
+def test_a_best_rate_far_below_the_limit_is_found(best: int) -> None:
+    """A technique that trains a little at any rate has its limit decades above what trains best: a rate at the edge is no best one."""
+    trials = made(plan(), below(14, best))
+    chosen = best_place(plan().terms, trials)
+    assert chosen is not None and abs(chosen - best) <= 1
+    assert min(one.grid_index for one in trials if one.length == WHOLE) < chosen
 
 
 def test_one_worse_rate_below_the_best_does_not_end_the_way_down() -> None:
