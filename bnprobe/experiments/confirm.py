@@ -165,12 +165,8 @@ class Confirming(Experiment[str]):
             return []
         # Whether the script repeats itself must be known before anything is compared with it.
         again = [AGAIN] if made is not None and not repeats(made, *self._recorded) else []
-        settled = {one.cause for one in self.judgements() if self._is_settled(one)} if GENERIC in self.trials else set()
+        settled = {one.cause for one in self._judged(trials) if _is_settled(one, trials)} if GENERIC in trials else set()
         return list(dict.fromkeys([AS_IS, *again, GENERIC, *(name for cause, name in tests if cause not in settled)]))
-
-    def _is_settled(self, judgement: Judgement) -> bool:
-        """Whether no further trial could say anything else of a cause: it is confirmed, or not there."""
-        return judgement.word == "confirmed" or (judgement.trial in self.trials and self.trials[judgement.trial].is_ruled_out)
 
     def trial_of(self, name: str) -> TrialOrder:
         """The trial of that name, with the remedies of the recording."""
@@ -225,6 +221,11 @@ class Confirming(Experiment[str]):
         confirmation = Confirmation(self._key, tuple(self.trials.values()), tuple(judgements))
         write_confirmation(self._path, confirmation)
         return confirmation
+
+
+def _is_settled(judgement: Judgement, trials: Mapping[str, Trial]) -> bool:
+    """Whether no further trial could say anything else of a cause: it is confirmed, or not there."""
+    return judgement.word == "confirmed" or (judgement.trial in trials and trials[judgement.trial].is_ruled_out)
 
 
 def repeats(trial: Trial, steps: NDArray[np.int64], losses: NDArray[np.float64]) -> bool:
