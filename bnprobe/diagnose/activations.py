@@ -178,7 +178,7 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
         f"At step {step}, {percent(deep[row])} of the signal's energy in the deepest layers is the same for every input "
         f"({'' if from_start else f'{percent(deep[run.first_row])} at the first step; '}{percent(kappa[first])} at {run.place(first)}) "
         f"and {percent(kappa[last])} "
-        f"at {run.place(last)}: the mean grows along depth and drowns what differs between inputs; {loss_summary(run)}."
+        f"at {run.place(last)}: {_course_of_parts(common)}; {loss_summary(run)}."
     )
     return Finding(
         id="mean-shift",
@@ -203,6 +203,13 @@ def mean_shift(run: RunAnalysis) -> Finding | None:
         ),
         source=_MEAN_SHIFT,
     )
+
+
+def _course_of_parts(growth: float) -> str:
+    """How what inputs share came to drown what differs between them, from its growth along depth in decades a layer."""
+    if growth < 0:
+        return "what differs between inputs shrinks along depth faster than what they share, and drowns in it"
+    return "the mean grows along depth and drowns what differs between inputs"
 
 
 def _limits_shown(run: RunAnalysis, row: int, from_start: bool) -> tuple[float | None, float | None]:
@@ -266,10 +273,15 @@ def _common_part_takes_over(run: RunAnalysis, row: int) -> bool:
 
 
 def _is_common_throughout(run: RunAnalysis) -> bool:
-    """Whether nearly all of every layer's signal is common in the first steps; in a run that trains well, all but everything."""
+    """Whether nearly all of every layer's signal is common in the first steps; in a run that trains well, all but everything, to the end.
+
+    Embeddings that are drawn tiny leave it to the biases at first, and part as soon as they have learned.
+    """
     if run.last_layer is None or run.first_row is None or (run.is_normalised and not run.underperforms):
         return False
-    return _throughout_limit(run) <= _least_fraction(run) <= 1
+    limit, late = _throughout_limit(run), run.late_row
+    has_parted = late is not None and float(np.fmin.reduce(run.kappa[late, run.profile], initial=1.0)) < limit
+    return limit <= _least_fraction(run) <= 1 and (run.underperforms or not has_parted)
 
 
 def _throughout_limit(run: RunAnalysis) -> float:

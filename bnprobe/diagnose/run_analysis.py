@@ -311,27 +311,31 @@ class RunAnalysis(Quantities):
         """Whether a constant prediction would score as well as the network does in the end."""
         return self.constant_share is not None and self.constant_share >= thresholds.CONSTANT_SHARE
 
-    @cached_property
+    @property
     def guess_share(self) -> float | None:
-        """Late cross-entropy over that of guessing by the shares of the labels; None where it was not measured late.
+        """Late cross-entropy over that of guessing by the shares of the labels; None where it was not measured late."""
+        return self._guess_shares[1] if self._guess_shares else None
+
+    @cached_property
+    def _guess_shares(self) -> tuple[float, ...]:
+        """The same of the third quarter and of the last one.
 
         Means of each: labels of single batches are few. Of a loss that may stand, a critic's or an adversary's, it says nothing.
         """
-        recorded = self.recorded
-        known = np.isfinite(recorded.cross_entropy) & np.isfinite(recorded.constant_cross_entropy)
-        late = np.flatnonzero(known & (self.elapsed >= self.steps_spanned // 2))
-        if self._full_course is None or self.loss_may_stand or late.size < thresholds.CALM_LOSSES:
-            return None
-        late = late[-max(thresholds.CALM_STEPS, late.size // 2) :]
-        guess = float(np.mean(recorded.constant_cross_entropy[late]))
-        return float(np.mean(recorded.cross_entropy[late])) / guess if guess > 0 else None
+        own, guess = (values.astype(float) for values in (self.recorded.cross_entropy, self.recorded.constant_cross_entropy))
+        late = np.flatnonzero(np.isfinite(own) & np.isfinite(guess) & (self.elapsed >= self.steps_spanned // 2))
+        if self._full_course is None or self.loss_may_stand or late.size < 2 * thresholds.CALM_LOSSES:
+            return ()
+        halves = np.array_split(late, 2)
+        if not all(guess[half].mean() > 0 for half in halves):
+            return ()
+        return tuple(float(own[half].mean() / guess[half].mean()) for half in halves)
 
     @property
     def is_no_better_than_guessing(self) -> bool:
-        """Whether guessing by the shares of the labels scores as well as a classifier does in the end, and it has stopped to fall."""
-        course = self._full_course
-        is_level = self.guess_share is not None and self.guess_share >= thresholds.GUESS_SHARE
-        return is_level and course is not None and not course.is_falling
+        """Whether guessing by the shares of the labels scores as well as a classifier does in the end, which comes no nearer any more."""
+        share, before = self.guess_share, self._guess_shares[:1]
+        return share is not None and share >= thresholds.GUESS_SHARE and before[0] - share < 1 - thresholds.GUESS_SHARE
 
     @property
     def underperforms(self) -> bool:

@@ -36,7 +36,8 @@ def dead_units(run: RunAnalysis) -> Finding | None:
     Looks for layers of which most channels are silent in every one of the last steps; only the output of an activation can die, of a
     module of the script's own that gives out nothing below zero, or a signal that no module produced and that was alive at first. Looks
     like sparse activity, where different channels are silent for different batches. Where the units fell silent after updates that were
-    large against the weights, the learning rate is the cause.
+    large against the weights, the learning rate is the cause. Where they fell silent one by one, under usual updates and with a
+    cross-entropy no better than guessing, there was nothing to learn from: that is told for information.
     """
     dead = [layer for layer in range(len(run.recorded.layers)) if _is_dead(run, layer)]
     if not dead:
@@ -50,9 +51,14 @@ def dead_units(run: RunAnalysis) -> Finding | None:
         f"{percent(run.dead_share[worst])} of the channels of {run.place(worst)} are zero for every input{rest}; "
         f"{run.place(first)} lost more than {percent(run.threshold(thresholds.DEAD_SHARE))} {when}; {loss_summary(run)}."
     )
+    fell_silent = run.is_no_better_than_guessing and _died_slowly(run, worst)
     return Finding(
         id="dead-units",
-        severity="error" if run.is_stuck and run.dead_share[worst] >= run.threshold(thresholds.DEAD_LAYER_SHARE) else "warning",
+        severity="info"
+        if fell_silent
+        else "error"
+        if run.is_stuck and run.dead_share[worst] >= run.threshold(thresholds.DEAD_LAYER_SHARE)
+        else "warning",
         confidence=0.8 if run.has_failed else 0.6,
         layers=tuple(dict.fromkeys([run.name(first), run.name(worst)])),
         step=run.step(row),
@@ -150,6 +156,15 @@ def _is_dead(run: RunAnalysis, layer: int) -> bool:
     has_shown = highest > 0 or run.measured_rows.size > 1
     is_rectified = described.kind == "other" and described.depth > 0 and 0 <= lowest < np.inf and has_shown
     return described.kind == "activation" or is_rectified
+
+
+def _died_slowly(run: RunAnalysis, layer: int) -> bool:
+    """Whether most channels of a layer answered at first, and no update moved a layer far."""
+    share = run.recorded.activation_dead[run.measured_rows, layer]
+    return (
+        bool(share[0] < 1 - thresholds.DEAD_SHARE)
+        and not np.fmax.reduce(run.step_size, axis=None, initial=0.0) >= thresholds.LARGE_UPDATE_RATIO
+    )
 
 
 def _row_of_death(run: RunAnalysis, layer: int) -> int:

@@ -112,7 +112,7 @@ def test_targets_beyond_what_the_last_activation_gives(away: float, error: float
 def guessing(share: float, slope: float = 0.0) -> RunAnalysis:
     made = residual_recording(steps=60)
     made.loss = 0.4 * np.exp(-np.arange(60.0) / 5) + 0.33 + slope * np.linspace(1, 0, 60) + 0.004 * np.sin(np.arange(60.0))
-    made.by_step |= {"cross_entropy": np.full(60, 0.33 * share), "constant_cross_entropy": np.full(60, 0.33)}
+    made.by_step |= {"cross_entropy": 0.33 * share + slope * np.linspace(1, 0, 60), "constant_cross_entropy": np.full(60, 0.33)}
     return RunAnalysis(made.run())
 
 

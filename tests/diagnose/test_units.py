@@ -40,6 +40,14 @@ def test_a_network_at_chance_without_units_has_failed() -> None:
     assert "from the first step on" in found.cause
 
 
+@pytest.mark.parametrize(("since", "guess", "severity"), [(10, 2.3, "info"), (0, 2.3, "error"), (10, 4.0, "error")])
+def test_units_that_fall_silent_where_there_is_nothing_to_learn_explain_nothing(since: int, guess: float, severity: str) -> None:
+    made = at_chance(dying(1.0, since))
+    made.by_step |= {"cross_entropy": np.full(40, 2.3), "constant_cross_entropy": np.full(40, guess)}
+    found = dead_units(case(made))
+    assert found is not None and found.severity == severity
+
+
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_a_run_that_trains_can_spare_units(share: float) -> None:
     assert dead_units(case(dying(share))) is None
