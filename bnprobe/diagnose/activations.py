@@ -273,14 +273,16 @@ def _common_part_takes_over(run: RunAnalysis, row: int) -> bool:
 
 
 def _is_common_throughout(run: RunAnalysis) -> bool:
-    """Whether nearly all of every layer's signal is common in the first steps; in a run that trains well, all but everything, to the end.
+    """Whether nearly all of every layer's signal is common in the first steps; in a run that trains well, all but everything.
 
-    Embeddings that are drawn tiny leave it to the biases at first, and part as soon as they have learned.
+    There it also has to be so in some layer to the end. Embeddings that are drawn tiny leave it to the biases at first, and part as soon
+    as they have learned.
+
     """
     if run.last_layer is None or run.first_row is None or (run.is_normalised and not run.underperforms):
         return False
     limit, late = _throughout_limit(run), run.late_row
-    has_parted = late is not None and float(np.fmin.reduce(run.kappa[late, run.profile], initial=1.0)) < limit
+    has_parted = late is not None and float(np.fmax.reduce(run.kappa[late, run.profile], initial=0.0)) < limit
     return limit <= _least_fraction(run) <= 1 and (run.underperforms or not has_parted)
 
 
