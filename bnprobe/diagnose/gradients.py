@@ -21,6 +21,10 @@ from bnprobe.diagnose.wording import clip_at_usual, decades, each, loss_summary,
 
 Array = NDArray[np.float64]
 
+#: Of growth through time; clipping bounds the steps alone, and their direction stays that of the first calls.
+_HOLD_IN_TIME = (
+    "Start the recurrent weights smaller, at the identity or orthogonal, or use gates (LSTM, GRU); clipping bounds the steps alone."
+)
 _VANISHING = "Glorot, Bengio 2010; Brock et al. 2021 (arXiv 2101.08692): the gradient's profile along depth"
 _EXPLODING = "Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063); the gradient's profile along depth"
 
@@ -143,7 +147,7 @@ def _growth_over_calls(run: RunAnalysis, row: int) -> dict[str, _OverCalls]:
 
 def _let_through(run: RunAnalysis) -> str:
     advice = "Use activations that do not saturate and an initialisation made for them, shortcuts around layers, or normalisation"
-    return with_remedy(run, advice, "batch-norm", *([] if run.is_convolutional else ["layer-norm"]))
+    return with_remedy(run, advice, "batch-norm")
 
 
 def exploding_gradients(run: RunAnalysis) -> Finding | None:
@@ -182,8 +186,10 @@ def _along_depth(run: RunAnalysis) -> Finding | None:
         "decades",
         run.step(start.step),
     )
-    norms = () if run.is_normalised else ("batch-norm", "layer-norm")
-    fix = with_remedy(run, "Normalise the layers, or start the weights smaller", *norms)
+    if run.is_normalised:
+        fix = "Lead shortcuts around the layers, x + f(x), or take fewer of them: each normalisation of the batch lets the gradient grow."
+    else:
+        fix = with_remedy(run, "Normalise the layers, or start the weights smaller", "batch-norm", "layer-norm")
     return _finding(run, 0.8, (run.name(start.first), run.name(start.last)), run.step(start.step), (growth,), cause, fix)
 
 
@@ -221,7 +227,7 @@ def _through_time(run: RunAnalysis) -> Finding | None:
         "decades",
         run.step(row),
     )
-    return _finding(run, 0.8, (module_of(run.name(worst)),), run.step(row), (evidence,), cause, _hold_in_time(run))
+    return _finding(run, 0.8, (module_of(run.name(worst)),), run.step(row), (evidence,), cause, _HOLD_IN_TIME)
 
 
 def _rises_over_calls(run: RunAnalysis, row: int) -> Finding | None:
@@ -237,7 +243,7 @@ def _rises_over_calls(run: RunAnalysis, row: int) -> Finding | None:
         f"The gradient grows by {decades(growth[module])} from the last call of {module} to the first, already at the first step; "
         f"{loss_summary(run)}."
     )
-    return _finding(run, 0.8, (module,), run.step(row), (evidence,), cause, _hold_in_time(run))
+    return _finding(run, 0.8, (module,), run.step(row), (evidence,), cause, _HOLD_IN_TIME)
 
 
 def _compounds(growth: _OverCalls) -> bool:
@@ -267,11 +273,6 @@ def _in_one_step(run: RunAnalysis, end: int) -> Finding | None:
     leap = Evidence("total gradient norm", size, run.threshold(thresholds.GRADIENT_LEAP) * usual, "as the gradient", run.step(row))
     fix = with_remedy(run, "Clip the gradient's norm at a few times its usual value, or normalise the layers", clip_at_usual(run, row))
     return _finding(run, 0.7, (worst.layer,), run.step(row), (leap,), cause, fix)
-
-
-def _hold_in_time(run: RunAnalysis) -> str:
-    advice = "Start the recurrent weights smaller, at the identity or orthogonal, or clip the gradient's norm"
-    return with_remedy(run, advice, "clip-norm")
 
 
 def _finding(
