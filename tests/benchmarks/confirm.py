@@ -115,6 +115,8 @@ def result_of(case: Case, folder: Path, tests_beside: bool, longest: float, exec
     path = (folder / f"{case.name}.h5").absolute()
     if not path.exists() and executor is not None:
         _record(case, path, longest)
+    if not path.exists():
+        raise NotMade("nothing is recorded")
     try:
         run = read_run(path)
         diagnosis = diagnose(run)
@@ -234,20 +236,20 @@ def main() -> None:
     cases = list({case.name: case for case in chosen}.values())
     first, of = map(int, options.part.split("/"))
     results: list[Result] = []
-    left_out: list[str] = []
+    left_out: Counter[str] = Counter()
     executor = LocalExecutor()  # one for all: its trials begin with torch imported
     for case in cases[first - 1 :: of]:
         makes_trials = not options.count and time.monotonic() < latest
         try:
             found = result_of(case, options.recordings, options.beside, options.longest, executor if makes_trials else None)
         except NotMade as error:
-            left_out.append(f"{case.name}: {error}")
+            left_out[str(error)] += 1
             continue
         results.append(found)
         print(line_of(found), flush=True)
     executor.close()
     print(report(results))
-    print(f"left out: {len(left_out)}", *left_out, sep="\n    ")
+    print(f"left out: {left_out.total()}", *(f"{count}: {why}" for why, count in left_out.most_common()), sep="\n    ")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ MISSED: dict[str, str] = {
     "exploding_gradients_clipped_layers": "its wide weights saturate the units as well, which is named first",
     "dead_units_citations": "half of the channels are dead, as in sound networks, and the loss falls to six tenths",
     "loss_spike_value_of_dice": "its targets come from the network itself: such a loss may leap, and is not accused",
+    "idle_experts_dialects": "its loss falls to half with four experts of ten, which is what a task may need",
     "healthy_rainy_exam": "a warning: its examination is on harder data than its training",
     "healthy_second_shift": "a warning: its loss leaps, as it does, when the task changes",
     "healthy_new_symbols": "a warning: its loss leaps, as it does, when there are more classes",
