@@ -103,6 +103,8 @@ class RunView(Run):
     softmax_trivial = Variable()
     softmax_over_samples = Variable()
     samples_mixed = Variable()
+    sequences_over_samples = Variable()
+    views_over_samples = Variable()
     attention_logit_bound = Variable()
     attention_logit_deviation = Variable()
     attention_logit_deviation_least = Variable()

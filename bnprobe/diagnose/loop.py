@@ -205,6 +205,8 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
         return _untrained(run, layers, forgotten)
     if (cut := _in_no_grad(run)) is not None:
         return cut
+    if (still := _at_rate_zero(run)) is not None:
+        return still
     return _kept(run, np.flatnonzero(frozen > 0), frozen) or _copied(run, np.flatnonzero(is_copy), copied)
 
 
@@ -299,6 +301,35 @@ def _in_no_grad(run: RunAnalysis) -> Finding | None:
         f"`torch.no_grad()`, although an optimizer has their {number(count)} parameters; {loss_summary(run)}.",
         fix="Take the call of that part out of `torch.no_grad()`; where it is checkpointed, pass `use_reentrant=False`, as a reentrant one "
         "trains nothing whose input requires no gradient; where it is to stay as it is, leave it out of the optimizer.",
+        source=_OPTIMIZERS,
+    )
+
+
+def _at_rate_zero(run: RunAnalysis) -> Finding | None:
+    """Parameters whose group has a learning rate of zero from the first step to the last, while other groups have one.
+
+    In a run that learns it may be meant, as another way to keep a backbone.
+    """
+    recorded, rates = run.recorded, run.recorded.learning_rate
+    known = np.isfinite(rates).sum(axis=0) >= thresholds.DEAD_STEPS
+    highest = np.fmax.reduce(rates, axis=0, initial=0.0)
+    still = [i for i, one in enumerate(recorded.parameters) if one.group >= 0 and known[one.group] and highest[one.group] == 0]
+    with_gradient = [i for i in still if (recorded.parameter_gradient_norm[:, i] > 0).any()]
+    if not with_gradient or not (highest > 0).any():
+        return None
+    names = tuple(dict.fromkeys(recorded.parameters[i].layer for i in with_gradient))
+    count = float(sum(recorded.parameters[i].size for i in with_gradient))
+    return Finding(
+        id="frozen-parameters",
+        severity="warning" if run.underperforms else "info",
+        confidence=0.9,
+        layers=names[:3],
+        step=run.step(run.first_row),
+        evidence=(Evidence("parameters with a gradient and a learning rate of zero", count, 0.0),),
+        cause=f"A part of the network is not trained: the learning rate of {' and '.join(names[:2])}"
+        f"{f' and {len(names) - 2} more' * (len(names) > 2)}, {number(count)} parameters with gradients, is zero at every step; "
+        f"{loss_summary(run)}.",
+        fix="Give that parameter group a rate; where it is to stay as it is, leave it out of the optimizer.",
         source=_OPTIMIZERS,
     )
 

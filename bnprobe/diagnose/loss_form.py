@@ -19,6 +19,7 @@ _LOGITS = "torch.nn.functional.cross_entropy takes logits of either sign: softma
 _SOFTMAX = "softmax over one number is 1, whatever the number (torch.nn.functional.softmax)"
 _STATES = "torch.nn.LSTM: h_n is (directions x layers, samples, width); input is (steps, samples, width) unless batch_first"
 _SAMPLES = "samples of a batch are independent of each other; softmax over their axis makes them compete"
+_VIEWS = "views keep the order of numbers (PyTorch, torch.Tensor.view); sequence layers take (L, N, C) unless batch_first"
 _GRAPH = "a gradient goes along the graph of a tensor, and a number has none (PyTorch, Autograd mechanics)"
 _SECOND = "the second derivative of a piecewise linear function is zero (Raissi, Perdikaris, Karniadakis 2019 use tanh)"
 
@@ -164,12 +165,14 @@ def mixed_samples(run: RunAnalysis) -> Finding | None:
     """What the network says of a sample is computed from others of the batch, as an axis of a recurrent layer was taken for another.
 
     Looks in the graph of the loss for states of several layers or directions that are viewed as (samples, rest) without a transposition,
-    and for a choice along the axis of the samples behind a layer that takes the first axis for time. Looks like labels that do not belong
-    to their inputs.
+    and for a choice along the axis of the samples behind a layer that takes the first axis for time. Else sizes tell: of recurrent layers
+    and attention without ``batch_first`` whose sequence is as long as the loss has samples, while their batch is of a size that nothing of
+    the loss has, and of views that leave other numbers before the axis of the samples than it had. Looks like labels that do not belong to
+    their inputs.
     """
     rows = _always(run.recorded.samples_mixed)
     if rows is None:
-        return None
+        return _mixed_by_sizes(run)
     is_viewed = int(run.recorded.samples_mixed[rows[0]]) == 1
     recurrent = [layer.name for layer in run.recorded.layers if layer.kind == "recurrent" and layer.role == "output"]
     what = (
@@ -191,6 +194,37 @@ def mixed_samples(run: RunAnalysis) -> Finding | None:
         if is_viewed
         else "Give the layer `batch_first=True`, or the data as (steps, samples, width) and take `[-1]`.",
         source=_STATES,
+    )
+
+
+def _mixed_by_sizes(run: RunAnalysis) -> Finding | None:
+    recorded = run.recorded
+    across, views = _always(recorded.sequences_over_samples), _always(recorded.views_over_samples)
+    rows = across if across is not None else views
+    if rows is None:
+        return None
+    sequential = [layer.name for layer in recorded.layers if layer.kind in ("recurrent", "attention") and layer.role == "output"]
+    layers = tuple(sequential[:1]) if across is not None else ()
+    if across is not None:
+        count = Evidence("calls that ran across the samples, in a step", float(recorded.sequences_over_samples[rows[0]]), 0.0)
+        what = (
+            f"{' and '.join(layers) or 'a sequence layer'} takes the samples of the batch for its sequence, and goes from one to the next"
+        )
+        fix = "Give it `batch_first=True`, or its input as (time, batch, features): `x.transpose(0, 1)`."
+    else:
+        count = Evidence("views that moved the samples' axis, in a step", float(recorded.views_over_samples[rows[0]]), 0.0)
+        what = "a `view` or `reshape` takes the axis of the samples to another place, which puts numbers of several samples into one row"
+        fix = "Move an axis with `transpose` or `permute`; `view` only splits and joins neighbouring axes."
+    return Finding(
+        id="mixed-samples",
+        severity="error" if run.underperforms or run.is_no_better_than_guessing else "warning",
+        confidence=0.9,
+        layers=layers,
+        step=run.step(int(rows[0])),
+        evidence=(count,),
+        cause=f"Samples of the batch are mixed: {what}; {loss_summary(run)}.",
+        fix=fix,
+        source=_VIEWS,
     )
 
 

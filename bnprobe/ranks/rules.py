@@ -106,6 +106,8 @@ STEP: dict[str, Rule] = {
     "softmax_trivial": largest,
     "softmax_over_samples": largest,
     "samples_mixed": largest,
+    "sequences_over_samples": largest,
+    "views_over_samples": largest,
     "flat_second_derivatives": largest,
     "target_rms": root_mean_square,
     "target_variance": mean,

@@ -273,3 +273,23 @@ class TestFrozenParameters:
         (first, *_) = diagnose(made.run())
         assert (first.id, first.severity) == ("frozen-parameters", "error")
         assert "of another one" in first.fix
+
+
+@pytest.mark.parametrize(
+    ("rate", "learns", "severity"),
+    [pytest.param(0.0, False, "warning", id="goes nowhere"), pytest.param(0.0, True, "info", id="learns"), (1e-5, False, None)],
+)
+def test_a_group_whose_rate_is_zero_is_not_trained(rate: float, learns: bool, severity: str | None) -> None:
+    made = residual_recording(steps=40)
+    made.groups = ["SGD[0]", "SGD[1]"]
+    for parameter in made.parameters:
+        parameter["parameter_group"] = int(parameter["parameter_layer"] == "conv1")
+    if not learns:
+        made.loss[:] = 2.0 + 0.01 * np.random.default_rng(3).standard_normal(40)
+    run = made.run()
+    run["learning_rate"][:, 1] = rate
+    found = frozen_parameters(RunAnalysis(run))
+    assert (found and found.severity) == severity
+    if found is not None:
+        assert found.layers == ("conv1",)
+        assert "is zero at every step" in found.cause

@@ -19,6 +19,8 @@ QUESTIONS: dict[str, Callable[[RunAnalysis], Finding | None]] = {
     "softmax_trivial": loss_form.one_class_softmax,
     "softmax_over_samples": loss_form.softmax_over_batch,
     "samples_mixed": loss_form.mixed_samples,
+    "sequences_over_samples": loss_form.mixed_samples,
+    "views_over_samples": loss_form.mixed_samples,
     "flat_second_derivatives": loss_form.flat_second_derivative,
 }
 

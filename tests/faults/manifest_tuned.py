@@ -471,6 +471,7 @@ TUNED: Catalogue = {
     "mixed-samples": {
         "directions": ((), (0, 2)),
         "last_step": ((), (0, 2)),
+        "attention": (("attention",), (0, 2)),
     },
     "rectified-logits": {
         "digits": ((), (0, 2)),

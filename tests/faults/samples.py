@@ -72,6 +72,7 @@ SAMPLES: dict[str, tuple[str, bool]] = {
     "saturated-attention": ("saturated_attention_dictionary", False),
     "idle-experts": ("idle_experts_menus", False),
     "softmax-over-batch": ("softmax_over_batch_classes", False),
+    "mixed-samples-attention": ("mixed_samples_attention", False),
     "targets-out-of-range": ("targets_out_of_range_painter", False),
     "unscaled-outputs": ("unscaled_outputs_ratings", False),
     "unscaled-targets": ("unscaled_targets_prices", False),

@@ -16,6 +16,7 @@ from bnprobe.observe.instruments.loss_rows import LossRows
 from bnprobe.observe.instruments.moved_by_hand import MovedByHand
 from bnprobe.observe.instruments.nonfinite_trace import NonfiniteTrace
 from bnprobe.observe.instruments.parameter_groups import ParameterGroups
+from bnprobe.observe.instruments.sample_axes import SampleAxes
 from bnprobe.observe.instruments.second_derivatives import SecondDerivatives
 from bnprobe.observe.instruments.signal_sizes import SignalSizes
 from bnprobe.observe.instruments.stale_gradients import StaleGradients
@@ -32,6 +33,7 @@ CATALOGUE: tuple[Callable[[Surroundings], Instrument], ...] = (
     LossRows,
     StaleGradients,
     LossChecks,
+    SampleAxes,
     Attention,
     Targets,
     SecondDerivatives,

@@ -84,6 +84,11 @@ def loss_nodes(losses: Any) -> Iterator[Any]:
             pending += sources(node)
 
 
+def is_layer(node: Any) -> bool:
+    """Whether a node is the product of a signal with weights and a sum, which is named like a sum."""
+    return kind(node).startswith(("Addmm", "Addbmm", "Addmv", "Baddbmm"))
+
+
 def kind(node: Any) -> str:
     """Name of a node's type, such as MseLossBackward0."""
     return type(node).__name__

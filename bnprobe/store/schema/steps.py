@@ -163,6 +163,22 @@ STEP = [
         "1: (layers, N, H) viewed as (N, layers H); 2: [:, i] of what a layer gave out whose second axis is the samples",
     ),
     Variable(
+        "sequences_over_samples",
+        ("step",),
+        "i4",
+        "1",
+        "calls of recurrent layers and attention that took the samples for the sequence",
+        "their first axis has the size of the loss's first, their second has the size of none of it",
+    ),
+    Variable(
+        "views_over_samples",
+        ("step",),
+        "i4",
+        "1",
+        "views in the graph of the loss that took the axis of the samples to another place",
+        "prod of the axes before the one of that size differs before and after",
+    ),
+    Variable(
         "attention_logit_bound",
         ("step",),
         "f4",
