@@ -166,7 +166,7 @@ def mixed_samples(run: RunAnalysis) -> Finding | None:
 
     Looks in the graph of the loss for states of several layers or directions that are viewed as (samples, rest) without a transposition,
     and for a choice along the axis of the samples behind a layer that takes the first axis for time. Else sizes tell: of recurrent layers
-    and attention without ``batch_first`` whose sequence is as long as the loss has samples, while their batch is of a size that nothing of
+    and attention whose sequence is as long as the loss has samples, while their batch is of a size that nothing of
     the loss has, and of views that leave other numbers before the axis of the samples than it had. Looks like labels that do not belong to
     their inputs.
     """
@@ -210,7 +210,7 @@ def _mixed_by_sizes(run: RunAnalysis) -> Finding | None:
         what = (
             f"{' and '.join(layers) or 'a sequence layer'} takes the samples of the batch for its sequence, and goes from one to the next"
         )
-        fix = "Give it `batch_first=True`, or its input as (time, batch, features): `x.transpose(0, 1)`."
+        fix = "Let `batch_first` say which axis of its input is that of the samples, or move that axis: `x.transpose(0, 1)`."
     else:
         count = Evidence("views that moved the samples' axis, in a step", float(recorded.views_over_samples[rows[0]]), 0.0)
         what = "a `view` or `reshape` takes the axis of the samples to another place, which puts numbers of several samples into one row"

@@ -472,6 +472,7 @@ TUNED: Catalogue = {
         "directions": ((), (0, 2)),
         "last_step": ((), (0, 2)),
         "attention": (("attention",), (0, 2)),
+        "time_first": ((), (0, 2)),
     },
     "rectified-logits": {
         "digits": ((), (0, 2)),

@@ -1,8 +1,8 @@
 """Whether the axis of the samples stays theirs, as sizes tell: no sequence layer runs along it, and no view takes another for it.
 
-A recurrent layer and attention take (T, N, C) unless they are told ``batch_first``. Given (N, T, C) they go from sample to sample, and no
-shape complains. A view keeps the order of all numbers: an axis of samples that has other numbers before it than it had is no axis of
-samples any more; to move it takes a transposition.
+A recurrent layer and attention take (T, N, C), or (N, T, C) where they are told ``batch_first``. Given the other one they go from sample to
+sample, and no shape complains. A view keeps the order of all numbers: an axis of samples that has other numbers before it than it had is no
+axis of samples any more; to move it takes a transposition.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SampleAxes(Instrument):
         compared, views = self._compared, self._views
         self._compared, self._views = [], None
         found = [] if views is None else [("views_over_samples", views)]
-        across = [runs_across_samples(tap.moments.samples, tap.moments.positions, compared) for tap in taps if _takes_sequences_first(tap)]
+        across = [runs_across_samples(tap.moments.samples, tap.moments.positions, compared) for tap in taps if _takes_sequences(tap)]
         known = [answer for answer in across if answer is not None]
         if known:
             found.append(("sequences_over_samples", sum(known)))
@@ -114,7 +114,5 @@ def _before(axes: tuple[int, ...], number: int) -> int:
     return math.prod(axes[: axes.index(number)])
 
 
-def _takes_sequences_first(tap: Tap) -> bool:
-    module = tap.key.module()
-    is_sequential = isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not vars(module).get("batch_first", False)
-    return is_sequential and tap.key.role == OUTPUT and not tap.is_gradient
+def _takes_sequences(tap: Tap) -> bool:
+    return isinstance(tap.key.module(), nn.RNNBase | nn.MultiheadAttention) and tap.key.role == OUTPUT and not tap.is_gradient
