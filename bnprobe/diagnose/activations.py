@@ -277,7 +277,6 @@ def _is_common_throughout(run: RunAnalysis) -> bool:
 
     There it also has to be so in some layer to the end. Embeddings that are drawn tiny leave it to the biases at first, and part as soon
     as they have learned.
-
     """
     if run.last_layer is None or run.first_row is None or (run.is_normalised and not run.underperforms):
         return False

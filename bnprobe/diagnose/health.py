@@ -98,6 +98,8 @@ def _evidence(run: RunAnalysis) -> tuple[Evidence, ...]:
     if course is not None:
         evidence.append(Evidence(f"loss, median of the first {course.early_steps} steps", course.early, None, "as the loss"))
         evidence.append(Evidence(f"loss, median of the last {course.late_steps} steps", course.late, None, "as the loss"))
+    if run.guess_share is not None:
+        evidence.append(Evidence("cross-entropy against that of guessing by the shares of the labels", run.guess_share))
     if span is not None:
         evidence.append(Evidence("growth of the activations along depth", span.slope, None, "decades per layer", run.step(span.step)))
     if ratio.size:

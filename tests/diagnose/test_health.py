@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from bnprobe.diagnose import Finding, diagnose
@@ -64,3 +65,10 @@ def test_no_step(status: str, ending: str, words: str) -> None:
     finding = only(made.run())
     assert (finding.id, finding.severity) == ("nothing-recorded", "warning")
     assert words in finding.cause
+
+
+def test_a_classifier_is_told_how_it_compares_with_guessing() -> None:
+    made = residual_recording(steps=60)
+    made.by_step |= {"cross_entropy": np.full(60, 0.5), "constant_cross_entropy": np.full(60, 2.0)}
+    evidence = {one.what: one.value for one in diagnose(made.run()).verdict.evidence}
+    assert evidence["cross-entropy against that of guessing by the shares of the labels"] == pytest.approx(0.25)
