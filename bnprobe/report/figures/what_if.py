@@ -26,6 +26,8 @@ from bnprobe.store.limits_file import factor_of, grid_index_of
 SHOWN = (NONE, "msr")
 #: Colour and dash from the slowest rate to the fastest: lightness falls, so that they are told apart in grey, too.
 STYLES = (("#8a8a8a", "dot"), ("#38a3c4", "dash"), ("#2f7fc1", "solid"), ("#c98a00", "dash"), ("#d55e00", "dot"))
+#: Fewer curves than these leave room for those at the ends of the bracket.
+FEW_CURVES = 3
 #: A loss of so many times the first is drawn at the edge: what leaves the figure has diverged.
 HIGHEST = 10.0
 #: A signal of so many times its first size, likewise.
@@ -50,7 +52,8 @@ class _Row:
 def what_if_figure(found: WhatIf) -> go.Figure:
     """Draw the loss over the steps of the stretch at rates around the script's own, and what layers computed meanwhile."""
     fields = [found.remedies[name] for name in SHOWN if name in found.remedies]
-    chosen = {answer.remedy: curves(answer) for answer in fields}
+    chosen = with_ends(fields)
+    styles = _styles([one for trials in chosen.values() for one in trials])
     rows = _rows(found, [one for trials in chosen.values() for one in trials])
     height = sum(row.height + _GAP for row in rows)
     layout: dict[str, Any] = {"margin": {"t": _ABOVE, "b": _BELOW}, "hovermode": "x unified", "hoversubplots": "axis"}
@@ -94,7 +97,7 @@ def what_if_figure(found: WhatIf) -> go.Figure:
     named: set[str] = set()
     for number_of_row, row in enumerate(rows):
         for place, answer in enumerate(fields):
-            _draw(figure, row, chosen[answer.remedy], number_of_row * len(fields) + place, named)
+            _draw(figure, row, chosen[answer.remedy], styles, number_of_row * len(fields) + place, named)
     return figure
 
 
@@ -136,6 +139,21 @@ def curves(answer: RemedyAnswer) -> list[Retrained]:
     return [one for one in answer.trials if one.is_drawn][: len(STYLES)]
 
 
+def with_ends(fields: list[RemedyAnswer]) -> dict[str, list[Retrained]]:
+    """Return the trainings that are drawn, by remedy: where curves are few, those at the ends of the bracket, too, as far as styles go."""
+    chosen = {answer.remedy: curves(answer) for answer in fields}
+    known = {round(one.factor, 9) for trials in chosen.values() for one in trials}
+    for answer in fields:
+        if len(chosen[answer.remedy]) >= FEW_CURVES:
+            continue
+        for one in answer.trials:
+            factor = round(one.factor, 9)
+            if one.rate in (answer.trains_at, answer.fails_at) and not one.is_drawn and len(known | {factor}) <= len(STYLES):
+                known.add(factor)
+                chosen[answer.remedy].append(one)
+    return {remedy: sorted(trials, key=lambda one: one.rate) for remedy, trials in chosen.items()}
+
+
 def left_out(found: WhatIf) -> list[str]:
     """Say at which rates there is no curve, and why: the answer has a bound on its cost, and some slower rates are known to learn less."""
     said = []
@@ -161,18 +179,19 @@ def _rates(found: WhatIf, places: list[int]) -> str:
     return " and ".join(number(factor_of(place) * found.own_rate) for place in places)
 
 
-def _styles(trials: list[Retrained]) -> list[tuple[str, str]]:
-    """Return colour and dash of each: those of its place, so that a rate looks alike in all fields; one off the grid gets what is free."""
-    known = {round(factor_of(place), 9): style for place, style in zip(CURVE_PLACES, STYLES, strict=True)}
-    taken = [known.get(round(one.factor, 9)) for one in trials]
-    free = [style for style in STYLES if style not in taken]
-    return [style or free.pop(0) for style in taken]
+def _styles(trials: list[Retrained]) -> dict[float, tuple[str, str]]:
+    """Return colour and dash by factor: those of its place, so that a rate looks alike in all fields; one at no place gets what is free."""
+    places = {round(factor_of(place), 9): style for place, style in zip(CURVE_PLACES, STYLES, strict=True)}
+    factors = dict.fromkeys(round(one.factor, 9) for one in trials)
+    free = [style for factor, style in places.items() if factor not in factors]
+    return {factor: places.get(factor) or (free.pop(0) if free else STYLES[-1]) for factor in factors}
 
 
-def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], place: int, named: set[str]) -> None:
+def _draw(figure: go.Figure, row: _Row, trials: list[Retrained], styles: dict[float, tuple[str, str]], place: int, named: set[str]) -> None:
     """Draw a field. ``named`` holds the rates that the legend has: a rate is named once, by the first field that draws it."""
     suffix = _suffix(place)
-    for (colour, dash), one in zip(_styles(trials), trials, strict=True):
+    for one in trials:
+        colour, dash = styles[round(one.factor, 9)]
         words = f"rate {number(one.rate)}" + (" (the script's own)" if one.factor == 1.0 else "")
         values = row.values(one)
         figure.add_scatter(

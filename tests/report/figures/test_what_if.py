@@ -61,6 +61,17 @@ def test_a_rate_looks_alike_in_all_fields() -> None:
     assert len({line for (axis, _), line in lines.items() if axis == "x"}) == len(CURVE_PLACES)
 
 
+def test_where_curves_are_few_the_ends_of_the_bracket_are_drawn() -> None:
+    none = [trained("none", factor_of(place), "trains", [2.0, 1.5], True) for place in (0, 3, 6)]
+    msr = [trained("msr", factor_of(place), "trains" if place < 9 else "diverges", [2.0, 1.5], True) for place in (0, 7, 8, 9, 12)]
+    remedies = {"none": RemedyAnswer("none", none), "msr": RemedyAnswer("msr", msr)}
+    figure = what_if_figure(dataclasses.replace(answers(), remedies=remedies))
+    drawn = {axis: [trace.name for trace in figure.data if trace.xaxis == axis] for axis in ("x", "x2")}
+    assert drawn["x"] == ["rate 0.1 (the script's own)", "rate 0.334", "rate 1.12"]
+    assert drawn["x2"] == ["rate 0.1 (the script's own)", "rate 2.5", "rate 3.74"]
+    assert len({(trace.line.color, trace.line.dash) for trace in figure.data}) == 5, "a style is that of one rate"
+
+
 def test_what_layers_compute_stands_below() -> None:
     found = answers()
     measured = [
