@@ -12,7 +12,7 @@ import atexit
 import contextlib
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ LIBRARY_VERSIONS = ("earliest", "v110")
 #: Rows of a chunk, by first axis. Most bursts bring up to 64 steps; snapshots are few and wide.
 CHUNK_ROWS = {"step": 64, "snapshot": 8, "probe_point": 8}
 OTHER_CHUNK_ROWS = 256
+#: Axes of which most rows have nothing of most wide variables: under a budget, steps are hardly ever measured.
+_SPARSE = ("step",)
 WIDEST_CHUNK, NARROWEST_CHUNK = 2048, 8
 #: Places in the table of chunks that HDF5 makes for each open variable, a prime as it asks for. Some hundred variables stay open, and a
 #: burst writes a few chunks of each; the 8191 of HDF5 2 would take 14 MiB for tables that stay empty.
@@ -140,7 +142,32 @@ class Hdf5Session:
             self._shapes[name] = shape
 
     def _write_block(self, name: str, first: int, block: Block) -> None:
-        place_block(self._handles[name], first, block, VARIABLES[name].dtype)
+        variable = VARIABLES[name]
+        for begin, end in (
+            _chunks_with_something(first, block, variable) if variable.dims[0] in _SPARSE and block.ndim > 1 else [(0, len(block))]
+        ):
+            place_block(self._handles[name], first + begin, block[begin:end], variable.dtype)
+
+
+def _chunks_with_something(first: int, block: Block, variable: Variable) -> Iterator[tuple[int, int]]:
+    """Yield which new rows of a variable are to be written: a chunk in which all is missing is never made, and reads as missing.
+
+    Args:
+        first: the row with which they begin; nothing of them, nor behind them, was written before.
+        block: the rows.
+        variable: whose they are.
+    """
+    is_there = ~np.isnan(block) if np.isnan(variable.missing) else block != variable.missing
+    places = np.flatnonzero(is_there.any(axis=1)) + first
+    chunk = CHUNK_ROWS[variable.dims[0]]
+    runs: list[list[int]] = []
+    for number in np.unique(places // chunk).tolist():
+        if runs and runs[-1][1] == number:
+            runs[-1][1] = number + 1
+        else:
+            runs.append([number, number + 1])
+    for begin, end in runs:
+        yield max(begin * chunk - first, 0), min(end * chunk - first, len(block))
 
 
 def place_block(handle: Any, first: int, block: Block, dtype: str) -> None:

@@ -399,3 +399,23 @@ def test_plain_hdf5_and_an_old_format(path):
     assert path.read_bytes()[8] <= 2
     with h5py.File(path) as file:
         assert file["loss"].shape == (2,)
+
+
+def test_chunks_of_steps_that_were_not_measured_are_never_made(path):
+    """A long run under a budget measures one step of a hundred: the rest of what is measured of layers takes no room, and no time."""
+    run = NumberedRun(path)
+    run.add_steps(1)
+    measured = {130, 131, 500}
+    for step in range(1, 640):
+        row = {"step": step, "loss": float(step), "layers_observed": int(step in measured)}
+        if step in measured:
+            row["activation_rms"] = np.array([float(step)])
+        run.writer.append_step(row)
+    run.writer.burst()
+    run.writer.close(status="finished")
+    with h5py.File(path) as file:
+        rms = file["activation_rms"]
+        assert np.flatnonzero(~np.isnan(rms[:, 0])).tolist()[-3:] == sorted(measured)
+        assert rms[500, 0] == 500.0 and len(rms) == 640
+        assert rms.id.get_num_chunks() == 3
+        assert len(file["loss"]) == 640 and not np.isnan(file["loss"][1:]).any()
