@@ -217,7 +217,7 @@ class StepKeeper:
             self._schedule.pass_by(passed[-1].number, [loss for step in passed if (loss := step.loss_at_hand) is not None])
         if closed:
             self._observer_total += sum(step.observer_seconds for step in closed)
-            self._adapt_to_passed(closed, sum(noted[:-1]))
+            self._adapt_to_passed(closed, noted[: len(closed)])
             output.progress.show(output.delivery, self._observer_total)
 
     # -- its end ------------------------------------------------------------------------------------------------------
@@ -278,8 +278,8 @@ class StepKeeper:
         if self._schedule.account(seconds, own, step.observed, closing, quiet, step.was_interrupted):
             self._tell_stride(step)
 
-    def _adapt_to_passed(self, steps: Sequence[OpenStep], noted: float) -> None:
-        made = max(sum(step.observer_seconds for step in steps) - noted, 0.0)
+    def _adapt_to_passed(self, steps: Sequence[OpenStep], noted: Sequence[float]) -> None:
+        made = max(sum(step.observer_seconds for step in steps) - sum(noted), 0.0)
         if self._schedule.account_passed([step.seconds for step in steps], noted, made, self._quiet.share()):
             self._tell_stride(steps[-1])
 

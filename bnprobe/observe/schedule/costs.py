@@ -94,21 +94,22 @@ class Costs:
             self.bare += max(MEMORY, 1.0 / self.steps) * (max(quiet * seconds - sum(cost), 0.0) - self.bare)
         return cost
 
-    def take_passed(self, seconds: Sequence[float], noted: float, made: float, turn: int, quiet: float = 1.0) -> Cost:
+    def take_passed(self, seconds: Sequence[float], noted: Sequence[float], made: float, turn: int, quiet: float = 1.0) -> Cost:
         """Take note of steps that have passed by.
 
         Args:
             seconds: their durations. In the first lies what was done with those that had passed before.
-            noted: what noting them has taken.
+            noted: what noting each has taken; where another program ran meanwhile, that counts as what is usual, or little more.
             made: what making their rows, and putting rows on disk, has taken.
             turn: whose turn they were.
             quiet: as of ``take``.
         """
         count, whole = len(seconds), quiet * sum(seconds)
-        passing = quiet * (self.factor * noted + made)
+        usual_note = statistics.median(noted)
+        passing = quiet * (self.factor * sum(min(one, DEAREST * usual_note) for one in noted) + made)
         self._since += count
         if count > 1:
-            usual = statistics.median(seconds[1:]) - noted / count
+            usual = statistics.median(seconds[1:]) - usual_note
             self._durations.setdefault(turn, deque(maxlen=DURATIONS)).append(usual)
         self._note_passing(passing, count, whole)
         self.steps += count

@@ -208,7 +208,7 @@ class Schedule:
             return False
         return (was_observed or not costs.steps % STEPS_BETWEEN_STRIDES) and self._look_at_the_stride()
 
-    def account_passed(self, seconds: Sequence[float], noted: float, made: float, quiet: float) -> bool:
+    def account_passed(self, seconds: Sequence[float], noted: Sequence[float], made: float, quiet: float) -> bool:
         """The same of steps that have passed by; see ``Costs.take_passed``."""
         cost = self._costs.take_passed(seconds, noted, made, self._turns.present, quiet)
         self._pay(max(quiet * sum(seconds) - cost.passing, 0.0), 0.0, len(seconds))

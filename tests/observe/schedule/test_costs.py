@@ -67,14 +67,22 @@ def test_a_step_is_compared_with_those_of_its_own_optimizer() -> None:
 def test_what_steps_that_pass_by_cost_is_seen_as_little() -> None:
     costs = Costs()
     measure(costs, 30, took=0.002, seen=0.001)
-    cost = costs.take_passed([BARE] * 20, noted=20 * 6e-6, made=4e-4, turn=0)
+    cost = costs.take_passed([BARE] * 20, noted=[6e-6] * 20, made=4e-4, turn=0)
     assert cost.passing == pytest.approx(2.0 * 20 * 6e-6 + 4e-4)
+
+
+def test_another_program_that_runs_while_a_step_is_noted_costs_next_to_nothing() -> None:
+    costs = Costs()
+    measure(costs, 30, took=0.002, seen=0.001)
+    costs.take_passed([BARE] * 19 + [0.06], noted=[6e-6] * 19 + [0.059], made=0.0, turn=0)
+    assert costs.passing < 0.1 * BARE
+    assert costs.bare > 0.9 * BARE
 
 
 def test_a_burst_is_spread_over_the_steps_between_two_of_them() -> None:
     costs = Costs()
     for index in range(int(2 * PASSING_SECONDS / (20 * BARE))):
-        costs.take_passed([BARE] * 20, noted=0.0, made=0.02 if index % 100 == 0 else 0.0, turn=0)
+        costs.take_passed([BARE] * 20, noted=[0.0] * 20, made=0.02 if index % 100 == 0 else 0.0, turn=0)
     assert costs.passing == pytest.approx(0.02 / 2000, rel=0.15)
 
 
