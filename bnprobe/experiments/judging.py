@@ -89,6 +89,7 @@ def judge_recording(name: str, run: Run, seconds: float = 0.0) -> Trial:
         findings=found,
         loss=tuple(float(one) for one in run.every_loss[1]),
         leap=max(diagnosis.analysis.spikes, key=lambda one: one.rise).step if diagnosis.analysis.spikes else -1,
+        is_no_choice=bool(interventions) and all(one.get("is_no_choice") for one in interventions),
         **_held_out(run),
     )
 
@@ -225,7 +226,7 @@ def _doubt(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
     whom = {"where meant": "lowers the loss of many a healthy training", **dict.fromkeys(_WIDE, "helps many a training that fails")}
     is_named = cause in base.findings
     other = next((one for one in base.findings if test.name in TESTS.get(one, ())), "")
-    if test.helps not in whom:
+    if test.helps not in whom or (trial.is_no_choice and is_named):
         return f"takes away {other}, too, which the recording names" if other and not is_named else ""
     if not is_named:
         return f"{whom[test.helps]}, and the recording names no such cause"

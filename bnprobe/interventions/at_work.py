@@ -82,6 +82,7 @@ class AtWork:
                 "touched": list(one.touched)[:_MOST_NAMED],
                 "refusal": one.refusal(),
                 "is_ruled_out": bool(one.refusal()) and one.is_ruled_out(),
+                "is_no_choice": one.is_no_choice(),
             }
             for one in self._interventions
         ]

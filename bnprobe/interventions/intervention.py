@@ -64,6 +64,10 @@ class Intervention:
         """Whether what it would take away was looked for and is not there, by whatever means a script may do it."""
         return False
 
+    def is_no_choice(self) -> bool:
+        """Whether what it took away cannot have been meant by the script, although others of its kind may be."""
+        return False
+
     def attach(self, patches: Patches) -> None:
         """Replace functions of torch."""
 

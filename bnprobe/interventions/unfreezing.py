@@ -25,6 +25,14 @@ class Unfreeze(Intervention):
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._added: list[torch.Tensor] = []
         self._is_done = self._is_all_trained = False
+        #: Modules whose forwards are under way, and those called within one that does not hold them, as in a plain list.
+        self._outer: list[nn.Module] = []
+        self._unheld: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._chosen = False
+
+    def is_no_choice(self) -> bool:
+        """Whether all that was not trained got a gradient and is held by no module that calls it: no optimizer could be told of it."""
+        return bool(self._added) and not self._chosen
 
     def is_ruled_out(self) -> bool:
         """Whether every parameter of what was called had a gradient to step by."""
@@ -36,8 +44,18 @@ class Unfreeze(Intervention):
 
     def before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Remember what is used."""
-        if not self._is_done and torch.is_grad_enabled():
+        if self._is_done:
+            return
+        if torch.is_grad_enabled():
             self._called.add(module)
+            if self._outer and not any(module is one for outer in self._outer for one in outer.modules()):
+                self._unheld.add(module)
+        self._outer.append(module)
+
+    def after_forward(self, module: nn.Module) -> None:
+        """Its forward is over."""
+        if self._outer and self._outer[-1] is module:
+            self._outer.pop()
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Hand over what nobody trains."""
@@ -51,6 +69,7 @@ class Unfreeze(Intervention):
             for name, parameter in module.named_parameters(recurse=False):
                 if not parameter.is_floating_point() or (id(parameter) in known and parameter.requires_grad):
                     continue
+                self._chosen |= parameter.grad is None or module not in self._unheld
                 parameter.requires_grad_(True)
                 if id(parameter) not in known:
                     known.add(id(parameter))

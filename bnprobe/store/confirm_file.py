@@ -46,6 +46,7 @@ class Trial:
         findings: ids of what its own diagnosis found, warnings and errors.
         loss: of each step; NaN where none was seen.
         is_ruled_out: of one that was refused: what it would take away was looked for, and is not there.
+        is_no_choice: what it took away cannot have been meant by the script.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Trial:
     findings: tuple[str, ...] = ()
     loss: tuple[float, ...] = ()
     is_ruled_out: bool = False
+    is_no_choice: bool = False
 
 
 @dataclass(frozen=True)

@@ -408,6 +408,13 @@ def test_what_a_script_may_mean_is_confirmed_only_where_it_is_named_and_nothing_
     assert judged(cause, replace(stuck(AS_IS), **named), stuck(GENERIC), better)[0] == "confirmed"
 
 
+def test_what_nobody_can_have_meant_is_confirmed_of_a_script_that_learns_too() -> None:
+    base, unfrozen = named(trial(AS_IS, 0.37), "frozen-parameters"), trial("unfreeze", 0.06)
+    assert judged("frozen-parameters", base, trial(GENERIC, 1.9), unfrozen)[0] == "undecided"
+    assert judged("frozen-parameters", base, trial(GENERIC, 1.9), replace(unfrozen, is_no_choice=True))[0] == "confirmed"
+    assert judged("frozen-parameters", named(base), trial(GENERIC, 1.9), replace(unfrozen, is_no_choice=True))[0] == "undecided"
+
+
 def test_without_decay_the_held_out_loss_has_to_be_lower_too() -> None:
     base = replace(stuck(AS_IS), findings=("weight-decay-too-strong",), held_out=2.3)
     word, reason = judged("weight-decay-too-strong", base, stuck(GENERIC), trial("no-weight-decay", 0.1, held_out=2.9))

@@ -179,3 +179,32 @@ def test_torchs_attention_drops_nothing() -> None:
     with AtWork(["no-dropout"], steps=12):
         changed = layer(x, x, x)[0]
     torch.testing.assert_close(changed, layer.eval()(x, x, x)[0])
+
+
+class Listed(nn.Module):
+    """A layer in a plain list, which no optimizer is told of; or one that is held, and left out."""
+
+    def __init__(self, is_held: bool) -> None:
+        super().__init__()
+        middle = [nn.Linear(12, 12)]
+        self.middle: Any = nn.ModuleList(middle) if is_held else middle
+        self.first, self.last = nn.Linear(6, 12), nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.last(self.middle[0](self.first(x).relu()).relu())
+        return output
+
+
+@pytest.mark.parametrize(("is_held", "asks"), [(False, True), (True, True), (False, False)])
+def test_a_layer_in_a_plain_list_is_no_choice(is_held: bool, asks: bool) -> None:
+    model = Listed(is_held)
+    model.middle[0].requires_grad_(asks)
+    with AtWork(["unfreeze"], steps=12) as at_work:
+        optimizer = torch.optim.SGD([*model.first.parameters(), *model.last.parameters()], lr=0.1)
+        for x, y in batches():
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    entry = at_work.record()[0]
+    assert entry["count"] == 2
+    assert entry["is_no_choice"] == (not is_held and asks)
