@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bnprobe.analyse.stability import MOVED_SHARE, LossCourse
+import numpy as np
+
+from bnprobe.analyse.stability import MOVED_SHARE, LossCourse, chance_level
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.optimisation import learning_rate_too_low, usual_distance
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -62,8 +64,9 @@ def outcome(run: RunAnalysis) -> Outcome:
     *Diverged*: the loss is not finite, or rises far above its scale for good (``bnprobe.divergence``).
 
     *Unclear*: no loss, or too few; a loss without a target that is at its floor while outputs came to be alike; a loss that may stand
-    although the training is right (``RunAnalysis.loss_may_stand``) and has not fallen, or that is signed and may have moving targets; noise
-    that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its first value.
+    although the training is right (``RunAnalysis.loss_may_stand``) and has not fallen, or that is signed and may have moving targets; a
+    cross-entropy whose sign is turned; noise that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its
+    first value.
 
     *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise; or such a leap came of large updates,
     or left a classifier worse than guessing, and the loss falls no more. *Collapsed output*: the same, or
@@ -99,12 +102,22 @@ def _of_standing(run: RunAnalysis, course: LossCourse) -> Outcome:
     if run.is_signed and run.is_evaluated_in_most_steps:
         reason = "the loss takes negative values, and the network is also evaluated without gradients, as a critic is for its own targets"
         return Outcome("unclear", f"{loss_way(course)}, and {reason}: what fell may be the critic's part alone", "trains")
+    if _is_negated(run, course):
+        reason = f"it began at the negative of what a guess among {run.classes} classes scores: its sign is most likely wrong"
+        return Outcome("unclear", f"{loss_way(course)}, and {reason}, so that it falls as the answers get worse", "trains")
     if course.moved and course.late < course.start - MOVED_SHARE * abs(course.start):
         return Outcome("learns", loss_way(course), "trains")
     if (distance := usual_distance(run)) is not None and distance < thresholds.STANDING_DISTANCE:
         reason = f"{loss_way(course)}, and the weights stand: in {thresholds.USUAL_STEPS} such steps the fastest layer moves by"
         return Outcome("unclear", f"{reason} {percent(distance)} of its size", "stuck", "slow")
     return Outcome("unclear", f"{loss_way(course)}, and {run.loss_may_stand}", "trains")
+
+
+def _is_negated(run: RunAnalysis, course: LossCourse) -> bool:
+    """Whether the loss, which holds a cross-entropy, began at the negative of what a guess scores, and falls from there."""
+    guess = chance_level(run.classes) if run.classes > 1 else 0.0
+    holds_classes = bool(np.isfinite(run.recorded.target_classes).any())
+    return holds_classes and abs(course.first + guess) < thresholds.NEAR_GUESS * guess and course.late < course.first
 
 
 def _one_output(run: RunAnalysis) -> str:

@@ -40,6 +40,8 @@ COURSE_STEPS = 20
 #: networks lie within 1 per cent, or some per cent above where large steps keep shaking the last layer's bias.
 BELOW_CHANCE = 0.03
 ABOVE_CHANCE = 0.1
+#: How near the negative of ln C a cross-entropy begins whose sign is turned. Practice: first losses lie within a fifth of ln C.
+NEAR_GUESS = 0.2
 #: A squared error, or its root, of less than this share of the loss is not all of it.
 EXPLAINED_SHARE = 0.25
 #: Deviation of the losses against their level, above which batches are too noisy to say that nothing is learned. Practice.

@@ -252,3 +252,18 @@ def test_an_easy_first_batch_is_no_rise() -> None:
     made.loss = np.full(200, 0.3) + 0.001 * WAVE
     made.loss[0] = 0.01
     assert RunAnalysis(made.run()).rose_early
+
+
+@pytest.mark.parametrize(
+    ("sign", "labelled", "word"),
+    [pytest.param(-1.0, True, "unclear", id="turned"), (1.0, True, "learns"), pytest.param(-1.0, False, "learns", id="no cross-entropy")],
+)
+def test_a_cross_entropy_whose_sign_is_turned_is_not_said_to_learn(sign: float, labelled: bool, word: str) -> None:
+    made = residual_recording(steps=60)
+    fall = np.linspace(0.0, 2.0, 60)
+    made.loss = -np.log(10) - fall if sign < 0 else np.log(10) - fall
+    if labelled:
+        made.by_step["target_classes"] = np.full(60, 10.0)
+    found = outcome(RunAnalysis(made.run()))
+    assert found.word == word
+    assert ("its sign is most likely wrong" in found.reason) == (word == "unclear")
