@@ -65,8 +65,8 @@ def outcome(run: RunAnalysis) -> Outcome:
 
     *Unclear*: no loss, or too few; a loss without a target that is at its floor while outputs came to be alike; a loss that may stand
     although the training is right (``RunAnalysis.loss_may_stand``) and has not fallen, or that is signed and may have moving targets; a
-    cross-entropy whose sign is turned; noise that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at its
-    first value.
+    cross-entropy whose sign is turned; noise that would hide a fall; or a loss that leapt at first, has fallen since, and is not back at
+    its first value.
 
     *No progress*: the loss ends above its start, at chance level, or has not fallen beyond its noise; or such a leap came of large updates,
     or left a classifier worse than guessing, and the loss falls no more. *Collapsed output*: the same, or
