@@ -141,7 +141,8 @@ class RunAnalysis(Quantities):
         norms = self.recorded.parameter_gradient_norm
         stepped = np.isfinite(self.recorded.update_norm).any(axis=1)
         forgotten, _ = training.untrained_elements(self.recorded)
-        with_weights = {parameter.layer for parameter in self.recorded.parameters if parameter.group >= 0}
+        is_drawn = np.any(self.recorded.weight_norm > 0, axis=0).tolist()  # behind weights of zero a gradient of zero is the right one
+        with_weights = {one.layer for one, drawn in zip(self.recorded.parameters, is_drawn, strict=True) if one.group >= 0 and drawn}
         optimized = np.array([module_of(layer.name) in with_weights for layer in self.recorded.layers], dtype=bool) & ~(forgotten > 0)
         arrived = (self.recorded.activation_gradient.rms[:, optimized] > thresholds.NO_UNDERFLOW).any(axis=1)
         both = stepped & arrived

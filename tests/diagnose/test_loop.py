@@ -262,6 +262,14 @@ class TestFrozenParameters:
         made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
         assert "gradients-cleared" not in [one.id for one in diagnose(made.run())]
 
+    def test_weights_of_zero_behind_each_other_have_gradients_of_zero(self) -> None:
+        made = residual_recording(steps=40)
+        made.gradient_norm[:] = 0.0
+        made.update_norm[:] = 0.0
+        made.weight_norm[:] = 0.0
+        made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
+        assert "gradients-cleared" not in [one.id for one in diagnose(made.run())]
+
     def test_an_optimizer_of_another_network_cleared_nothing(self) -> None:
         """Its weights never had a gradient, and the layers that had one are in no optimizer."""
         made = residual_recording(steps=40)
