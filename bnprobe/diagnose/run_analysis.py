@@ -136,15 +136,18 @@ class RunAnalysis(Quantities):
         """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped, or zeros alone.
 
         Layers count whose weights an optimizer has: of others nobody asked for a gradient. What is so small that the gradients of weights
-        may underflow in half precision has not arrived.
+        may underflow in half precision has not arrived. Zeros may be right: behind an input of zeros, which gives outputs of zero, and
+        behind weights that are all zero, as two factors of a low-rank update. Then nothing was cleared.
         """
-        norms = self.recorded.parameter_gradient_norm
-        stepped = np.isfinite(self.recorded.update_norm).any(axis=1)
-        forgotten, _ = training.untrained_elements(self.recorded)
-        is_drawn = np.any(self.recorded.weight_norm > 0, axis=0).tolist()  # behind weights of zero a gradient of zero is the right one
-        with_weights = {one.layer for one, drawn in zip(self.recorded.parameters, is_drawn, strict=True) if one.group >= 0 and drawn}
-        optimized = np.array([module_of(layer.name) in with_weights for layer in self.recorded.layers], dtype=bool) & ~(forgotten > 0)
-        arrived = (self.recorded.activation_gradient.rms[:, optimized] > thresholds.NO_UNDERFLOW).any(axis=1)
+        recorded, norms = self.recorded, self.recorded.parameter_gradient_norm
+        stepped = np.isfinite(recorded.update_norm).any(axis=1)
+        forgotten, _ = training.untrained_elements(recorded)
+        is_drawn = np.any(recorded.weight_norm > 0, axis=0).tolist()
+        with_weights = {one.layer for one, drawn in zip(recorded.parameters, is_drawn, strict=True) if one.group >= 0 and drawn}
+        counts = np.array([module_of(layer.name) in with_weights for layer in recorded.layers], dtype=bool) & ~(forgotten > 0)
+        if np.isfinite(norms[stepped]).any():
+            counts &= (recorded.activation.rms > 0).any(axis=0)
+        arrived = (recorded.activation_gradient.rms[:, counts] > thresholds.NO_UNDERFLOW).any(axis=1)
         both = stepped & arrived
         return bool(both.sum() >= thresholds.DEAD_STEPS and not (norms[stepped] > 0).any() and not np.isinf(norms).any())
 

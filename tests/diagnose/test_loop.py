@@ -262,12 +262,15 @@ class TestFrozenParameters:
         made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
         assert "gradients-cleared" not in [one.id for one in diagnose(made.run())]
 
-    def test_weights_of_zero_behind_each_other_have_gradients_of_zero(self) -> None:
+    @pytest.mark.parametrize("zero", ["weights", "outputs"])
+    def test_gradients_that_are_zero_by_themselves_were_not_cleared(self, zero: str) -> None:
+        """As of two zero factors whose product is added to a weight, and behind units that are all dead."""
         made = residual_recording(steps=40)
         made.gradient_norm[:] = 0.0
         made.update_norm[:] = 0.0
-        made.weight_norm[:] = 0.0
         made.loss[:] = 2.0 + 0.01 * np.sin(np.arange(40) ** 2)
+        assert "gradients-cleared" in [one.id for one in diagnose(made.run())]
+        (made.weight_norm if zero == "weights" else made.activation.rms)[:] = 0.0
         assert "gradients-cleared" not in [one.id for one in diagnose(made.run())]
 
     def test_an_optimizer_of_another_network_cleared_nothing(self) -> None:
