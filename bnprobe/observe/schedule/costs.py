@@ -23,8 +23,8 @@ PASSING_SECONDS = 10.0
 DURATIONS, FEWEST_DURATIONS = 31, 5
 #: Comparisons that say how many times what a clock sees a step costs, the fewest that do, and the most that is believed.
 COMPARISONS, FEWEST_COMPARISONS, LARGEST_FACTOR = 21, 3, 8.0
-#: Steps behind a measured one from which on nothing of it is felt.
-SETTLED = 2
+#: Steps behind a measured one from which on nothing of it is felt, and those without such a step after which any other counts as one.
+SETTLED, LONGEST_UNSETTLED = 2, 8
 
 
 class Cost(NamedTuple):
@@ -57,6 +57,7 @@ class Costs:
         )  # what measured steps took longer, and what was seen of it
         self._measured: tuple[float, float] | None = None  # the same of the last, which is not closed
         self._since = 0  # steps since it
+        self._unsettled = 0  # steps since one of which nothing of it was felt
 
     def take(
         self, seconds: float, seen: float, closing: float, was_observed: bool, turn: int, quiet: float = 1.0, was_interrupted: bool = False
@@ -74,6 +75,7 @@ class Costs:
         """
         own, usual = seen - closing, self._usual(turn)
         is_settled = not was_observed and self._since + 1 >= SETTLED
+        self._unsettled = 0 if is_settled else self._unsettled + 1
         longer = seconds - own - usual if usual is not None and not was_interrupted else None
         if was_observed:
             self._since, passing = 0, 0.0
@@ -90,7 +92,7 @@ class Costs:
         if was_observed or closing:
             self._note_measured(quiet * self.factor * own if was_observed else None, quiet * self.factor * closing)
         self.steps += 1
-        if is_settled or usual is None:
+        if is_settled or usual is None or self._unsettled > LONGEST_UNSETTLED:
             self.bare += max(MEMORY, 1.0 / self.steps) * (max(quiet * seconds - sum(cost), 0.0) - self.bare)
         return cost
 
@@ -108,6 +110,7 @@ class Costs:
         usual_note = statistics.median(noted)
         passing = quiet * (self.factor * sum(min(one, DEAREST * usual_note) for one in noted) + made)
         self._since += count
+        self._unsettled = 0
         if count > 1:
             usual = statistics.median(seconds[1:]) - usual_note
             self._durations.setdefault(turn, deque(maxlen=DURATIONS)).append(usual)

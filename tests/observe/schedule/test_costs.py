@@ -97,3 +97,13 @@ def test_steps_take_as_much_longer_as_the_budget_says(factor: float) -> None:
         taken += (seconds - bare) * (step >= BASELINE_STEPS)
         closing = seen / 3 if observed else 0.0
     assert 0.4 <= taken / (0.05 * bare * steps) <= 1.05
+
+
+def test_a_training_whose_steps_become_short_while_each_is_measured_is_measured_less() -> None:
+    """No step stands apart there: each is measured, or comes right after one that is."""
+    schedule, cost, measured = Schedule(every=1, budget=0.05), 0.003, 0
+    for step, bare in enumerate([0.01] * 300 + [0.1] * 3000 + [0.01] * 6000):
+        observed = schedule.is_observed(step)
+        schedule.account(bare + cost * observed, cost * observed, observed)
+        measured += observed and step >= 7300
+    assert 100 <= measured <= 400  # of 2000: a sixth is what the budget pays for
