@@ -105,6 +105,25 @@ def spikes(run: Run, limits: Limits) -> list[Spike]:
     return found
 
 
+def hard_batches_before(run: Run, spike: Spike, share: float, before: int) -> int:
+    """Count the single losses before a spike that rose as far above their level and were back at once: of hard batches that come again.
+
+    Args:
+        run: a recording.
+        spike: one of it.
+        share: how far they rose at least, as a share of the rise of the spike.
+        before: losses that make the level.
+    """
+    view = RunView.of(run)
+    rows, loss = view.once(_losses)
+    if loss.size <= before:
+        return 0
+    rise = loss[before:] - view.once(_Before(before))[0]
+    is_high = rise >= share * (spike.loss - spike.level)
+    is_alone = is_high & ~np.concatenate([[False], is_high[:-1]]) & ~np.concatenate([is_high[1:], [False]])
+    return int(is_alone[rows[before:] < spike.row].sum())
+
+
 def _losses(view: RunView) -> tuple[NDArray[np.int64], Array]:
     """Rows with a finite loss up to a divergence, and these losses."""
     end = view.once(divergence)

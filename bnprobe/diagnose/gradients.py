@@ -141,8 +141,10 @@ def _growth_over_calls(run: RunAnalysis, row: int) -> dict[str, _OverCalls]:
         if len(indices) >= thresholds.CALLS_THROUGH_TIME:
             calls_in_order = sorted(indices, key=lambda one: run.recorded.layers[one].depth)
             size = log10(run.recorded.activation_gradient.rms[row, calls_in_order])
-            growth[module] = _OverCalls(float(size[0] - size[-1]), float(size[0] - size[size.size // 2]))
-    return {module: value for module, value in growth.items() if np.isfinite(value).all()}
+            first, middle, last = (float(size[place]) for place in (0, size.size // 2, -1))
+            if np.isfinite([first, middle, last]).all():  # one of zero has no logarithm
+                growth[module] = _OverCalls(first - last, first - middle)
+    return growth
 
 
 def _let_through(run: RunAnalysis) -> str:
@@ -201,18 +203,18 @@ def _compounds_along_depth(run: RunAnalysis, row: int | None, limit: float) -> b
 
 
 def _through_time(run: RunAnalysis) -> Finding | None:
-    row, head = run.first_row, run.last_layer
+    row = run.first_row
     if row is not None and (found := _rises_over_calls(run, row)):
         return found
-    recurrent = [
-        i for i, layer in enumerate(run.recorded.layers) if layer.kind == "recurrent" and (layer.role, layer.call) == ("output", 0)
-    ]
-    if row is None or head is None or not recurrent:
+    heads = _behind_recurrent(run)
+    if row is None or not heads:
         return None
+    recurrent = list(heads)
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = np.log10(run.layer_gradient[row, recurrent] / run.layer_gradient[row, head])
+        growth = np.log10(run.layer_gradient[row, recurrent] / run.layer_gradient[row, list(heads.values())])
     growth = np.where(np.isfinite(growth), growth, -np.inf)
-    worst = int(recurrent[int(growth.argmax())])
+    worst = recurrent[int(growth.argmax())]
+    head = heads[worst]
     if not growth.max() >= run.threshold(thresholds.THROUGH_TIME_DECADES):
         return None
     cause = (
@@ -228,6 +230,26 @@ def _through_time(run: RunAnalysis) -> Finding | None:
         run.step(row),
     )
     return _finding(run, 0.8, (module_of(run.name(worst)),), run.step(row), (evidence,), cause, _HOLD_IN_TIME)
+
+
+def _behind_recurrent(run: RunAnalysis) -> dict[int, int]:
+    """Of each recurrent layer the last layer behind it: of its own model, where that has one, as a decoder's beside its encoder."""
+    layers, last = run.recorded.layers, run.last_layer
+    owned = {parameter.layer for parameter in run.recorded.parameters}
+    found = dict[int, int]()
+    for index, layer in enumerate(layers):
+        if layer.kind != "recurrent" or (layer.role, layer.call) != ("output", 0):
+            continue
+        behind = [
+            (other.depth, place)
+            for place, other in enumerate(layers)
+            if (other.model, other.role) == (layer.model, "output") and other.name in owned and other.depth > layer.depth
+        ]
+        if last is not None and (layers[last].model == layer.model or (not behind and layers[last].depth > layer.depth)):
+            found[index] = last
+        elif behind:
+            found[index] = max(behind)[1]
+    return found
 
 
 def _rises_over_calls(run: RunAnalysis, row: int) -> Finding | None:

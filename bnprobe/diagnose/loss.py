@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnprobe.analyse import robust
+from bnprobe.analyse import robust, spikes
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.spikes import Spike
 from bnprobe.diagnose import data, thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -62,13 +63,18 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
 
     Looks for losses far above those right before, over several steps, or for a single one further above them still; of what was
     measured around that step it says what moved first: the batch, the gradient of that step, or the update of the step before. Looks
-    like the noise of small batches; there the next loss is back, and the leap small. Looks like a divergence; there the loss does not
+    like the noise of small batches; there the next loss is back, and the leap small. Looks like a hard sample that comes again in every
+    epoch; its batches leapt as high before. Looks like a divergence; there the loss does not
     come back. A rate that rises slowly raises the loss slowly. Where another optimizer takes its first step, or batches are of another
     size from there on, the script begins a training of another kind, and its loss is another one. A loss
     that may stand or rise although the training is right, as of a critic whose targets move, may leap as well.
     """
     shortest = 1 if run.has_batches else thresholds.SPIKE_LENGTH  # the loss of a single hard sample is no spike
-    found = [spike for spike in run.spikes if spike.length >= shortest and not _begins_anew(run, spike.row)]
+    found = [
+        spike
+        for spike in run.spikes
+        if spike.length >= shortest and not _begins_anew(run, spike.row) and not _is_another_hard_batch(run, spike)
+    ]
     if run.divergence is not None or run.loss_may_stand or not found:
         return None
     spike = max(found, key=lambda one: one.rise)
@@ -93,6 +99,14 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
         fix=with_remedy(run, _remedy(mover), clip_at_usual(run, spike.row)),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
     )
+
+
+def _is_another_hard_batch(run: RunAnalysis, spike: Spike) -> bool:
+    """Whether single batches leapt as high before, again and again: one hard sample is in each, and two of them may come together."""
+    if not spike.came_back or spike.length > thresholds.SPIKE_LENGTH:
+        return False
+    before = thresholds.spike(run.relaxation).before
+    return spikes.hard_batches_before(run.recorded, spike, thresholds.AS_HARD, before) >= thresholds.HARD_BATCHES
 
 
 def _begins_anew(run: RunAnalysis, row: int) -> bool:

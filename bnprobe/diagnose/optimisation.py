@@ -40,11 +40,12 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
     if run.was_cut and _is_warming_up(run):
         return None
     distance = distance_moved(run)
-    if distance is None or distance >= run.threshold(thresholds.UNMOVED_DISTANCE):
+    limit = run.threshold(thresholds.UNMOVED_WHILE_FALLING if course.is_falling else thresholds.UNMOVED_DISTANCE)
+    if distance is None or distance >= limit:
         return None
     is_under_way = course.is_falling and course.late < (1 - thresholds.UNDER_WAY_SHARE) * course.early
     is_short = run.was_cut or is_under_way
-    if is_short and distance * thresholds.USUAL_STEPS / run.steps_spanned >= run.threshold(thresholds.UNMOVED_DISTANCE):
+    if is_short and distance * thresholds.USUAL_STEPS / run.steps_spanned >= limit:
         return None
     return Finding(
         id="learning-rate-too-low",
@@ -52,9 +53,7 @@ def learning_rate_too_low(run: RunAnalysis) -> Finding | None:
         confidence=0.7,
         layers=(),
         step=run.step(run.first_row),
-        evidence=(
-            Evidence("largest distance of a layer, the sum of its update ratios", distance, run.threshold(thresholds.UNMOVED_DISTANCE)),
-        ),
+        evidence=(Evidence("largest distance of a layer, the sum of its update ratios", distance, limit),),
         cause=f"The weights hardly move: in {run.steps_spanned} steps the fastest layer moved by {percent(distance)} of its size; "
         f"{loss_summary(run)}.",
         fix=with_rate_search(run, "Raise the learning rate by factors of ten"),

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bnprobe.analyse import robust, spikes, stability, training
+from bnprobe.analyse import robust, spikes, stability, sums, training
 from bnprobe.analyse.layers import heads, module_of, separate_networks
 from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import LossCourse
@@ -91,8 +91,9 @@ class RunAnalysis(Quantities):
     def loss_may_stand(self) -> str:
         """Why the loss may stand or rise although the training is right, as a clause; empty where it says by itself how the training goes.
 
-        A policy's or a critic's loss and a log-likelihood have no lower bound at zero; of adversaries each undoes what the other gains; and
-        a network that is also evaluated in every step may chase targets that it, or a copy of it, makes.
+        A policy's or a critic's loss and a log-likelihood have no lower bound at zero; of adversaries each undoes what the other gains; a
+        sum over an episode grows with its length; and a network that is also evaluated in every step may chase targets that it, or a copy
+        of it, makes.
         """
         if self.is_signed:
             return "the loss takes negative values, so that it is no distance from a goal"
@@ -101,6 +102,8 @@ class RunAnalysis(Quantities):
             return f"{len(optimizers)} optimizers train parts of it, whose losses may work against each other"
         if self.separate_networks > 1:
             return f"{self.separate_networks} separate networks share it, each with a term of its own"
+        if self.recorded.once(sums.sums_over_uneven_steps):
+            return "it goes with the number of samples behind it, which differs from step to step, as of a sum over an episode"
         if self.is_evaluated_in_most_steps and not self.is_at_chance:
             return "the network is also evaluated without gradients in most steps, so that its targets may move with it"
         return ""
@@ -189,17 +192,27 @@ class RunAnalysis(Quantities):
     @cached_property
     def output_has_collapsed(self) -> bool:
         """Whether the last layer, and all that ends beside it, give nearly the same output for all samples, and that is not to change."""
-        layer, course = self.last_layer, self._full_course
-        if layer is None or course is None or course.is_falling or not self.has_batches:
+        course = self._full_course
+        return course is not None and not course.is_falling and self._ends_have_collapsed(thresholds.OUTPUT_GROWTH)
+
+    @cached_property
+    def gives_one_answer(self) -> bool:
+        """The same; or the loss still falls, as the one answer to all becomes a better one, but nothing is left of what differed."""
+        return self.output_has_collapsed or (self._full_course is not None and self._ends_have_collapsed(thresholds.NOTHING_LEFT))
+
+    def _ends_have_collapsed(self, left: float) -> bool:
+        """Whether all ends of the network give nearly the same output for all samples, with so much left of the energy that differed."""
+        layer = self.last_layer
+        if layer is None or not self.has_batches:
             return False
         ends = [*heads(self.recorded, layer), *(network[-1] for network in self._networks[:-1])]
-        return all(self._has_collapsed(end) for end in ends)
+        return all(self._has_collapsed(end, left) for end in ends)
 
-    def _has_collapsed(self, layer: int) -> bool:
+    def _has_collapsed(self, layer: int, left: float) -> bool:
         energy, share = self._of_samples(layer)
         if share.size < thresholds.DEAD_STEPS:
             return False
-        has_grown = robust.median(_late(energy)) > thresholds.OUTPUT_GROWTH * energy[0]
+        has_grown = robust.median(_late(energy)) > left * energy[0]
         return bool(robust.median(_late(share)) < thresholds.COLLAPSED_SHARE and not has_grown)
 
     def _of_samples(self, layer: int) -> tuple[Array, Array]:
@@ -222,7 +235,7 @@ class RunAnalysis(Quantities):
     @property
     def ignores_its_input(self) -> bool:
         """Whether the output has collapsed, however far the loss fell; a squared error that beats every constant shows that it has not."""
-        return self.output_has_collapsed and (self.constant_share is None or self.is_no_better_than_a_constant)
+        return self.gives_one_answer and (self.constant_share is None or self.is_no_better_than_a_constant)
 
     @cached_property
     def share_that_fell(self) -> tuple[int, float, float] | None:

@@ -208,7 +208,7 @@ def _wide_logits(run: RunAnalysis) -> Finding | None:
     recorded, row, last = run.recorded, run.first_row, run.last_layer
     if row is None or last is None or run.course is None or run.classes < 2 or run.loss_may_stand or run.step(row) != 0:
         return None
-    if not np.isfinite(recorded.target_entropy).any():
+    if not np.isfinite(recorded.target_entropy).any() or run.gives_one_answer:  # which took back more than the width
         return None
     if recorded.layers[last].kind not in TRANSFORMING:  # scaled cosines and the like: their width is no matter of how weights were drawn
         return None
@@ -219,6 +219,8 @@ def _wide_logits(run: RunAnalysis) -> Finding | None:
     if np.fmax.reduce(inner, initial=0.0) > thresholds.WIDE_LOGITS:  # the signal is wide before the last layer
         return None
     if not width > thresholds.WIDE_LOGITS or not run.course.first > thresholds.WIDE_LOSS * guess:
+        return None
+    if run.course.late < thresholds.FAR_BELOW_GUESS * guess:  # unlearned, and then all there is was learned
         return None
     return Finding(
         id="unscaled-outputs",

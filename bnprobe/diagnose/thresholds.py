@@ -69,6 +69,8 @@ FLOOR_SHARE = 0.05
 ROUNDING = 1e-4
 #: Growth of that energy since the first step from which an output is not collapsed but small beside its mean. Practice.
 OUTPUT_GROWTH = 10.0
+#: What may be left of it at most where an output is collapsed although the loss still falls. Practice.
+NOTHING_LEFT = 1e-4
 #: A loss that has come down to this share of its first has been learned from, even if it leapt there or on the way: practice.
 FALLEN_SHARE = 0.5
 #: A loss that keeps this share of its first underperforms. Practice: networks that learn come below within tens of steps; noisy labels do
@@ -204,6 +206,8 @@ RAMP = 3.0
 #: Distance moved, as mean size of a step times steps, below which a network is where it was. Measured: more than 1.4 in healthy trainings
 #: of 60 to 300 steps that kept half of their first loss; at most 0.16 where the rate was too low.
 UNMOVED_DISTANCE = Threshold(0.3, 2.0)
+#: The same while the loss falls, which tells a rate that is too low from gradients that are gone. Measured: 0.35.
+UNMOVED_WHILE_FALLING = Threshold(0.47, 2.0)
 
 #: Steps that a training has at least, for one that was cut short. Practice.
 USUAL_STEPS = 1000
@@ -305,6 +309,8 @@ MOST_OF_ERROR = 0.5
 #: of deviation 0.1 to 1 and a loss within a tenth of ln C.
 WIDE_LOGITS = 4.0
 WIDE_LOSS = 2.5
+#: Share of the loss of a guess below which such a start held nothing up. Measured: 0.005 where it did no harm, 0.18 and more where it did.
+FAR_BELOW_GUESS = 0.01
 
 #: What is left after clipping to a norm, up to rounding. Practice.
 CLIPPED_EXACTLY = 1.01
@@ -372,6 +378,9 @@ SPIKE_LASTING = Threshold(6.0, 2.5)
 SPIKE_SINGLE = Threshold(15.0, 5.0)
 SPIKE_LONE_SIGMAS = Threshold(28.0, 12.0)
 SPIKE_SHARE = Threshold(0.03, 0.015)
+#: Single losses as high before it that make a short spike another hard batch, and how high: a share of its rise. Practice.
+HARD_BATCHES = 3
+AS_HARD = 0.8
 
 
 def spike(relaxation: float) -> Limits:

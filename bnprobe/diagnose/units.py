@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnprobe.analyse import units
-from bnprobe.analyse.layers import signals_before
+from bnprobe.analyse.layers import TRANSFORMING, signals_before
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -34,14 +34,15 @@ def dead_units(run: RunAnalysis) -> Finding | None:
     """Channels are zero for every input, step after step, so no gradient reaches what feeds them.
 
     Looks for layers of which most channels are silent in every one of the last steps; only the output of an activation can die, of a
-    module of the script's own that gives out nothing below zero, or a signal that no module produced and that was alive at first. Looks
-    like sparse activity, where different channels are silent for different batches. Where the units fell silent after updates that were
-    large against the weights, the learning rate is the cause. Where they fell silent one by one, under usual updates and with a
-    cross-entropy no better than guessing, there was nothing to learn from: that is told for information.
+    module of the script's own that gives out nothing below zero, or a signal that no module produced and that was alive at first; or, in a
+    run that underperforms, for a layer whose outputs all fell below zero when its gradient became exactly zero. Looks like sparse
+    activity, where different channels are silent for different batches. Where the units fell silent after updates that were large against
+    the weights, the learning rate is the cause. Where they fell silent one by one, under usual updates and with a cross-entropy no better
+    than guessing, there was nothing to learn from: that is told for information.
     """
     dead = [layer for layer in range(len(run.recorded.layers)) if _is_dead(run, layer)]
     if not dead:
-        return None
+        return _silenced_layer(run)
     worst = max(dead, key=lambda layer: run.dead_share[layer])
     first = min(dead, key=lambda layer: (_row_of_death(run, layer), run.recorded.layers[layer].depth))
     row = _row_of_death(run, first)
@@ -76,6 +77,52 @@ def dead_units(run: RunAnalysis) -> Finding | None:
         fix="Warm the learning rate up, check the bias initialisation, or use an activation with a slope below zero (LeakyReLU).",
         source=_SOURCE,
     )
+
+
+def _silenced_layer(run: RunAnalysis) -> Finding | None:
+    """A layer all of whose outputs came to be below zero when the gradient behind it became exactly zero: a rectifier that no layer sees.
+
+    It is a function of the script's own, and what it gives out goes to no layer. The sign and the gradient tell: as long as some output was
+    above zero there was a gradient, and from a step on there is neither.
+    """
+    if run.divergence is not None or not (run.underperforms or run.is_no_better_than_a_constant):
+        return None
+    found = [(row, index) for index in range(len(run.recorded.layers)) if (row := _row_of_silence(run, index)) is not None]
+    if not found:
+        return None
+    row, layer = min(found, key=lambda one: (one[0], -run.recorded.layers[one[1]].depth))
+    largest, step = float(run.recorded.activation.largest[row, layer]), run.step(row)
+    return Finding(
+        id="dead-units",
+        severity="error",
+        confidence=0.8,
+        layers=(run.name(layer),),
+        step=step,
+        evidence=(
+            Evidence(f"largest output of {run.name(layer)}", largest, 0.0, "as the signal", step),
+            Evidence("gradient that reaches it from there on", 0.0, 0.0, "as the gradient", step),
+        ),
+        cause=f"Every output of {run.place(layer)} is below zero since step {step}, and no gradient has reached it since: what rectifies "
+        f"it gives zero for every input, and nothing can bring it back; {loss_summary(run)}.",
+        fix="Lower the learning rate or warm it up, and start the layer's bias above zero, or rectify by softplus, which has a slope "
+        "everywhere.",
+        source=_SOURCE,
+    )
+
+
+def _row_of_silence(run: RunAnalysis, layer: int) -> int | None:
+    """The measured row from which on all outputs of a layer lie below zero and no gradient reaches it; None unless both came together."""
+    described, rows = run.recorded.layers[layer], run.measured_rows
+    if described.role != "output" or described.kind not in TRANSFORMING:
+        return None
+    largest, gradient = run.recorded.activation.largest[rows, layer], run.recorded.activation_gradient.rms[rows, layer]
+    known = np.isfinite(largest) & np.isfinite(gradient)
+    rows, is_silent, is_cut = rows[known], largest[known] < 0, gradient[known] == 0
+    if not rows.size or not is_silent[-1] or (is_silent != is_cut).any():
+        return None
+    alive = np.flatnonzero(~is_silent)
+    start = int(alive[-1]) + 1 if alive.size else 0
+    return int(rows[start]) if start and rows.size - start >= thresholds.DEAD_STEPS else None
 
 
 def saturated_units(run: RunAnalysis) -> Finding | None:

@@ -152,3 +152,19 @@ class TestThroughTime:
         found = exploding_gradients(case(made))
         assert found is not None
         assert found.layers == ("conv1",)
+
+    def test_a_decoder_is_held_against_its_own_last_layer(self) -> None:
+        """Not against its encoder's, which the profile is made of: that one is in front of it."""
+        made = residual_recording(steps=40)
+        for layer in made.layers[-4:]:
+            layer["layer_model"] = 1
+        made.layers[-4]["layer_kind"] = "recurrent"
+        owners = [parameter["parameter_layer"] for parameter in made.parameters]
+        decoder = [owners.index(layer["layer"]) for layer in made.layers[-4:] if layer["layer"] in owners]
+        assert len(decoder) > 1
+        made.gradient_norm[:, decoder] *= 1e3
+        assert exploding_gradients(case(made)) is None
+        made.gradient_norm[:, decoder[0]] *= 1e3
+        found = exploding_gradients(case(made))
+        assert found is not None
+        assert found.layers == (made.layers[-4]["layer"],)

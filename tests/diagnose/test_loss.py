@@ -78,3 +78,13 @@ class TestLossSpike:
         made.loss[59] += 3.0
         made.by_step["batch_size"] = np.where(np.arange(60) < 59, 64, 10)
         assert loss_spike(RunAnalysis(made.run())) is not None
+
+    def test_hard_batches_that_come_again_are_none(self) -> None:
+        made = residual_recording(steps=200)
+        made.loss[:] = 1.0 + 0.05 * np.sin(np.arange(200.0) ** 2)
+        made.loss[[150, 152]] = 1.4
+        assert loss_spike(RunAnalysis(made.run())) is not None
+        made.loss[[30, 60, 90, 120]] = 1.4
+        assert loss_spike(RunAnalysis(made.run())) is None
+        made.loss[150:156] = 1.4  # longer than such a batch, or two
+        assert loss_spike(RunAnalysis(made.run())) is not None

@@ -80,6 +80,18 @@ def test_a_run_that_falls_slowly_from_there_is_not() -> None:
     assert verdicts(at_chance(fall=0.0005)) == ["inconclusive"]
 
 
+@pytest.mark.parametrize(("fall", "is_named"), [(0.0, False), (0.0005, True)])
+def test_while_the_loss_falls_a_distance_as_large_as_that_is_still_a_small_one(fall: float, is_named: bool) -> None:
+    made = at_chance(fall=fall)
+    made.update_norm *= 0.4 / distance_of(made)
+    assert distance_of(made) == pytest.approx(0.4)
+    assert (learning_rate_too_low(RunAnalysis(made.run())) is not None) == is_named
+
+
+def distance_of(made: Recording) -> float:
+    return distance_moved(RunAnalysis(made.run())) or 0.0
+
+
 def test_a_few_steps_say_nothing() -> None:
     made = at_chance()
     made.observed[:] = True

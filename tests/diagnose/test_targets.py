@@ -134,3 +134,31 @@ def test_a_loss_that_keeps_most_of_its_start_may_still_be_far_below_guessing() -
     assert outcome(RunAnalysis(made.run())).word == "learns"
     made.by_step["constant_cross_entropy"][:] = 2.5
     assert outcome(RunAnalysis(made.run())).word == "learns-poorly"
+
+
+@pytest.mark.parametrize(("late", "is_told"), [(1.0, True), (0.1, True), (0.005, False)])
+def test_wide_logits_that_were_unlearned_and_then_all_was_learned(late: float, is_told: bool) -> None:
+    made = residual_recording(steps=100)
+    made.loss = late + 30.0 * np.exp(-np.arange(100) / 5.0)
+    made.by_step["target_entropy"] = np.full(100, 2.0)
+    made.activation.rms[:, -1] = 10.0
+    made.activation.kappa[:, -1] = 0.1
+    assert (unscaled_outputs(RunAnalysis(made.run())) is not None) == is_told
+
+
+def test_wide_logits_that_are_one_answer_by_now() -> None:
+    made = residual_recording(steps=100)
+    made.loss = 2.0 + 30.0 * np.exp(-np.arange(100) / 15.0)
+    made.by_step["target_entropy"] = np.full(100, 2.0)
+    made.activation.rms[:, -1] = 10.0
+    made.activation.kappa[:, -1] = 0.1
+    run = RunAnalysis(made.run())
+    assert unscaled_outputs(run) is not None
+    assert not run.gives_one_answer
+    made.activation.kappa[20:, -1] = 1 - 1e-6
+    run = RunAnalysis(made.run())
+    assert run.course is not None
+    assert run.course.is_falling
+    assert run.gives_one_answer
+    assert not run.output_has_collapsed
+    assert unscaled_outputs(run) is None

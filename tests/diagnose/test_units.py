@@ -8,6 +8,7 @@ import pytest
 from bnprobe.diagnose import Finding, diagnose
 from bnprobe.diagnose.run_analysis import RunAnalysis
 from bnprobe.diagnose.units import dead_units, dropout_too_strong, saturated_units
+from bnprobe.store.reader import Run
 from tests.synthetic_runs import Recording, residual_recording
 
 
@@ -143,3 +144,25 @@ class TestSaturated:
         made.layers[4] |= {"layer_type": "Tanh", "layer_kind": "activation"}
         made.activation.rms[:, 4] = np.inf
         assert saturated_units(RunAnalysis(made.run())) is None
+
+
+def silenced(largest: float, gradient: float) -> Run:
+    """From step 10 on the largest output of a layer, and what gradient reaches it; the loss is no better than a guess."""
+    made = at_chance(residual_recording(steps=40))
+    made.gradient.rms[10:, made.index("stage3.block1.conv1")] *= gradient
+    run = made.run()
+    run.variables["activation_max"][10:, made.index("stage3.block1.conv1")] = largest
+    return run
+
+
+@pytest.mark.parametrize(("largest", "gradient", "is_dead"), [(-0.1, 0.0, True), (0.1, 0.0, False), (-0.1, 1.0, False)])
+def test_a_layer_below_zero_that_no_gradient_reaches_any_more(largest: float, gradient: float, is_dead: bool) -> None:
+    found = dead_units(RunAnalysis(silenced(largest, gradient)))
+    assert (found is not None) == is_dead
+    assert found is None or (found.layers, found.step, found.severity) == (("stage3.block1.conv1",), 10, "error")
+
+
+def test_a_layer_that_was_below_zero_before_it_lost_its_gradient_was_cut_off() -> None:
+    run = silenced(-0.1, 0.0)
+    run.variables["activation_max"][5:, [layer.name for layer in run.layers].index("stage3.block1.conv1")] = -0.1
+    assert dead_units(RunAnalysis(run)) is None
