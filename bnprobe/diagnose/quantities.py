@@ -189,6 +189,15 @@ class Quantities:
         """Share of channels silent over the last steps, (L,)."""
         return units.lasting_dead_share(self.recorded, thresholds.DEAD_STEPS if self.has_batches else thresholds.DEAD_SINGLE_SAMPLES)
 
+    def energy_of_samples(self, layer: int) -> tuple[Array, Array]:
+        """A layer's energy that is not common to all samples, and its share of all energy, at the measured rows where both are known."""
+        signal = self.recorded.activation
+        energy = (signal.between_energy + signal.within_energy)[self.measured_rows, layer]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = energy / (energy + signal.common_energy[self.measured_rows, layer])
+        known = np.isfinite(share)
+        return energy[known], share[known]
+
     def span(self, row: int | None, signal: Signal = "activation") -> Span | None:
         """The depth profile at a row."""
         return None if row is None else depth_profile.span(self.recorded, row, signal)

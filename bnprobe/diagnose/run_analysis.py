@@ -209,20 +209,11 @@ class RunAnalysis(Quantities):
         return all(self._has_collapsed(end, left) for end in ends)
 
     def _has_collapsed(self, layer: int, left: float) -> bool:
-        energy, share = self._of_samples(layer)
+        energy, share = self.energy_of_samples(layer)
         if share.size < thresholds.DEAD_STEPS:
             return False
         has_grown = robust.median(_late(energy)) > left * energy[0]
         return bool(robust.median(_late(share)) < thresholds.COLLAPSED_SHARE and not has_grown)
-
-    def _of_samples(self, layer: int) -> tuple[Array, Array]:
-        """A layer's energy that is not common to all samples, and its share of all energy, at the measured rows where both are known."""
-        signal = self.recorded.activation
-        energy = (signal.between_energy + signal.within_energy)[self.measured_rows, layer]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = energy / (energy + signal.common_energy[self.measured_rows, layer])
-        known = np.isfinite(share)
-        return energy[known], share[known]
 
     @property
     def is_collapsed(self) -> bool:
@@ -254,7 +245,7 @@ class RunAnalysis(Quantities):
         if not (is_at_zero or is_at_one) or not self.has_batches:
             return None
         ends = [*heads(recorded, layer), *(network[-1] for network in self._networks[:-1])]
-        shares = {end: share for end in ends if (share := self._of_samples(end)[1]).size >= thresholds.CALM_STEPS}
+        shares = {end: share for end in ends if (share := self.energy_of_samples(end)[1]).size >= thresholds.CALM_STEPS}
         fell = {end: (float(share[0]), float(robust.median(_late(share)))) for end, share in shares.items()}
         if not fell or any(late >= thresholds.ALIKE_TIMES * first for first, late in fell.values()):
             return None
@@ -276,7 +267,7 @@ class RunAnalysis(Quantities):
         rows = max(int(binary.sum()), int(labelled.sum()))
         if self.loss_may_stand or rows < thresholds.CALM_STEPS or (count[labelled].round() > 1).any() or np.ptp(seen) > 0:
             return None
-        share = self._of_samples(self.last_layer)[1] if self.last_layer is not None else np.zeros(0)
+        share = self.energy_of_samples(self.last_layer)[1] if self.last_layer is not None else np.zeros(0)
         is_alike = share.size >= thresholds.CALM_STEPS and robust.median(_late(share)) < thresholds.ALIKE_TIMES * share[0]
         return float(seen[0]) if is_alike else None
 
