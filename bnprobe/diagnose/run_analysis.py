@@ -343,7 +343,22 @@ class RunAnalysis(Quantities):
     def is_no_better_than_guessing(self) -> bool:
         """Whether guessing by the shares of the labels scores as well as a classifier does in the end, which comes no nearer any more."""
         share, before = self.guess_share, self._guess_shares[:1]
-        return share is not None and share >= thresholds.GUESS_SHARE and before[0] - share < 1 - thresholds.GUESS_SHARE
+        if share is None or not share >= thresholds.GUESS_SHARE:
+            return False
+        return before[0] - share < 1 - thresholds.GUESS_SHARE and self._is_cross_entropy_alone
+
+    @property
+    def _is_cross_entropy_alone(self) -> bool:
+        """Whether the loss is the cross-entropy that was measured, up to a factor.
+
+        A script that weighs samples by hand, or by how hard they are as a focal loss does, asks for other answers than those that score
+        best without weights: they may well score less than a guess.
+        """
+        own = self.recorded.cross_entropy.astype(float)
+        late = np.flatnonzero((own > 0) & np.isfinite(self.recorded.loss) & (self.elapsed >= self.steps_spanned // 2))
+        ratio = self.recorded.loss[late] / own[late]
+        middle = robust.median(ratio)
+        return bool(robust.median(np.abs(ratio - middle)) <= thresholds.SAME_LOSS * abs(middle))
 
     @property
     def underperforms(self) -> bool:

@@ -338,6 +338,9 @@ CONSTANT_SHARE = 0.97
 #: Cross-entropy over that of guessing by the shares of the labels: from the first on it is no better, below the second it clearly is.
 #: Convention.
 GUESS_SHARE, BETTER_THAN_GUESSING = 0.98, 0.9
+#: Median deviation, as a share, of the loss over a cross-entropy of the same step, up to which they are the same but for a factor.
+#: Practice: nothing but rounding where they are; a quarter and more where a few samples weigh ten times the others.
+SAME_LOSS = 0.1
 #: Steps within which a training that goes on may stand at that level, or at chance: networks learn the mean first, and the rest after it.
 #: Practice; measured: an autoencoder that learns stood there from its 18th step to its 36th, a classifier at chance for its first 20.
 MEAN_FIRST_STEPS = 100

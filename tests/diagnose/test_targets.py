@@ -109,10 +109,11 @@ def test_targets_beyond_what_the_last_activation_gives(away: float, error: float
     assert found is None or "nothing below 0" in found.cause
 
 
-def guessing(share: float, slope: float = 0.0) -> RunAnalysis:
+def guessing(share: float, slope: float = 0.0, weighed: float = 0.0) -> RunAnalysis:
     made = residual_recording(steps=60)
     made.loss = 0.4 * np.exp(-np.arange(60.0) / 5) + 0.33 + slope * np.linspace(1, 0, 60) + 0.004 * np.sin(np.arange(60.0))
     made.by_step |= {"cross_entropy": 0.33 * share + slope * np.linspace(1, 0, 60), "constant_cross_entropy": np.full(60, 0.33)}
+    made.loss *= 1 + weighed * np.cos(2 * np.arange(60.0))
     return RunAnalysis(made.run())
 
 
@@ -125,6 +126,7 @@ def test_a_classifier_is_compared_with_guessing_by_the_shares_of_its_labels() ->
     assert found is not None and "Print a few inputs with their labels" in found.fix
     assert not guessing(0.9).is_no_better_than_guessing
     assert not guessing(1.0, slope=0.4).is_no_better_than_guessing  # it falls
+    assert not guessing(1.0, weighed=0.3).is_no_better_than_guessing  # another loss: weights by sample, or another term
 
 
 def test_a_loss_that_keeps_most_of_its_start_may_still_be_far_below_guessing() -> None:
