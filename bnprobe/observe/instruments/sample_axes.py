@@ -106,7 +106,14 @@ def _views(losses: Any) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
 
 
 def _is_clear(given: tuple[int, ...], made: tuple[int, ...], number: int) -> bool:
-    return given.count(number) == made.count(number) == 1
+    """Whether the one axis of that size is that of the samples: where samples may be joined with others before it, it may be of channels.
+
+    A view that takes it from the front, and only puts the same axes into another order, leaves no doubt.
+    """
+    if not given.count(number) == made.count(number) == 1:
+        return False
+    may_be_joined = any(_before(axes, number) % number == 0 for axes in (given, made))
+    return not may_be_joined or (given[0] == number and sorted(given) == sorted(made))
 
 
 def _before(axes: tuple[int, ...], number: int) -> int:

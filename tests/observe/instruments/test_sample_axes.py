@@ -34,6 +34,9 @@ def signal(*axes: int) -> torch.Tensor:
         pytest.param(lambda: signal(N, T, C).transpose(0, 1)[-1] @ WEIGHT, 0, id="time first by a transposition"),
         pytest.param(lambda: signal(N, T * C).view(N, T, C).sum(1) @ WEIGHT, 0, id="an axis split"),
         pytest.param(lambda: signal(1, N, C).view(N, C) @ WEIGHT, 0, id="an axis of one"),
+        pytest.param(lambda: signal(N * T, N).view(N, T * N)[:, :C] @ WEIGHT, 0, id="as many channels as samples, joined with steps"),
+        pytest.param(lambda: signal(N, 4 * N, C).view(N * N, 4 * C).view(N, 4 * N, C).sum(1) @ WEIGHT, 0, id="as many steps as samples"),
+        pytest.param(lambda: signal(N, 2 * N, C).view(2 * N, N, C)[0] @ WEIGHT, 1, id="time first by a view, of steps twice the samples"),
         pytest.param(lambda: signal(T, N, C).view(T, N, 1, C).sum((0, 2)) @ WEIGHT, 0, id="behind the same axis as before"),
     ],
 )
