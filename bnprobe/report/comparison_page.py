@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -49,7 +50,7 @@ def render_comparison(comparison: Comparison) -> str:
         length=_length,
         caveats=caveats(comparison),
         heights={name: int(figure.layout.height) for name, figure in figures.items()},
-        attributes=attribute_lines(comparison.attributes),
+        attributes=attribute_lines(_with_lengths_in_words(comparison.attributes)),
     )
 
 
@@ -73,3 +74,7 @@ def _trial_rate(trial: Trial, own: float) -> str:
 
 def _length(trial: Trial) -> str:
     return "whole" if trial.length == WHOLE else str(trial.length)
+
+
+def _with_lengths_in_words(attributes: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    return {name: "to the script's own end" if name == "steps" and value == WHOLE else value for name, value in attributes.items()}

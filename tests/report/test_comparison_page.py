@@ -68,6 +68,12 @@ def test_a_comparison_that_has_just_begun_is_shown() -> None:
         assert any("not finished" in sentence for sentence in caveats(begun))
 
 
+def test_no_length_is_told_as_a_number_below_zero() -> None:
+    for steps, said in ((-1, "to the script's own end"), (30, "30")):
+        page = html.unescape(render_comparison(comparison(steps=steps)))
+        assert f'<tr><th scope="row">steps</th><td>{said}</td></tr>' in page
+
+
 def test_the_reader_is_told_of_times_of_several_machines() -> None:
     said = "Trainings may have run on several machines (local and slurm)"
     assert any(said in sentence for sentence in caveats(comparison(executor="local and slurm")))
