@@ -229,9 +229,9 @@ STEP = [
         ("step",),
         "f8",
         "nats",
-        "what the outputs score against the labels in the one (binary) cross-entropy of the loss, each label alike; missing where labels "
-        "are too few to tell their shares",
-        "-mean ln p_c, whichever weights and reduction the loss has",
+        "what the outputs score against the labels in the one (binary) cross-entropy of the loss, by the weights of its classes; missing "
+        "where labels are too few to tell their shares",
+        "-sum w_c ln p_c / sum w_c, whichever reduction the loss has",
     ),
     Variable(
         "constant_cross_entropy",
@@ -239,7 +239,7 @@ STEP = [
         "f8",
         "nats",
         "the same of one constant answer: guessing by the shares of the labels, of a binary one by the mean of all targets",
-        "-sum_c p_c ln p_c + (C - 1) / 2 N",
+        "-sum_c p_c ln p_c + (C - 1) / 2 N, p_c and N by the weights",
         "Miller 1955, Note on the bias of information estimates",
     ),
     Variable("error_target_smallest", ("step",), "f8", "as the target", "smallest target of an error right behind an activation with ends"),
