@@ -78,7 +78,7 @@ def loss_nodes(losses: Any) -> Iterator[Any]:
     pending, seen = roots(losses), set[Any]()
     while pending and len(seen) < NODE_LIMIT:
         node = pending.pop(0)
-        if node not in seen and kind(node).startswith(_ELEMENTWISE):
+        if node not in seen and kind(node).startswith(_ELEMENTWISE) and not is_layer(node):
             seen.add(node)
             yield node
             pending += sources(node)

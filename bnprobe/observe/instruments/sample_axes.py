@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from bnprobe.measure.graph import nodes
-from bnprobe.observe.instruments.graph import GRAPH_LIMIT, is_layer, kind, loss_nodes, shape, sources
+from bnprobe.observe.instruments.graph import GRAPH_LIMIT, kind, loss_nodes, shape, sources
 from bnprobe.observe.instruments.instrument import Backward, Instrument, Reading, Surroundings
 from bnprobe.observe.signals.records import OUTPUT, Tap
 from bnprobe.observe.steps.open_step import OpenStep
@@ -70,11 +70,8 @@ def runs_across_samples(samples: int, positions: int, compared: Sequence[tuple[i
 
 def compared_shapes(losses: Any) -> list[tuple[int, ...]]:
     """Shapes with axes of what a loss is made of, up to what the last layers gave out, the nearest first."""
-    found, beyond = [], set[Any]()
+    found = []
     for node in loss_nodes(losses):
-        if node in beyond or is_layer(node):
-            beyond.update(sources(node))
-            continue
         found += [made for one in (node, *sources(node)) if (made := shape(one))]
     return list(dict.fromkeys(found))
 
