@@ -252,19 +252,18 @@ class _Memory(Blocks):
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = np.empty(0)
-        self._table_begin = 0
+        self._table = np.empty(0), 0
         self._counts = np.empty(0, np.int64)
-        self._addresses = np.empty((5, 0), np.int64)
-        self._addresses_begin: tuple[int, ...] = (0,) * 5
+        self._addresses: tuple[NDArray[np.int64], tuple[int, ...]] = np.empty((5, 0), np.int64), (0,) * 5
 
     def addresses(self, count: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
         """Return the fourth of five tables for so many tensors, and where each of the five begins; good until they are asked for again."""
-        if count > self._addresses.shape[1]:
-            self._addresses = np.empty((5, 2 * count), np.int64)
-            first, step = self._addresses.ctypes.data, 16 * count
-            self._addresses_begin = tuple(first + step * place for place in range(5))
-        return self._addresses[3], self._addresses_begin
+        if count > self._addresses[0].shape[1]:
+            tables = np.empty((5, 2 * count), np.int64)
+            first, step = tables.ctypes.data, 16 * count
+            self._addresses = tables, tuple(first + step * place for place in range(5))  # in one, as below
+        tables, begins = self._addresses
+        return tables[3], begins
 
     def labels(self) -> tuple[NDArray[np.int64], int]:
         """Return a table of counts, good until the next one is asked for, and its address."""
@@ -274,10 +273,10 @@ class _Memory(Blocks):
 
     def scratch(self, count: int) -> int:
         """Return the address of an uninitialised table, good until the next one is asked for."""
-        if count > self._table.size:
-            self._table = pages(count)
-            self._table_begin = self._table.ctypes.data
-        return self._table_begin
+        if count > self._table[0].size:
+            table = pages(count)
+            self._table = table, table.ctypes.data  # in one, as a signal's handler may raise between any two lines
+        return self._table[1]
 
 
 _memory = _Memory()

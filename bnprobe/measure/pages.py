@@ -43,19 +43,19 @@ class Blocks(threading.local):
     """Vectors cut from blocks of pages, by each thread from its own."""
 
     def __init__(self) -> None:
-        self._block = np.empty(0)
+        # A block, where it begins, and how much of it is used: in one, as a signal's handler may raise between any two lines.
+        self._open: tuple[NDArray[np.float64], int, int] = np.empty(0), 0, 0
         self._blocks: list[NDArray[np.float64]] = []
-        self._used = self._begin = 0
 
     def cut(self, count: int) -> tuple[NDArray[np.float64], int]:
         """Return an uninitialised vector and its address; its block lives as long as any vector cut from it."""
-        end = self._used + count
-        if end > self._block.size:
-            self._block = self.block(count)
-            self._begin, self._used, end = self._block.ctypes.data, 0, count
-        vector, address = self._block[self._used : end], self._begin + 8 * self._used
-        self._used = end
-        return vector, address
+        block, address, begin = self._open
+        end = begin + count
+        if end > block.size:
+            block = self.block(count)
+            address, begin, end = block.ctypes.data, 0, count
+        self._open = block, address, end
+        return block[begin:end], address + 8 * begin
 
     def block(self, count: int) -> NDArray[np.float64]:
         """Return an uninitialised block of so many figures or more: one that no array shows any longer, if there is any."""

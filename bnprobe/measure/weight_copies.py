@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,22 +17,33 @@ _Vector = NDArray[np.float64]
 _KINDS = (torch.Tensor, torch.nn.Parameter, torch.float32, torch.strided)
 
 
+class _Memory(NamedTuple):
+    """Memory, where it begins, and how many float32 there is room for: in one, as a signal's handler may raise between any two lines."""
+
+    pages: _Vector
+    address: int
+    numbers: int
+
+    @classmethod
+    def of(cls, numbers: int) -> _Memory:
+        made = pages((numbers + 1) // 2)
+        return cls(made, made.ctypes.data, numbers)
+
+
 class WeightCopies:
     """Keeps copies end to end, in memory that is used again; those of one update at a time."""
 
     def __init__(self) -> None:
-        self._memory = pages(0)
-        self._address = self._numbers = 0  # where it begins, and how many float32 there is room for
+        self._memory = _Memory.of(0)
 
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        return 4 * self._numbers
+        return 4 * self._memory.numbers
 
     def drop(self) -> None:
         """Give the memory back."""
-        self._memory = pages(0)
-        self._address = self._numbers = 0
+        self._memory = _Memory.of(0)
 
     def before(
         self, parameters: Sequence[torch.Tensor], gradients: Mapping[int, torch.Tensor] | None, most_bytes: int
@@ -53,14 +64,13 @@ class WeightCopies:
         compiled, norms = asking
         found, team = np.empty(2 * len(parameters)), fused.team_address()
         for _ in range(2):
-            room = (self._address, min(self._numbers, most_bytes // 4))
+            room = (self._memory.address, min(self._memory.numbers, most_bytes // 4))
             shapes: Any = compiled.before_update(parameters, gradients, found, *room, norms, team, *_KINDS)
             if type(shapes) is list:
                 return found, shapes
             if shapes is None or 4 * shapes > most_bytes:
                 return None
-            self._memory, self._numbers = pages((shapes + 1) // 2), shapes
-            self._address = self._memory.ctypes.data
+            self._memory = _Memory.of(shapes)
         return None
 
     def after(self, parameters: Sequence[torch.Tensor], shapes: list[torch.Size]) -> _Vector | None:
@@ -74,12 +84,12 @@ class WeightCopies:
             return None
         compiled, norms = asking
         found = np.empty(len(parameters))
-        is_found = compiled.after_update(parameters, shapes, found, self._address, norms, fused.team_address(), *_KINDS)
+        is_found = compiled.after_update(parameters, shapes, found, self._memory.address, norms, fused.team_address(), *_KINDS)
         return found if is_found else None
 
     def tensors(self, shapes: list[torch.Size]) -> list[torch.Tensor]:
         """Return the copies, for whoever goes on without compiled code."""
-        whole, end = torch.from_numpy(self._memory.view(np.float32)), 0
+        whole, end = torch.from_numpy(self._memory.pages.view(np.float32)), 0
         found: list[torch.Tensor] = []
         for shape in shapes:
             begin, end = end, end + shape.numel()
