@@ -381,9 +381,10 @@ SPIKE_LASTING = Threshold(6.0, 2.5)
 SPIKE_SINGLE = Threshold(15.0, 5.0)
 SPIKE_LONE_SIGMAS = Threshold(28.0, 12.0)
 SPIKE_SHARE = Threshold(0.03, 0.015)
+#: Growth of the weights' norm by something other than the optimizer, and how often, before it explains a divergence. Practice.
+GROWN_OUTSIDE, CHANGED_OUTSIDE = 1.5, 2
 #: Single losses as high before it that make a short spike another hard batch, and how high: a share of its rise. Practice.
-HARD_BATCHES = 3
-AS_HARD = 0.8
+HARD_BATCHES, AS_HARD = 3, 0.8
 
 
 def spike(relaxation: float) -> Limits:

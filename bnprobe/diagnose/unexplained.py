@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnprobe.analyse.layers import module_of
+from bnprobe.analyse.outside import changes_outside
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.extinction import extinguishing_layer
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -36,6 +37,44 @@ def unexplained_divergence(run: RunAnalysis) -> Finding | None:
         cause=f"The training diverged, and the recording does not show why: {loss_summary(run)}{left}{unseen}.",
         fix=every_step(run, "Look at the layers that deviated from their baseline first, and try a tenth of the learning rate"),
         source=f"loss not finite, or above {DIVERGENCE_RATIO:g} times {end.scale_name}",
+    )
+
+
+def grown_from_outside(run: RunAnalysis) -> Finding | None:
+    """Training diverged while somebody other than the optimizer made the weights larger, again and again.
+
+    Looks for norms of weights that grew between two measured steps by several times more than updates of the size of those around can have
+    added, at least twice before the divergence: a sum over clients or checkpoints that is never cleared or divided, an edit in place. What
+    such weights do to activations, gradients and updates follows from it. Once may be meant, as a checkpoint that is read or a layer that
+    is drawn anew, and smaller weights are, as of a network that is pruned.
+    """
+    end = run.divergence
+    if end is None:
+        return None
+    changes = [
+        one for one in run.recorded.once(changes_outside) if one.row <= end.row and one.after >= thresholds.GROWN_OUTSIDE * one.before
+    ]
+    if len(changes) < thresholds.CHANGED_OUTSIDE:
+        return None
+    first, last = changes[0], changes[-1]
+    return Finding(
+        id="unexplained-divergence",
+        severity="error",
+        confidence=0.9,
+        layers=(),
+        step=first.step,
+        evidence=(
+            Evidence("norm of all weights", first.after, first.before + first.possible, "as the weight", first.step),
+            Evidence("the same before", first.before, None, "as the weight", first.since),
+            Evidence("norm of all weights, the last time", last.after, last.before + last.possible, "as the weight", last.step),
+            Evidence("times that it grew so", float(len(changes)), float(thresholds.CHANGED_OUTSIDE)),
+        ),
+        cause=f"The weights were made larger by something other than the optimizer: from step {first.since} to {first.step} their norm "
+        f"went from {number(first.before)} to {number(first.after)}, of which updates can have made {number(first.possible)}; so it was "
+        f"seen {len(changes)} times up to step {last.step}; {loss_summary(run)}.",
+        fix="Look at what writes into the weights between these steps: a sum over clients, checkpoints or averages that is never cleared "
+        "or not divided by its number, a state that is read twice, an edit in place.",
+        source="a norm changes by no more than the sum of the norms of the updates",
     )
 
 

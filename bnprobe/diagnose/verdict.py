@@ -195,6 +195,8 @@ EXPLAINING = (
     "learning-rate-too-high",
     "loss-spike",
 )
+#: What weights that were made larger from outside bring about.
+OF_GROWN_WEIGHTS = (*EXPLAINING, "mean-shift", "half-precision-overflow", "numerical-fault")
 #: Confidence in a cause that less evidence speaks for than is asked for, at most.
 CANDIDATE_CONFIDENCE = 0.3
 #: By how much thresholds are relaxed, one after the other, to see which causes come nearest; behind a healthy verdict not altogether.
@@ -249,6 +251,8 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     if empty := loop.no_optimizer_step(run) or health.nothing_recorded(run):
         return [empty]
     found = [finding for cause in CAUSES.values() if (finding := cause(run)) is not None]
+    if (grown := unexplained.grown_from_outside(run)) is not None:
+        found = [grown, *(_of_grown_weights(finding, grown) for finding in found)]
     if became.is_failure or run.has_relapsed:
         found = _held_responsible(found, run)
     elif run.has_fitted:
@@ -263,6 +267,12 @@ def _findings(run: RunAnalysis, became: Outcome) -> list[Finding]:
     if became.word == "learns":
         linked = list(map(_told_once, linked))
     return _rank(linked) + _candidates(run.suspected(), found, RELAXATIONS)
+
+
+def _of_grown_weights(finding: Finding, grown: Finding) -> Finding:
+    """The finding of a run whose weights were made larger from outside: what large weights bring about follows from that."""
+    is_later = finding.step is not None and grown.step is not None and finding.step >= grown.step
+    return replace(finding, follows_from=(grown.id,)) if is_later and finding.id in OF_GROWN_WEIGHTS else finding
 
 
 def _told_once(finding: Finding) -> Finding:
