@@ -29,7 +29,10 @@ def schedule_keeps_low(run: RunAnalysis) -> Finding | None:
 
 
 def _ended(run: RunAnalysis, rate: NDArray[np.float64]) -> Finding | None:
-    """The rate fell by decades early in the run, and the loss has stood since; by more decades still where it had come down before."""
+    """The rate fell by decades early in the run, and the loss has stood since; by more decades still where it had come down before.
+
+    A loss that stood already while the rate was high has come to where it can: a schedule that watches it lowers the rate for that.
+    """
     course = run.course
     if course is None:
         return None
@@ -42,7 +45,7 @@ def _ended(run: RunAnalysis, rate: NDArray[np.float64]) -> Finding | None:
     spent = int(high[-1]) + 1
     if not (stands or run.is_stuck) or not peak > 0 or spent == len(rate):
         return None
-    if run.elapsed[spent] >= within * run.steps_spanned:
+    if run.elapsed[spent] >= within * run.steps_spanned or (not run.is_stuck and _stood_before(run, rate)):
         return None
     step, late = run.step(spent), float(rate[-1])
     return Finding(
@@ -63,10 +66,22 @@ def _ended(run: RunAnalysis, rate: NDArray[np.float64]) -> Finding | None:
     )
 
 
+def _stood_before(run: RunAnalysis, rate: NDArray[np.float64]) -> bool:
+    """Whether the loss had come to its last level in the second half of the steps up to the last at which the rate was high."""
+    course, high = run.course, np.flatnonzero(rate >= rate.max() / 2)
+    before = run.recorded.loss[int(high[-1]) // 2 : int(high[-1]) + 1]
+    before = before[np.isfinite(before)]
+    if course is None or before.size < thresholds.CALM_STEPS:
+        return False
+    chance = thresholds.BEYOND_NOISE * course.noise / np.sqrt(before.size)
+    return bool(np.median(before) - course.late < max(MOVED_SHARE * abs(course.late), chance))
+
+
 def _begins_anew(run: RunAnalysis, rate: NDArray[np.float64]) -> Finding | None:
     """The rate rises evenly, falls back to where it rose from, and so on: a warm-up that counts the steps of an epoch.
 
-    Warm restarts do the opposite: they leap up and come down; and cycles take as long down as up.
+    Warm restarts do the opposite: they leap up and come down; and cycles take as long down as up. Where most steps have the rate that it
+    rises to, each task of several has a warm-up of its own.
     """
     falls = np.flatnonzero(rate[1:] < thresholds.FELL_BACK * rate[:-1]) + 1
     rises = [(start, end) for start, end in pairwise([0, *falls.tolist()]) if _rises(rate[start:end])]
@@ -99,4 +114,5 @@ def _rises(rate: NDArray[np.float64]) -> bool:
         and (changes >= 0).all()
         and rate[-1] * thresholds.FELL_BACK > rate[0]
         and changes.max() < (rate[-1] - rate[0]) / 2
+        and (rate == rate[-1]).mean() < 0.5
     )
