@@ -36,6 +36,8 @@ DEVIATION_ROWS = 300
 LATE_SHARE = 0.25
 #: A loss has moved when its late median is below the early one by this share, and not by chance.
 MOVED_SHARE = 0.05
+#: The same where it fell at once, and how many deviations of single losses that has to be. Convention: a quarter, and five.
+MOVED_AT_ONCE, ABOVE_NOISE = 0.25, 5.0
 #: Standard error of a median over that of a mean, for Gaussian noise: sqrt(pi / 2).
 MEDIAN_ERROR = float(np.sqrt(np.pi / 2))
 #: A loss still falls when the Mann-Kendall test over the second half of the run finds a fall at this level of significance.
@@ -265,6 +267,12 @@ class LossCourse:
     def moved(self) -> bool:
         """Whether the loss has come down by 5 per cent, beyond what chance does to noise."""
         return self.fallen_p < FALLING_P and self.early - self.late > MOVED_SHARE * abs(self.early)
+
+    @property
+    def moved_at_once(self) -> bool:
+        """Whether the loss fell in its first steps, far and beyond its noise, and stands since: over the run there is no trend."""
+        fall = self.early - self.late
+        return fall > MOVED_AT_ONCE * abs(self.early) and fall > ABOVE_NOISE * self.noise
 
     @property
     def is_falling(self) -> bool:

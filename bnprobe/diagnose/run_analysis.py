@@ -60,7 +60,7 @@ class RunAnalysis(Quantities):
             return False
         # One that leapt to ten times its lowest level and stands there may be below its start: it goes nowhere all the same.
         stays_down = self.has_come_down and course.late_trough <= thresholds.RELAPSED_TIMES * course.trough
-        return self.is_at_chance or self.has_risen or not (course.moved or course.is_falling or stays_down)
+        return self.is_at_chance or self.has_risen or not (course.moved or course.moved_at_once or course.is_falling or stays_down)
 
     @property
     def has_come_down(self) -> bool:

@@ -271,7 +271,7 @@ def test_what_no_gradient_reached_is_told_where_no_cause_is_found() -> None:
 
 
 def _falling(made: Recording, to: float = 0.1) -> Recording:
-    made.loss = 2.0 * to ** np.minimum(np.arange(60) / 25, 1.0) * (1 + 0.005 * np.random.default_rng(5).standard_normal(60))
+    made.loss = 2.0 * to ** np.minimum(np.arange(made.steps) / 25, 1.0) * (1 + 0.005 * np.random.default_rng(5).standard_normal(made.steps))
     return made
 
 
@@ -282,12 +282,30 @@ def test_a_schedule_that_ended_the_training_is_told_although_the_loss_had_fallen
     assert verdicts(made) == (["learning-rate-too-low"] if is_named else ["healthy"])
 
 
+@pytest.mark.parametrize(("level", "factor"), [(1.0, 1e-3), (0.2, 1e-5)])
+def test_a_schedule_that_lowers_the_rate_of_a_loss_that_stands_ended_nothing(level: float, factor: float) -> None:
+    made = _falling(residual_recording(steps=60))
+    noise = 0.01 * np.random.default_rng(5).standard_normal(60)
+    made.loss = level * (1 + noise) + (2.0 - level) * np.exp(-np.arange(60) / 2)
+    made.learning_rate = np.where(np.arange(60) < 22, 0.1, 0.1 * factor)
+    assert verdicts(made) == ["healthy"]
+
+
+def test_a_loss_that_fell_at_once_and_stands_at_its_noise_has_moved() -> None:
+    made = _falling(residual_recording(steps=400))
+    made.loss = 0.39 + 0.3 * (np.arange(400) < 10) + 0.03 * np.random.default_rng(5).standard_normal(400)
+    run = RunAnalysis(made.run())
+    assert run.course is not None and run.course.fallen_p > 0.01
+    assert not run.is_stuck and run.course.moved_at_once
+
+
 @pytest.mark.parametrize(
     ("rates", "is_named"),
     [
         pytest.param(np.tile(np.linspace(1e-5, 1e-3, 12), 5), True, id="a warm-up in every epoch"),
         pytest.param(np.tile(np.linspace(1e-3, 1e-5, 12), 5), False, id="warm restarts"),
         pytest.param(np.tile([*np.linspace(1e-5, 1e-3, 6), *np.linspace(1e-3, 1e-5, 6)], 5), False, id="cycles"),
+        pytest.param(np.tile([*np.linspace(1e-5, 1e-3, 4), *[1e-3] * 8], 5), False, id="each task with a warm-up of its own"),
         pytest.param(np.tile([1e-3] * 11 + [1e-5], 5), False, id="a small rate now and then"),
     ],
 )
