@@ -105,8 +105,17 @@ class RunAnalysis(Quantities):
         if self.recorded.once(sums.sums_over_uneven_steps):
             return "it goes with the number of samples behind it, which differs from step to step, as of a sum over an episode"
         if self.is_evaluated_in_most_steps and not self.is_at_chance:
-            return "the network is also evaluated without gradients in most steps, so that its targets may move with it"
+            return f"the network is also evaluated without gradients {self._when_evaluated}, so that its targets may move with it"
         return ""
+
+    @property
+    def _when_evaluated(self) -> str:
+        """At which steps evaluations were counted: where the steps looked at are a fixed distance apart, others may have none."""
+        looked = np.diff(self.recorded.step[self.recorded.evaluations >= 0])
+        apart = int(np.gcd.reduce(looked)) if looked.size else 1
+        if apart < 2:
+            return "in most steps"
+        return f"in most of the steps looked at, which are multiples of {apart} apart (record with `--every 1` to see the others)"
 
     @property
     def is_signed(self) -> bool:

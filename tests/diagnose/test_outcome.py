@@ -267,3 +267,12 @@ def test_a_cross_entropy_whose_sign_is_turned_is_not_said_to_learn(sign: float, 
     found = outcome(RunAnalysis(made.run()))
     assert found.word == word
     assert ("its sign is most likely wrong" in found.reason) == (word == "unclear")
+
+
+@pytest.mark.parametrize(
+    ("every", "said"), [(1, "gradients in most steps, so"), (10, "in most of the steps looked at, which are multiples of 10 apart")]
+)
+def test_evaluations_are_told_of_the_steps_looked_at(every: int, said: str) -> None:
+    made = residual_recording(steps=200)
+    made.by_step["evaluations"] = np.where(np.arange(200) % every == every - 1, 1, -1)
+    assert said in RunAnalysis(made.run()).loss_may_stand
