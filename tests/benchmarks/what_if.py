@@ -1,7 +1,7 @@
 """What a training from tapes is worth: is it the real one, does it find the limits that trials find, what does it cost?
 
     python tests/benchmarks/what_if.py equality [--remedies all|NAME,...] [--results FILE] [--minutes M] ["PROGRAM ARG..."]...
-    python tests/benchmarks/what_if.py agreement [--steps N] [COMBINATION]...
+    python tests/benchmarks/what_if.py agreement [--steps N] [--fresh] [TRAINING]...
     python tests/benchmarks/what_if.py cost [--rounds N] [TRAINING]...
     python tests/benchmarks/what_if.py count [--steps N] [TRAINING]...
     python tests/benchmarks/what_if.py memory|kept [TRAINING]...
@@ -12,7 +12,8 @@ unrecorded one? Without programs, the trainings of ``what_if_structures.py`` and
 ``--results`` a command that was ended goes on where it was.
 
 ``agreement`` makes the search of ``lr-limit`` twice for each combination of a network and an optimizer, without and with mean shift
-rejection: by real trainings in processes of their own, and from the tape of one recording. ``cost`` measures a taped step against a plain
+rejection: by real trainings in processes of their own, and from the tape of one recording; with ``--fresh`` for the twelve of
+``what_if_fresh.py``. ``cost`` measures a taped step against a plain
 one, and the whole answer (without and with mean shift rejection) against the bare stretch; ``count`` counts its steps, for all trainings of
 ``agreement`` and of ``what_if_structures.py``; ``memory`` measures the peak against what was promised; ``kept`` the file of tapes.
 """
@@ -32,7 +33,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.benchmarks.what_if_cost import TRAINING, cost, kept, memory
+from bnprobe.launch.target import Target
+from tests.benchmarks.what_if_cost import STRUCTURES, TRAINING, cost, kept, memory
 from tests.benchmarks.what_if_count import count
 from tests.benchmarks.what_if_equality import equality
 from tests.benchmarks.what_if_processes import Listener, in_child, made
@@ -56,14 +58,19 @@ COMBINATIONS = {
 
 def agreement(arguments: list[str]) -> None:
     """Compare the brackets from a tape with those of real trials."""
+    from tests.benchmarks.what_if_fresh import FRESH
+    from tests.benchmarks.what_if_structures import STRUCTURES as structures
+
     parser = argparse.ArgumentParser(prog="what_if.py agreement")
-    parser.add_argument("combinations", nargs="*")
+    parser.add_argument("trainings", nargs="*", metavar="TRAINING")
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--fresh", action="store_true", help="those of what_if_fresh.py")
     chosen = parser.parse_args(arguments)
+    targets = {name: (TRAINING, (*map(str, one), str(chosen.steps))) for name, one in COMBINATIONS.items()}
+    targets |= {name: (STRUCTURES, (name, str(chosen.steps))) for name in structures}
     same = near = all_of_them = 0
-    for name in chosen.combinations or list(COMBINATIONS):
-        network, optimizer, rate = COMBINATIONS[name]
-        own = [network, optimizer, str(rate), str(chosen.steps)]
+    for name in chosen.trainings or list(FRESH if chosen.fresh else COMBINATIONS):
+        own = Target(str(targets[name][0]), False, targets[name][1])
         folder = Path(tempfile.mkdtemp())
         found = _answers(own, chosen.steps, folder)
         for remedy in ("none", "msr"):
@@ -84,26 +91,25 @@ def agreement(arguments: list[str]) -> None:
                     f"; the rates from the tape, really: {[_real_trial(own, remedy, chosen.steps, folder, one).outcome for one in places]}"
                 )
             print(f"{name:20} {remedy:5} {_shown(told)} from the tape, {_shown(real)} by trials{odd}", flush=True)
+        print(f"{name:20} {found['rerun_steps'] / chosen.steps:.1f} bare stretches", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
     print(f"the same bracket in {same} of {all_of_them}; within a factor of 1.5 in {near}")
 
 
-def _answers(own: list[str], steps: int, folder: Path) -> dict[str, Any]:
+def _answers(own: Target, steps: int, folder: Path) -> dict[str, Any]:
     from bnprobe.analyse.what_if import what_if_of
     from bnprobe.launch.session import run_recorded
-    from bnprobe.launch.target import Target
     from bnprobe.observe.options import RecordOptions
     from bnprobe.store.reader import read_run
 
     options = RecordOptions(what_if=steps, what_if_remedies=("none", "msr"))
-    target = Target(str(TRAINING), False, tuple(own))
-    in_child(functools.partial(run_recorded, target, folder / "run.h5", options, {}, Listener()), made(folder / "taped"))
+    in_child(functools.partial(run_recorded, own, folder / "run.h5", options, {}, Listener()), made(folder / "taped"))
     found = what_if_of(read_run(folder / "run.h5"))
     assert found is not None
-    return found.document()
+    return found.document() | {"rerun_steps": found.rerun_steps}
 
 
-def _real_search(own: list[str], remedy: str, steps: int, folder: Path) -> dict[int, str]:
+def _real_search(own: Target, remedy: str, steps: int, folder: Path) -> dict[int, str]:
     """Make the search of ``lr-limit`` by real trainings; return the outcome at each place of its grid."""
     from bnprobe.analyse.limits import verdict_of
     from bnprobe.experiments.limits.plan import next_index
@@ -114,7 +120,7 @@ def _real_search(own: list[str], remedy: str, steps: int, folder: Path) -> dict[
     return {place: trial.outcome for place, trial in sorted(trials.items())}
 
 
-def _real_trial(own: list[str], remedy: str, steps: int, folder: Path, place: int) -> Any:
+def _real_trial(own: Target, remedy: str, steps: int, folder: Path, place: int) -> Any:
     """Really train at a place of the grid, and judge it as ``lr-limit`` does."""
     from bnprobe.experiments.limits.judge import Assignment, judge_run
     from bnprobe.store.limits_file import factor_of
@@ -123,7 +129,7 @@ def _real_trial(own: list[str], remedy: str, steps: int, folder: Path, place: in
 
     file = folder / "direct.h5"
     file.unlink(missing_ok=True)
-    in_child(functools.partial(train, file, factor_of(place), steps, remedy, TRAINING, own), made(folder / "direct"))
+    in_child(functools.partial(train, file, factor_of(place), steps, remedy, Path(own.name), list(own.arguments)), made(folder / "direct"))
     return judge_run(read_run(file), Assignment(remedy, 0, place), 0.0, "")
 
 

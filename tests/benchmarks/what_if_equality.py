@@ -147,16 +147,34 @@ def taped(script: Path, arguments: list[str], remedies: list[str], factors: list
             except Exception as error:
                 found["parted"] = f"{type(error).__name__}: {error}"
             for remedy in remedies if found["parted"] is None else ():
-                for factor in factors:
-                    try:
-                        found["runs"][f"{remedy} x{factor:g}"] = rerun.run(factor, edits.of(remedy)).losses
-                    except Exception as error:
-                        found["runs"][f"{remedy} x{factor:g}"] = f"{type(error).__name__}: {error}"
+                for factor, again in zip(factors, _in_turn(rerun, edits, remedy, factors), strict=True):
+                    found["runs"][f"{remedy} x{factor:g}"] = again
         file.with_suffix(".json").write_text(json.dumps(found))
 
     companion.WhatIf.answer = answer  # type: ignore[method-assign]
     options = RecordOptions(what_if=steps, budget=1e9)
     run_recorded(Target(str(script), False, tuple(arguments)), file, options, {}, Listener(), overwrite=True)
+
+
+def _in_turn(rerun: Any, edits: Any, remedy: str, factors: list[float]) -> list[list[float] | str]:
+    """Train at all factors, as a search does: each is left standing half-way while others train, and taken up there.
+
+    Returns:
+        The losses at each factor, or why there are none.
+    """
+    half = rerun.stop_after(rerun.program.steps // 2) or None
+    trainings: dict[int, Any] = {}
+    found: dict[int, list[float] | str] = {}
+    for stop in (half, None):
+        for number in set(range(len(factors))) - found.keys():
+            try:
+                if number not in trainings:
+                    trainings[number] = rerun.begin(factors[number], edits.of(remedy))
+                if trainings[number].go_on(stop):
+                    found[number] = trainings[number].course.losses
+            except Exception as error:
+                found[number] = f"{type(error).__name__}: {error}"
+    return [found[number] for number in range(len(factors))]
 
 
 def _verdict(again: list[float], direct: Path, first: int) -> str:
@@ -166,6 +184,8 @@ def _verdict(again: list[float], direct: Path, first: int) -> str:
         run = read_run(direct)
     except Exception as error:
         return f"LOST: the real training left no file: {error}"
+    if not again:
+        return "LOST: the training from the tape has no loss"
     losses = dict(zip(run["step"].tolist(), run["loss"].tolist(), strict=True))
     for step, loss in enumerate(again, first):
         if step not in losses:

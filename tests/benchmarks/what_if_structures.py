@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.benchmarks.what_if_fresh import FRESH
 from tests.benchmarks.what_if_recipes import RECIPES
 
 WORDS, LENGTH, WIDTH = 24, 12, 16
@@ -352,6 +353,7 @@ STRUCTURES: dict[str, Callable[[int], list[nn.Module]]] = {
     "vae": vae,
     "distilled": distilled,
     **RECIPES,
+    **FRESH,
 }
 
 
