@@ -13,6 +13,7 @@ from torch.utils import _python_dispatch
 
 #: Contexts of C; 2.6 to 2.13.
 TorchFunctionDisabled: Callable[[], AbstractContextManager[Any]] = torch._C.DisableTorchFunction
+TorchFunctionEnabled: Callable[[], AbstractContextManager[Any]] = torch._C._EnableTorchFunction
 AutocastDisabled: Any = torch._C._DisableAutocast
 BelowAutograd: Any = torch._C._AutoDispatchBelowAutograd
 

@@ -11,7 +11,7 @@ Whatever else reads such a weight (a cast under autocast, a penalty of the scrip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -101,6 +101,17 @@ class ModuleEdits:
                 if not fits or not item.with_grad:
                     raise Refused(f"it changes a weight that is read by {name}{'' if item.with_grad else ' without gradient'}, too")
 
+    def refuse_another_order(self) -> None:
+        """A weight that is computed comes behind the other parameters of its module: a sum over all gradients has another last bit.
+
+        Raises:
+            Refused: the script makes one.
+        """
+        if any(other is not None for module in self._weights.values() for other in module._parameters.values()):
+            for name in _gradient_readers(self._program):
+                if not name.endswith("_"):  # what is done in place stays with its own gradient
+                    raise Refused(f"it puts weights behind biases in the order in which the script reads gradients ({name})")
+
     def arguments(self, operation: Operation, arguments: list[Any]) -> list[Any]:
         """Return the arguments of an operation, with computed weights in the place of plain ones."""
         if not self._weights or not any(slot in self._weights for slot in operation.reads):
@@ -132,6 +143,13 @@ def refuse_edited_gradients(program: Program, remedy: str) -> None:
     Raises:
         Refused: it does.
     """
+    for name in _gradient_readers(program):
+        how = "zeroes gradients in place" if name in _ZEROING else f"edits gradients ({name})"
+        raise Refused(f"{remedy} adds parameters, and the script {how}, which it would do to theirs, too")
+
+
+def _gradient_readers(program: Program) -> Iterator[str]:
+    """Yield the names of operations that read a gradient."""
     gradients: set[Slot] = set()
     for item in program.items:
         if isinstance(item, Backward):
@@ -140,8 +158,7 @@ def refuse_edited_gradients(program: Program, remedy: str) -> None:
             gradients.add(item.gradient)
     for item in program.items:
         if isinstance(item, Operation) and not gradients.isdisjoint(item.reads):
-            how = "zeroes gradients in place" if _name(item) in _ZEROING else f"edits gradients ({_name(item)})"
-            raise Refused(f"{remedy} adds parameters, and the script {how}, which it would do to theirs, too")
+            yield _name(item)
 
 
 def _name(operation: Operation) -> str:

@@ -20,6 +20,7 @@ from bnprobe.remedies.application import Applied, hand_over
 from bnprobe.remedies.remedy import Added, Changes
 from bnprobe.remedies.scope import Scope
 from bnprobe.remedies.specification import parse_all, split
+from bnprobe.torch_private import TorchFunctionEnabled
 from bnprobe.what_if.module_edits import ModuleEdits, Refused, refuse_edited_gradients
 from bnprobe.what_if.program import Program
 from bnprobe.what_if.skeleton import Skeleton
@@ -113,7 +114,8 @@ class _Remedied(Edits):
             edits = ModuleEdits(self._program, state.leaves, list(made.values())) if is_structural else None
             torch.default_generator.set_state(built.random_state)
             try:
-                applied = Applied(self._specifications, Scope(models, trained))  # type: ignore[arg-type]
+                with TorchFunctionEnabled():  # a remedy may trace what models compute: with stand-ins, which torch's functions must know
+                    applied = Applied(self._specifications, Scope(models, trained))  # type: ignore[arg-type]
             except RemedyError as error:
                 if self._applied:  # the second model of two need not have what the first one had
                     continue
@@ -126,6 +128,8 @@ class _Remedied(Edits):
                 if touched.added:
                     self._hand_over(state, built.number, touched.added, remedy.name)
         self._refuse_second_owners(state)
+        for edits in self._modules:
+            edits.refuse_another_order()
         if any(edits.draws for edits in self._modules):
             if not self._program.draws_nothing:
                 raise Refused("it draws random numbers, and so does the script: with it, batches or masks would have been others")

@@ -54,6 +54,18 @@ class Recurrent(nn.Module):
         return self.head(self.cell(x[:, 0])[0][:, -1])
 
 
+class Branched(nn.Module):
+    """Two heads, and an activation as a function between them and what they read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.first, self.second = nn.Linear(64, 16), nn.Linear(16, 4), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        hidden = F.relu(self.trunk(x.flatten(1)))
+        return self.first(hidden) + self.second(hidden).tanh()
+
+
 class Picked(nn.Module):
     """An expert that gets the samples to which a router gives more than zero, into a buffer, and nothing where there are none."""
 
@@ -401,6 +413,13 @@ def test_a_remedy_is_the_real_one(remedy: str, tmp_path: Path, monkeypatch: pyte
     assert rerun.run().losses == taped.losses, "a remedy has left something behind"
 
 
+def test_a_remedy_knows_the_answers_of_a_models_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taped = tape(Branched, momentum, plain, tmp_path / "run.h5", monkeypatch)
+    assert taped.program is not None and taped.edits is not None
+    losses = Rerun(taped.program).run(1.0, taped.edits.of("agc")).losses
+    assert losses == train(Branched, momentum, plain, 1.0, "agc")
+
+
 @pytest.mark.slow
 def test_dropout_where_nothing_else_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taped = tape(cnn, momentum, plain, tmp_path / "run.h5", monkeypatch)
@@ -425,6 +444,7 @@ def built_anew(training: Training) -> None:
         [
             ("weight-norm", clipped, "edits gradients"),
             ("no-norm", plain, "no normalisation"),
+            ("weight-standardisation", clipped, "order in which the script reads"),
             ("weight-norm", built_anew, "two optimizers for the same weights"),
             ("batch-norm:affine", scaled, "edits gradients|read by _to_copy"),
         ],
