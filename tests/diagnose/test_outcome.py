@@ -41,6 +41,9 @@ STEPS = np.arange(60)
         (np.where(STEPS < 1, 2.35, 14.0 + 500 * np.exp(-STEPS / 8)) + NOISE, "trains", ""),
         (np.where(STEPS < 1, 2.35, 0.5 + 500 * np.exp(-STEPS / 6)) + NOISE, "trains", ""),
         (2.0 + 0.1 * STEPS, "stuck", "risen"),
+        # It ends above its first value, by less than single losses differ, and by more.
+        (np.where(STEPS < 1, 2.305, 2.303) + NOISE, "stuck", "level"),
+        (np.where(STEPS < 1, 2.27, 2.303) + NOISE, "stuck", "risen"),
         (2.0 * 1.5**STEPS, "diverges", ""),
         (np.where(STEPS < 30, 2.0, np.inf), "diverges", ""),
     ],
@@ -49,6 +52,13 @@ def test_outcomes_of_trials(loss: np.ndarray, word: str, stuck_by: str | None) -
     found = judged(loss)
     assert found.trial == word, found
     assert stuck_by is None or found.stuck_by == stuck_by
+
+
+def test_a_loss_has_not_risen_where_the_weights_hardly_moved() -> None:
+    run = residual_recording(steps=60, norm=True).run()
+    run.variables["loss"] = np.where(STEPS < 1, 2.27, 2.303) + NOISE  # its first happened to be a low one
+    run.variables["update_norm"] = 1e-6 * run.variables["update_norm"]
+    assert outcome(RunAnalysis(run)).stuck_by == "slow"
 
 
 def test_a_loss_that_leapt_far_down_is_not_said_to_stand() -> None:
