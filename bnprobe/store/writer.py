@@ -105,6 +105,11 @@ class RunWriter:
         """Number of parameters defined so far."""
         return self._memory.length("parameter")
 
+    @property
+    def step_count(self) -> int:
+        """Number of steps so far, those included that are not on disk."""
+        return self._memory.length("step")
+
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a root attribute, written with the next burst."""
         self._memory.set_attribute(name, value)

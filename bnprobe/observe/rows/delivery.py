@@ -188,13 +188,27 @@ class Delivery:
         if not self._waiting:
             return
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for _, alike in itertools.groupby(waiting, _structure):
-            steps = list(alike)
-            try:
-                self._append(len(steps), *_rows(steps))
-            except Exception as error:
+        try:
+            while waiting:
+                steps = list(next(itertools.groupby(waiting, _structure))[1])
+                del waiting[: len(steps)]
+                self._append_alike(steps)
+                self._unwritten += len(steps)
+        finally:
+            self._waiting[:0] = waiting  # what the script has raised for itself leaves here: the others wait for the next time
+        if self._writer.burst_if_due():
+            self._unwritten = 0
+
+    def _append_alike(self, steps: list[OpenStep | ClosedStep]) -> None:
+        """Append the rows of steps of which the same was measured, together if it can be."""
+        before = self._writer.step_count
+        try:
+            self._append(len(steps), *_rows(steps))
+        except Exception as error:
+            if self._writer.step_count == before:
                 self._append_singly(steps, error)
-        self._unwritten = 0 if self._writer.burst_if_due() else self._unwritten + len(waiting)
+            else:
+                self._faults.report(f"step {_opened(steps[0]).number}", error)
 
     def _append(self, count: int, columns: dict[str, Any], channels: list[ChannelRow | None]) -> None:
         """Append the rows of steps of which the same was measured."""
@@ -215,12 +229,14 @@ class Delivery:
 
     def _append_singly(self, steps: list[OpenStep | ClosedStep], error: Exception) -> None:
         """Some of these steps cannot be made a row, or the script has raised something meanwhile: no other step is to suffer from it."""
-        for step in steps if len(steps) > 1 else ():
+        is_at_fault = len(steps) == 1 and not is_the_scripts(error)
+        for step in () if is_at_fault else steps:
             try:
                 self._append(1, *_rows([step]))
             except Exception as own:
-                self._append_singly([step], own)
-        if len(steps) == 1 or is_the_scripts(error):
+                if not is_the_scripts(own):
+                    self._faults.report(f"step {_opened(step).number}", own)
+        if is_at_fault or is_the_scripts(error):
             self._faults.report(f"step {_opened(steps[0]).number}", error)
 
     def _judge(self, step: int, loss: float, *, was_skipped: bool) -> None:
