@@ -35,10 +35,10 @@ def unit_axis(layer: nn.Module) -> int:
 
 
 def units_of(layer: nn.Module) -> int:
-    """Return how many units a linear layer has."""
-    weight = layer.get_parameter("weight") if "weight" in layer._parameters else layer.weight
-    assert isinstance(weight, torch.Tensor)
-    return int(weight.shape[unit_axis(layer)])
+    """Return how many units a linear layer has. A weight that is computed is not asked for: that would take a step of a spectral norm."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features
+    return int(layer.get_parameter("weight").shape[unit_axis(layer)])
 
 
 def _asked(module: nn.Module) -> int:
