@@ -19,7 +19,7 @@ from bnprobe.remedies.own_code import graph_of
 from bnprobe.remedies.reach import names_in
 
 #: What a module calls the number of its heads, or their size.
-_HEADS = re.compile(r"(^|_)n?_?heads?$|(^|_)nheads?$|(^|_)heads?_dim$")
+_HEADS = re.compile(r"(^|_)n?_?heads?$|(^|_)nheads?$|(^|_)heads?_(dim|size)$|^n?h$|^d_?k$")
 _ATTENDS = F.scaled_dot_product_attention
 _SOFTMAXES = (F.softmax, torch.softmax, torch.special.softmax)
 _PRODUCTS = {"matmul", "bmm", "baddbmm", "einsum"}

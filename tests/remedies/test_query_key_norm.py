@@ -129,6 +129,26 @@ def test_attention_that_is_written_out(way: str) -> None:
     assert torch.equal(module(x), plain)
 
 
+@pytest.mark.parametrize("name", ["h", "nh", "d_k", "head_size", "n_heads", "dim_head"])
+def test_heads_are_known_by_the_names_that_scripts_give_them(name: str) -> None:
+    """torch.fx cannot follow code that makes a mask of the size of its input: nothing else tells that this attends."""
+
+    class Unpacking(WrittenOut):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            samples, places, width = x.shape
+            q, k, v = (one(x).view(samples, places, 2, width // 2).transpose(1, 2) for one in (self.q, self.k, self.v))
+            logits = (q @ k.mT / 2).masked_fill(torch.ones(places, places).triu(1).bool(), -math.inf)
+            return self.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+    torch.manual_seed(0)
+    module, x = Unpacking("divided").double(), torch.randn(3, 5, 8, dtype=torch.float64)
+    del module.num_heads
+    setattr(module, name, 2)
+    expected = module.normalised(x, 1.0)
+    with apply("qk-norm", nn.ModuleList([module, nn.Linear(8, 2)])):
+        torch.testing.assert_close(module(x), expected)
+
+
 class SingleHead(nn.Module):
     """Attention of one head, which says so nowhere."""
 
