@@ -34,7 +34,7 @@ class Search:
         is_drawn: whether its losses are drawn at several rates, which are then trained to their end.
         near: the limit of the training without a remedy; None where that is not known, or is what is searched for.
         tried: trainings that came to their end.
-        looked_at: those that trained by their first steps, and were left standing.
+        looked_at: those that trained by their first steps, and were paused there.
         too_slow: places of which it is known that they learn less than faster ones at which nothing trains.
         unknown: places at which the stretch could not be trained again, and why; no faster one is tried.
         misled: how often a look was wrong; each cost a trial that is made up for.

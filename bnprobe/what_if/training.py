@@ -131,7 +131,7 @@ class Training:
         """Train on.
 
         Args:
-            stop: the item before which it is left standing; None to train to the end.
+            stop: the item before which it is paused; None to train to the end.
 
         Returns:
             Whether it has come to its end, or diverged.
