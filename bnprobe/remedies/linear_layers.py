@@ -36,9 +36,10 @@ def unit_axis(layer: nn.Module) -> int:
 
 def units_of(layer: nn.Module) -> int:
     """Return how many units a linear layer has. A weight that is computed is not asked for: that would take a step of a spectral norm."""
-    if isinstance(layer, nn.Linear):
-        return layer.out_features
-    return int(layer.get_parameter("weight").shape[unit_axis(layer)])
+    if (weight := layer._parameters.get("weight")) is not None:
+        return int(weight.shape[unit_axis(layer)])
+    assert isinstance(layer, nn.Linear)  # others hold theirs
+    return layer.out_features
 
 
 def _asked(module: nn.Module) -> int:
