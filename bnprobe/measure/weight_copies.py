@@ -35,6 +35,7 @@ class WeightCopies:
 
     def __init__(self) -> None:
         self._memory = _Memory.of(0)
+        self._held: list[torch.Size] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +44,12 @@ class WeightCopies:
 
     def drop(self) -> None:
         """Give the memory back."""
+        self._held = None
         self._memory = _Memory.of(0)
+
+    def holds(self, shapes: list[torch.Size]) -> bool:
+        """Whether these shapes, which ``before`` returned, are of the present copies: of two updates at once the later has them."""
+        return shapes is self._held
 
     def before(
         self, parameters: Sequence[torch.Tensor], gradients: Mapping[int, torch.Tensor] | None, most_bytes: int
@@ -63,12 +69,15 @@ class WeightCopies:
             return None
         compiled, norms = asking
         found, team = np.empty(2 * len(parameters)), fused.team_address()
+        held, self._held = self._held, None
         for _ in range(2):
             room = (self._memory.address, min(self._memory.numbers, most_bytes // 4))
             shapes: Any = compiled.before_update(parameters, gradients, found, *room, norms, team, *_KINDS)
             if type(shapes) is list:
+                self._held = shapes
                 return found, shapes
             if shapes is None or 4 * shapes > most_bytes:
+                self._held = held  # nothing was copied
                 return None
             self._memory = _Memory.of(shapes)
         return None
@@ -78,7 +87,7 @@ class WeightCopies:
 
         Args:
             parameters: those that ``before`` was given last.
-            shapes: what it returned of them.
+            shapes: what it returned of them; copies that it ``holds``.
         """
         if (asking := fused.asks_tensors()) is None:
             return None

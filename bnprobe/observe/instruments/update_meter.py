@@ -79,6 +79,8 @@ class UpdateMeter:
             rows: whether the rows of each weight are compared.
         """
         shapes, measurement._shapes = measurement._shapes, None
+        if shapes is not None and not self._copies.holds(shapes):
+            shapes = None  # another update has begun since: nothing is known of this one
         at_once = self._copies.after(parameters, shapes) if shapes is not None else None
         if at_once is not None:
             measurement.update = torch.from_numpy(at_once)

@@ -97,6 +97,20 @@ def test_copies_beyond_the_limit_take_turns_and_give_memory_back(monkeypatch: py
     assert held_bytes(meter) + meter._copies.nbytes <= 100
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_copies_of_an_update_that_another_has_begun_within_are_not_its_own(dtype: torch.dtype) -> None:
+    """The one within may end in an exception, which the script takes: then the one around it is the last that was begun."""
+    meter, kept = UpdateMeter(), weights(500)
+    measurement = meter.before(kept)
+    meter.before([nn.Parameter(torch.ones(300, dtype=dtype))])
+    with torch.no_grad():
+        kept[0] += 1.0
+    meter.after(measurement, kept)
+    expected = math.nan if dtype is torch.float32 else 500**0.5  # in half precision it has buffers of its own
+    assert measurement.update is not None
+    assert measurement.update.tolist() == pytest.approx([expected], nan_ok=True)
+
+
 def held_bytes(meter: UpdateMeter) -> int:
     return sum(buffer.numel() * buffer.element_size() for buffer in meter._buffers.values())
 
