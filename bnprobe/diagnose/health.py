@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
@@ -83,7 +84,7 @@ def _next_step(run: RunAnalysis, found: Outcome) -> str:
 
 def _quantities(run: RunAnalysis) -> list[str]:
     parts = []
-    span, ratio = run.span(run.late_row), run.update_ratio[np.isfinite(run.update_ratio)]
+    span, ratio = run.span(run.late_row), _moves(run)
     if span is not None:
         slope = round(span.slope, 3)
         parts.append(f"the activations {'shrink' if slope < 0 else 'grow'} by {decades(abs(slope))} a layer along depth")
@@ -93,7 +94,7 @@ def _quantities(run: RunAnalysis) -> list[str]:
 
 
 def _evidence(run: RunAnalysis) -> tuple[Evidence, ...]:
-    course, span, ratio = run.course, run.span(run.late_row), run.update_ratio[np.isfinite(run.update_ratio)]
+    course, span, ratio = run.course, run.span(run.late_row), _moves(run)
     evidence = []
     if course is not None:
         evidence.append(Evidence(f"loss, median of the first {course.early_steps} steps", course.early, None, "as the loss"))
@@ -105,6 +106,12 @@ def _evidence(run: RunAnalysis) -> tuple[Evidence, ...]:
     if ratio.size:
         evidence.append(Evidence("median update ratio", float(np.median(ratio))))
     return tuple(evidence)
+
+
+def _moves(run: RunAnalysis) -> NDArray[np.float64]:
+    """Update ratios of all layers and measured steps; those of layers that are kept, by a rate of zero say, would hide the others."""
+    known = run.update_ratio[np.isfinite(run.update_ratio)]
+    return known[known > 0] if (known > 0).any() else known
 
 
 def _what_to_mend(run: RunAnalysis) -> str:

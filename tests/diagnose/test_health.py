@@ -72,3 +72,11 @@ def test_a_classifier_is_told_how_it_compares_with_guessing() -> None:
     made.by_step |= {"cross_entropy": np.full(60, 0.5), "constant_cross_entropy": np.full(60, 2.0)}
     evidence = {one.what: one.value for one in diagnose(made.run()).verdict.evidence}
     assert evidence["cross-entropy against that of guessing by the shares of the labels"] == pytest.approx(0.25)
+
+
+def test_layers_that_are_kept_do_not_hide_how_far_the_others_move() -> None:
+    made = residual_recording(steps=60)
+    moves = float(np.nanmedian(made.update_norm[:, -1:] / made.weight_norm[:, -1:]))
+    made.update_norm[:, :-1] = 0.0
+    evidence = {one.what: one.value for one in diagnose(made.run()).verdict.evidence}
+    assert evidence["median update ratio"] == pytest.approx(moves, rel=0.1)
