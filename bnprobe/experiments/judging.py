@@ -229,7 +229,7 @@ def _doubt(cause: str, test: Counterfactual, trial: Trial, base: Trial) -> str:
     if test.helps not in whom or (trial.is_no_choice and is_named):
         return f"takes away {other}, too, which the recording names" if other and not is_named else ""
     if not is_named:
-        return f"{whom[test.helps]}, and the recording names no such cause"
+        return f"{whom[test.helps]}, and the recording does not warn of this cause"
     if test.helps in _WIDE:
         return ""
     if base.level == _LEVELS["learns"]:

@@ -146,7 +146,7 @@ def test_what_helps_many_confirms_only_what_the_recording_names(cause: str, name
     other = named(diverged(AS_IS), "exploding-gradients")
     word, reason = judged(cause, other, diverged(GENERIC), trial(name, 0.2))
     assert word == "undecided"
-    assert reason.endswith("but that helps many a training that fails, and the recording names no such cause")
+    assert reason.endswith("but that helps many a training that fails, and the recording does not warn of this cause")
     assert judged(cause, named(other, "exploding-gradients", cause), diverged(GENERIC), trial(name, 0.2))[0] == "confirmed"
 
 
@@ -402,7 +402,7 @@ def test_what_a_script_may_mean_is_confirmed_only_where_it_is_named_and_nothing_
     named, better = {"findings": (cause,)}, trial(name, 0.06)
     assert judged(cause, stuck(AS_IS), stuck(GENERIC), better)[0] == "undecided"
     word, reason = judged(cause, trial(AS_IS, 0.37), trial(GENERIC, 1.9), better)
-    assert word == "undecided" and "the recording names no such cause" in reason
+    assert word == "undecided" and "the recording does not warn of this cause" in reason
     word, reason = judged(cause, trial(AS_IS, 0.37, **named), trial(GENERIC, 1.9), better)
     assert word == "undecided" and "the script as it is learns" in reason
     assert judged(cause, replace(stuck(AS_IS), **named), stuck(GENERIC), better)[0] == "confirmed"
