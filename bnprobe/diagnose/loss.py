@@ -9,6 +9,7 @@ import numpy as np
 from bnprobe.analyse import robust, spikes
 from bnprobe.analyse.layers import module_of
 from bnprobe.analyse.spikes import Spike
+from bnprobe.analyse.takeovers import takeovers_with_a_leap
 from bnprobe.diagnose import data, thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
@@ -69,6 +70,8 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
     size from there on, the script begins a training of another kind, and its loss is another one. A loss
     that may stand or rise although the training is right, as of a critic whose targets move, may leap as well.
     """
+    if (leapt := leap_at_a_takeover(run)) is not None:
+        return leapt
     shortest = 1 if run.has_batches else thresholds.SPIKE_LENGTH  # the loss of a single hard sample is no spike
     found = [
         spike
@@ -98,6 +101,35 @@ def loss_spike(run: RunAnalysis) -> Finding | None:
         cause=f"At step {spike.step} the loss leapt from {number(spike.level)} to {number(spike.loss)}{others}; {outcome}; {first}.",
         fix=with_remedy(run, _remedy(mover), clip_at_usual(run, spike.row)),
         source="Chowdhery et al. 2022, PaLM (arXiv 2204.02311), section 5.1",
+    )
+
+
+def leap_at_a_takeover(run: RunAnalysis) -> Finding | None:
+    """A loss that goes on where another optimizer takes over, and leaps once that one has moved the weights.
+
+    An optimizer that begins without the memory of the one before takes first steps of the full length of its rate: as after a checkpoint of
+    which its state was not read. Looks like a training that begins anew; its first loss is another one.
+    """
+    found = run.recorded.once(takeovers_with_a_leap) if run.divergence is None else []
+    if not found:
+        return None
+    one = max(found, key=lambda other: other.highest / other.level)
+    return Finding(
+        id="loss-spike",
+        severity="warning",
+        confidence=0.8,
+        layers=(),
+        step=one.step,
+        evidence=(
+            Evidence("highest of the losses after it", one.highest, None, "as the loss", one.step),
+            Evidence("first loss, before it moved anything", one.first, None, "as the loss", one.step),
+            Evidence("median of the losses before", one.level, None, "as the loss", one.step),
+        ),
+        cause=f"At step {one.step} another optimizer ({one.optimizer}) takes over and the loss goes on at {number(one.first)}, where it "
+        f"had come to; once that one had moved the weights it leapt to {number(one.highest)}, {times(one.highest / one.level)} as high.",
+        fix="Where a run is resumed, read the optimizer's state as well (`optimizer.load_state_dict`): without its moments the first steps "
+        "have the full length of the rate. Otherwise begin with a smaller rate, or warm it up.",
+        source="the losses before and after an optimizer's first step",
     )
 
 

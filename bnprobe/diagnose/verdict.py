@@ -228,7 +228,11 @@ def diagnose(run: Run) -> Diagnosis:
     gravest = min(each, key=lambda one: (_SEVERITY[one.verdict.severity], one.outcome.word == "learns"))
     others = [one.verdict for one in each if one is not gravest]
     told = sum(not finding.is_candidate for finding in gravest)
-    return replace(gravest, findings=(*gravest[:told], *others, *gravest[told:]), recording=RunView.of(run))
+    between = loss.leap_at_a_takeover(RunAnalysis(run))  # which is in none of them by itself
+    leap = [calibrated(between)] if between is not None else []
+    is_first = gravest.verdict.severity == "info"
+    findings = (*leap, *gravest[:told], *others) if is_first else (*gravest[:told], *others, *leap)
+    return replace(gravest, findings=(*findings, *gravest[told:]), recording=RunView.of(run))
 
 
 def _of_one(run: Run) -> Diagnosis:
