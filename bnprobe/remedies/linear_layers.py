@@ -7,7 +7,7 @@ decide nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -35,11 +35,17 @@ def unit_axis(layer: nn.Module) -> int:
 
 
 def units_of(layer: nn.Module) -> int:
-    """Return how many units a linear layer has. A weight that is computed is not asked for: that would take a step of a spectral norm."""
-    if (weight := layer._parameters.get("weight")) is not None:
-        return int(weight.shape[unit_axis(layer)])
-    assert isinstance(layer, nn.Linear)  # others hold theirs
-    return layer.out_features
+    """Return how many units a linear layer has.
+
+    A weight of torch's own that is computed is not asked for: that would take a step of a spectral norm.
+    """
+    if (weight := layer._parameters.get("weight")) is None:
+        if isinstance(layer, nn.Linear):
+            return layer.out_features
+        with untouched(layer):
+            weight = cast("nn.Parameter", layer.weight)
+    assert weight is not None
+    return int(weight.shape[unit_axis(layer)])
 
 
 def _asked(module: nn.Module) -> int:
