@@ -65,6 +65,8 @@ def runs_across_samples(samples: int, positions: int, compared: Sequence[tuple[i
     number = _samples(compared)
     if number is None or samples < 2 or samples == number:
         return None if number is None or samples < 2 else False
+    if samples % number == 0 and positions == number:
+        return None  # samples may be joined with rows or sentences there, and these be as long as samples are many
     return positions == number and not any(samples in axes for axes in compared)
 
 

@@ -55,6 +55,7 @@ def test_so_few_samples_tell_nothing() -> None:
         pytest.param(N, T, lambda: F.cross_entropy(signal(N, 3), LABELS), False, id="along each sample"),
         pytest.param(T, N, lambda: F.mse_loss(signal(N, T, 1), torch.zeros(N, T, 1)), False, id="a loss of every step, time first"),
         pytest.param(T, N, lambda: signal(N, T).pow(2).mean(1).mean(), False, id="the same, averaged over samples first"),
+        pytest.param(4 * N, N, lambda: F.cross_entropy(signal(N, 3), LABELS), None, id="rows of pictures as long as samples are many"),
         pytest.param(1, N, lambda: F.cross_entropy(signal(N, 3), LABELS), None, id="one series"),
     ],
 )
