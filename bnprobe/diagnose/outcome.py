@@ -178,8 +178,8 @@ def _trial(run: RunAnalysis, course: LossCourse) -> tuple[TrialWord, Literal["",
     """As a trial, which has to be one or the other: stuck also is a loss that falls, but only back to about its first value.
 
     One that leapt at first and has come far down since trains: 60 steps may not take it back to its first loss, and 500 do, as the table of
-    horizons in docs/what-if.md shows. A loss that ends above its first value by no more than single losses differ has not risen, nor
-    has one whose weights hardly moved.
+    horizons in docs/what-if.md shows. A loss that ends above its first value by no more than single losses differ has not risen, unless it
+    leapt meanwhile; nor has one whose weights hardly moved.
     """
     is_back = course.late > course.first - MOVED_SHARE * abs(course.first)
     if run.has_come_down or run.stays_above_its_first or not (run.is_stuck or is_back):
@@ -188,4 +188,5 @@ def _trial(run: RunAnalysis, course: LossCourse) -> tuple[TrialWord, Literal["",
         return "stuck", "risen"
     if learning_rate_too_low(run) is not None:
         return "stuck", "slow"
-    return "stuck", "risen" if course.late > course.first + course.noise else "level"
+    leapt = course.highest > course.first + MOVED_SHARE * abs(course.first)
+    return "stuck", "risen" if course.late > course.first + (0.0 if leapt else course.noise) else "level"

@@ -44,6 +44,8 @@ STEPS = np.arange(60)
         # It ends above its first value, by less than single losses differ, and by more.
         (np.where(STEPS < 1, 2.305, 2.303) + NOISE, "stuck", "level"),
         (np.where(STEPS < 1, 2.27, 2.303) + NOISE, "stuck", "risen"),
+        # The same as the first of these, but for leaps.
+        (np.where(STEPS < 1, 2.305, 2.303) + NOISE + 5.0 * (STEPS % 20 < 3) * (STEPS > 5), "stuck", "risen"),
         (2.0 * 1.5**STEPS, "diverges", ""),
         (np.where(STEPS < 30, 2.0, np.inf), "diverges", ""),
     ],
