@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def hooks_of_steps() -> Iterator[None]:
+    """Take away the hooks of optimizers' steps that a test leaves: remedies stay when a recording ends, and tests share a process."""
+    before = {id(hooks): set(hooks) for hooks in _hooks_of_steps()}
+    yield
+    for hooks in _hooks_of_steps():
+        for left in set(hooks) - before.get(id(hooks), set()):
+            del hooks[left]
+
+
+def _hooks_of_steps() -> list[dict[int, Any]]:
+    found = sys.modules.get("torch.optim.optimizer")
+    return [] if found is None else [found._global_optimizer_pre_hooks, found._global_optimizer_post_hooks]
+
 
 #: Many samples of one thing: the first to go without where there is not time for all.
 LAST = Path(__file__).parent / "faults"

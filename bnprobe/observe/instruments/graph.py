@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from bnprobe.measure.graph import MOST_NODES, roots
+from bnprobe.torch_private import answers_itself
 
 #: Nodes between the loss and the last layer that are looked at: sums and means of a few terms.
 NODE_LIMIT = 64
@@ -129,10 +130,11 @@ def softmax_axis(node: Any) -> Axis | None:
 def saved(node: Any, name: str) -> torch.Tensor | None:
     """A tensor that a node keeps for its backward, without a copy.
 
-    None where it keeps none, or where hooks of the script would have to be run to get at it: those are the script's to run.
+    None where it keeps none, and where code of the script would have to be run to get at it, hooks or a class that computes by itself: that
+    is the script's to run.
     """
     kept = getattr(node, f"_raw_saved_{name}", None)
     if kept is None or getattr(kept, "unpack_hook", True) is not None:
         return None
     tensor = kept.data
-    return tensor.detach() if isinstance(tensor, torch.Tensor) else None
+    return tensor.detach() if isinstance(tensor, torch.Tensor) and not answers_itself(tensor) else None
