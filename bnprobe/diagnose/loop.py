@@ -161,7 +161,7 @@ def gradients_cleared(run: RunAnalysis) -> Finding | None:
     Looks for gradients that reached the layers in every measured backward, and none that was there when the optimizer stepped. Looks like
     frozen parameters; there no gradient reaches the layers either.
     """
-    if not run.gradients_were_cleared:
+    if not _were_cleared(run):
         return None
     step = run.step(run.first_row)
     arrived = float(np.fmax.reduce(run.recorded.activation_gradient.rms[run.first_row], initial=0.0))
@@ -183,6 +183,26 @@ def gradients_cleared(run: RunAnalysis) -> Finding | None:
     )
 
 
+def _were_cleared(run: RunAnalysis) -> bool:
+    """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped, or zeros alone.
+
+    Layers count whose weights an optimizer has: of others nobody asked for a gradient. What is so small that the gradients of weights
+    may underflow in half precision has not arrived. Zeros may be right: behind an input of zeros, which gives outputs of zero, and
+    behind weights that are all zero, as two factors of a low-rank update. Then nothing was cleared.
+    """
+    recorded, norms = run.recorded, run.recorded.parameter_gradient_norm
+    stepped = np.isfinite(recorded.update_norm).any(axis=1)
+    forgotten, _ = training.untrained_elements(recorded)
+    is_drawn = np.any(recorded.weight_norm > 0, axis=0).tolist()
+    with_weights = {one.layer for one, drawn in zip(recorded.parameters, is_drawn, strict=True) if one.group >= 0 and drawn}
+    counts = np.array([module_of(layer.name) in with_weights for layer in recorded.layers], dtype=bool) & ~(forgotten > 0)
+    if np.isfinite(norms[stepped]).any():
+        counts &= (recorded.activation.rms > 0).any(axis=0)
+    arrived = (recorded.activation_gradient.rms[:, counts] > thresholds.NO_UNDERFLOW).any(axis=1)
+    both = stepped & arrived
+    return bool(both.sum() >= thresholds.DEAD_STEPS and not (norms[stepped] > 0).any() and not np.isinf(norms).any())
+
+
 def frozen_parameters(run: RunAnalysis) -> Finding | None:
     """Layers that work in every forward are trained by nobody.
 
@@ -194,7 +214,7 @@ def frozen_parameters(run: RunAnalysis) -> Finding | None:
     networks are given their weights, a second critic is not. Looks like vanishing gradients; those are small, not absent. An unused layer
     is no matter: only layers that were measured count.
     """
-    if run.gradients_were_cleared:  # nothing is cut off: the loop takes the gradients away
+    if _were_cleared(run):  # nothing is cut off: the loop takes the gradients away
         return None
     forgotten, frozen = training.untrained_elements(run.recorded)
     is_copy = _are_copies(run) & (forgotten > 0)

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bnprobe.analyse import robust, spikes, stability, sums, training
-from bnprobe.analyse.layers import heads, module_of, separate_networks
+from bnprobe.analyse import robust, spikes, stability, sums
+from bnprobe.analyse.layers import heads, separate_networks
 from bnprobe.analyse.spikes import Spike
 from bnprobe.analyse.stability import LossCourse
 from bnprobe.diagnose import thresholds
@@ -142,26 +142,6 @@ class RunAnalysis(Quantities):
         model = layers[self.profile[0]].model if self.profile.size else 0
         in_order = sorted((i for i in weighted if layers[i].model == model), key=lambda i: layers[i].depth)
         return separate_networks(self.recorded, model, in_order) if in_order else []
-
-    @cached_property
-    def gradients_were_cleared(self) -> bool:
-        """Whether gradients reached the layers in every measured backward, and none was there when the optimizer stepped, or zeros alone.
-
-        Layers count whose weights an optimizer has: of others nobody asked for a gradient. What is so small that the gradients of weights
-        may underflow in half precision has not arrived. Zeros may be right: behind an input of zeros, which gives outputs of zero, and
-        behind weights that are all zero, as two factors of a low-rank update. Then nothing was cleared.
-        """
-        recorded, norms = self.recorded, self.recorded.parameter_gradient_norm
-        stepped = np.isfinite(recorded.update_norm).any(axis=1)
-        forgotten, _ = training.untrained_elements(recorded)
-        is_drawn = np.any(recorded.weight_norm > 0, axis=0).tolist()
-        with_weights = {one.layer for one, drawn in zip(recorded.parameters, is_drawn, strict=True) if one.group >= 0 and drawn}
-        counts = np.array([module_of(layer.name) in with_weights for layer in recorded.layers], dtype=bool) & ~(forgotten > 0)
-        if np.isfinite(norms[stepped]).any():
-            counts &= (recorded.activation.rms > 0).any(axis=0)
-        arrived = (recorded.activation_gradient.rms[:, counts] > thresholds.NO_UNDERFLOW).any(axis=1)
-        both = stepped & arrived
-        return bool(both.sum() >= thresholds.DEAD_STEPS and not (norms[stepped] > 0).any() and not np.isinf(norms).any())
 
     @cached_property
     def has_risen(self) -> bool:
