@@ -13,7 +13,7 @@ from bnprobe.analyse.layers import TRANSFORMING, module_of
 from bnprobe.diagnose import thresholds
 from bnprobe.diagnose.finding import Evidence, Finding
 from bnprobe.diagnose.run_analysis import RunAnalysis
-from bnprobe.diagnose.wording import loss_summary, number, times
+from bnprobe.diagnose.wording import first_two, loss_summary, number, times
 
 _AUTOGRAD = "backward adds to .grad (PyTorch, torch.Tensor.backward)"
 _MODES = "dropout and batch norm behave differently in training and evaluation (PyTorch, torch.nn.Module.eval)"
@@ -316,8 +316,7 @@ def _in_no_grad(run: RunAnalysis) -> Finding | None:
         layers=names[:3],
         step=run.step(run.first_row),
         evidence=(Evidence("parameters that an optimizer has and no gradient reached", count, 0.0),),
-        cause=f"A part of the network is not trained: {' and '.join(names[:2])}{f' and {len(names) - 2} more' * (len(names) > 2)} "
-        "run inside "
+        cause=f"A part of the network is not trained: {first_two(names)} run inside "
         f"`torch.no_grad()`, although an optimizer has their {number(count)} parameters; {loss_summary(run)}.",
         fix="Take the call of that part out of `torch.no_grad()`; where it is checkpointed, pass `use_reentrant=False`, as a reentrant one "
         "trains nothing whose input requires no gradient; where it is to stay as it is, leave it out of the optimizer.",
@@ -346,8 +345,8 @@ def _at_rate_zero(run: RunAnalysis) -> Finding | None:
         layers=names[:3],
         step=run.step(run.first_row),
         evidence=(Evidence("parameters with a gradient and a learning rate of zero", count, 0.0),),
-        cause=f"A part of the network is not trained: the learning rate of {' and '.join(names[:2])}"
-        f"{f' and {len(names) - 2} more' * (len(names) > 2)}, {number(count)} parameters with gradients, is zero at every step; "
+        cause=f"A part of the network is not trained: the learning rate of {first_two(names)}, {number(count)} parameters with "
+        f"gradients, is zero at every step; "
         f"{loss_summary(run)}.",
         fix="Give that parameter group a rate; where it is to stay as it is, leave it out of the optimizer.",
         source=_OPTIMIZERS,

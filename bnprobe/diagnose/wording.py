@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,6 +35,16 @@ def percent(share: float) -> str:
     """
     value = 100 * float(share)
     return f"{value:.5g} %" if 99.5 < value < 100 else f"{number(value)} %"
+
+
+def first_two(names: Sequence[str]) -> str:
+    """Names in words, of many the first.
+
+    >>> first_two(["conv1"]), first_two(["conv1", "conv2", "fc"])
+    ('conv1', 'conv1 and conv2 and 1 more')
+    """
+    rest = len(names) - 2
+    return " and ".join([*names[:2], *([f"{rest} more"] if rest > 0 else [])])
 
 
 def times(ratio: float) -> str:

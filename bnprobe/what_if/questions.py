@@ -30,7 +30,7 @@ CURVES_FASTER = tuple(place for place in CURVE_PLACES if place > 0)
 CURVES_SLOWER = tuple(place for place in reversed(CURVE_PLACES) if place < 0)
 #: Bare stretches that the answer for a remedy that is drawn may take: curves that the search has not made are drawn as far as that allows.
 CURVE_STRETCHES = 5
-#: Steps after which a training may first be left standing: the fewest that have a verdict. Twice as many when they were too few.
+#: Steps after which a training may first be paused: the fewest that have a verdict. Twice as many when they were too few.
 LOOK_STEPS = COURSE_STEPS
 #: Rates that are tried from a snapshot before a divergence, the script's own first.
 KEEPING_FACTORS = (1.0, 2.0 / 3.0, 1.0 / 3.0, 0.1, 0.03, 0.01)

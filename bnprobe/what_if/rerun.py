@@ -79,7 +79,7 @@ class Rerun:
         watch: Callable[[Item, State], None] | None = None,
         on_step: Callable[[int, float], None] | None = None,
     ) -> Training:
-        """Begin a training that can be left standing and taken up again; the arguments are those of ``run``."""
+        """Begin a training that can be paused and taken up again; the arguments are those of ``run``."""
         return Training(self, factor, edits or Edits(), self._behind(start), start is None, keep_values, watch, on_step)
 
     @property

@@ -66,7 +66,7 @@ class Search:
         return (low + high + 1) // 2
 
     def is_for_a_look(self, place: int) -> bool:
-        """Whether a place may be left standing after some steps: above all that train, and never twice."""
+        """Whether a place may be paused after some steps: above all that train, and never twice."""
         fastest = max((each for each, trial in self.tried.items() if trial.outcome == "trains"), default=0)
         return place > fastest and place not in self.looked_at and not (self.is_drawn and place in CURVE_PLACES)
 
@@ -81,7 +81,7 @@ class Search:
         return False
 
     def leave(self, place: int) -> None:
-        """A training promises to train, and is left standing.
+        """A training promises to train, and is paused.
 
         One that promises nothing is not: near a limit many a loss leaps at first and comes down in the end.
         """

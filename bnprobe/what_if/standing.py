@@ -1,4 +1,4 @@
-"""Trainings of one search that were left standing, to be taken up again where their end is asked for."""
+"""Trainings of one search that were paused, to be taken up again where their end is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training of the stretch again, which can be left standing after some steps and taken up there.
+"""One training of the stretch again, which can be paused after some steps and taken up there.
 
 The operations are those that were executed below autograd; they are called from above it now, on fresh leaves, so that autograd makes the
 same graph and goes backward through it with the same kernels. Copies of the optimizers make the steps. Nothing of the script's is touched.
@@ -118,7 +118,7 @@ class Training:
 
     @property
     def held_bytes(self) -> int:
-        """Memory of what it works on, while it is left standing."""
+        """Memory of what it works on, while it is paused."""
         if self._state is None:
             return 0
         leaves = self._state.leaves.values()
